@@ -1,0 +1,48 @@
+# make help | demo | test | clean. Needs only make and Python 3.10 or newer; everything else goes into a
+# virtual environment in this folder and is installed again only when the two files below change.
+PYTHON ?= python3
+PIP_ARGS ?=
+REQUIREMENTS := pyproject.toml constraints.txt
+
+# Two default OpenMP threads that wait for each other by spinning can be ten times slower than one.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint clean python
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: .venv-demo/installed  ## stream the bundled recording through the shipped model (installs no torch)
+	.venv-demo/bin/python -m kws.demo.hear
+
+test: lint  ## install everything, then ruff, mypy and pytest
+	.venv/bin/python -m pytest
+
+lint: .venv/installed  ## ruff and mypy alone
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+clean:  ## remove the virtual environments and every cache
+	rm -rf .venv .venv-demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find kws demo export recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: EXTRAS := dev
+.venv-demo/installed: EXTRAS := demo
+
+# Editable, so that demo/ is found as kws.demo from inside this folder too.
+.venv/installed .venv-demo/installed: $(REQUIREMENTS) | python
+	@echo "making $(@D) and installing what '$(EXTRAS)' needs: this takes a minute or more"
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo \
+	  "kws needs Python 3.10 or newer, and $(PYTHON) is $$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing):" \
+	  "name a newer one, for example: make test PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
+	  "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)" \
+	  >&2; exit 1; }
