@@ -1,0 +1,1 @@
+"""The device wing: numpy and onnxruntime, nothing else."""

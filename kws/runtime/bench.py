@@ -1,0 +1,161 @@
+"""`kws bench`: what a model costs on this machine, on one thread."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.errors import KwsError
+from kws.runtime.detector import Detector
+from kws.runtime.session import DEFAULT_MODEL
+
+_SECONDS = 20  # of sound per pass
+_PASSES = 9
+_STARTS = 5
+
+# A device's process: it loads the model and hears ten seconds, and imports nothing else.
+_PROCESS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from kws.runtime.detector import Detector
+stream = Detector.load(sys.argv[2]).stream()
+stream.push(np.zeros(16000, np.int16))
+print("ready", flush=True)
+for _ in range(9):
+    stream.push(np.zeros(16000, np.int16))
+try:
+    # Not getrusage where this exists: its peak is at least that of the process that started this one.
+    with open("/proc/self/status") as status:
+        print(*(line.split()[1] for line in status if line.startswith("VmHWM")))
+except OSError:
+    import resource
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `kws bench`."""
+    parser.description = "Measure a model on this machine: one stream, one thread, noise as its sound."
+    parser.epilog = f"examples:\n  kws bench\n  kws bench {DEFAULT_MODEL} --json\n"
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help=f"path or name ({DEFAULT_MODEL})"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the figures as text or JSON."""
+    figures = measure(Detector.load(args.model))
+    if args.json:
+        print(json.dumps(figures, indent=2))
+        return 0
+    print(
+        f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB"
+    )
+    print(f"machine         {figures['machine']}")
+    share, times = 100 * figures["cpu_s_per_audio_s"], figures["times_real_time"]
+    print(f"one core        {share:.3f} % ({times:.0f} x real time)")
+    print(f"us per {figures['chunk_ms']:g} ms     {'p50':>8}{'p95':>8}{'p99':>8}")
+    for part in ("model", "scorer", "push"):
+        spread = figures[f"{part}_us"]
+        print(f"  {part:<14}" + "".join(f"{spread[p]:8.0f}" for p in ("p50", "p95", "p99")))
+    print(f"start           {figures['start_s']:.2f} s from a new process to its first scores")
+    print(f"peak memory     {figures['peak_mb']:.1f} MB of that process (numpy, onnxruntime and kws)")
+    return 0
+
+
+def measure(detector: Detector) -> dict[str, Any]:
+    """The figures of one model: CPU seconds of the process, wall time of single calls and of a start."""
+    manifest = detector.manifest
+    rng = np.random.default_rng(0)
+    chunks = units.samples(_SECONDS) // manifest.chunk_samples
+    sound = rng.normal(0, 0.05, (chunks, manifest.chunk_samples)).astype(np.float32)
+    audio_s = units.seconds(sound.size)
+    _time_push(detector, sound)  # the first calls allocate
+    passes = [_time_push(detector, sound) for _ in range(_PASSES)]
+    cpu = statistics.median(seconds for seconds, _ in passes) / audio_s
+    model_us, scorer_us = _time_parts(detector, sound)
+    start_s, peak_mb = _time_start(detector.model.path)
+    return {
+        "model": manifest.name,
+        "parameters": manifest.parameters,
+        "file_mb": round(detector.model.path.stat().st_size / 1e6, 3),
+        "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
+        "audio_s": audio_s * _PASSES,
+        "chunk_ms": 1000 * units.seconds(manifest.chunk_samples),
+        "cpu_s_per_audio_s": cpu,
+        "times_real_time": 1 / cpu,
+        "model_us": _spread(model_us),
+        "scorer_us": _spread(scorer_us),
+        "push_us": _spread(np.concatenate([times for _, times in passes])),
+        "start_s": start_s,
+        "peak_mb": peak_mb,
+    }
+
+
+def _time_push(detector: Detector, sound: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
+    """CPU seconds of a pass, and wall seconds of each push of a chunk."""
+    stream = detector.stream()
+    times = np.empty(len(sound))
+    cpu = time.process_time()
+    for number, chunk in enumerate(sound):
+        begin = time.perf_counter()
+        stream.push(chunk)
+        times[number] = time.perf_counter() - begin
+    return time.process_time() - cpu, times
+
+
+def _time_parts(
+    detector: Detector, sound: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wall seconds of the graph, and of the scorer with the trigger, for each chunk."""
+    states = detector.model.init_states()
+    heard, watched = detector.scorer.init_state(), detector.trigger.init_state()
+    times = np.empty((len(sound), 2))
+    frame = 0
+    for number, chunk in enumerate(sound):
+        begin = time.perf_counter()
+        posteriors, states = detector.model.run(chunk[None], states)
+        middle = time.perf_counter()
+        scores, ages, heard = detector.scorer.score(posteriors[0], heard)
+        _, watched = detector.trigger.run(scores, ages, frame, watched)
+        times[number] = middle - begin, time.perf_counter() - middle
+        frame += len(scores)
+    return times[:, 0], times[:, 1]
+
+
+def _time_start(model: Path) -> tuple[float, float]:
+    """Seconds from starting a process to its first scores (median), and its peak memory in MB."""
+    package_home = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", _PROCESS, str(package_home), str(model)]
+    seconds, peaks = [], []
+    for _ in range(_STARTS):
+        begin = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            ready = process.stdout.readline()
+            seconds.append(time.perf_counter() - begin)
+            peak = process.stdout.readline()
+        if process.returncode or not ready or not peak.strip():
+            raise KwsError("the process that measures start-up and memory failed")
+        peaks.append(int(peak) * 1024 / 1e6)
+    return statistics.median(seconds), max(peaks)
+
+
+def _spread(seconds: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    """Percentiles in microseconds."""
+    p50, p95, p99 = np.percentile(seconds, [50, 95, 99]) * 1e6
+    return {"p50": float(p50), "p95": float(p95), "p99": float(p99)}

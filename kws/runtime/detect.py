@@ -1,0 +1,136 @@
+"""`kws detect`: stream sound files through a model and print each event when it fires."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from kws import audio, units
+from kws.errors import InputError, KwsError
+from kws.events import Detection
+from kws.runtime.detector import Detector
+from kws.runtime.session import DEFAULT_MODEL, shipped
+
+_BLOCK_SAMPLES = units.samples(1.0)
+_PROGRESS_BLOCKS = 30
+
+_EXAMPLES = """examples:
+  kws detect recording.wav
+  kws detect my-model.onnx *.flac --json
+  kws detect --keyword "hey computer" --keyword "zorgo=Z AO R G OW" recording.wav
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `kws detect`."""
+    parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="[MODEL] FILE",
+        help="sound files; the first may be an .onnx file or the name of a model that ships with kws",
+    )
+    parser.add_argument("--model", metavar="MODEL", help=f"the model, by path or name ({DEFAULT_MODEL})")
+    parser.add_argument(
+        "--keyword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
+    )
+    parser.add_argument(
+        "--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword"
+    )
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the events of every file; 1 when a file could not be read to its end, otherwise 0."""
+    model, files = _model_and_files(args)
+    detector = _detector(model, args.keyword, args.threshold)
+    failed = False
+    for file in files:
+        for heard in _hear(detector, file):
+            if isinstance(heard, KwsError):
+                print(f"kws: {heard}", file=sys.stderr)
+                failed = True
+            else:
+                print(_json_line(file, heard) if args.json else _line(file, heard), flush=True)
+    return int(failed)
+
+
+def _threshold(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    return value
+
+
+def _model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
+    """The model may be said by --model, or stand before the files."""
+    model, files = args.model, list(args.files)
+    first = files[0]
+    if model is None and (first.endswith(".onnx") or (first in shipped() and not Path(first).exists())):
+        model = files.pop(0)
+    if not files:
+        args.usage_error("no sound file is given")
+    return model or DEFAULT_MODEL, files
+
+
+def _detector(model: str, phrases: list[str], threshold: float | None) -> Detector:
+    detector = Detector.load(model)
+    if phrases:
+        from kws.lexicon import Lexicon, load_cmudict, phrase_name  # a dictionary takes time to load
+
+        spelled = all("=" in phrase for phrase in phrases)
+        lexicon = Lexicon({}) if spelled else load_cmudict()
+        spellings = {phrase_name(phrase): lexicon.spell(phrase) for phrase in phrases}
+        detector = detector.with_keywords(spellings)
+    return detector if threshold is None else detector.with_threshold(threshold)
+
+
+def _hear(detector: Detector, file: str) -> Iterator[Detection | KwsError]:
+    """The events of a file as they fire, and in the end what was wrong with it, if anything was."""
+    stream = detector.stream()
+    shows_progress = sys.stderr.isatty()
+    failure: KwsError | None = None
+    try:
+        for number, block in enumerate(audio.blocks(file, _BLOCK_SAMPLES), 1):
+            yield from stream.push(block)
+            if shows_progress and number % _PROGRESS_BLOCKS == 0:
+                _show(f"{file}: {units.seconds(number * _BLOCK_SAMPLES) / 60:.1f} min")
+    except InputError as error:
+        failure = KwsError(f"{file}: {error}")
+    except KwsError as error:
+        failure = error
+    if shows_progress:
+        _show("")
+    yield from stream.flush()  # also of a damaged file: what was read until then is heard to its end
+    if failure is not None:
+        yield failure
+
+
+def _show(text: str) -> None:
+    """Replace the progress line of the terminal."""
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _line(file: str, detection: Detection) -> str:
+    name = file.encode("utf-8", "backslashreplace").decode()  # a file's name need not be text
+    return f"{name}: {detection.end_s:.2f} s  {detection.keyword}  (score {detection.score:.2f})"
+
+
+def _json_line(file: str, detection: Detection) -> str:
+    event = {
+        "file": file,
+        "keyword": detection.keyword,
+        "score": round(detection.score, 4),
+        "start_s": round(detection.start_s, 3),
+        "end_s": round(detection.end_s, 3),
+    }
+    return json.dumps(event)

@@ -1,0 +1,230 @@
+"""Streaming keyword scores from CTC log-posteriors.
+
+Every spelling of every keyword is a chain of its labels with optional blanks between them. A free-start
+Viterbi search keeps one best path per state of all chains at once; a path pays, each frame, the difference
+between its token's log-posterior and the best token's (the greedy background), so that scores are
+log-likelihood ratios, bounded and free of drift. A keyword ends on its last label only: ending on the blank
+after it would keep the score up until speech resumes.
+
+T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels) and
+two that never change, "a path may begin" and "no path".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kws.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Columns of ScorerState.paths: what the best path of each state carries.
+_LLR = 0  # log-likelihood of the path minus that of the greedy background since the path began
+_AGE = 1  # frames that the path covers, the present one included
+_GAP = 2  # length in frames of the run of blanks that the path is in
+_DONE = 3  # sum over its finished labels of the label's best log-posterior
+_PEAK = 4  # the best log-posterior so far of the label that it is in (or was in last)
+_COLUMNS = 5
+
+_STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go to the first
+
+
+class ScorerState(NamedTuple):
+    """All that a stream's scorer remembers; its size never changes.
+
+    paths: (2, S + 2, 5). First the best path of each state as it is; then the same path as it looks to the
+    label that it enters next: its own label finished, its run of blanks over.
+    """
+
+    paths: FloatArray
+
+
+class KeywordScorer:
+    """Scores keywords in a stream of log-posteriors; immutable, so one serves any number of streams.
+
+    spellings: token ids of each spelling. owner: for each spelling the index of its keyword; every keyword
+    from 0 up has at least one. blank: the id of the CTC blank. peak_weight: weight of the mean over labels of
+    the label's best log-posterior, which separates paths that equal the background (LLR 0).
+    max_duration_frames: longest path. max_gap_frames: longest run of blanks inside a path (they cost nothing
+    where blank is the best token, so that a limit is needed), and longest stay in its first label: then the
+    path begins anew, lest a hiss before the keyword use up its duration.
+    """
+
+    def __init__(
+        self,
+        spellings: Sequence[Sequence[int]],
+        owner: Sequence[int],
+        *,
+        blank: int = 0,
+        peak_weight: float = 1.0,
+        max_duration_frames: int,
+        max_gap_frames: int,
+    ) -> None:
+        self._owners = _spellings_of_keywords(spellings, owner, blank)
+        self._one_each = self._owners.tolist() == [[k] for k in range(len(spellings))]
+        self._peak_weight = peak_weight
+        self._max_gap = max_gap_frames
+        self._lengths = np.array([len(labels) for labels in spellings], np.float64)
+        self._last_token = max((max(labels) for labels in spellings), default=blank)
+        chains = [_chain(labels, blank) for labels in spellings]
+        self._states = sum(map(len, chains)) + 2
+        tokens = [token for chain in chains for token in chain]
+        self._tokens = np.array([*tokens, -1, -1], np.intp)  # -1: a column of zeros, for the constant states
+        self._is_label = np.array([*(token != blank for token in tokens), False, False])
+        self._sources = _predecessors(chains, blank)
+        self._flat_sources = self._sources.reshape(-1)
+        self._rows = np.arange(self._states) * 3
+        # The last states, in the second half of paths: there _DONE is the sum over all labels.
+        self._ends = np.cumsum([len(chain) for chain in chains], dtype=np.intp) - 1 + self._states
+        self._increments = np.zeros((self._states, _COLUMNS))
+        self._increments[:-2, _AGE] = 1.0
+        self._increments[:-2, _GAP] = ~self._is_label[:-2]
+        self._unless_label = np.where(self._is_label, 0.0, -np.inf)
+        firsts = np.cumsum([0, *(len(chain) for chain in chains)])[:-1]
+        self._max_ages = np.full(self._states, float(max_duration_frames))
+        self._max_ages[firsts] = min(max_duration_frames, max_gap_frames)
+        self._unless_first = np.full(self._states, -np.inf)
+        self._unless_first[firsts] = 0.0
+
+    @property
+    def keywords(self) -> int:
+        """The number of keywords, K."""
+        return len(self._owners)
+
+    def init_state(self) -> ScorerState:
+        """The state of a fresh stream: no path anywhere."""
+        paths = np.zeros((2, self._states, _COLUMNS))
+        paths[:, :, _LLR] = -np.inf
+        paths[:, -2, _LLR] = 0.0
+        paths[1, :, _PEAK] = -np.inf
+        return ScorerState(paths)
+
+    def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[FloatArray, IntArray, ScorerState]:
+        """Score one frame: `score` for log-posteriors of shape (V,); scores and ages have shape (K,)."""
+        scores, ages, state = self.score(np.asarray(log_posteriors)[None], state)
+        return scores[0], ages[0], state
+
+    def score(
+        self, log_posteriors: ArrayLike, state: ScorerState | None = None
+    ) -> tuple[FloatArray, IntArray, ScorerState]:
+        """Score the frames of a chunk, following `state` (None: a fresh stream).
+
+        log_posteriors: (T, V), finite. Returns scores (T, K), each exp(LLR / U + peak_weight * mean of the
+        labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none does;
+        ages (T, K), the number of frames that path covers, the frame itself included; and the new state.
+        Raises InputError for anything that is not a finite matrix wide enough for the spellings.
+        """
+        posteriors = np.asarray(log_posteriors, np.float64)
+        if posteriors.ndim != 2 or posteriors.shape[1] <= self._last_token:
+            raise InputError(f"log-posteriors of shape {posteriors.shape} are not (frames, tokens)")
+        if not math.isfinite(posteriors.sum()):
+            raise InputError("the log-posteriors are not finite numbers")
+        best = posteriors.max(axis=1, keepdims=True)
+        relative = np.zeros((len(posteriors), posteriors.shape[1] + 1))
+        np.subtract(posteriors, best, out=relative[:, :-1])
+        costs = relative.take(self._tokens, axis=1)  # (T, S + 2)
+        ends, state = self._search(costs, best, self.init_state() if state is None else state)
+        return *self._keyword_scores(ends), state
+
+    def _search(
+        self, costs: FloatArray, best: FloatArray, state: ScorerState
+    ) -> tuple[FloatArray, ScorerState]:
+        """The paths that end in each frame, (T, P, 5); costs (T, S + 2), best log-posteriors (T, 1)."""
+        peaks = costs + best
+        peaks += self._unless_label
+        fresh = costs + self._unless_first
+        ends = np.empty((len(costs), self._ends.size, _COLUMNS))
+        paths, spare = state.paths.copy(), state.paths.copy()
+        for frame in zip(costs, peaks, fresh, ends, strict=True):
+            self._advance(paths, spare, *frame)
+            paths, spare = spare, paths
+        return ends, ScorerState(paths)
+
+    def _advance(
+        self,
+        old: FloatArray,
+        new: FloatArray,
+        cost: FloatArray,
+        peak: FloatArray,
+        fresh: FloatArray,
+        ends: FloatArray,
+    ) -> None:
+        """One frame of the search, from `old` into `new`: few calls, for their number is what costs time.
+
+        cost, peak, fresh: (S + 2,), what a state's token costs, its log-posterior (-inf for a blank), and the
+        LLR of a path that takes the place of one beyond its limits (-inf where none can). ends: (P, 5), out.
+        """
+        rows = old.reshape(-1, _COLUMNS)
+        choice = rows[:, _LLR].take(self._sources).argmax(axis=1)
+        choice += self._rows
+        own, entering = new
+        rows.take(self._flat_sources.take(choice), axis=0, out=own, mode="clip")
+        own += self._increments
+        llr, age, peaks = own[:, _LLR], own[:, _AGE], own[:, _PEAK]
+        llr += cost
+        np.maximum(peaks, peak, out=peaks)
+        beyond = (age > self._max_ages) | (own[:, _GAP] > self._max_gap)
+        np.copyto(llr, fresh, where=beyond)
+        np.copyto(age, 1.0, where=beyond)
+        entering[:, :_GAP] = own[:, :_GAP]
+        np.add(own[:, _DONE], peaks, out=entering[:, _DONE])
+        new.reshape(-1, _COLUMNS).take(self._ends, axis=0, out=ends, mode="clip")
+
+    def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
+        """From the paths of the last states (T, P, 5) to the scores and ages (T, K) of keywords."""
+        logs = ends[..., _DONE] * self._peak_weight
+        logs += ends[..., _LLR]
+        logs /= self._lengths
+        scores = np.exp(np.minimum(logs, 0.0, out=logs), out=logs)  # a float32 log-softmax may exceed 0
+        ages = ends[..., _AGE].astype(np.int64)
+        if self._one_each:
+            return scores, ages
+        candidates = scores[:, self._owners]  # (T, K, spellings of a keyword)
+        choice = candidates.argmax(axis=2)[..., None]
+        scores = np.take_along_axis(candidates, choice, axis=2)[..., 0]
+        return scores, np.take_along_axis(ages[:, self._owners], choice, axis=2)[..., 0]
+
+
+def _chain(labels: Sequence[int], blank: int) -> list[int]:
+    """The tokens of a spelling's states: its labels with blanks between."""
+    return [token for label in labels for token in (blank, label)][1:]
+
+
+def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.intp]:
+    """(S + 2, 3): rows of the flattened paths that may precede each state by staying, next and skipping."""
+    states = sum(map(len, chains)) + 2
+    begin, never = states - 2, states - 1
+    table: list[list[int]] = []
+    for chain in chains:
+        first = len(table)
+        for state, token in enumerate(chain, first):
+            is_label = token != blank
+            # A blank must stand between equal labels, or CTC would merge them into one.
+            skips = is_label and state - first >= 2 and token != chain[state - first - 2]
+            before = begin if state == first else state - 1
+            entering = states if is_label else 0
+            table.append([state, before + entering, (state - 2 if skips else never) + entering])
+    return np.array([*table, [begin] * 3, [never] * 3], np.intp)
+
+
+def _spellings_of_keywords(
+    spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int
+) -> NDArray[np.intp]:
+    """(K, most spellings of a keyword): indices of each keyword's spellings, the first repeated to fill."""
+    if len(spellings) != len(owner):
+        raise ValueError(f"{len(spellings)} spellings have {len(owner)} owners")
+    if any(len(labels) == 0 or blank in labels or min(labels) < 0 for labels in spellings):
+        raise ValueError("a spelling is one or more token ids, none of them the blank")
+    keywords = 1 + max(owner, default=-1)
+    groups = [[number for number, k in enumerate(owner) if k == keyword] for keyword in range(keywords)]
+    if not all(groups):
+        raise ValueError("every keyword from 0 up needs a spelling")
+    most = max(map(len, groups), default=1)
+    filled = [group + group[:1] * (most - len(group)) for group in groups]
+    return np.array(filled, np.intp).reshape(keywords, most)

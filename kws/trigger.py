@@ -1,0 +1,73 @@
+"""From scores to events: a threshold per keyword, one event per utterance.
+
+T frames, K keywords. Frames are counted since the stream began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_LONG_AGO = -(2**62)
+
+
+class TriggerState(NamedTuple):
+    """What a stream's trigger remembers of each keyword's last event, both (K,).
+
+    fired: the frame of the event. began: the frame in which the path that fired began.
+    """
+
+    fired: IntArray
+    began: IntArray
+
+
+class Trigger:
+    """Turns scores into events; immutable, so one serves any number of streams.
+
+    A keyword fires in the first frame whose score reaches its threshold. It fires again no sooner than
+    refractory_frames later, and only for a path that began after the one that fired: a held last sound keeps
+    the old path alive, and is still the same utterance. Keywords do not silence each other.
+    """
+
+    def __init__(self, thresholds: Sequence[float], refractory_frames: int) -> None:
+        self._thresholds = np.array(thresholds, np.float64)
+        self._refractory = refractory_frames
+
+    def init_state(self) -> TriggerState:
+        """The state of a fresh stream: nothing has fired."""
+        long_ago = np.full(self._thresholds.size, _LONG_AGO, np.int64)
+        return TriggerState(long_ago, long_ago)
+
+    def step(
+        self, scores: FloatArray, ages: IntArray, frame: int, state: TriggerState
+    ) -> tuple[list[int], TriggerState]:
+        """The keywords that fire in one frame: `run` for scores and ages of shape (K,)."""
+        fired, state = self.run(scores[None], ages[None], frame, state)
+        return [keyword for _, keyword in fired], state
+
+    def run(
+        self, scores: FloatArray, ages: IntArray, frame: int, state: TriggerState
+    ) -> tuple[list[tuple[int, int]], TriggerState]:
+        """The events of consecutive frames, the first of them being `frame`.
+
+        scores, ages: (T, K) as `KeywordScorer.score` gives them. Returns pairs (row of the chunk, keyword) in
+        order of time, and the new state.
+        """
+        loud = scores >= self._thresholds
+        if not loud.any():  # nearly always
+            return [], state
+        fired, began = state.fired.copy(), state.began.copy()
+        events = []
+        for row, keyword in np.argwhere(loud).tolist():
+            now = frame + row
+            start = now + 1 - int(ages[row, keyword])
+            if now - int(fired[keyword]) >= self._refractory and start > began[keyword]:
+                fired[keyword], began[keyword] = now, start
+                events.append((row, keyword))
+        return events, TriggerState(fired, began)
