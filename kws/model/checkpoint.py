@@ -1,0 +1,58 @@
+"""Checkpoints: weights and what is needed to use them, nothing that has to be unpickled as code."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from kws.errors import KwsError
+from kws.lexicon import Spelling
+from kws.model.acoustic import AcousticConfig, AcousticModel
+
+_FORMAT = "kws.checkpoint.1"
+
+
+class Checkpoint(NamedTuple):
+    """A trained model (in evaluation mode), its recipe as plain values, its keywords and what the training spent."""
+
+    model: AcousticModel
+    recipe: dict[str, Any]
+    spellings: dict[str, list[Spelling]]
+    spent: dict[str, Any]
+
+
+def save_checkpoint(
+    path: Path,
+    model: AcousticModel,
+    recipe: dict[str, Any],
+    spellings: dict[str, list[list[str]]],
+    spent: dict[str, Any],
+) -> None:
+    """Writes `path` whole or not at all."""
+    values = {
+        "format": _FORMAT,
+        "config": model.config.to_dict(),
+        "weights": model.state_dict(),
+        "recipe": recipe,
+        "spellings": spellings,
+        "spent": spent,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(values, partial)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads what `save_checkpoint` wrote; KwsError for anything else."""
+    if not path.is_file():
+        raise KwsError(f"there is no checkpoint {path}")
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for files that are no checkpoints
+        raise KwsError(f"{path} is not a checkpoint of kws ({type(error).__name__})") from error
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise KwsError(f"{path} is not a finished checkpoint of kws: give the model.ckpt that `kws train` wrote")
+    model = AcousticModel(AcousticConfig.from_dict(values["config"]))
+    model.load_state_dict(values["weights"])
+    spellings = {word: [tuple(s) for s in options] for word, options in values["spellings"].items()}
+    return Checkpoint(model.eval(), values["recipe"], spellings, values["spent"])

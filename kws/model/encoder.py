@@ -1,0 +1,118 @@
+"""The encoder: subsampling to 40 ms, then blocks of [mixer + feed-forward], pre-norm.
+
+Shapes: B batch, T frames, D width, M mel bands.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kws.model.streaming import State, StreamingLayer
+
+
+class ConvState(NamedTuple):
+    past: Tensor  # (B, kernel - stride, channels) the input frames that the next output still sees
+
+
+class CausalConv(StreamingLayer):
+    """Convolution over time that ends at the newest frame: (B, T, inputs) -> (B, T / stride, outputs), then ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.look_back = kernel - stride
+        self.inputs = inputs
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride)
+
+    def init_state(self, batch: int) -> ConvState:
+        return ConvState(self.zeros(batch, self.look_back, self.inputs))
+
+    def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+        x = torch.cat([state.past.to(x.dtype), x], dim=1)
+        y = torch.relu(self.conv(x.transpose(1, 2))).transpose(1, 2)
+        return y, ConvState(x[:, x.shape[1] - self.look_back :])
+
+
+class Subsampling(StreamingLayer):
+    """Two causal convolutions of stride 2: four 10 ms frames become one of 40 ms."""
+
+    stride = 4
+
+    def __init__(self, mels: int, channels: int, width: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.first = CausalConv(mels, channels, kernel, 2)
+        self.second = CausalConv(channels, width, kernel, 2)
+        self.look_back = (kernel - 2) + 2 * (kernel - 2)
+
+    def init_state(self, batch: int) -> tuple[State, State]:
+        return self.first.init_state(batch), self.second.init_state(batch)
+
+    def forward(self, x: Tensor, state: tuple[State, State]) -> tuple[Tensor, tuple[State, State]]:
+        x, first = self.first(x, state[0])
+        x, second = self.second(x, state[1])
+        return x, (first, second)
+
+
+class ConvFeedForward(StreamingLayer):
+    """Feed-forward with a causal depthwise convolution over its hidden units, (B, T, D) -> (B, T, D).
+
+    The convolution hears transitions inside a phone, which leaves the mixer what lies further apart (the convolution
+    module of Gulati et al. 2020, "Conformer", reduced to its depthwise part).
+    """
+
+    def __init__(self, width: int, expansion: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.look_back = kernel - 1
+        self.hidden = expansion * width
+        self.expand = nn.Linear(width, self.hidden)
+        self.depthwise = nn.Conv1d(self.hidden, self.hidden, kernel, groups=self.hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.contract = nn.Linear(self.hidden, width)
+
+    def init_state(self, batch: int) -> ConvState:
+        return ConvState(self.zeros(batch, self.look_back, self.hidden))
+
+    def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+        x = self.expand(x)
+        x = torch.cat([state.past.to(x.dtype), x], dim=1)
+        y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        y = self.contract(self.dropout(functional.silu(y)))
+        return y, ConvState(x[:, x.shape[1] - self.look_back :])
+
+
+class BlockState(NamedTuple):
+    mixer: State
+    feed_forward: State
+
+
+class Block(nn.Module):
+    """x + mixer(norm x), then x + feed-forward(norm x). Its mixer may be a streaming or a segment layer."""
+
+    def __init__(self, mixer: nn.Module, width: int, expansion: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.mixer_norm = nn.LayerNorm(width)
+        self.mixer = mixer
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = ConvFeedForward(width, expansion, kernel, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def init_state(self, batch: int) -> BlockState:
+        """The state of fresh streams; only where the mixer streams."""
+        return BlockState(self.mixer.init_state(batch), self.feed_forward.init_state(batch))
+
+    def stream(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        """The block on a whole utterance or a chunk of it."""
+        mixed, mixer = self.mixer(self.mixer_norm(x), state.mixer)
+        x, feed_forward = self._feed_forward(x + self.dropout(mixed), state.feed_forward)
+        return x, BlockState(mixer, feed_forward)
+
+    def segment(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """The block on finished segments."""
+        x = x + self.dropout(self.mixer(self.mixer_norm(x), lengths))
+        return self._feed_forward(x, self.feed_forward.init_state(len(x)))[0]
+
+    def _feed_forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+        y, state = self.feed_forward(self.feed_forward_norm(x), state)
+        return x + self.dropout(y), state

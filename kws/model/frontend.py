@@ -1,0 +1,112 @@
+"""Causal log-mel energies from raw PCM, inside the graph.
+
+Shapes: B batch, S samples, T frames of 10 ms, M mel bands.
+
+Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing late. The 512-point DFT is
+computed in two stages (Cooley and Tukey 1965: 512 = 16 x 32) as two small matrix products, which any runtime has;
+a single DFT matrix would weigh 0.8 MB and an FFT operator is missing in many runtimes.
+The mel bands are those of the HTK formula, triangular, without normalisation (torchaudio's defaults).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kws.model.streaming import StreamingLayer
+from kws.units import SAMPLE_RATE
+
+HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms
+WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
+_POINTS = 512
+_ROWS, _COLUMNS = 16, 32  # n = 32 n1 + n2, k = k1 + 16 k2
+_HOPS = 3  # hops that a frame touches: 480 samples = 15 rows of 32; the sixteenth row is zero padding
+_USED_ROWS = _HOPS * HOP_SAMPLES // _COLUMNS
+_USED_K2 = _COLUMNS // 2 + 1  # a real signal needs bins 0..256 only
+_FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
+
+
+class FrontendState(NamedTuple):
+    tail: Tensor  # (B, 320) the last two hops of PCM
+
+
+class LogMel(StreamingLayer):
+    """(B, S) PCM in [-1, 1], S a multiple of 160 -> (B, S / 160, M) log-mel energies.
+
+    mels: number of bands between `low_hz` and `high_hz`.
+    """
+
+    stride = HOP_SAMPLES
+    look_back = WINDOW_SAMPLES - HOP_SAMPLES
+
+    def __init__(self, mels: int = 40, low_hz: float = 20.0, high_hz: float = 7600.0) -> None:
+        super().__init__()
+        self.mels = mels
+        first, second = _dft_stages()
+        self.register_buffer("window", _window(), persistent=False)
+        self.register_buffer("first", first, persistent=False)
+        self.register_buffer("second", second, persistent=False)
+        self.register_buffer("filters", _mel_of_squares(mels, low_hz, high_hz), persistent=False)
+
+    def init_state(self, batch: int) -> FrontendState:
+        return FrontendState(self.zeros(batch, (_HOPS - 1) * HOP_SAMPLES))
+
+    def forward(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
+        batch, samples = x.shape
+        frames = samples // HOP_SAMPLES
+        pcm = torch.cat([state.tail, x], dim=1)
+        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES)
+        frame = torch.cat([hops[:, i : i + frames] for i in range(_HOPS)], dim=2) * self.window
+        # stage 1 over n1, for all n2: (2 x 16 outputs: real and imaginary, k1) x (15 rows)
+        grid = self.first @ frame.reshape(batch * frames, _USED_ROWS, _COLUMNS)
+        # stage 2 over n2 and (real, imaginary), one matrix per k1, the twiddle factors inside
+        grid = grid.reshape(batch * frames, 2, _ROWS, _COLUMNS).permute(2, 0, 1, 3)
+        spectrum = grid.reshape(_ROWS, batch * frames, 2 * _COLUMNS) @ self.second
+        power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _ROWS * 2 * _USED_K2)
+        mel = power @ self.filters
+        return torch.log(mel + _FLOOR), FrontendState(pcm[:, samples:])
+
+
+def _window() -> Tensor:
+    """A periodic Hann window over the last 400 of the 480 samples, (480,)."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
+    return _float(np.concatenate([np.zeros(_HOPS * HOP_SAMPLES - WINDOW_SAMPLES), hann]))
+
+
+def _dft_stages() -> tuple[Tensor, Tensor]:
+    """Stage 1 (2 * 16, 15) and stage 2 (16, 2 * 32, 2 * 17) of the 512-point DFT of real input."""
+    k1, n1 = np.arange(_ROWS), np.arange(_USED_ROWS)
+    inner = np.exp(-2j * np.pi * np.outer(k1, n1) / _ROWS)
+    n2, k2 = np.arange(_COLUMNS), np.arange(_USED_K2)
+    k = k1[:, None, None] + _ROWS * k2[None, None, :]
+    outer = np.exp(-2j * np.pi * n2[None, :, None] * k / _POINTS)
+    real_in = np.concatenate([outer.real, outer.imag], axis=2)  # a real part contributes (re, im)
+    imag_in = np.concatenate([-outer.imag, outer.real], axis=2)  # an imaginary part contributes (-im, re)
+    return _float(np.concatenate([inner.real, inner.imag])), _float(np.concatenate([real_in, imag_in], axis=1))
+
+
+def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
+    """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (16 * 2 * 17, M)."""
+    edges = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), mels + 2))
+    bins_hz = np.arange(_POINTS // 2 + 1) * SAMPLE_RATE / _POINTS
+    rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins_hz[:, None]) / (edges[2:] - edges[1:-1])
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    k = np.arange(_ROWS)[:, None] + _ROWS * np.arange(_USED_K2)[None, :]
+    inside = (k < len(bins_hz))[..., None]  # bins past 256 mirror others: left out
+    per_bin = np.where(inside, triangles[np.minimum(k, len(bins_hz) - 1)], 0.0)
+    return _float(np.stack([per_bin, per_bin], axis=1).reshape(-1, mels))
+
+
+def _hz_to_mel(hz: float) -> float:
+    return 2595.0 * math.log10(1.0 + hz / 700.0)
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+
+
+def _float(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).float()
