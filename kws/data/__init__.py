@@ -1,0 +1,1 @@
+"""Corpora, their manifests, and the batches that training draws from them."""

@@ -1,0 +1,88 @@
+"""Decoded clips in one flat file: audio is decoded once, and training reads memory instead of codecs."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from kws.audio import read
+from kws.data.manifest import Utterance
+from kws.errors import KwsError
+
+PCM = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped` names what could not be decoded."""
+
+    utterances: tuple[Utterance, ...]
+    pcm: PCM
+    starts: npt.NDArray[np.int64]
+    skipped: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def samples(self, index: int) -> int:
+        """Length of clip `index`."""
+        return int(self.starts[index + 1] - self.starts[index])
+
+    def read(self, index: int) -> npt.NDArray[np.float32]:
+        """Clip `index` as float32 in [-1, 1]."""
+        return self.pcm[self.starts[index] : self.starts[index + 1]].astype(np.float32) / 32768.0
+
+
+def load_clips(utterances: Sequence[Utterance], cache: Path, report: Callable[[str], None]) -> Clips:
+    """Decodes `utterances` into `cache` (or finds them there) and maps the result.
+
+    A clip that cannot be decoded is named in `skipped`, counted, and left out. `report` gets one line about
+    them. The cache's name depends on every path, size and time of change, so that a changed corpus is
+    decoded anew; a decoding that was killed leaves nothing that a later one would take for complete.
+    """
+    key = hashlib.sha256("\n".join(map(_identity, utterances)).encode()).hexdigest()[:16]
+    pcm_path, index_path = cache / f"{key}.pcm", cache / f"{key}.json"
+    if not index_path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _decode(utterances, pcm_path, index_path)
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    kept = tuple(utterances[i] for i in index["kept"])
+    if not kept:
+        raise KwsError(f"none of the {len(utterances)} clips could be read; the first error: {index['skipped'][:1]}")
+    if index["skipped"]:
+        report(f"skipped {len(index['skipped'])} of {len(utterances)} clips, for example: {index['skipped'][0]}")
+    pcm = np.memmap(pcm_path, dtype=np.int16, mode="r")
+    return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]))
+
+
+def _identity(utterance: Utterance) -> str:
+    try:
+        stat = utterance.audio.stat()
+    except OSError:
+        return f"{utterance.audio} missing"
+    return f"{utterance.audio} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -> None:
+    kept, starts, skipped = [], [0], []
+    partial = pcm_path.with_suffix(".partial")
+    with partial.open("wb") as out:
+        for i, utterance in enumerate(tqdm(utterances, "decoding", unit="clip", leave=False, disable=None)):
+            try:
+                samples = read(utterance.audio)
+            except KwsError as error:
+                skipped.append(str(error))
+                continue
+            pcm = np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
+            out.write(pcm.tobytes())
+            kept.append(i)
+            starts.append(starts[-1] + len(pcm))
+    partial.replace(pcm_path)
+    done = index_path.with_suffix(".partial-index")
+    done.write_text(json.dumps({"kept": kept, "starts": starts, "skipped": skipped}), encoding="utf-8")
+    done.replace(index_path)

@@ -1,0 +1,71 @@
+"""Manifests: what a corpus is after `prepare`.
+
+A manifest is a CSV file with the columns audio (relative to its folder), seconds, text (lower case, empty where there
+is none), speaker, split; further columns are allowed.
+"""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws.errors import KwsError
+
+COLUMNS = ("audio", "seconds", "text", "speaker", "split")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip: `audio` is an absolute path, `speaker` may be empty."""
+
+    audio: Path
+    seconds: float
+    text: str
+    speaker: str
+    split: str
+
+
+def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utterance]:
+    """The rows of a manifest (a folder stands for its manifest.csv), of the given splits or of all.
+
+    Raises KwsError when the file, a column or a number is missing, naming the line.
+    """
+    path = path / "manifest.csv" if path.is_dir() else path
+    if not path.is_file():
+        raise KwsError(f"there is no manifest at {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
+    wanted = None if splits is None else set(splits)
+    rows = []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if missing := [name for name in ("audio", "seconds") if name not in (reader.fieldnames or [])]:
+            raise KwsError(f"{path} lacks the columns {', '.join(missing)}: a manifest has {', '.join(COLUMNS)}")
+        for row in reader:
+            if wanted is None or row.get("split", "") in wanted:
+                rows.append(_utterance(row, path, reader.line_num))
+    return rows
+
+
+def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
+    try:
+        seconds = float(row["seconds"])
+    except (TypeError, ValueError):
+        raise KwsError(f"{path} line {line}: seconds is {row['seconds']!r}, not a number") from None
+    text = " ".join((row.get("text") or "").lower().split())
+    return Utterance(path.parent / row["audio"], seconds, text, row.get("speaker") or "", row.get("split") or "")
+
+
+def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:
+    """Speakers that stand in more than one split, with those splits: must be empty for an honest evaluation."""
+    splits = defaultdict(set)
+    for utterance in utterances:
+        if utterance.speaker:
+            splits[utterance.speaker].add(utterance.split)
+    return {speaker: found for speaker, found in splits.items() if len(found) > 1}
+
+
+def describe(utterances: Iterable[Utterance]) -> str:
+    """``1093 clips, 0.90 h, 45 speakers``."""
+    rows = list(utterances)
+    speakers = Counter(row.speaker for row in rows if row.speaker)
+    return f"{len(rows)} clips, {sum(row.seconds for row in rows) / 3600:.2f} h, {len(speakers)} speakers"

@@ -1,0 +1,155 @@
+"""Recipes: a training said in one frozen, typed value.
+
+A recipe is a Python file with a constant `RECIPE`; `kws train FILE key=value` changes single fields of it, checked
+against the types below.
+"""
+
+import ast
+import dataclasses
+import importlib.resources
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from kws.bundle import Scoring
+from kws.data.scenes import SceneConfig
+from kws.errors import KwsError
+from kws.model.acoustic import AcousticConfig
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A folder of recordings with transcripts below the recipe's `data`, and what its licence asks to be said.
+
+    share: its part of the speech time in training.
+    """
+
+    folder: str
+    share: float
+    title: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training.
+
+    data: folder of the corpora. output: folder of checkpoints and logs. extra_spellings: (word, phones)
+    pairs that the dictionary lacks. scoring: constants of scorer and trigger, which go into the model file. steps are optimiser steps; steps_per_epoch is how often a checkpoint is written, validate_every
+    how many epochs pass between validations. ema_decay: weights are averaged over about 1 / (1 - decay) steps.
+    frequency_mask: widest SpecAugment band mask, in mel bands. threads: of torch; one more process builds batches.
+    """
+
+    name: str
+    data: str
+    output: str
+    speech: tuple[Corpus, ...]
+    noise: Corpus | None
+    keywords: tuple[str, ...]
+    extra_spellings: tuple[tuple[str, str], ...] = ()
+    model: AcousticConfig = field(default_factory=AcousticConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+    scoring: Scoring = Scoring(
+        peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
+    )
+    seed: int = 0
+    steps: int = 6000
+    steps_per_epoch: int = 200
+    validate_every: int = 5
+    warmup_steps: int = 400
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.998
+    frequency_mask: int = 8
+    precision: str = "bf16-mixed"
+    threads: int = 2
+
+
+def find_recipe(name_or_path: str) -> Recipe:
+    """The recipe in a file, or one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "recipe.py"
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise KwsError(f"there is no recipe file {path}")
+        return _load(path)
+    shipped = importlib.resources.files("kws.recipes")
+    names = sorted(entry.name for entry in shipped.iterdir() if (entry / "recipe.py").is_file())
+    if name_or_path not in names:
+        raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
+    with importlib.resources.as_file(shipped / name_or_path / "recipe.py") as file:
+        return _load(file)
+
+
+def _load(path: Path) -> Recipe:
+    spec = importlib.util.spec_from_file_location(f"recipe_{path.parent.name}", path)
+    if spec is None or spec.loader is None:
+        raise KwsError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recipe = getattr(module, "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise KwsError(f"{path} has no constant RECIPE of type kws.train.recipe.Recipe")
+    return recipe
+
+
+def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """`recipe` with `key=value` applied, nested keys with dots: ``model.width=64``.
+
+    Raises KwsError for an unknown key, naming the nearest known one, and for a value of the wrong type.
+    """
+    for assignment in assignments:
+        key, given, text = assignment.partition("=")
+        if not given:
+            raise KwsError(f"{assignment!r} is not of the form key=value")
+        recipe = _replace(recipe, key.split("."), text, key)
+    return recipe
+
+
+def _replace(value: Any, path: list[str], text: str, key: str) -> Any:
+    hints = get_type_hints(type(value))
+    name, rest = path[0], path[1:]
+    if name not in hints:
+        near = get_close_matches(name, hints, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(hints)}"
+        raise KwsError(f"a recipe has no {key}: {advice}")
+    if rest:
+        inner = getattr(value, name)
+        if not dataclasses.is_dataclass(inner):
+            raise KwsError(f"{key}: {name} has no parts")
+        return dataclasses.replace(value, **{name: _replace(inner, rest, text, key)})
+    return dataclasses.replace(value, **{name: _parse(text, hints[name], key)})
+
+
+def _parse(text: str, kind: Any, key: str) -> Any:
+    if kind is str:
+        return text
+    try:
+        parsed = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise KwsError(f"{key}={text}: expected {_type_name(kind)}") from None
+    if kind is float and isinstance(parsed, int):
+        parsed = float(parsed)
+    if not _fits(parsed, kind):
+        raise KwsError(f"{key}={text}: expected {_type_name(kind)}")
+    return parsed
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        kinds = [parts[0]] * len(value) if isinstance(value, tuple) and parts[-1] is ... else list(parts)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _type_name(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind)) if not get_args(kind) else str(kind)

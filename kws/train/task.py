@@ -1,0 +1,106 @@
+"""The training task: CTC over scenes, and validation by the scorer that the device runs.
+
+Shapes: B rows, S samples, T frames of 40 ms, M mel bands, V tokens.
+"""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kws.bundle import Scoring
+from kws.data.scenes import Batch
+from kws.data.torchaudio_import import load_torchaudio
+from kws.evaluate.metrics import KeywordRates, Recording, rates_at
+from kws.lexicon import Spelling
+from kws.model.acoustic import AcousticModel
+from kws.scoring import KeywordScorer
+from kws.train.recipe import Recipe
+
+VALIDATION_FA_PER_HOUR = 1.0
+
+
+class CTCTask(pl.LightningModule):
+    """Trains `model` by `recipe`; `spellings` are those of the recipe's keywords, watched in validation."""
+
+    def __init__(self, recipe: Recipe, model: AcousticModel, spellings: dict[str, list[Spelling]]) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.model = model
+        self.keywords = list(spellings)
+        transforms = load_torchaudio().transforms
+        self.mask = transforms.FrequencyMasking(recipe.frequency_mask, iid_masks=True)
+        self.scorer = make_scorer(model.config.tokens, spellings, recipe.scoring)
+        self.recordings: list[Recording] = []
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):  # energies span more than bfloat16 resolves
+            mel, _ = self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
+            mel = self.mask(mel.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)
+        frames = torch.full((len(mel),), mel.shape[1] // self.model.subsampling.stride)
+        loss = ctc_loss(self.model.whole(mel, frames), frames, batch["targets"], batch["target_lengths"])
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # dropout and masks of a step depend on (seed, step) alone, so that a resumed training repeats them
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+
+    def on_validation_epoch_start(self) -> None:
+        self.recordings = []
+
+    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
+        pcm, keyword = batch["pcm"], batch["keyword"]
+        with torch.autocast("cpu", enabled=False):
+            mel, _ = self.model.features(pcm, self.model.frontend.init_state(1))
+            log_posteriors = self.model.whole(mel, torch.tensor([mel.shape[1] // self.model.subsampling.stride]))
+        scores, ages, _ = self.scorer.score(log_posteriors[0].double().numpy())
+        self.recordings.append(Recording.of(scores, ages, pcm.shape[1], keyword))
+
+    def on_validation_epoch_end(self) -> None:
+        rates = rates_at(self.recordings, self.keywords, VALIDATION_FA_PER_HOUR, self.recipe.scoring.refractory_frames)
+        misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
+        self.log("misses", float(misses), prog_bar=True)
+        self.log("frr", misses / max(1, positives))
+        for rate in rates:
+            self.log(f"misses_{rate.keyword.replace(' ', '_')}", float(rate.misses))
+        self.rates: list[KeywordRates] = rates
+
+    def configure_optimizers(self) -> Any:
+        r = self.recipe
+        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
+        rest = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=r.learning_rate, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """CTC loss (Graves et al. 2006) per token: log_posteriors (B, T, V), frames (B,), targets of all rows in one."""
+    losses = F.ctc_loss(
+        log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True
+    )
+    return losses.sum() / target_lengths.sum().clamp(min=1)
+
+
+def warmup_cosine(step: int, warmup: int, total: int) -> float:
+    """Learning-rate factor: linear to 1 in `warmup` steps, then a half cosine down to 1 %."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def make_scorer(tokens: tuple[str, ...], spellings: dict[str, list[Spelling]], scoring: Scoring) -> KeywordScorer:
+    """The device's scorer for keywords spelled in tokens."""
+    return KeywordScorer(
+        [[tokens.index(token) for token in spelling] for options in spellings.values() for spelling in options],
+        [i for i, options in enumerate(spellings.values()) for _ in options],
+        peak_weight=scoring.peak_weight,
+        max_duration_frames=scoring.max_duration_frames,
+        max_gap_frames=scoring.max_gap_frames,
+    )

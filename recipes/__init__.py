@@ -1,0 +1,1 @@
+"""Training recipes: short typed Python files (installed as kws.recipes)."""
