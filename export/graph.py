@@ -1,0 +1,55 @@
+"""A streaming model as a graph of tensors: PCM and states in, log-posteriors and states out.
+
+Shapes: B batch, S samples of a chunk, T frames of a chunk, V tokens.
+"""
+
+import io
+import warnings
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from kws.model.acoustic import AcousticModel
+from kws.model.streaming import flatten_state, unflatten_state
+
+OPSET = 20
+_BATCH_EXAMPLE = 2  # anything but 1, which exporters take for a constant
+
+
+class StreamingGraph(nn.Module):
+    """(B, S) PCM and the flat states -> (B, T, V) log-posteriors and the next flat states."""
+
+    def __init__(self, model: AcousticModel) -> None:
+        super().__init__()
+        self.model = model
+        self.like = model.init_state(1)
+
+    def forward(self, pcm: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        log_posteriors, after = self.model(pcm, unflatten_state(self.like, list(states)))
+        return (log_posteriors, *flatten_state(after).values())
+
+
+def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
+    """The model as ONNX for chunks of `chunk_frames`, any batch; a state `x` comes out as `next.x`."""
+    model = model.eval()
+    graph = StreamingGraph(model)
+    states = flatten_state(model.init_state(_BATCH_EXAMPLE))
+    pcm = torch.zeros(_BATCH_EXAMPLE, chunk_frames * model.stride)
+    batch = torch.export.Dim.DYNAMIC
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            graph,
+            (pcm, *states.values()),
+            input_names=["pcm", *states],
+            output_names=["log_posteriors", *(f"next.{name}" for name in states)],
+            dynamic_shapes=({0: batch}, tuple({0: batch} for _ in states)),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        program.save(buffer)
+    return onnx.load_from_string(buffer.getvalue())

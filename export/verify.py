@@ -1,0 +1,43 @@
+"""Verification: the file computes, chunk by chunk, what the checkpoint computes on whole audio."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kws.model.acoustic import AcousticModel
+from kws.runtime.session import OnnxModel
+from kws.units import SAMPLE_RATE
+
+TOLERANCE = 1e-4  # of log-posteriors
+_SECONDS = 12
+_BATCHES = (1, 3)
+
+
+def largest_difference(model: AcousticModel, path: Path) -> float:
+    """Largest absolute difference in log-posteriors between `model` on whole audio and `path` chunk by chunk."""
+    session = OnnxModel.load(path)
+    chunk = session.manifest.chunk_samples
+    worst = 0.0
+    for batch in _BATCHES:
+        pcm = probe(batch, -(-_SECONDS * SAMPLE_RATE // chunk) * chunk)
+        with torch.no_grad():
+            expected, _ = model(torch.from_numpy(pcm), model.init_state(batch))
+        states, parts = session.init_states(batch), []
+        for start in range(0, pcm.shape[1], chunk):
+            log_posteriors, states = session.run(np.ascontiguousarray(pcm[:, start : start + chunk]), states)
+            parts.append(log_posteriors)
+        worst = max(worst, float(np.abs(np.concatenate(parts, axis=1) - expected.numpy()).max()))
+    return worst
+
+
+def probe(batch: int, samples: int) -> npt.NDArray[np.float32]:
+    """Sounds (B, S) of every kind that a stream meets: silence, noise of all levels, chirps, full scale."""
+    rng = np.random.default_rng(0)
+    t = np.arange(samples) / SAMPLE_RATE
+    level = 10.0 ** rng.uniform(-4, 0, size=(batch, 1)) * (0.5 + 0.5 * np.sin(2 * np.pi * 0.4 * t))
+    chirp = np.sin(2 * np.pi * (100 + 300 * (t % 3)) * t)
+    pcm = level * (0.5 * rng.standard_normal((batch, samples)) + chirp)
+    pcm[:, samples // 2 : samples // 2 + SAMPLE_RATE] = 0.0
+    return np.clip(pcm, -1, 1).astype(np.float32)

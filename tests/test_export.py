@@ -1,0 +1,128 @@
+"""Export: one file, verified, refused when it differs; the device hears from it what the checkpoint says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+from kws.bundle import METADATA_KEY  # noqa: E402
+from kws.export import to_onnx, verify  # noqa: E402
+from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
+from kws.model.checkpoint import save_checkpoint  # noqa: E402
+from kws.model.mixers import STREAMING  # noqa: E402
+from kws.runtime.session import OnnxModel  # noqa: E402
+
+RECIPE = {
+    "name": "small",
+    "seed": 3,
+    "steps": 10,
+    "learning_rate": 1e-3,
+    "precision": "32-true",
+    "model": {},
+    "scenes": {},
+    "scoring": {
+        "peak_weight": 1.0,
+        "max_duration_frames": 50,
+        "max_gap_frames": 12,
+        "refractory_frames": 25,
+        "default_threshold": 0.3,
+    },
+    "speech": [{"title": "Noise", "licence": "CC0", "attribution": "nobody"}],
+    "noise": None,
+}
+
+
+def checkpoint(path: Path, mixer: str = "xsa") -> Path:
+    torch.manual_seed(0)
+    config = AcousticConfig(mixer=mixer, width=32, blocks=2, heads=2, window_frames=8, channels=16)
+    save_checkpoint(path, AcousticModel(config), RECIPE, {"hey you=HH EY Y UW": [["HH", "EY", "Y", "UW"]]}, {})
+    return path
+
+
+def export(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "kws", "export", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("mixer", STREAMING)
+@pytest.mark.parametrize("chunk_frames", [1, 2])
+def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
+    path = tmp_path / "m.onnx"
+    arguments = ["export", checkpoint(tmp_path / "m.ckpt", mixer), "-o", path, "--chunk-frames", chunk_frames]
+    from kws.cli import main
+
+    assert main([str(a) for a in arguments]) == 0
+    model = OnnxModel.load(path)
+    assert model.manifest.chunk_samples == chunk_frames * 640
+    assert model.manifest.keywords[0].name == "hey you"
+    assert model.manifest.training.data[0].licence == "CC0"
+    from kws.model.checkpoint import load_checkpoint
+
+    reference = load_checkpoint(tmp_path / "m.ckpt").model
+    to_onnx.halve_weights(reference)
+    assert verify.largest_difference(reference, path) <= 1e-4
+
+
+def test_command_writes_one_verified_file(tmp_path):
+    path = tmp_path / "out.onnx"
+    done = export(checkpoint(tmp_path / "m.ckpt"), "-o", path, "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "differs from torch by" in done.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.ckpt", "out.onnx"], "nothing else is left behind"
+    assert OnnxModel.load(path).manifest.name == "mine"
+
+
+def test_a_graph_that_differs_is_not_written(tmp_path, monkeypatch, capsys):
+    """The frontend's window is bent in the exported graph only: verification must see it."""
+    from kws.cli import main
+
+    honest = to_onnx.export_graph
+
+    def bent(model, chunk_frames):
+        proto = honest(model, chunk_frames)
+        for tensor in proto.graph.initializer:
+            array = onnx.numpy_helper.to_array(tensor)
+            if array.shape == (480,):
+                tensor.CopyFrom(onnx.numpy_helper.from_array(array * 1.01, tensor.name))
+        return proto
+
+    monkeypatch.setattr(to_onnx, "export_graph", bent)
+    path = tmp_path / "out.onnx"
+    assert main(["export", str(checkpoint(tmp_path / "m.ckpt")), "-o", str(path)]) == 1
+    assert "ONNX and torch differ" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.ckpt", "-o", "x.onnx"], "no checkpoint missing.ckpt"),
+        ([__file__, "-o", "x.onnx"], "is not a checkpoint of kws"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, sentence):
+    done = export(*arguments)
+    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_segment_model_is_refused(tmp_path):
+    done = export(checkpoint(tmp_path / "m.ckpt", "bilstm"), "-o", tmp_path / "m.onnx")
+    assert done.returncode == 1 and "bilstm sees whole segments" in done.stderr
+
+
+def test_the_file_holds_no_machine_and_halves_its_weights(tmp_path):
+    path = tmp_path / "m.onnx"
+    assert export(checkpoint(tmp_path / "m.ckpt"), "-o", path).returncode == 0
+    content = path.read_bytes()
+    assert str(Path(__file__).parent.parent).encode() not in content
+    assert b".py" not in content, "the exporter's notes on source lines are left out"
+    proto = onnx.load(path)
+    assert [p.key for p in proto.metadata_props] == [METADATA_KEY]
+    kinds = {onnx.numpy_helper.to_array(t).dtype for t in proto.graph.initializer if np.prod(t.dims) > 2000}
+    assert np.dtype(np.float16) in kinds
