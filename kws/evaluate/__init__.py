@@ -1,0 +1,1 @@
+"""Replaying recordings through the shipped Stream, and counting what it hears."""

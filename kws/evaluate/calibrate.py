@@ -1,0 +1,68 @@
+"""`kws calibrate`: thresholds for a rate of false accepts, written into the model file with their provenance."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from kws.bundle import Calibration
+from kws.errors import KwsError, require
+from kws.evaluate.metrics import KeywordRates, at_rate, det
+from kws.evaluate.report import rates_table
+from kws.evaluate.score import add_audio_arguments, listen
+from kws.runtime.detector import Detector
+from kws.runtime.session import find
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws calibrate`."""
+    parser.description = (
+        "Set each keyword's threshold to the lowest with at most the given false accepts per hour on development "
+        "audio, and write it into the model file."
+    )
+    parser.epilog = (
+        "example:\n"
+        "  kws calibrate model.onnx --fa-per-hour 0.5 --positives wake_words --negatives mini_librispeech --split dev"
+    )
+    add_audio_arguments(parser)
+    parser.add_argument("--fa-per-hour", type=float, required=True, help="false accepts per hour, of each keyword")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrates and rewrites the model file in place."""
+    detector = Detector.load(args.model)
+    recordings = listen(detector, args)
+    names = [keyword.name for keyword in detector.keywords]
+    refractory = detector.manifest.scoring.refractory_frames
+    rates = [at_rate(det(recordings, names, i, refractory), args.fa_per_hour) for i in range(len(names))]
+    if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
+        raise KwsError(f"no threshold hears {', '.join(deaf)} at {args.fa_per_hour} FA/h: nothing was written")
+    data = ", ".join(str(Path(path).name) for path in [*args.positives, *args.negatives])
+    store(find(args.model), rates, args.fa_per_hour, data + (f" ({'+'.join(args.split)})" if args.split else ""))
+    print(rates_table(rates))
+    return 0
+
+
+def store(path: Path, rates: Sequence[KeywordRates], fa_per_hour: float, data: str) -> None:
+    """Writes thresholds and what they rest on into the manifest of the model file `path`."""
+    onnx = require("onnx", extra="export")
+    from kws.bundle import METADATA_KEY, Manifest
+
+    proto = onnx.load(path)
+    manifest = Manifest.from_json(next(p.value for p in proto.metadata_props if p.key == METADATA_KEY))
+    by_name = {rate.keyword: rate for rate in rates}
+    keywords = tuple(
+        dataclasses.replace(
+            keyword,
+            threshold=by_name[keyword.name].threshold,
+            calibration=Calibration(
+                fa_per_hour, by_name[keyword.name].false_accepts, by_name[keyword.name].hours, data
+            ),
+        )
+        for keyword in manifest.keywords
+    )
+    manifest = dataclasses.replace(manifest, keywords=keywords)
+    next(p for p in proto.metadata_props if p.key == METADATA_KEY).value = manifest.to_json()
+    partial = path.with_suffix(".partial")
+    onnx.save(proto, partial)
+    partial.replace(path)

@@ -1,0 +1,131 @@
+"""False accepts and false rejects, counted in events.
+
+K keywords, T frames. A recording's scores are kept where they exceed a floor, so that every threshold above it can be
+tried without running the model again, with the trigger of the device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.trigger import Trigger
+from kws.units import SAMPLE_RATE
+
+FLOOR = 1e-3  # scores below are never thresholds
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording's scores. keyword: what is said in it, None where no keyword is (a negative).
+
+    frames (N,): those in which some keyword's score exceeds FLOOR; scores and ages (N, K) in them.
+    """
+
+    keyword: str | None
+    samples: int
+    frames: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    ages: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, scores: npt.NDArray[np.float64], ages: npt.NDArray[np.int64], samples: int, keyword: str | None
+    ) -> "Recording":
+        """From the scores (T, K) and ages (T, K) of all frames."""
+        frames = np.flatnonzero((scores > FLOOR).any(axis=1))
+        return cls(keyword, samples, frames, scores[frames], ages[frames])
+
+    def events(self, index: int, threshold: float, refractory_frames: int) -> int:
+        """How often keyword `index` fires at `threshold`."""
+        loud = np.flatnonzero(self.scores[:, index] >= threshold)
+        if not len(loud):
+            return 0
+        trigger = Trigger([threshold], refractory_frames)
+        state, fired = trigger.init_state(), 0
+        for i in loud:
+            one = slice(index, index + 1)
+            keywords, state = trigger.step(self.scores[i, one], self.ages[i, one], int(self.frames[i]), state)
+            fired += len(keywords)
+        return fired
+
+
+@dataclass(frozen=True)
+class KeywordRates:
+    """Counts of one keyword at one threshold."""
+
+    keyword: str
+    threshold: float
+    positives: int
+    misses: int
+    false_accepts: int
+    hours: float
+
+
+def hours(recordings: Sequence[Recording]) -> float:
+    """Length of recordings."""
+    return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
+
+
+def det(
+    recordings: Sequence[Recording], keywords: Sequence[str], index: int, refractory_frames: int
+) -> list[KeywordRates]:
+    """All operating points of keyword `index`, by rising threshold.
+
+    Positives are the recordings of the keyword, a miss is one in which it never fires. Negatives are the recordings of no
+    keyword and of other keywords; their events are false accepts, after the refractory.
+    """
+    name = keywords[index]
+    positives = [r for r in recordings if r.keyword == name]
+    negatives = [r for r in recordings if r.keyword != name]
+    peaks = np.array([r.scores[:, index].max(initial=0.0) for r in positives])
+    loud = [r for r in negatives if r.scores[:, index].max(initial=0.0) > FLOOR]
+    heard = np.concatenate([r.scores[:, index] for r in loud] + [peaks])
+    thresholds = np.unique(np.concatenate([[FLOOR], heard[heard > FLOOR]]))
+    total = hours(negatives)
+    return [
+        KeywordRates(
+            name,
+            float(threshold),
+            len(positives),
+            int((peaks < threshold).sum()),
+            sum(r.events(index, float(threshold), refractory_frames) for r in loud),
+            total,
+        )
+        for threshold in thresholds
+    ]
+
+
+def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
+    """The lowest threshold from which on no higher one has more false accepts per hour than asked for.
+
+    If even the highest has too many, the point above all scores: everything is missed.
+    """
+    chosen = None
+    for point in reversed(points):
+        if point.false_accepts > fa_per_hour * point.hours:
+            break
+        chosen = point
+    if chosen is None:
+        last = points[-1]
+        chosen = replace(last, threshold=1.0, misses=last.positives, false_accepts=0)
+    return chosen
+
+
+def rates_at(
+    recordings: Sequence[Recording], keywords: Sequence[str], fa_per_hour: float, refractory_frames: int
+) -> list[KeywordRates]:
+    """Each keyword's counts at its own threshold for `fa_per_hour`."""
+    return [
+        at_rate(det(recordings, keywords, index, refractory_frames), fa_per_hour) for index in range(len(keywords))
+    ]
+
+
+def at_threshold(points: Sequence[KeywordRates], threshold: float) -> KeywordRates:
+    """The counts at any threshold above FLOOR: those of the lowest score that still reaches it."""
+    for point in points:
+        if point.threshold >= threshold:
+            return replace(point, threshold=threshold)
+    last = points[-1]
+    return replace(last, threshold=threshold, misses=last.positives, false_accepts=0)
