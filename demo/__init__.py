@@ -1,0 +1,1 @@
+"""What a person can hear and see (installed as kws.demo)."""

@@ -1,0 +1,126 @@
+"""What a synthetic phrase set says: the wake words, sentences that carry them, and near misses.
+
+A *near miss* sounds like a wake word or is a part of one and never contains it; CMUdict spells all its words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Kind = Literal["bare", "carrier", "near"]
+
+WAKE_WORDS = ("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass")
+
+# Shares of a set, in tenths: half bare words, a fifth carriers, three tenths near misses.
+DECK: tuple[Kind, ...] = ("bare",) * 5 + ("carrier",) * 2 + ("near",) * 3
+
+# How a bare word is punctuated for the synthesiser: statement, call, question, nothing.
+ENDINGS = (".", ".", "!", "!", "?", "", ",")
+
+CARRIERS = (
+    "Hey {word}.", "Hey, {word}!", "Okay {word}.", "Okay, {word}.", "Hey {word}, what time is it?",
+    "{word}, turn on the light.", "{word}, stop.", "Hello {word}.", "I said {word}.",
+    "{word}, play some music.", "Please ask {word} to wait.", "The word is {word} today.",
+    "Is {word} listening?", "Good morning, {word}.", "{word}, what is the weather?",
+    "Now {word} is ready.", "We call it {word}.", "Thank you, {word}.",
+)  # fmt: skip
+
+NEAR_MISSES: dict[str, tuple[str, ...]] = {
+    "alexa": (
+        "alex", "lexus", "alexander", "a lecture", "alexis", "electric", "election", "elect her",
+        "a lesson", "elects", "lex", "a letter", "axe", "relax", "relax her", "selects a", "reflex",
+        "a lack of", "alaska", "a lexicon", "annexed", "texas", "a legs", "in texas", "perplexed",
+        "i'll ask her", "all except", "alas",
+    ),
+    "computer": (
+        "compute", "computing", "commuter", "competitor", "compete", "computation", "community",
+        "computed", "come", "the tutor", "company", "can you do it", "commute", "composer",
+        "compared her", "pewter", "tutor", "dispute her", "comp", "complete her", "accumulate",
+        "come to her", "compact", "suitor", "confuse her",
+    ),
+    "jarvis": (
+        "jar", "service", "harvest", "jarring", "carve this", "jars", "java", "travis", "marvel",
+        "nervous", "harvey", "jealous", "starve us", "job is", "charge this", "charles", "target",
+        "john is", "large", "davis", "marvelous", "garments", "jazz", "purpose", "surface",
+        "are this", "the jar is", "elvis", "carvers", "jarred",
+    ),
+    "smart mirror": (
+        "smart", "mirror", "smart phone", "small mirror", "mirrors", "start mirror", "smart meter",
+        "smart mayor", "smarter", "smart mirage", "smart move", "mart", "rear mirror", "smart man",
+        "hear her", "clearer", "the mirror", "part mirror", "smart miller", "smart minor",
+        "some art", "broken mirror", "dark mirror", "nearer", "smart enough", "art miracle",
+        "sport mirror", "smart letter", "smart memory",
+    ),
+    "snowboy": (
+        "snow", "boy", "cowboy", "snowball", "no boy", "slow boy", "know boys", "snowman", "soy",
+        "playboy", "boil", "snow bow", "snowy", "show boy", "snow white", "so boring", "toy",
+        "no point", "snowbound", "old boy", "know by", "tomboy", "go boy", "snow bird", "snow bay",
+        "enjoy", "snobs", "snow day",
+    ),
+    "view glass": (
+        "view", "glass", "few glasses", "review class", "few", "you pass", "new glass", "grass",
+        "class", "views", "blue glass", "view last", "you guess", "the glasses", "viewer",
+        "through glass", "view classes", "a few laughs", "preview", "gloss", "the view was",
+        "wine glass", "view plus", "you class", "view gas", "few girls", "viewing", "rude class",
+        "hourglass",
+    ),
+}  # fmt: skip
+
+# The synthesiser's dictionary lacks the word; the hyphen gives its second half the weaker stress of "cowboy".
+SPOKEN_AS = {"snowboy": "snow-boy"}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the lower-case transcript."""
+
+    kind: Kind
+    keyword: str  # the wake word that it holds, or for a near miss the one that it is near to
+    spoken: str
+    text: str
+
+
+def phrase(kind: Kind, keyword: str, sentence: str) -> Phrase:
+    """A phrase from its written form with punctuation."""
+    return Phrase(kind, keyword, spoken_form(sentence), transcript(sentence))
+
+
+def spoken_form(sentence: str) -> str:
+    """The sentence as the synthesiser should read it, with a capital at its head."""
+    for written, said in SPOKEN_AS.items():
+        sentence = re.sub(rf"\b{written}\b", said, sentence, flags=re.IGNORECASE)
+    return sentence[:1].upper() + sentence[1:]
+
+
+def transcript(spoken: str) -> str:
+    """Lower-case words with one space between, apostrophes kept."""
+    kept = (letter if letter.isalnum() or letter in "' " else " " for letter in spoken.lower())
+    return " ".join("".join(kept).split())
+
+
+def contains(text: str, keyword: str) -> bool:
+    """Whether the whole words of `keyword` stand in `text` in that order, side by side."""
+    return f" {keyword} " in f" {text} "
+
+
+def draw_phrase(kind: Kind, keyword: str, rng: np.random.Generator) -> Phrase:
+    """One phrase of that kind for that wake word."""
+    ending = ENDINGS[rng.integers(len(ENDINGS))]
+    if kind == "carrier":
+        sentence = CARRIERS[rng.integers(len(CARRIERS))].format(word=keyword)
+    elif kind == "near":
+        near = NEAR_MISSES[keyword]
+        sentence = near[rng.integers(len(near))] + ending
+    else:
+        sentence = keyword + ending
+    return phrase(kind, keyword, sentence)
+
+
+def deal(rng: np.random.Generator) -> list[tuple[Kind, str]]:
+    """One shuffled deck: every wake word in every kind, in the shares of `DECK` (60 cards)."""
+    deck = [(kind, word) for word in WAKE_WORDS for kind in DECK]
+    return [deck[index] for index in rng.permutation(len(deck))]
