@@ -152,9 +152,7 @@ def unit_power(samples: Any) -> Audio:
     return np.asarray(samples / np.sqrt(np.mean(np.square(samples))), np.float32)
 
 
-def add_noise(
-    speech: Audio, synthesiser: Synthesiser, rng: np.random.Generator
-) -> tuple[Audio, list[dict[str, Any]]]:
+def add_noise(speech: Audio, synthesiser: Synthesiser, rng: np.random.Generator) -> tuple[Audio, list[dict[str, Any]]]:
     """Pink noise throughout, babble in the middle third, hum in the last; levels against `SPEECH_LEVEL`."""
     total, third = len(speech), len(speech) // 3
     makers = (
@@ -167,14 +165,10 @@ def add_noise(
     for _, snr_db, start, end, noise in makers:
         ramp = np.minimum(1.0, np.minimum(np.arange(end - start), np.arange(end - start)[::-1]) / fade)
         noisy[start:end] += np.float32(SPEECH_LEVEL * 10 ** (-snr_db / 20)) * noise * ramp.astype(np.float32)
-    return noisy, [
-        {"noise": name, "snr_db": snr_db, **_span(start, end)} for name, snr_db, start, end, _ in makers
-    ]
+    return noisy, [{"noise": name, "snr_db": snr_db, **_span(start, end)} for name, snr_db, start, end, _ in makers]
 
 
-def truth(
-    sentences: Sequence[Sentence], noises: list[dict[str, Any]], samples: int, seed: int
-) -> dict[str, Any]:
+def truth(sentences: Sequence[Sentence], noises: list[dict[str, Any]], samples: int, seed: int) -> dict[str, Any]:
     """What hear.json holds."""
     engines = {sentence.voice: LICENCES[sentence.voice.partition(":")[0]] for sentence in sentences}
     return {
@@ -182,9 +176,7 @@ def truth(
         "seconds": _seconds(samples),
         "sample_rate": SAMPLE_RATE,
         "seed": seed,
-        "wake_words": [
-            {"keyword": s.keyword, **_span(s.keyword_start, s.keyword_end)} for s in sentences if s.keyword
-        ],
+        "wake_words": [{"keyword": s.keyword, **_span(s.keyword_start, s.keyword_end)} for s in sentences if s.keyword],
         "sentences": [{"text": s.text, "voice": s.voice, **_span(s.start, s.end)} for s in sentences],
         "noise": noises,
         "voices": engines,
@@ -211,14 +203,10 @@ def write_wav(path: Path, samples: Audio) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of this script."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="folder of the speech models")
     parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent, help="folder for hear.wav, hear.json"
-    )
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder for hear.wav, hear.json")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     try:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from kws.export.graph import export_graph
+from kws.export.verify import TOLERANCE, largest_difference
 from onnx import TensorProto, helper, numpy_helper
 
 from kws import __version__
 from kws.bundle import METADATA_KEY, SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training
 from kws.errors import KwsError
-from kws.export.graph import export_graph
-from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import Checkpoint, load_checkpoint
@@ -42,7 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
     parser.add_argument(
-        "--chunk-frames", type=int, default=2, help="frames of 40 ms per call: latency against CPU (default: 2)"
+        "--chunk-frames",
+        type=int,
+        default=2,
+        help="frames of 40 ms per call: latency against CPU (default: 2)",
     )
 
 
@@ -66,15 +69,15 @@ def run(args: argparse.Namespace) -> int:
             )
         partial.replace(args.output)
     size_kb = args.output.stat().st_size / 1000
-    print(f"{args.output}: {manifest.parameters:,} parameters, {size_kb:,.0f} kB, differs from torch by {difference:.1e}")
+    print(
+        f"{args.output}: {manifest.parameters:,} parameters, {size_kb:,.0f} kB, differs from torch by {difference:.1e}"
+    )
     return 0
 
 
 def weights_of(model: AcousticModel) -> dict[str, np.ndarray]:
     """Name -> value of the trained tensors that are stored in half precision."""
-    return {
-        name: p.detach().numpy() for name, p in model.named_parameters() if p.numel() >= _HALVED_FROM
-    }
+    return {name: p.detach().numpy() for name, p in model.named_parameters() if p.numel() >= _HALVED_FROM}
 
 
 def halve_weights(model: AcousticModel) -> None:

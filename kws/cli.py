@@ -31,11 +31,10 @@ VERBS = {
     "detect": Verb("kws.runtime.detect", "hear keywords in audio files", "audio"),
     "info": Verb("kws.runtime.info", "show what is inside a model file", "audio"),
     "bench": Verb("kws.runtime.bench", "measure a model's speed, memory and start-up time", "audio"),
+    "listen": Verb("kws.demo.microphone", "hear keywords from a microphone", "mic"),
     "train": Verb("kws.train.run", "train a model from a recipe", "train"),
     "export": Verb("kws.export.to_onnx", "write a checkpoint as one .onnx file, and verify it", "export"),
-    "calibrate": Verb(
-        "kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "audio"
-    ),
+    "calibrate": Verb("kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "audio"),
     "score": Verb("kws.evaluate.score", "count hits and false alarms over long audio", "audio"),
 }
 
@@ -89,9 +88,7 @@ def dispatch(words: Sequence[str]) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "kws"):  # a fault of ours, which must look like one
             raise
-        raise KwsError(
-            f"`kws {verb}` needs the package {package}: pip install 'kws[{VERBS[verb].extra}]'"
-        ) from error
+        raise KwsError(f"`kws {verb}` needs the package {package}: pip install 'kws[{VERBS[verb].extra}]'") from error
 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:

@@ -52,7 +52,7 @@ class Lexicon:
         return len(self._words)
 
     def extended(self, spellings: Iterable[tuple[str, str]]) -> "Lexicon":
-        """The same lexicon with further (word, phones) pairs, behind what a word has: ``("snowboy", "S N OW B OY")``."""
+        """The same lexicon with further (word, phones) pairs behind what it has: ``("snowboy", "S N OW B OY")``."""
         words = dict(self._words)
         for word, phones in spellings:
             words[word.lower()] = (*words.get(word.lower(), ()), parse_phones(phones))

@@ -74,9 +74,7 @@ class KeywordScorer:
         self._last_token = max((max(labels) for labels in spellings), default=blank)
         chains = [_chain(labels, blank) for labels in spellings]
         self._states = sum(map(len, chains)) + 2
-        tokens = [token for chain in chains for token in chain]
-        self._tokens = np.array([*tokens, -1, -1], np.intp)  # -1: a column of zeros, for the constant states
-        self._is_label = np.array([*(token != blank for token in tokens), False, False])
+        self._inputs = _inputs(chains, blank)
         self._sources = _predecessors(chains, blank)
         self._flat_sources = self._sources.reshape(-1)
         self._rows = np.arange(self._states) * 3
@@ -84,13 +82,10 @@ class KeywordScorer:
         self._ends = np.cumsum([len(chain) for chain in chains], dtype=np.intp) - 1 + self._states
         self._increments = np.zeros((self._states, _COLUMNS))
         self._increments[:-2, _AGE] = 1.0
-        self._increments[:-2, _GAP] = ~self._is_label[:-2]
-        self._unless_label = np.where(self._is_label, 0.0, -np.inf)
+        self._increments[:-2, _GAP] = [token == blank for chain in chains for token in chain]
         firsts = np.cumsum([0, *(len(chain) for chain in chains)])[:-1]
         self._max_ages = np.full(self._states, float(max_duration_frames))
         self._max_ages[firsts] = min(max_duration_frames, max_gap_frames)
-        self._unless_first = np.full(self._states, -np.inf)
-        self._unless_first[firsts] = 0.0
 
     @property
     def keywords(self) -> int:
@@ -123,28 +118,22 @@ class KeywordScorer:
         posteriors = np.asarray(log_posteriors, np.float64)
         if posteriors.ndim != 2 or posteriors.shape[1] <= self._last_token:
             raise InputError(f"log-posteriors of shape {posteriors.shape} are not (frames, tokens)")
-        if not math.isfinite(posteriors.sum()):
+        if not math.isfinite(np.add.reduce(posteriors, axis=None)):
             raise InputError("the log-posteriors are not finite numbers")
-        best = posteriors.max(axis=1, keepdims=True)
-        relative = np.zeros((len(posteriors), posteriors.shape[1] + 1))
-        np.subtract(posteriors, best, out=relative[:, :-1])
-        costs = relative.take(self._tokens, axis=1)  # (T, S + 2)
-        ends, state = self._search(costs, best, self.init_state() if state is None else state)
-        return *self._keyword_scores(ends), state
-
-    def _search(
-        self, costs: FloatArray, best: FloatArray, state: ScorerState
-    ) -> tuple[FloatArray, ScorerState]:
-        """The paths that end in each frame, (T, P, 5); costs (T, S + 2), best log-posteriors (T, 1)."""
-        peaks = costs + best
-        peaks += self._unless_label
-        fresh = costs + self._unless_first
-        ends = np.empty((len(costs), self._ends.size, _COLUMNS))
-        paths, spare = state.paths.copy(), state.paths.copy()
-        for frame in zip(costs, peaks, fresh, ends, strict=True):
-            self._advance(paths, spare, *frame)
+        frames, tokens = posteriors.shape
+        table = np.zeros((frames, tokens + 1, 2))  # costs and log-posteriors; the last row is 0 and -inf
+        best = np.maximum.reduce(posteriors, axis=1, keepdims=True)
+        np.subtract(posteriors, best, out=table[:, :-1, 0])
+        table[:, :-1, 1] = posteriors
+        table[:, -1, 1] = -np.inf
+        inputs = table.reshape(frames, 2 * tokens + 2).take(self._inputs, axis=1)
+        ends = np.empty((frames, self._ends.size, _COLUMNS))
+        paths = (self.init_state() if state is None else state).paths.copy()
+        spare = paths.copy()
+        for (cost, peak, fresh), end in zip(inputs, ends, strict=True):
+            self._advance(paths, spare, cost, peak, fresh, end)
             paths, spare = spare, paths
-        return ends, ScorerState(paths)
+        return *self._keyword_scores(ends), ScorerState(paths)
 
     def _advance(
         self,
@@ -196,6 +185,17 @@ def _chain(labels: Sequence[int], blank: int) -> list[int]:
     return [token for label in labels for token in (blank, label)][1:]
 
 
+def _inputs(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.intp]:
+    """(3, S + 2): places in a frame's flattened table of the arguments cost, peak and fresh of `_advance`."""
+    zero, nothing = -2, -1
+    places = [
+        (2 * token, nothing if token == blank else 2 * token + 1, nothing if state else 2 * token)
+        for chain in chains
+        for state, token in enumerate(chain)
+    ]
+    return np.array([*places, *[(zero, nothing, nothing)] * 2], np.intp).T.copy()
+
+
 def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.intp]:
     """(S + 2, 3): rows of the flattened paths that may precede each state by staying, next and skipping."""
     states = sum(map(len, chains)) + 2
@@ -213,9 +213,7 @@ def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.int
     return np.array([*table, [begin] * 3, [never] * 3], np.intp)
 
 
-def _spellings_of_keywords(
-    spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int
-) -> NDArray[np.intp]:
+def _spellings_of_keywords(spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int) -> NDArray[np.intp]:
     """(K, most spellings of a keyword): indices of each keyword's spellings, the first repeated to fill."""
     if len(spellings) != len(owner):
         raise ValueError(f"{len(spellings)} spellings have {len(owner)} owners")

@@ -165,9 +165,7 @@ def test_an_empty_file(tmp_path):
     assert "is empty" in what_is_there(tmp_path / "a.wav")[1]
 
 
-@pytest.mark.parametrize(
-    "content", [b"hello, this is a text\n", b"RIFF", b"\x00" * 5000, b"RIFF\0\0\0\0WAVE"]
-)
+@pytest.mark.parametrize("content", [b"hello, this is a text\n", b"RIFF", b"\x00" * 5000, b"RIFF\0\0\0\0WAVE"])
 def test_what_is_not_sound(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
     samples, error = what_is_there(tmp_path / "a.wav")

@@ -83,9 +83,7 @@ def test_starting_up_imports_nothing_heavy(words):
     ran = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.splitlines()[-1].split())
     assert {name for name in loaded if name.startswith("kws")} == {"kws", "kws.cli", "kws.errors"}
-    assert loaded.isdisjoint(
-        {"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"}
-    )
+    assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
 
 
 def test_the_public_names_are_loaded_when_first_asked_for():
@@ -154,9 +152,7 @@ def test_what_a_user_can_mend_is_one_sentence(verb, error, sentence, capsys):
     assert (said.out, said.err) == ("", f"kws: {sentence}\n")
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("a bug"), ModuleNotFoundError("no", name="kws.nothing"), OSError("bug")]
-)
+@pytest.mark.parametrize("error", [ValueError("a bug"), ModuleNotFoundError("no", name="kws.nothing"), OSError("bug")])
 def test_a_fault_of_ours_is_not_hidden(verb, error):
     verb(raising(error))
     with pytest.raises(type(error)):

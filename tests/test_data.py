@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from corpora import write_corpus, write_wav
 
 torch = pytest.importorskip("torch")
@@ -40,7 +41,10 @@ def test_shared_speakers_are_found(corpus):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [("audio,text\na,b\n", "lacks the columns seconds"), ("audio,seconds\na.wav,long\n", "line 2: seconds is 'long'")],
+    [
+        ("audio,text\na,b\n", "lacks the columns seconds"),
+        ("audio,seconds\na.wav,long\n", "line 2: seconds is 'long'"),
+    ],
 )
 def test_a_broken_manifest_is_one_sentence(tmp_path, content, sentence):
     (tmp_path / "manifest.csv").write_text(content)

@@ -125,7 +125,7 @@ def test_a_bad_model_is_one_sentence(tmp_path, sounds):
 
 
 def test_added_keywords_and_thresholds(tone_model, sounds):
-    # The tone model's tokens A, B, C are no phones, but B, D and F are letters of both worlds.
+    # Of the tone model's tokens B, D and F are phones too.
     done = kws("detect", tone_model, sounds / "good.wav", "--threshold", "0.9999", "--json")
     assert (done.returncode, done.stdout) == (0, "")
     done = kws("detect", tone_model, sounds / "good.wav", "--keyword", "new=B B", "--json")
@@ -136,6 +136,9 @@ def test_added_keywords_and_thresholds(tone_model, sounds):
     done = kws("detect", tone_model, sounds / "good.wav", "--keyword", "new=K AE T")
     assert done.returncode == 1
     assert "unknown tokens: AE, K, T" in done.stderr
+    done = kws("detect", tone_model, sounds / "good.wav", "--keyword", "hey zzqx qqzz")
+    assert done.returncode == 1
+    assert "zzqx, qqzz" in done.stderr  # found in no dictionary, both named
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,21 @@ def test_events_are_printed_when_they_fire(tone_model, sounds):
     )
     said = done.stdout.splitlines()
     assert ["abc" in said[0], "fed" in said[1], "is empty" in said[2]] == [True] * 3
+
+
+def test_a_terminal_sees_how_far_a_long_file_is(tone_model, tmp_path):
+    write_wave(tmp_path / "long.wav", np.zeros(16000 * 61))
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "kws", "detect", str(tone_model), str(tmp_path / "long.wav")]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, text=True, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "long.wav: 0.5 min" in shown
+    assert "long.wav: 1.0 min" in shown
+    assert shown.endswith("\r\x1b[K")
+    assert kws("detect", tone_model, tmp_path / "long.wav").stderr == ""  # no terminal, no progress
 
 
 def test_info_shows_what_is_inside(tone_model):

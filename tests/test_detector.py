@@ -169,9 +169,7 @@ def test_other_rates_are_heard_at_the_same_times(detector, rate):
     assert [event.keyword for event in events] == [event.keyword for event in wanted]
     for event, other in zip(events, wanted, strict=True):
         assert abs(event.end - other.end) <= 640
-    assert_equal(
-        in_blocks(detector.stream(rate), tune, [1, 2, 30000]), detector.stream(rate).process(tune, last=True)
-    )
+    assert_equal(in_blocks(detector.stream(rate), tune, [1, 2, 30000]), detector.stream(rate).process(tune, last=True))
 
 
 def memory(value, seen=None):
@@ -240,6 +238,13 @@ def test_a_wrong_rate_raises_at_once(detector, rate):
         detector.stream(rate)
 
 
+def test_another_rate_needs_a_package_that_is_named(detector, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(KwsError, match=r"soxr is needed here: pip install 'kws\[audio\]'"):
+        detector.stream(48000)
+    detector.stream(16000)
+
+
 def test_no_samples_are_no_event(detector):
     result = detector.stream().process(np.empty(0, np.int16))
     assert result.detections == []
@@ -288,7 +293,9 @@ def refused(path, words):
 
 def test_a_model_that_is_not_there(tmp_path):
     refused(tmp_path / "a.onnx", "does not exist")
-    refused(tmp_path, "is a folder")
+    refused(tmp_path, "there is no model")
+    with pytest.raises(KwsError, match="is a folder"):
+        OnnxModel.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"\x00" * 1000, b"\x08\x08\x3a\xff"])

@@ -132,7 +132,5 @@ def modules_after(script: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after a script."""
     script = f"import sys\n{script}\nprint(*sys.modules)"
     return set(
-        subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True
-        ).stdout.split()
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     )

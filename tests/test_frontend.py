@@ -28,7 +28,14 @@ def speech() -> np.ndarray:
 
 def test_equals_torchaudio_on_speech(speech):
     mel = load_torchaudio().transforms.MelSpectrogram(
-        16_000, n_fft=512, win_length=WINDOW_SAMPLES, hop_length=HOP_SAMPLES, f_min=20, f_max=7600, n_mels=40, center=False
+        16_000,
+        n_fft=512,
+        win_length=WINDOW_SAMPLES,
+        hop_length=HOP_SAMPLES,
+        f_min=20,
+        f_max=7600,
+        n_mels=40,
+        center=False,
     )
     # frame t of the frontend ends at sample 160 (t + 1); torchaudio centres its 400-sample window in 512 points
     before, middle = WINDOW_SAMPLES - HOP_SAMPLES, (512 - WINDOW_SAMPLES) // 2

@@ -37,7 +37,10 @@ def test_phones_may_be_given(lexicon):
     assert lexicon.spell("snow boy=S N OW1 B OY") == [("S", "N", "OW", "B", "OY")]
     assert phrase_name("Snow  Boy=S N") == "snow boy"
     more = lexicon.extended([("Snowboy", "S N OW B OY"), ("hey", "HH AY")])
-    assert more.spell("hey snowboy") == [("HH", "EY", "S", "N", "OW", "B", "OY"), ("HH", "AY", "S", "N", "OW", "B", "OY")]
+    assert more.spell("hey snowboy") == [
+        ("HH", "EY", "S", "N", "OW", "B", "OY"),
+        ("HH", "AY", "S", "N", "OW", "B", "OY"),
+    ]
 
 
 @pytest.mark.parametrize(("text", "wrong"), [("HH EX", "EX"), ("", "no phones"), ("1", "not ARPAbet")])
@@ -56,7 +59,7 @@ def test_spellings_do_not_multiply_without_end(lexicon):
 
 
 def test_tokens_are_blank_and_the_39_phones():
-    assert len(set(PHONES)) == 39 and TOKENS == ("<blank>", *PHONES)
+    assert len(set(PHONES)) == 39 and ("<blank>", *PHONES) == TOKENS
 
 
 def test_the_dictionary_knows_the_wake_words():

@@ -70,8 +70,7 @@ def dates(modules: list[Module]) -> list[str]:
         f"{module.where(call)}: {dotted(call.func)}"
         for module in modules
         for call in module.calls()
-        if dotted(call.func).startswith(("datetime.", "date."))
-        and last_name(call) in {"now", "today", "utcnow"}
+        if dotted(call.func).startswith(("datetime.", "date.")) and last_name(call) in {"now", "today", "utcnow"}
     ]
 
 
@@ -83,9 +82,7 @@ def torch_settings(modules: list[Module]) -> list[str]:
             if not name.startswith(("torch.", "pl.", "pytorch_lightning.")):
                 continue
             setting = last.startswith("set_") or last == "use_deterministic_algorithms"
-            if (setting and not module.within(MAY_SET_TORCH)) or (
-                last in SEEDING and not module.within(MAY_SEED)
-            ):
+            if (setting and not module.within(MAY_SET_TORCH)) or (last in SEEDING and not module.within(MAY_SEED)):
                 bad.append(f"{module.where(call)}: {name} is for train/run.py and export")
     return bad
 
@@ -130,11 +127,7 @@ def variable_globals(modules: list[Module]) -> list[str]:
     bad = []
     for module in modules:
         found = assigned_globals(module)
-        bad += [
-            f"{module.where(node)}: {name} is no constant"
-            for node, name in found
-            if not is_constant_name(name)
-        ]
+        bad += [f"{module.where(node)}: {name} is no constant" for node, name in found if not is_constant_name(name)]
         constants = {name for _, name in found}
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Global):

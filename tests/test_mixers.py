@@ -108,7 +108,10 @@ def reference_attention(layer, x, exclusive: bool, full: bool) -> np.ndarray:
             part = slice(h * p.head_width, (h + 1) * p.head_width)
             js = range(len(x)) if full else range(max(0, i - layer.window + 1), i + 1)
             place = [np.clip(i - j, -layer.window, layer.window) + layer.window if full else i - j for j in js]
-            s = [q[i, part] @ k[j, part] / np.sqrt(p.head_width) + w["distance_bias"][h, d] for j, d in zip(js, place, strict=True)]
+            s = [
+                q[i, part] @ k[j, part] / np.sqrt(p.head_width) + w["distance_bias"][h, d]
+                for j, d in zip(js, place, strict=True)
+            ]
             a = np.exp(s - np.max(s))
             y = (a / a.sum()) @ v[list(js), part]
             if exclusive:

@@ -80,9 +80,7 @@ def required() -> list[tuple[str, str, str]]:
     for module in MODULES:
         for call, name in module.loads():
             if last_name(call) == "require":
-                extra = (
-                    next((word.value for word in call.keywords if word.arg == "extra"), None) or call.args[1]
-                )
+                extra = next((word.value for word in call.keywords if word.arg == "extra"), None) or call.args[1]
                 found.append((module.where(call), name.partition(".")[0], extra.value))
     return found
 
@@ -109,9 +107,7 @@ def test_every_package_is_listed():
 
 def test_every_folder_with_code_is_a_package():
     folders = {path.parent for folder in FOLDERS.values() for path in (ROOT / folder).rglob("*.py")}
-    assert [
-        str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()
-    ] == []
+    assert [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
 def test_the_wheel_brings_one_top_level_name(wheel):
@@ -146,9 +142,7 @@ def test_the_sdist_can_be_tested(built):
 def test_a_clean_environment_has_no_torch_and_runs(clean, tmp_path):
     packages = {row["name"] for row in json.loads(run(clean / "pip", "list", "--format=json", cwd=tmp_path))}
     assert {"kws", "numpy", "onnxruntime"} <= packages
-    assert packages.isdisjoint(
-        {"torch", "torchaudio", "pytorch-lightning", "soundfile", "librosa", "matplotlib"}
-    )
+    assert packages.isdisjoint({"torch", "torchaudio", "pytorch-lightning", "soundfile", "librosa", "matplotlib"})
     script = "import kws; print(kws.__version__, kws.Detector.__name__)"
     assert run(clean / "python", "-c", script, cwd=tmp_path) == f"{kws.__version__} Detector\n"
     assert "detect" in run(clean / "kws", "--help", cwd=tmp_path)
@@ -156,17 +150,13 @@ def test_a_clean_environment_has_no_torch_and_runs(clean, tmp_path):
 
 
 def test_a_verb_that_needs_more_says_what(clean, tmp_path):
-    ran = subprocess.run(
-        [str(clean / "kws"), "train", "wake_words"], cwd=tmp_path, capture_output=True, text=True
-    )
+    ran = subprocess.run([str(clean / "kws"), "train", "wake_words"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 1
     assert "pip install 'kws[train]'" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(
-    not (MODEL.exists() and RECORDING.exists()), reason="the model or the recording is not there yet"
-)
+@pytest.mark.skipif(not (MODEL.exists() and RECORDING.exists()), reason="the model or the recording is not there yet")
 def test_a_clean_environment_hears_the_bundled_recording(clean, tmp_path):
     lines = run(clean / "kws", "detect", RECORDING, "--json", cwd=tmp_path).splitlines()
     heard = [json.loads(line) for line in lines]

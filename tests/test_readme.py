@@ -63,9 +63,7 @@ def files_named(words: list[str]) -> list[str]:
 def is_runnable(words: list[str]) -> bool:
     verb = words[0] if words else ""
     placeholders = [word for word in words if word.isupper()]
-    return (
-        verb not in SLOW and not placeholders and all((ROOT / name).exists() for name in files_named(words))
-    )
+    return verb not in SLOW and not placeholders and all((ROOT / name).exists() for name in files_named(words))
 
 
 @pytest.fixture

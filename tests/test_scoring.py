@@ -82,8 +82,7 @@ def test_equals_the_enumeration_of_all_alignments(rows, labels, weight):
         best = max(llr for llr, _, _ in paths)
         ties = [(peak, age) for llr, peak, age in paths if llr > best - 1e-9]
         assert any(
-            age == ages[frame, 0]
-            and scores[frame, 0] == pytest.approx(math.exp(best / len(labels) + weight * peak))
+            age == ages[frame, 0] and scores[frame, 0] == pytest.approx(math.exp(best / len(labels) + weight * peak))
             for peak, age in ties
         )
 
@@ -140,9 +139,7 @@ def test_equals_a_slow_reference_with_limits_and_many_spellings(seed, spellings,
     posteriors = log_softmax(rng.normal(size=(40, 5)) * 2 + [1.5, 0, 0, 0, 0])
     owner = sorted(rng.integers(0, len(spellings), len(spellings)).tolist())
     owner = [sorted(set(owner)).index(k) for k in owner]
-    scorer = KeywordScorer(
-        spellings, owner, peak_weight=0.7, max_duration_frames=max_duration, max_gap_frames=max_gap
-    )
+    scorer = KeywordScorer(spellings, owner, peak_weight=0.7, max_duration_frames=max_duration, max_gap_frames=max_gap)
     scores, ages, _ = scorer.score(posteriors)
     references = [list(slow_reference(posteriors, s, 0.7, max_duration, max_gap)) for s in spellings]
     assert scores.shape == (40, max(owner) + 1) == (40, scorer.keywords)
@@ -198,9 +195,7 @@ def test_a_state_is_left_alone_by_a_chunk_too():
 
 
 def score_of(posteriors, labels=(1, 2), duration=50, gap=15, weight=1.0):
-    scorer = KeywordScorer(
-        [labels], [0], peak_weight=weight, max_duration_frames=duration, max_gap_frames=gap
-    )
+    scorer = KeywordScorer([labels], [0], peak_weight=weight, max_duration_frames=duration, max_gap_frames=gap)
     scores, ages, _ = scorer.score(posteriors)
     return scores[:, 0], ages[:, 0]
 
@@ -253,9 +248,7 @@ def test_a_path_may_be_as_long_as_the_limit(duration, heard):
 
 @pytest.mark.parametrize("hiss", range(30, 60))
 def test_a_long_first_sound_before_the_keyword_does_not_hide_it(hiss):
-    scores, ages = score_of(
-        frames(*[1] * hiss, *[0, 2, 0, 2, 0, 2] * 2), labels=(1, 2, 2, 2, 2, 2, 2), duration=30
-    )
+    scores, ages = score_of(frames(*[1] * hiss, *[0, 2, 0, 2, 0, 2] * 2), labels=(1, 2, 2, 2, 2, 2, 2), duration=30)
     assert scores.max() > 0.9
     assert ages[scores.argmax()] <= 30
 

@@ -24,9 +24,7 @@ from kws.data.sources.synthetic import HELD_OUT, NEW_STYLES, UNCLEAR, Item, gene
 from kws.data.sources.tts import Voice
 from kws.errors import KwsError
 
-pytest.importorskip(
-    "soundfile", reason="the phrase set is written by soundfile, of the extras `audio` and `tts`"
-)
+pytest.importorskip("soundfile", reason="the phrase set is written by soundfile, of the extras `audio` and `tts`")
 
 PACKS = ("af_bella", "af_heart", "am_adam", "bf_lily", "bm_george", "em_alex", "ff_siwis", "jf_alpha")
 

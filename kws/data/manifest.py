@@ -35,15 +35,13 @@ def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utter
     if not path.is_file():
         raise KwsError(f"there is no manifest at {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
     wanted = None if splits is None else set(splits)
-    rows = []
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in ("audio", "seconds") if name not in (reader.fieldnames or [])]:
             raise KwsError(f"{path} lacks the columns {', '.join(missing)}: a manifest has {', '.join(COLUMNS)}")
-        for row in reader:
-            if wanted is None or row.get("split", "") in wanted:
-                rows.append(_utterance(row, path, reader.line_num))
-    return rows
+        return [
+            _utterance(row, path, reader.line_num) for row in reader if wanted is None or row.get("split", "") in wanted
+        ]
 
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:

@@ -96,7 +96,12 @@ class SceneModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
         return DataLoader(
-            self.prepare(), batch_size=None, sampler=steps, num_workers=1, persistent_workers=True, prefetch_factor=4
+            self.prepare(),
+            batch_size=None,
+            sampler=steps,
+            num_workers=1,
+            persistent_workers=True,
+            prefetch_factor=4,
         )
 
     def val_dataloader(self) -> Any:

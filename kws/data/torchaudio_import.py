@@ -41,7 +41,7 @@ def _without_extension() -> ModuleType:
 
 
 def _refuse(function: Any) -> Any:
-    def missing(*args: Any, **kwargs: Any) -> Any:
+    def missing(*_: Any, **__: Any) -> Any:
         raise KwsError(
             f"torchaudio's compiled extension does not load beside this torch, and {function.__name__} is part of it: "
             "install the torch and torchaudio builds that belong together"

@@ -34,7 +34,9 @@ def guess(word: str, lexicon: Lexicon) -> Spelling:
     """A word from the fewest dictionary words, endings and letters that it can be cut into."""
     best: list[tuple[float, Spelling]] = [(0.0, ())]
     for end in range(1, len(word) + 1):
-        options = [(best[start][0] + cost, best[start][1] + phones) for start, cost, phones in _pieces(word, end, lexicon)]
+        options = [
+            (best[start][0] + cost, best[start][1] + phones) for start, cost, phones in _pieces(word, end, lexicon)
+        ]
         best.append(min(options, key=lambda option: option[0]))
     return best[-1][1]
 
@@ -42,9 +44,8 @@ def guess(word: str, lexicon: Lexicon) -> Spelling:
 def _pieces(word: str, end: int, lexicon: Lexicon) -> list[tuple[int, float, Spelling]]:
     """(start, cost, phones) of everything that word[start:end] may be."""
     pieces: list[tuple[int, float, Spelling]] = [(end - 1, _LETTER_COST, _LETTERS.get(word[end - 1], ()))]
-    for start in range(end - _MIN_PIECE + 1):
-        if word[start:end] in lexicon:
-            pieces.append((start, 1.0, lexicon.spell(word[start:end])[0]))
+    starts = (start for start in range(end - _MIN_PIECE + 1) if word[start:end] in lexicon)
+    pieces += [(start, 1.0, lexicon.spell(word[start:end])[0]) for start in starts]
     if end == len(word):
         pieces += [(end - len(tail), 1.0, sound) for tail, sound in _ENDINGS.items() if word.endswith(tail)]
     return [piece for piece in pieces if piece[0] >= 0]

@@ -4,7 +4,7 @@ K keywords, T frames. A recording's scores are kept where they exceed a floor, s
 tried without running the model again, with the trigger of the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,15 @@ class Recording:
         """From the scores (T, K) and ages (T, K) of all frames."""
         frames = np.flatnonzero((scores > FLOOR).any(axis=1))
         return cls(keyword, samples, frames, scores[frames], ages[frames])
+
+    def peaks(self, index: int) -> npt.NDArray[np.float64]:
+        """The local maxima of keyword `index` over FLOOR."""
+        scores = np.pad(self.scores[:, index], 1)
+        follows = np.pad(np.diff(self.frames) == 1, 1)  # whether a kept frame comes right before, right after
+        before = np.where(follows[:-1], scores[:-2], 0.0)
+        after = np.where(follows[1:], scores[2:], 0.0)
+        here = scores[1:-1]
+        return here[(here >= before) & (here > after) & (here > FLOOR)]
 
     def events(self, index: int, threshold: float, refractory_frames: int) -> int:
         """How often keyword `index` fires at `threshold`."""
@@ -70,62 +79,57 @@ def hours(recordings: Sequence[Recording]) -> float:
 
 def det(
     recordings: Sequence[Recording], keywords: Sequence[str], index: int, refractory_frames: int
-) -> list[KeywordRates]:
-    """All operating points of keyword `index`, by rising threshold.
+) -> Iterator[KeywordRates]:
+    """The operating points of keyword `index`, from the highest threshold down, counted when they are asked for.
 
-    Positives are the recordings of the keyword, a miss is one in which it never fires. Negatives are the recordings of no
-    keyword and of other keywords; their events are false accepts, after the refractory.
+    Positives are the recordings of the keyword, a miss is one in which it never fires. Negatives are the recordings of
+    no keyword and of other keywords; their events are false accepts, after the refractory. The thresholds are the peaks
+    of all scores: where an event or a hit appears.
     """
     name = keywords[index]
     positives = [r for r in recordings if r.keyword == name]
     negatives = [r for r in recordings if r.keyword != name]
-    peaks = np.array([r.scores[:, index].max(initial=0.0) for r in positives])
-    loud = [r for r in negatives if r.scores[:, index].max(initial=0.0) > FLOOR]
-    heard = np.concatenate([r.scores[:, index] for r in loud] + [peaks])
-    thresholds = np.unique(np.concatenate([[FLOOR], heard[heard > FLOOR]]))
+    best = np.array([r.scores[:, index].max(initial=0.0) for r in positives])
+    loud = [(r, r.scores[:, index].max(initial=0.0)) for r in negatives]
     total = hours(negatives)
-    return [
-        KeywordRates(
-            name,
-            float(threshold),
-            len(positives),
-            int((peaks < threshold).sum()),
-            sum(r.events(index, float(threshold), refractory_frames) for r in loud),
-            total,
-        )
-        for threshold in thresholds
-    ]
+    for threshold in np.unique(np.concatenate([[FLOOR], best, *(r.peaks(index) for r in negatives)]))[::-1]:
+        if threshold >= FLOOR:
+            yield KeywordRates(
+                name,
+                float(threshold),
+                len(positives),
+                int((best < threshold).sum()),
+                sum(r.events(index, float(threshold), refractory_frames) for r, top in loud if top >= threshold),
+                total,
+            )
 
 
-def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
+def at_rate(points: Iterable[KeywordRates], fa_per_hour: float) -> KeywordRates:
     """The lowest threshold from which on no higher one has more false accepts per hour than asked for.
 
-    If even the highest has too many, the point above all scores: everything is missed.
+    points: from the highest threshold down. If even the highest has too many, the point above all scores: all is missed.
     """
     chosen = None
-    for point in reversed(points):
+    for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            break
+            return chosen or replace(point, threshold=1.0, misses=point.positives, false_accepts=0)
         chosen = point
     if chosen is None:
-        last = points[-1]
-        chosen = replace(last, threshold=1.0, misses=last.positives, false_accepts=0)
+        raise ValueError("no operating points")
     return chosen
+
+
+def at_threshold(points: Sequence[KeywordRates], threshold: float) -> KeywordRates:
+    """The counts at any threshold from FLOOR up, from points as `det` gives them: those of the next higher one."""
+    reached = [point for point in points if point.threshold >= threshold]
+    if reached:
+        return replace(reached[-1], threshold=threshold)
+    return replace(points[0], threshold=threshold, misses=points[0].positives, false_accepts=0)
 
 
 def rates_at(
     recordings: Sequence[Recording], keywords: Sequence[str], fa_per_hour: float, refractory_frames: int
 ) -> list[KeywordRates]:
     """Each keyword's counts at its own threshold for `fa_per_hour`."""
-    return [
-        at_rate(det(recordings, keywords, index, refractory_frames), fa_per_hour) for index in range(len(keywords))
-    ]
+    return [at_rate(det(recordings, keywords, index, refractory_frames), fa_per_hour) for index in range(len(keywords))]
 
-
-def at_threshold(points: Sequence[KeywordRates], threshold: float) -> KeywordRates:
-    """The counts at any threshold above FLOOR: those of the lowest score that still reaches it."""
-    for point in points:
-        if point.threshold >= threshold:
-            return replace(point, threshold=threshold)
-    last = points[-1]
-    return replace(last, threshold=threshold, misses=last.positives, false_accepts=0)

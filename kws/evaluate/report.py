@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kws.bundle import Manifest
-from kws.evaluate.metrics import KeywordRates
 from kws.errors import require
+from kws.evaluate.metrics import KeywordRates
 
 _Z95 = 1.959963984540054
 
@@ -32,7 +32,9 @@ def poisson(count: int, hours: float) -> tuple[float, float]:
 
 def rates_table(rates: Sequence[KeywordRates]) -> str:
     """One line per keyword and one for all, raw counts first."""
-    lines = [f"{'keyword':<16}{'threshold':>10}{'missed':>12}  {'FRR (95 %)':<24}{'false accepts':>16}  {'FA/h (95 %)':<20}"]
+    lines = [
+        f"{'keyword':<16}{'threshold':>10}{'missed':>12}  {'FRR (95 %)':<24}{'false accepts':>16}  {'FA/h (95 %)':<20}"
+    ]
     lines += [_line(rate, f"{rate.threshold:.3f}") for rate in rates]
     if len(rates) > 1:
         pooled = KeywordRates(
@@ -57,7 +59,8 @@ def _line(rate: KeywordRates, threshold: str) -> str:
         per_hour = f"{rate.false_accepts / rate.hours:.2f} ({fa_low:.2f} to {fa_high:.2f})"
     else:
         accepts, per_hour = "no negatives", ""
-    return f"{rate.keyword:<16}{threshold:>10}{f'{rate.misses}/{rate.positives}':>12}  {frr:<24}{accepts:>16}  {per_hour:<20}"
+    missed = f"{rate.misses}/{rate.positives}"
+    return f"{rate.keyword:<16}{threshold:>10}{missed:>12}  {frr:<24}{accepts:>16}  {per_hour:<20}"
 
 
 def report_json(

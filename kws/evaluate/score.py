@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
     """What `score` and `calibrate` share."""
-    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a shipped model ({DEFAULT_MODEL})")
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a shipped model ({DEFAULT_MODEL})"
+    )
     parser.add_argument("--positives", nargs="+", type=Path, required=True, help="manifests whose text is a keyword")
     parser.add_argument("--negatives", nargs="+", type=Path, default=[], help="manifests or folders of other audio")
     parser.add_argument("--split", nargs="+", help="only rows of these splits, as dev")
@@ -44,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
     recordings = listen(detector, args)
     names = [keyword.name for keyword in detector.keywords]
     refractory = detector.manifest.scoring.refractory_frames
-    curves = [det(recordings, names, index, refractory) for index in range(len(names))]
+    curves = [list(det(recordings, names, index, refractory)) for index in range(len(names))]
     shipped = [at_threshold(curve, k.threshold) for curve, k in zip(curves, detector.keywords, strict=True)]
     print(f"at the model's own thresholds\n{rates_table(shipped)}")
     for rate in args.fa_per_hour or [0.5, 1.0]:
-        print(f"\nat the lowest thresholds with at most {rate} FA/h each\n{rates_table([at_rate(c, rate) for c in curves])}")
+        print(f"\nat the lowest thresholds with at most {rate} FA/h each")
+        print(rates_table([at_rate(curve, rate) for curve in curves]))
     if args.output:
         args.output.mkdir(parents=True, exist_ok=True)
         path = args.output / "report.json"
@@ -68,8 +71,11 @@ def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if not any(recording.keyword for recording in recordings):
-        raise KwsError(f"none of {len(rows)} recordings says a keyword of the model: check --positives and its text column")
-    print(f"{len(recordings)} recordings, {hours(recordings):.2f} h, {len(rows) - len(recordings)} skipped", file=sys.stderr)
+        raise KwsError(
+            f"none of {len(rows)} recordings says a keyword of the model: check --positives and its text column"
+        )
+    print(
+        f"{len(recordings)} recordings, {hours(recordings):.2f} h, {len(rows) - len(recordings)} skipped",
+        file=sys.stderr,
+    )
     return recordings
-
-

@@ -4,7 +4,7 @@ Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first).
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kws.errors import KwsError
 from kws.lexicon import TOKENS
 from kws.model.encoder import Block, Subsampling
-from kws.model.frontend import LogMel
+from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
 from kws.model.mixers import MixerConfig, is_streaming, make_mixer
 from kws.model.streaming import State, StreamingLayer
 
@@ -21,8 +21,8 @@ from kws.model.streaming import State, StreamingLayer
 class AcousticConfig:
     """Everything that the shape of a model depends on.
 
-    mixer: a name of kws.model.mixers. kernel: of the convolution in the feed-forward, in frames. window_frames: what an attention layer sees, in 40 ms frames, the same in
-    training, evaluation, streaming and export.
+    mixer: a name of kws.model.mixers. kernel: of the convolution in the feed-forward, in frames. window_frames: what
+    an attention layer sees, in 40 ms frames, the same in training, evaluation, streaming and export.
     """
 
     mixer: str = "xsa"
@@ -46,6 +46,8 @@ class AcousticConfig:
 
 
 class AcousticState(NamedTuple):
+    """State of an acoustic model: one part per layer."""
+
     frontend: State
     subsampling: State
     blocks: tuple[State, ...]
@@ -58,6 +60,9 @@ class AcousticModel(StreamingLayer):
     that `set_normalisation` takes from training data.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
         self.config = config
@@ -66,7 +71,13 @@ class AcousticModel(StreamingLayer):
         self.subsampling = Subsampling(config.mels, config.channels, config.width)
         mixers = MixerConfig(config.width, config.heads, config.window_frames)
         self.blocks = nn.ModuleList(
-            Block(make_mixer(config.mixer, mixers), config.width, config.expansion, config.kernel, config.dropout)
+            Block(
+                make_mixer(config.mixer, mixers),
+                config.width,
+                config.expansion,
+                config.kernel,
+                config.dropout,
+            )
             for _ in range(config.blocks)
         )
         self.head_norm = nn.LayerNorm(config.width)
@@ -77,12 +88,16 @@ class AcousticModel(StreamingLayer):
         self.look_back = self._look_back_samples()
 
     def _look_back_samples(self) -> int | None:
-        layers = [block.mixer.look_back for block in self.blocks] if self.streaming else [None]
-        if any(frames is None for frames in layers):
-            return None
-        layers += [block.feed_forward.look_back for block in self.blocks]
-        mel_frames = sum(layers) * self.subsampling.stride + (self.subsampling.look_back or 0)
-        return mel_frames * self.frontend.stride + (self.frontend.look_back or 0)
+        frames = 0
+        for block in self._blocks():
+            if not self.streaming or block.mixer.look_back is None:
+                return None
+            frames += block.mixer.look_back + block.feed_forward.past
+        mel_frames = frames * self.subsampling.stride + self.subsampling.past
+        return mel_frames * self.frontend.stride + WINDOW_SAMPLES - HOP_SAMPLES
+
+    def _blocks(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
 
     def set_normalisation(self, mean: Tensor, deviation: Tensor) -> None:
         """Per-band mean and standard deviation of the log-mel energies of training data, (M,) each."""
@@ -95,7 +110,7 @@ class AcousticModel(StreamingLayer):
         return AcousticState(
             self.frontend.init_state(batch),
             self.subsampling.init_state(batch),
-            tuple(block.init_state(batch) for block in self.blocks),
+            tuple(block.init_state(batch) for block in self._blocks()),
         )
 
     def features(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
@@ -112,7 +127,7 @@ class AcousticModel(StreamingLayer):
         """(B, 4 T, M) normalised mel -> (B, T, V) log-posteriors; the frontend's state passes through."""
         x, subsampling = self.subsampling(mel, state.subsampling)
         states = []
-        for block, block_state in zip(self.blocks, state.blocks, strict=True):
+        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
             x, after = block.stream(x, block_state)
             states.append(after)
         return self._posteriors(x), AcousticState(state.frontend, subsampling, tuple(states))
@@ -120,7 +135,7 @@ class AcousticModel(StreamingLayer):
     def encode_segment(self, mel: Tensor, lengths: Tensor) -> Tensor:
         """(B, 4 T, M) normalised mel, valid frames of 40 ms (B,) -> (B, T, V): for segment mixers."""
         x, _ = self.subsampling(mel, self.subsampling.init_state(mel.shape[0]))
-        for block in self.blocks:
+        for block in self._blocks():
             x = block.segment(x, lengths)
         return self._posteriors(x)
 

@@ -3,7 +3,7 @@
 Shapes: B batch, T frames, D width, M mel bands.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from kws.model.streaming import State, StreamingLayer
 
 
 class ConvState(NamedTuple):
+    """State of a causal convolution."""
+
     past: Tensor  # (B, kernel - stride, channels) the input frames that the next output still sees
 
 
@@ -22,17 +24,17 @@ class CausalConv(StreamingLayer):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.look_back = kernel - stride
+        self.look_back = self.past = kernel - stride
         self.inputs = inputs
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride)
 
     def init_state(self, batch: int) -> ConvState:
-        return ConvState(self.zeros(batch, self.look_back, self.inputs))
+        return ConvState(self.zeros(batch, self.past, self.inputs))
 
     def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
         x = torch.cat([state.past.to(x.dtype), x], dim=1)
         y = torch.relu(self.conv(x.transpose(1, 2))).transpose(1, 2)
-        return y, ConvState(x[:, x.shape[1] - self.look_back :])
+        return y, ConvState(x[:, x.shape[1] - self.past :])
 
 
 class Subsampling(StreamingLayer):
@@ -44,7 +46,7 @@ class Subsampling(StreamingLayer):
         super().__init__()
         self.first = CausalConv(mels, channels, kernel, 2)
         self.second = CausalConv(channels, width, kernel, 2)
-        self.look_back = (kernel - 2) + 2 * (kernel - 2)
+        self.look_back = self.past = self.first.past + 2 * self.second.past
 
     def init_state(self, batch: int) -> tuple[State, State]:
         return self.first.init_state(batch), self.second.init_state(batch)
@@ -64,7 +66,7 @@ class ConvFeedForward(StreamingLayer):
 
     def __init__(self, width: int, expansion: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        self.look_back = kernel - 1
+        self.look_back = self.past = kernel - 1
         self.hidden = expansion * width
         self.expand = nn.Linear(width, self.hidden)
         self.depthwise = nn.Conv1d(self.hidden, self.hidden, kernel, groups=self.hidden)
@@ -72,17 +74,19 @@ class ConvFeedForward(StreamingLayer):
         self.contract = nn.Linear(self.hidden, width)
 
     def init_state(self, batch: int) -> ConvState:
-        return ConvState(self.zeros(batch, self.look_back, self.hidden))
+        return ConvState(self.zeros(batch, self.past, self.hidden))
 
     def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
         x = self.expand(x)
         x = torch.cat([state.past.to(x.dtype), x], dim=1)
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         y = self.contract(self.dropout(functional.silu(y)))
-        return y, ConvState(x[:, x.shape[1] - self.look_back :])
+        return y, ConvState(x[:, x.shape[1] - self.past :])
 
 
 class BlockState(NamedTuple):
+    """State of a block."""
+
     mixer: State
     feed_forward: State
 
@@ -93,7 +97,7 @@ class Block(nn.Module):
     def __init__(self, mixer: nn.Module, width: int, expansion: int, kernel: int, dropout: float) -> None:
         super().__init__()
         self.mixer_norm = nn.LayerNorm(width)
-        self.mixer = mixer
+        self.mixer: Any = mixer  # a StreamingLayer or a SegmentLayer
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = ConvFeedForward(width, expansion, kernel, dropout)
         self.dropout = nn.Dropout(dropout)

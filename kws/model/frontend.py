@@ -29,6 +29,8 @@ _FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
 class FrontendState(NamedTuple):
+    """State of the frontend."""
+
     tail: Tensor  # (B, 320) the last two hops of PCM
 
 
@@ -38,6 +40,10 @@ class LogMel(StreamingLayer):
     mels: number of bands between `low_hz` and `high_hz`.
     """
 
+    window: Tensor
+    first: Tensor
+    second: Tensor
+    filters: Tensor
     stride = HOP_SAMPLES
     look_back = WINDOW_SAMPLES - HOP_SAMPLES
 

@@ -19,7 +19,7 @@ State = Any  # a Tensor, or a (named) tuple of States
 class StreamingLayer(nn.Module, ABC):
     """A causal layer: output frame t depends on input frames [t * stride - look_back, (t + 1) * stride).
 
-    Attributes
+    Attributes:
         stride: input frames per output frame.
         look_back: input frames that an output frame sees before its own `stride` frames; None = unbounded.
     """
@@ -37,8 +37,7 @@ class StreamingLayer(nn.Module, ABC):
 
     def zeros(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Zeros beside the layer's own parameters or buffers."""
-        like = next(iter(self.parameters()), None)
-        like = next(iter(self.buffers())) if like is None else like
+        like = [*self.parameters(), *self.buffers()][0]
         return torch.zeros(*shape, device=like.device, dtype=dtype or like.dtype)
 
 

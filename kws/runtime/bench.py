@@ -62,9 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(figures, indent=2))
         return 0
-    print(
-        f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB"
-    )
+    print(f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB")
     print(f"machine         {figures['machine']}")
     share, times = 100 * figures["cpu_s_per_audio_s"], figures["times_real_time"]
     print(f"one core        {share:.3f} % ({times:.0f} x real time)")
@@ -118,9 +116,7 @@ def _time_push(detector: Detector, sound: NDArray[np.float32]) -> tuple[float, N
     return time.process_time() - cpu, times
 
 
-def _time_parts(
-    detector: Detector, sound: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _time_parts(detector: Detector, sound: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wall seconds of the graph, and of the scorer with the trigger, for each chunk."""
     states = detector.model.init_states()
     heard, watched = detector.scorer.init_state(), detector.trigger.init_state()

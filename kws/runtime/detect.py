@@ -42,9 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
     )
-    parser.add_argument(
-        "--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword"
-    )
+    parser.add_argument("--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     parser.set_defaults(usage_error=parser.error)
 
@@ -75,7 +73,7 @@ def _model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
     """The model may be said by --model, or stand before the files."""
     model, files = args.model, list(args.files)
     first = files[0]
-    if model is None and (first.endswith(".onnx") or (first in shipped() and not Path(first).exists())):
+    if model is None and (first.endswith(".onnx") or (first in shipped() and not Path(first).is_file())):
         model = files.pop(0)
     if not files:
         args.usage_error("no sound file is given")

@@ -5,6 +5,7 @@ n frames, K keywords, V tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -23,6 +24,8 @@ from kws.scoring import KeywordScorer
 from kws.trigger import Trigger
 
 _FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
+_INT16 = np.dtype(np.int16)
+_TYPES = (_INT16, np.dtype(np.float32))
 _LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
 
@@ -80,9 +83,7 @@ class Detector:
         """What the model file says about itself."""
         return self.model.manifest
 
-    def with_keywords(
-        self, phrases: Mapping[str, Sequence[Sequence[str]]], threshold: float | None = None
-    ) -> Detector:
+    def with_keywords(self, phrases: Mapping[str, Sequence[Sequence[str]]], threshold: float | None = None) -> Detector:
         """A detector that hears further phrases too, without any training.
 
         phrases: for each name its spellings in the model's tokens. threshold: the score at which they fire;
@@ -216,15 +217,15 @@ class Stream:
 
 def _checked(samples: NDArray[Any]) -> Samples:
     """float32 samples in [-1, 1], or InputError."""
-    if not isinstance(samples, np.ndarray) or samples.dtype not in (np.int16, np.float32):
+    if not isinstance(samples, np.ndarray) or samples.dtype not in _TYPES:
         kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
         raise InputError(f"samples must be a numpy array of int16 or float32, not {kind}")
     if samples.ndim != 1:
         raise InputError(f"samples must be mono, of shape (n,), not {samples.shape}")
-    if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(2**15)
-    loudest = np.abs(samples).max(initial=0.0)
-    if not np.isfinite(loudest):
+    if samples.dtype == _INT16:
+        return np.multiply(samples, np.float32(2**-15), dtype=np.float32)
+    loudest = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+    if not math.isfinite(loudest):
         raise InputError("samples must be finite numbers, and some are NaN or infinite")
     if loudest > _LOUDEST:
         raise InputError(f"float32 samples must lie in [-1, 1], not reach {loudest:g}: divide int16 by 32768")

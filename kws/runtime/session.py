@@ -102,7 +102,7 @@ def shipped() -> dict[str, Path]:
 def find(model: str | PathLike[str]) -> Path:
     """The file of a model given by path, or by the name of a shipped one. Raises KwsError without a match."""
     path = Path(model)
-    if path.suffix == ".onnx" or path.exists():
+    if path.suffix == ".onnx" or path.is_file():
         return path
     names = shipped()
     if str(model) not in names:
@@ -140,9 +140,7 @@ def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[in
             for axis, size in zip(tensor.shape, shape, strict=True)
         )
         if tensor.type != kind or not fits:
-            raise KwsError(
-                f"'{name}' of the graph is {tensor.type} {tensor.shape}, the manifest says {kind} {shape}"
-            )
+            raise KwsError(f"'{name}' of the graph is {tensor.type} {tensor.shape}, the manifest says {kind} {shape}")
 
 
 def _first_line(error: Exception) -> str:

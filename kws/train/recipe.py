@@ -34,13 +34,21 @@ class Corpus:
     attribution: str
 
 
+def default_scoring() -> Scoring:
+    """A word of up to 2 s with gaps of up to 0.5 s, and one event a second."""
+    return Scoring(
+        peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
+    )
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A whole training.
 
-    data: folder of the corpora. output: folder of checkpoints and logs. extra_spellings: (word, phones)
-    pairs that the dictionary lacks. scoring: constants of scorer and trigger, which go into the model file. steps are optimiser steps; steps_per_epoch is how often a checkpoint is written, validate_every
-    how many epochs pass between validations. ema_decay: weights are averaged over about 1 / (1 - decay) steps.
+    data: folder of the corpora. output: folder of checkpoints and logs. extra_spellings: (word, phones) pairs that the
+    dictionary lacks. scoring: constants of scorer and trigger, which go into the model file. steps are optimiser steps;
+    steps_per_epoch is how often a checkpoint is written, validate_every how many epochs pass between validations.
+    ema_decay: weights are averaged over about 1 / (1 - decay) steps.
     frequency_mask: widest SpecAugment band mask, in mel bands. threads: of torch; one more process builds batches.
     """
 
@@ -53,9 +61,7 @@ class Recipe:
     extra_spellings: tuple[tuple[str, str], ...] = ()
     model: AcousticConfig = field(default_factory=AcousticConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
-    scoring: Scoring = Scoring(
-        peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
-    )
+    scoring: Scoring = field(default_factory=default_scoring)
     seed: int = 0
     steps: int = 6000
     steps_per_epoch: int = 200

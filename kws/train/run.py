@@ -81,7 +81,9 @@ def train(recipe: Recipe) -> Path:
         raise KeyboardInterrupt
     finished = output / "model.ckpt"
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-    save_checkpoint(finished, model, recipe_dict(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent)
+    save_checkpoint(
+        finished, model, recipe_dict(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
+    )
     return finished
 
 
@@ -170,7 +172,7 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory: otherwise each step maps and faults its activations anew (a third of a step)."""
+    """Tells glibc to keep freed memory: otherwise each step maps and faults its memory anew (a third of a step)."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)

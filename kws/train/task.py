@@ -37,7 +37,10 @@ class CTCTask(pl.LightningModule):
         self.recordings: list[Recording] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):  # energies span more than bfloat16 resolves
+        with (
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+        ):  # energies span more than bfloat16 resolves
             mel, _ = self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
             mel = self.mask(mel.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)
         frames = torch.full((len(mel),), mel.shape[1] // self.model.subsampling.stride)
@@ -75,7 +78,9 @@ class CTCTask(pl.LightningModule):
         rest = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=r.learning_rate, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps)
+        )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

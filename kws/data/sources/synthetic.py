@@ -85,9 +85,7 @@ def add_new_styles(synthesiser: Synthesiser, seed: int) -> None:
     """Give the synthesiser the voices kokoro:style000 ..., drawn from the packs that may be trained on."""
     packs = {name: style for name, style in synthesiser.styles.items() if name not in HELD_OUT + UNCLEAR}
     for number in range(NEW_STYLES):
-        synthesiser.add_style(
-            f"style{number:03d}", blend_styles(packs, np.random.default_rng([seed, 2, number]))
-        )
+        synthesiser.add_style(f"style{number:03d}", blend_styles(packs, np.random.default_rng([seed, 2, number])))
 
 
 def plan(cast: Sequence[Voice], seed: int) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 A streaming mixer is a StreamingLayer (B, T, D) -> (B, T, D) of stride 1; a segment mixer is a SegmentLayer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kws.model.mixers.attention import FullSelfAttention, SelfAttention
@@ -10,8 +11,16 @@ from kws.model.mixers.recurrent import BiLSTM, UniLSTM
 from kws.model.mixers.xsa import ExclusiveSelfAttention, FullExclusiveSelfAttention
 from kws.model.streaming import SegmentLayer, StreamingLayer
 
-STREAMING = {"lstm": UniLSTM, "sa": SelfAttention, "xsa": ExclusiveSelfAttention}
-SEGMENT = {"bilstm": BiLSTM, "sa_full": FullSelfAttention, "xsa_full": FullExclusiveSelfAttention}
+STREAMING: dict[str, Callable[[int, int, int], StreamingLayer]] = {
+    "lstm": UniLSTM,
+    "sa": SelfAttention,
+    "xsa": ExclusiveSelfAttention,
+}
+SEGMENT: dict[str, Callable[[int, int, int], SegmentLayer]] = {
+    "bilstm": BiLSTM,
+    "sa_full": FullSelfAttention,
+    "xsa_full": FullExclusiveSelfAttention,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class MixerConfig:
 
 def make_mixer(name: str, config: MixerConfig) -> StreamingLayer | SegmentLayer:
     """The mixer called `name`; raises ValueError with the known names."""
-    known = STREAMING | SEGMENT
+    known: dict[str, Callable[[int, int, int], StreamingLayer | SegmentLayer]] = {**STREAMING, **SEGMENT}
     if name not in known:
         raise ValueError(f"no mixer is called {name!r}; there are {', '.join(sorted(known))}")
     return known[name](config.width, config.heads, config.window_frames)

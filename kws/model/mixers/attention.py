@@ -21,6 +21,8 @@ _MASKED = -1e4  # exp underflows to exactly 0 in float32, and the sum with a sco
 
 
 class AttentionState(NamedTuple):
+    """State of windowed attention."""
+
     kv: Tensor  # (B, W - 1, 2 D) keys and values of the last W - 1 frames, oldest first
     valid: Tensor  # (B,) int64: how many of them hold a frame; the oldest slots fill last
 

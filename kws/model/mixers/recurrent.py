@@ -15,6 +15,8 @@ from kws.model.streaming import SegmentLayer, StreamingLayer
 
 
 class LSTMState(NamedTuple):
+    """State of an LSTM."""
+
     hidden: Tensor  # (B, U)
     cell: Tensor  # (B, U)
 
@@ -61,4 +63,3 @@ class BiLSTM(SegmentLayer):
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         y, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])
         return self.output(y)
-
