@@ -132,4 +132,3 @@ def rates_at(
 ) -> list[KeywordRates]:
     """Each keyword's counts at its own threshold for `fa_per_hour`."""
     return [at_rate(det(recordings, keywords, index, refractory_frames), fa_per_hour) for index in range(len(keywords))]
-

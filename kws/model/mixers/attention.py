@@ -1,6 +1,6 @@
 """Self-attention (SA): windowed and causal for streams, full-context for segments.
 
-Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries per block, L keys per block.
+Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries of a block, L = W - 1 + C keys.
 
     a_ij = softmax_j( q_i . k_j / sqrt(K) + b[h, i - j] )        y_i = sum_j a_ij v_j        out_i = W_O concat_h y_i
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from kws.model.streaming import SegmentLayer, StreamingLayer
 
@@ -23,8 +23,8 @@ _MASKED = -1e4  # exp underflows to exactly 0 in float32, and the sum with a sco
 class AttentionState(NamedTuple):
     """State of windowed attention."""
 
-    kv: Tensor  # (B, W - 1, 2 D) keys and values of the last W - 1 frames, oldest first
-    valid: Tensor  # (B,) int64: how many of them hold a frame; the oldest slots fill last
+    kv: Tensor  # (B, H, W - 1, 2 K) keys and values of the last W - 1 frames, oldest first
+    valid: Tensor  # (B, 1, 1, 1) int64: how many of them hold a frame; the oldest slots fill last
 
 
 class _Projections(nn.Module):
@@ -39,9 +39,20 @@ class _Projections(nn.Module):
         self.output = nn.Linear(width, width)
         self.distance_bias = nn.Parameter(torch.zeros(heads, distances))
 
-    def split_heads(self, x: Tensor) -> Tensor:
-        """(B, N, C, D) -> (B, N, H, C, K)."""
-        return x.unflatten(3, (self.heads, self.head_width)).transpose(2, 3)
+    def by_head(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> q (B, H, T, K), k and v side by side (B, H, T, 2 K)."""
+        qkv = self.inputs(x).unflatten(2, (3, self.heads, self.head_width)).permute(0, 3, 1, 2, 4).flatten(3)
+        q, kv = qkv.split([self.head_width, 2 * self.head_width], dim=3)
+        return q, kv
+
+    def attend(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+        """Attention weights (..., C, L) of queries (..., C, K) over keys (..., L, K)."""
+        return torch.softmax(q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width)) + bias, dim=-1).to(k.dtype)
+
+    def merge(self, y: Tensor) -> Tensor:
+        """(B, H, T, K) -> (B, T, D), through W_O."""
+        out: Tensor = self.output(y.transpose(1, 2).flatten(2))
+        return out
 
 
 class SelfAttention(StreamingLayer):
@@ -58,8 +69,9 @@ class SelfAttention(StreamingLayer):
         self.projections = _Projections(width, heads, window_frames)
 
     def init_state(self, batch: int) -> AttentionState:
-        kv = self.zeros(batch, self.window - 1, 2 * self.projections.width)
-        return AttentionState(kv, self.zeros(batch, dtype=torch.int64))
+        p = self.projections
+        kv = self.zeros(batch, p.heads, self.window - 1, 2 * p.head_width)
+        return AttentionState(kv, self.zeros(batch, 1, 1, 1, dtype=torch.int64))
 
     def combine(self, y: Tensor, v: Tensor) -> Tensor:
         """What leaves a head: the weighted sum `y` (..., K); `v` (..., K) is the frame's own value."""
@@ -69,40 +81,40 @@ class SelfAttention(StreamingLayer):
         p = self.projections
         frames = x.shape[1]
         block = min(self.window, frames)
-        blocks = -(-frames // block)
-        q, kv = p.inputs(x).split([p.width, 2 * p.width], dim=2)
-        kv = torch.cat([state.kv.to(kv.dtype), kv], dim=1)
-        after = AttentionState(kv[:, frames:], torch.clamp(state.valid + frames, max=self.window - 1))
-        if padding := blocks * block - frames:
-            q, kv = F.pad(q, (0, 0, 0, padding)), F.pad(kv, (0, 0, 0, padding))
-        keys = self.window - 1 + block
-        spans = kv[:, None] if blocks == 1 else kv.unfold(1, keys, block).transpose(2, 3)
-        k, v = (p.split_heads(part) for part in spans.split(p.width, dim=3))
-        q = p.split_heads(q.unflatten(1, (blocks, block)))
-        scores = q @ k.transpose(3, 4) * (1 / math.sqrt(p.head_width))
-        scores = scores + self._window_bias(block, keys) + self._cache_mask(state.valid, blocks, keys)
-        y = torch.softmax(scores, dim=-1).to(v.dtype) @ v
-        y = self.combine(y, v[..., self.window - 1 :, :])
-        y = y.transpose(2, 3).flatten(3).flatten(1, 2)[:, :frames]
-        return p.output(y), after
+        q, kv = p.by_head(x)
+        kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
+        after = AttentionState(kv[:, :, frames:], torch.clamp(state.valid + frames, max=self.window - 1))
+        bias, empty = self._window_bias(block), self._cache_mask(state.valid, block)
+        if frames == block:
+            k, v = kv.split(p.head_width, dim=-1)
+            y = self.combine(p.attend(q, k, bias + empty) @ v, v[..., self.window - 1 :, :])
+        else:
+            y = self._in_blocks(q, kv, block, bias, empty)[:, :, :frames]
+        return p.merge(y), after
 
-    def _window_bias(self, queries: int, keys: int) -> Tensor:
+    def _in_blocks(self, q: Tensor, kv: Tensor, block: int, bias: Tensor, empty: Tensor) -> Tensor:
+        """(B, H, T, K) -> (B, H, N C, K), N blocks at once; only the first can meet empty slots of the cache."""
+        blocks = -(-q.shape[2] // block)
+        padding = blocks * block - q.shape[2]
+        q, kv = functional.pad(q, (0, 0, 0, padding)), functional.pad(kv, (0, 0, 0, padding))
+        spans = kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
+        k, v = spans.split(self.projections.head_width, dim=-1)
+        empty = functional.pad(empty[:, :, None], (0, 0, 0, 0, 0, blocks - 1))
+        a = self.projections.attend(q.unflatten(2, (blocks, block)), k, bias[:, None] + empty)
+        return self.combine(a @ v, v[..., self.window - 1 :, :]).flatten(2, 3)
+
+    def _window_bias(self, queries: int) -> Tensor:
         """(H, C, L): the learned bias at distances 0 .. W - 1, masked elsewhere."""
-        distance = torch.arange(queries)[:, None] + (self.window - 1) - torch.arange(keys)[None, :]
-        inside = (distance >= 0) & (distance < self.window)
-        bias = self.projections.distance_bias[:, distance.clamp(0, self.window - 1).to(self._device)]
-        return torch.where(inside.to(self._device), bias, _MASKED)
+        device = self.projections.distance_bias.device
+        keys = torch.arange(self.window - 1 + queries, device=device)
+        distance = torch.arange(queries, device=device)[:, None] + (self.window - 1) - keys[None, :]
+        bias = self.projections.distance_bias[:, distance.clamp(0, self.window - 1)]
+        return torch.where((distance >= 0) & (distance < self.window), bias, _MASKED)
 
-    def _cache_mask(self, valid: Tensor, blocks: int, keys: int) -> Tensor:
-        """(B, 1 or N, 1, 1, L): masks slots that no frame has filled yet; only a first block can meet them."""
-        empty = (self.window - 1) - valid
-        mask = torch.where(torch.arange(keys, device=valid.device) < empty[:, None], _MASKED, 0.0)
-        mask = mask[:, None, None, None, :]
-        return mask if blocks == 1 else F.pad(mask, (0, 0, 0, 0, 0, 0, 0, blocks - 1))
-
-    @property
-    def _device(self) -> torch.device:
-        return self.projections.distance_bias.device
+    def _cache_mask(self, valid: Tensor, queries: int) -> Tensor:
+        """(B, 1, 1, L): masks the slots that no frame has filled yet."""
+        keys = torch.arange(self.window - 1 + queries, device=valid.device)
+        return torch.where(keys < (self.window - 1) - valid, _MASKED, 0.0)
 
 
 class FullSelfAttention(SegmentLayer):
@@ -123,9 +135,8 @@ class FullSelfAttention(SegmentLayer):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         p = self.projections
         frames = torch.arange(x.shape[1], device=x.device)
-        q, k, v = (p.split_heads(part[:, None]) for part in p.inputs(x).split(p.width, dim=2))
+        q, kv = p.by_head(x)
+        k, v = kv.split(p.head_width, dim=-1)
         distance = (frames[:, None] - frames[None, :]).clamp(-self.window, self.window) + self.window
-        beyond = torch.where(frames < lengths[:, None], 0.0, _MASKED)[:, None, None, None, :]
-        scores = q @ k.transpose(3, 4) * (1 / math.sqrt(p.head_width)) + p.distance_bias[:, distance] + beyond
-        y = self.combine(torch.softmax(scores, dim=-1).to(v.dtype) @ v, v)
-        return p.output(y.transpose(2, 3).flatten(3).flatten(1, 2))
+        beyond = torch.where(frames < lengths[:, None], 0.0, _MASKED)[:, None, None, :]
+        return p.merge(self.combine(p.attend(q, k, p.distance_bias[:, distance] + beyond) @ v, v))
