@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from kws.errors import KwsError
+from kws.scoring import KeywordScorer
 from kws.units import SAMPLE_RATE
 
 SCHEMA = 1  # raised when an older kws would misread the file; added fields do not need that
@@ -58,6 +59,17 @@ class Scoring:
     max_gap_frames: int
     refractory_frames: int
     default_threshold: float  # of phrases that are added at run time
+
+    def scorer(self, tokens: Sequence[str], spellings: Sequence[Sequence[Sequence[str]]]) -> KeywordScorer:
+        """The scorer of keywords, each given by its spellings in tokens."""
+        ids = {token: number for number, token in enumerate(tokens)}
+        return KeywordScorer(
+            [[ids[token] for token in spelling] for options in spellings for spelling in options],
+            [keyword for keyword, options in enumerate(spellings) for _ in options],
+            peak_weight=self.peak_weight,
+            max_duration_frames=self.max_duration_frames,
+            max_gap_frames=self.max_gap_frames,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,10 +134,6 @@ class Manifest:
         if calibration is not None:
             counts = (calibration.fa_per_hour, calibration.false_accepts, calibration.hours)
             _demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
-
-    def token_ids(self, spelling: tuple[str, ...]) -> list[int]:
-        """The indices of a spelling's tokens."""
-        return [self.tokens.index(token) for token in spelling]
 
     def to_json(self) -> str:
         """The text for the model's metadata."""

@@ -107,7 +107,7 @@ def det(
 def at_rate(points: Iterable[KeywordRates], fa_per_hour: float) -> KeywordRates:
     """The lowest threshold from which on no higher one has more false accepts per hour than asked for.
 
-    points: from the highest threshold down. If even the highest has too many, the point above all scores: all is missed.
+    points: from the highest threshold down. If even the highest has too many, the point above all: all is missed.
     """
     chosen = None
     for point in points:

@@ -16,7 +16,6 @@ from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
 from kws.model.mixers import MixerConfig, is_streaming, make_mixer
 from kws.model.streaming import State, StreamingLayer
 
-
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
 
 

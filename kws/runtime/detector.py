@@ -20,7 +20,6 @@ from kws.bundle import Keyword, Manifest
 from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
-from kws.scoring import KeywordScorer
 from kws.trigger import Trigger
 
 _FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
@@ -60,13 +59,7 @@ class Detector:
         self.keywords = manifest.keywords if keywords is None else tuple(keywords)
         for keyword in self.keywords:
             manifest.check_keyword(keyword)
-        self.scorer = KeywordScorer(
-            [manifest.token_ids(spelling) for keyword in self.keywords for spelling in keyword.spellings],
-            [number for number, keyword in enumerate(self.keywords) for _ in keyword.spellings],
-            peak_weight=scoring.peak_weight,
-            max_duration_frames=scoring.max_duration_frames,
-            max_gap_frames=scoring.max_gap_frames,
-        )
+        self.scorer = scoring.scorer(manifest.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
 

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kws.bundle import Scoring
 from kws.data.scenes import Batch
 from kws.data.torchaudio_import import load_torchaudio
 from kws.evaluate.metrics import KeywordRates, Recording, rates_at
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
-from kws.scoring import KeywordScorer
 from kws.train.recipe import Recipe
 
 VALIDATION_FA_PER_HOUR = 1.0
@@ -33,7 +31,7 @@ class CTCTask(pl.LightningModule):
         self.keywords = list(spellings)
         transforms = load_torchaudio().transforms
         self.mask = transforms.FrequencyMasking(recipe.frequency_mask, iid_masks=True)
-        self.scorer = make_scorer(model.config.tokens, spellings, recipe.scoring)
+        self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
         self.recordings: list[Recording] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -98,14 +96,3 @@ def warmup_cosine(step: int, warmup: int, total: int) -> float:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, total - warmup))
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def make_scorer(tokens: tuple[str, ...], spellings: dict[str, list[Spelling]], scoring: Scoring) -> KeywordScorer:
-    """The device's scorer for keywords spelled in tokens."""
-    return KeywordScorer(
-        [[tokens.index(token) for token in spelling] for options in spellings.values() for spelling in options],
-        [i for i, options in enumerate(spellings.values()) for _ in options],
-        peak_weight=scoring.peak_weight,
-        max_duration_frames=scoring.max_duration_frames,
-        max_gap_frames=scoring.max_gap_frames,
-    )

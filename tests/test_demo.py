@@ -1,0 +1,108 @@
+"""The demo: what it shows is true, and it runs as `make demo` runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tones
+
+pytest.importorskip("rich")
+
+from kws.demo import microphone
+from kws.demo.hear import Truth, belongs, summary
+from kws.demo.timeline import blocks
+
+from kws.errors import KwsError
+from kws.events import Detection
+from kws.runtime.session import DEFAULT_MODEL, shipped
+
+
+def event(keyword: str, end_s: float) -> Detection:
+    return Detection(keyword, 0.9, 0, int(end_s * 16_000))
+
+
+WORDS = [Truth("alexa", 1.0, 1.5), Truth("jarvis", 4.0, 4.5)]
+
+
+def test_events_belong_to_words_said_just_before():
+    assert belongs(event("alexa", 1.7), WORDS[0])
+    assert not belongs(event("jarvis", 1.7), WORDS[0])
+    assert not belongs(event("alexa", 2.6), WORDS[0]) and not belongs(event("alexa", 0.9), WORDS[0])
+
+
+def test_the_summary_counts_misses_and_false_events():
+    text = summary([event("alexa", 1.6), event("alexa", 9.0)], WORDS)
+    assert text == "1 of 2 wake words heard, 1 false events; missed: jarvis at 4.0 s"
+
+
+def test_blocks_show_the_highest_score_of_each_stretch():
+    scores = np.zeros(100)
+    scores[37] = 1.0
+    assert blocks(scores, 10) == "   █      "
+    assert len(blocks(np.ones(3), 20)) == 20
+
+
+@pytest.mark.skipif(DEFAULT_MODEL not in shipped(), reason="no model ships yet")
+def test_the_demo_runs_and_draws(tmp_path):
+    pytest.importorskip("librosa")
+    picture = tmp_path / "scores.png"
+    words = [sys.executable, "-m", "kws.demo.hear", "-o", str(picture)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of 12 wake words heard, 0 false events" in done.stdout
+    assert int(done.stdout.split(" of 12 wake words")[0].split()[-1]) >= 11
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
+    assert "kws listen" in done.stdout
+
+
+class FakeSound:
+    """A sound card that plays a tune to its one client and is then unplugged."""
+
+    CallbackAbort = RuntimeError
+
+    def __init__(self, samples: np.ndarray) -> None:
+        self.samples = samples
+
+    def InputStream(self, callback, blocksize, **_):
+        self.feed = lambda: [
+            callback(self.samples[i : i + blocksize, None], blocksize, None, SimpleNamespace(input_overflow=i == 0))
+            for i in range(0, len(self.samples), blocksize)
+        ]
+        return self
+
+    def __enter__(self):
+        self.feed()
+        self.active = False
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_listen_hears_at_the_rate_of_the_device_and_says_when_it_stops(rate, detector, capsys):
+    sound = np.concatenate([tones.speak("  ABC  ", rate=rate), np.zeros(rate, np.float32)])
+    with pytest.raises(KwsError, match="unplugged"):
+        microphone.listen(FakeSound(sound), detector, None, rate, "fake", as_json=True)
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["keyword"] for line in out.splitlines()] == ["abc"]
+    assert f"on fake at {rate} Hz" in err and "some sound was lost" in err
+
+
+def test_listen_without_portaudio_or_device_is_one_sentence():
+    words = [sys.executable, "-m", "kws", "listen", "--device", "no such microphone"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("kws: ") and "Traceback" not in done.stderr
+
+
+def test_the_truth_of_the_recording_is_complete():
+    truth = json.loads((Path(__file__).parent.parent / "demo" / "hear.json").read_text())
+    assert len(truth["wake_words"]) == 12
+    for word in truth["wake_words"]:
+        said = " ".join(s["text"].lower() for s in truth["sentences"])
+        assert word["keyword"] in said and 0 < word["end_s"] - word["start_s"] < 1.5
