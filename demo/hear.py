@@ -5,6 +5,7 @@ Prints each event as it fires, compares all with what is said, and draws the sco
 
 import argparse
 import json
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kws import audio
-from kws.errors import KwsError
+from kws.errors import KwsError, require
 from kws.events import Detection
 from kws.runtime.detector import Detector
 from kws.units import SAMPLE_RATE
@@ -120,13 +121,13 @@ def draw_terminal(console: Console, detector: Detector, heard: Heard) -> None:
 
 def going_live() -> str:
     """How to go on with a microphone, if there is one."""
+    command = Path(sys.executable).with_name("kws")
+    shown = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
     try:
-        import sounddevice
-
-        microphone = sounddevice.query_devices(kind="input")["name"]
-    except (ImportError, OSError, ValueError):  # the package, PortAudio or a device is missing
-        return "With a microphone: pip install 'kws[mic]', then: kws listen"
-    return f"Live, with {microphone}: kws listen"
+        microphone = require("sounddevice", extra="mic").query_devices(kind="input")["name"]
+    except (KwsError, ValueError, OSError) as error:  # the package, PortAudio or a device is missing
+        return f"No microphone was found ({error}). With one, go live: {shown} listen"
+    return f"Go live, with {microphone}: {shown} listen"
 
 
 if __name__ == "__main__":
