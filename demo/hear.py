@@ -124,8 +124,12 @@ def going_live() -> str:
     command = Path(sys.executable).with_name("kws")
     shown = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
     try:
-        microphone = require("sounddevice", extra="mic").query_devices(kind="input")["name"]
-    except (KwsError, ValueError, OSError) as error:  # the package, PortAudio or a device is missing
+        sounddevice = require("sounddevice", extra="mic")
+        try:
+            microphone = sounddevice.query_devices(kind="input")["name"]
+        except (ValueError, sounddevice.PortAudioError) as error:
+            raise KwsError(str(error)) from error
+    except KwsError as error:
         return f"No microphone was found ({error}). With one, go live: {shown} listen"
     return f"Go live, with {microphone}: {shown} listen"
 

@@ -105,14 +105,16 @@ def det(
 
 
 def at_rate(points: Iterable[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest threshold from which on no higher one has more false accepts per hour than asked for.
+    """The counts at the lowest threshold with at most `fa_per_hour`, no higher one having more.
 
-    points: from the highest threshold down. If even the highest has too many, the point above all: all is missed.
+    points: from the highest threshold down. The threshold returned lies just above the first score that is too many.
     """
     chosen = None
     for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            return chosen or replace(point, threshold=1.0, misses=point.positives, false_accepts=0)
+            if chosen is None:
+                chosen = replace(point, misses=point.positives, false_accepts=0)
+            return replace(chosen, threshold=min(1.0, float(np.nextafter(point.threshold, 2.0))))
         chosen = point
     if chosen is None:
         raise ValueError("no operating points")

@@ -66,7 +66,7 @@ def _line(rate: KeywordRates, threshold: str) -> str:
 def report_json(
     manifest: Manifest, curves: Sequence[Sequence[KeywordRates]], args: argparse.Namespace
 ) -> dict[str, Any]:
-    """The content of report.json: per keyword its counts at every threshold."""
+    """The content of report.json: per keyword its counts at every threshold, the lowest first."""
     return {
         "model": {"name": manifest.name, "kws_version": manifest.kws_version, "commit": manifest.commit},
         "data": {
@@ -79,7 +79,8 @@ def report_json(
                 "positives": curve[0].positives,
                 "hours": curve[0].hours,
                 "det": [
-                    {"threshold": p.threshold, "misses": p.misses, "false_accepts": p.false_accepts} for p in curve
+                    {"threshold": p.threshold, "misses": p.misses, "false_accepts": p.false_accepts}
+                    for p in reversed(curve)
                 ],
             }
             for curve in curves
