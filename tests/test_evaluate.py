@@ -109,6 +109,7 @@ def test_calibrate_refuses_a_rate_that_makes_a_keyword_deaf(tone_model, recordin
     [
         (["--positives", "nowhere.csv"], "no manifest at nowhere.csv"),
         (["--positives", "{negatives}"], "says a keyword of the model"),
+        ([], "no recording to hear"),
     ],
 )
 def test_mistakes_are_one_sentence(words, sentence, tone_model, recordings):

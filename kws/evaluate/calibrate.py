@@ -18,11 +18,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of `kws calibrate`."""
     parser.description = (
         "Set each keyword's threshold to the lowest with at most the given false accepts per hour on development "
-        "audio, and write it into the model file."
+        "audio, and write it into the model file. Positives only show what that costs."
     )
     parser.epilog = (
         "example:\n"
-        "  kws calibrate model.onnx --fa-per-hour 0.5 --positives wake_words --negatives mini_librispeech --split dev"
+        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech librispeech_many_speakers --split dev"
     )
     add_audio_arguments(parser)
     parser.add_argument("--fa-per-hour", type=float, required=True, help="false accepts per hour, of each keyword")

@@ -34,7 +34,9 @@ def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a shipped model ({DEFAULT_MODEL})"
     )
-    parser.add_argument("--positives", nargs="+", type=Path, required=True, help="manifests whose text is a keyword")
+    parser.add_argument(
+        "--positives", nargs="+", type=Path, default=[], help="manifests; a row whose text is a keyword is a positive"
+    )
     parser.add_argument("--negatives", nargs="+", type=Path, default=[], help="manifests or folders of other audio")
     parser.add_argument("--split", nargs="+", help="only rows of these splits, as dev")
     parser.add_argument("--silence", type=float, default=1.0, help="seconds of silence around each clip (default: 1)")
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Scores, prints a table, writes the report."""
     detector = Detector.load(args.model)
     recordings = listen(detector, args)
+    if not any(recording.keyword for recording in recordings):
+        raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
     names = [keyword.name for keyword in detector.keywords]
     refractory = detector.manifest.scoring.refractory_frames
     curves = [list(det(recordings, names, index, refractory)) for index in range(len(names))]
@@ -61,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
-    """The recordings that the arguments name, replayed; refuses when no keyword is said in any."""
+    """The recordings that the arguments name, replayed."""
     rows = rows_of([*args.positives, *args.negatives], args.split)
     recordings: list[Recording] = []
     for recording in replay(detector, rows, args.silence, lambda line: print(line, file=sys.stderr)):
@@ -70,10 +74,8 @@ def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
             print(f"\r{len(recordings)}/{len(rows)} recordings", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    if not any(recording.keyword for recording in recordings):
-        raise KwsError(
-            f"none of {len(rows)} recordings says a keyword of the model: check --positives and its text column"
-        )
+    if not recordings:
+        raise KwsError("there is no recording to hear: give --positives or --negatives, and check --split")
     print(
         f"{len(recordings)} recordings, {hours(recordings):.2f} h, {len(rows) - len(recordings)} skipped",
         file=sys.stderr,
