@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "example:\n"
-        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech librispeech_many_speakers --split dev"
+        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech my_radio_recordings --split dev"
     )
     add_audio_arguments(parser)
     parser.add_argument("--fa-per-hour", type=float, required=True, help="false accepts per hour, of each keyword")
