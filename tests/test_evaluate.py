@@ -77,11 +77,9 @@ def test_calibrate_writes_thresholds_and_their_provenance(tone_model, recordings
         "--positives",
         positives,
         "--negatives",
-        negatives,
+        f"{negatives}@dev",
         "--fa-per-hour",
         200,
-        "--split",
-        "dev",
     )
     done = kws(*words)
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "audio, and write it into the model file. Positives only show what that costs."
     )
     parser.epilog = (
-        "example:\n"
-        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech my_radio_recordings --split dev"
+        "example:\n  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech@dev my_radio_recordings"
     )
     add_audio_arguments(parser)
     parser.add_argument("--fa-per-hour", type=float, required=True, help="false accepts per hour, of each keyword")
@@ -37,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     rates = [at_rate(det(recordings, names, i, refractory), args.fa_per_hour) for i in range(len(names))]
     if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
         raise KwsError(f"no threshold hears {', '.join(deaf)} at {args.fa_per_hour} FA/h: nothing was written")
-    data = ", ".join(str(Path(path).name) for path in [*args.positives, *args.negatives])
-    store(find(args.model), rates, args.fa_per_hour, data + (f" ({'+'.join(args.split)})" if args.split else ""))
+    data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
+    store(find(args.model), rates, args.fa_per_hour, data)
     print(rates_table(rates))
     return 0
 

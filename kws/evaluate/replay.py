@@ -41,13 +41,17 @@ def replay(
         yield Recording.of(scores, ages, samples, row.text if row.text in names else None)
 
 
-def rows_of(paths: Sequence[Path], splits: Sequence[str] | None) -> list[Utterance]:
-    """The rows of manifests; a folder without one gives its audio files, without text."""
+def rows_of(sources: Sequence[str]) -> list[Utterance]:
+    """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder without a manifest gives its audio
+    files, without text.
+    """
     rows: list[Utterance] = []
-    for path in paths:
+    for source in sources:
+        name, _, split = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
+        path = Path(name)
         if path.is_dir() and not (path / "manifest.csv").exists():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _AUDIO)
             rows += [Utterance(file, 0.0, "", "", "") for file in files]
         else:
-            rows += read_manifest(path, splits)
+            rows += read_manifest(path, [split] if split else None)
     return rows

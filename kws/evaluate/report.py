@@ -70,9 +70,8 @@ def report_json(
     return {
         "model": {"name": manifest.name, "kws_version": manifest.kws_version, "commit": manifest.commit},
         "data": {
-            "positives": [str(path) for path in args.positives],
-            "negatives": [str(path) for path in args.negatives],
-            "splits": args.split,
+            "positives": args.positives,
+            "negatives": args.negatives,
         },
         "keywords": {
             curve[0].keyword: {

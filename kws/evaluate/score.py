@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n"
-        "  kws score --positives wake_words/manifest.csv --negatives mini_librispeech --split dev\n"
+        "  kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev\n"
         "  kws score model.onnx --positives P.csv --negatives N.csv FOLDER -o report"
     )
     add_audio_arguments(parser)
@@ -35,10 +35,14 @@ def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
         "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a shipped model ({DEFAULT_MODEL})"
     )
     parser.add_argument(
-        "--positives", nargs="+", type=Path, default=[], help="manifests; a row whose text is a keyword is a positive"
+        "--positives",
+        nargs="+",
+        default=[],
+        help="manifests, or MANIFEST@SPLIT; a row whose text is a keyword is a positive",
     )
-    parser.add_argument("--negatives", nargs="+", type=Path, default=[], help="manifests or folders of other audio")
-    parser.add_argument("--split", nargs="+", help="only rows of these splits, as dev")
+    parser.add_argument(
+        "--negatives", nargs="+", default=[], help="manifests, MANIFEST@SPLIT or folders of other audio"
+    )
     parser.add_argument("--silence", type=float, default=1.0, help="seconds of silence around each clip (default: 1)")
 
 
@@ -66,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
     """The recordings that the arguments name, replayed."""
-    rows = rows_of([*args.positives, *args.negatives], args.split)
+    rows = rows_of([*args.positives, *args.negatives])
     recordings: list[Recording] = []
     for recording in replay(detector, rows, args.silence, lambda line: print(line, file=sys.stderr)):
         recordings.append(recording)
@@ -75,7 +79,7 @@ def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if not recordings:
-        raise KwsError("there is no recording to hear: give --positives or --negatives, and check --split")
+        raise KwsError("there is no recording to hear: give --positives or --negatives, and check their splits")
     print(
         f"{len(recordings)} recordings, {hours(recordings):.2f} h, {len(rows) - len(recordings)} skipped",
         file=sys.stderr,

@@ -60,6 +60,7 @@ RECIPE = Recipe(
         ("snowboy", "S N OW B OY"),
         ("glass", "G L AA S"),  # as in Britain
         ("computer", "K AH M P Y UW T AH"),
+        ("computer", "K AA M P Y UW T ER"),  # as it is written, where English is a second language
     ),
     steps=5600,
     warmup_steps=300,
