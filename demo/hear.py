@@ -61,14 +61,16 @@ def show(console: Console, picture: Path) -> None:
     detector = Detector.load()
     console.print(
         f"[bold]{detector.manifest.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
-        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech by voices it was not trained on, with noise.\n"
+        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with near misses and noise; "
+        "it was not trained on these voices.\n",
+        soft_wrap=True,
     )
     heard = hear(detector, samples, truth, console)
-    console.print(f"\n{summary(heard.detections, truth)}\n")
+    console.print(f"\n{summary(heard.detections, truth)}\n", soft_wrap=True)
     draw_terminal(console, detector, heard)
     draw_png(picture, samples, detector, heard.scores, heard.detections, truth)
     console.print(f"\nThe same as a picture: [bold]{picture}[/bold]")
-    console.print(going_live())
+    console.print(going_live(), soft_wrap=True)
 
 
 def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console: Console) -> Heard:

@@ -28,7 +28,7 @@ def blocks(scores: NDArray[np.float64], width: int) -> str:
     """Scores (n,) in [0, 1] as `width` block characters, each the highest of its stretch."""
     edges = np.linspace(0, len(scores), width + 1).astype(int)
     highest = [scores[a : max(b, a + 1)].max(initial=0.0) for a, b in pairwise(edges)]
-    return "".join(_BLOCKS[min(int(np.ceil(score * 8)), 8)] for score in highest)
+    return "".join(_BLOCKS[round(8 * score)] for score in highest)
 
 
 def draw_png(
@@ -84,6 +84,7 @@ def _lanes(
     axes.set_yticks(np.arange(len(detector.keywords)) + 0.45, [keyword.name for keyword in detector.keywords])
     axes.set(xlabel="seconds    (grey: the word is said; dotted: threshold; triangle: event)", ylim=(0, None))
     axes.margins(x=0)
+    axes.set_xlim(0, len(scores) * frame_s)
 
 
 def _box(word: "Truth", lane: int) -> Any:
