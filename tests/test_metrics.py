@@ -28,7 +28,7 @@ def test_known_events_give_known_rates():
     ]
     points = list(det(recordings, ["a"], 0, REFRACTORY))
     counted = {round(p.threshold, 3): (p.misses, p.false_accepts) for p in points}
-    assert counted == {0.001: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1)}
+    assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1)}
     assert points[0].threshold == 0.9 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
     assert at_rate(points, 1.0).threshold == pytest.approx(0.55) and at_rate(points, 1.0).threshold > 0.55
     assert at_rate(points, 0.5).threshold == pytest.approx(0.7)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kws.trigger import Trigger
 from kws.units import SAMPLE_RATE
 
-FLOOR = 1e-3  # scores below are never thresholds
+FLOOR = 1e-2  # scores below are never thresholds: they come by the hundred an hour, and a sweep would take minutes
 
 
 @dataclass(frozen=True)
