@@ -45,9 +45,9 @@ class _Projections(nn.Module):
         q, kv = qkv.split([self.head_width, 2 * self.head_width], dim=3)
         return q, kv
 
-    def attend(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
-        """Attention weights (..., C, L) of queries (..., C, K) over keys (..., L, K)."""
-        return torch.softmax(q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width)) + bias, dim=-1).to(k.dtype)
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """(..., C, L): q . k / sqrt(K) of queries (..., C, K) and keys (..., L, K)."""
+        return q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width))
 
     def merge(self, y: Tensor) -> Tensor:
         """(B, H, T, K) -> (B, T, D), through W_O."""
@@ -87,7 +87,8 @@ class SelfAttention(StreamingLayer):
         bias, empty = self._window_bias(block), self._cache_mask(state.valid, block)
         if frames == block:
             k, v = kv.split(p.head_width, dim=-1)
-            y = self.combine(p.attend(q, k, bias + empty) @ v, v[..., self.window - 1 :, :])
+            a = torch.softmax(p.scores(q, k) + (bias + empty), dim=-1).to(v.dtype)
+            y = self.combine(a @ v, v[..., self.window - 1 :, :])
         else:
             y = self._in_blocks(q, kv, block, bias, empty)[:, :, :frames]
         return p.merge(y), after
@@ -99,8 +100,9 @@ class SelfAttention(StreamingLayer):
         q, kv = functional.pad(q, (0, 0, 0, padding)), functional.pad(kv, (0, 0, 0, padding))
         spans = kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
         k, v = spans.split(self.projections.head_width, dim=-1)
-        empty = functional.pad(empty[:, :, None], (0, 0, 0, 0, 0, blocks - 1))
-        a = self.projections.attend(q.unflatten(2, (blocks, block)), k, bias[:, None] + empty)
+        scores = self.projections.scores(q.unflatten(2, (blocks, block)), k) + bias[:, None]
+        scores[:, :, 0] += empty
+        a = torch.softmax(scores, dim=-1).to(v.dtype)
         return self.combine(a @ v, v[..., self.window - 1 :, :]).flatten(2, 3)
 
     def _window_bias(self, queries: int) -> Tensor:
@@ -139,4 +141,5 @@ class FullSelfAttention(SegmentLayer):
         k, v = kv.split(p.head_width, dim=-1)
         distance = (frames[:, None] - frames[None, :]).clamp(-self.window, self.window) + self.window
         beyond = torch.where(frames < lengths[:, None], 0.0, _MASKED)[:, None, None, :]
-        return p.merge(self.combine(p.attend(q, k, p.distance_bias[:, distance] + beyond) @ v, v))
+        a = torch.softmax(p.scores(q, k) + (p.distance_bias[:, distance] + beyond), dim=-1).to(v.dtype)
+        return p.merge(self.combine(a @ v, v))
