@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from kws.demo.timeline import blocks, draw_png
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from kws import audio
+from kws.demo.timeline import blocks, draw_png
 from kws.errors import KwsError, require
 from kws.events import Detection
 from kws.runtime.detector import Detector

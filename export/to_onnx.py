@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from kws.export.graph import export_graph
-from kws.export.verify import TOLERANCE, largest_difference
 from onnx import TensorProto, helper, numpy_helper
 
 from kws import __version__
-from kws.bundle import METADATA_KEY, SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training
+from kws.bundle import SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training, embed
 from kws.errors import KwsError
+from kws.export.graph import export_graph
+from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import Checkpoint, load_checkpoint
@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint)
     if args.chunk_frames < 1:
         raise KwsError(f"--chunk-frames {args.chunk_frames}: a chunk has at least one frame")
-    halve_weights(checkpoint.model)
+    sizes = halve_weights(checkpoint.model)
     proto = export_graph(checkpoint.model, args.chunk_frames)
     manifest = make_manifest(checkpoint, args.name or checkpoint.recipe["name"], args.chunk_frames)
-    finish(proto, manifest, weights_of(checkpoint.model))
+    finish(proto, manifest, sizes)
     with tempfile.TemporaryDirectory(dir=args.output.parent, prefix=".export") as folder:
         partial = Path(folder) / "model.onnx"
         onnx.save(proto, partial)
@@ -75,23 +75,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def weights_of(model: AcousticModel) -> dict[str, np.ndarray]:
-    """Name -> value of the trained tensors that are stored in half precision."""
-    return {name: p.detach().numpy() for name, p in model.named_parameters() if p.numel() >= _HALVED_FROM}
-
-
-def halve_weights(model: AcousticModel) -> None:
-    """Rounds large weights to half precision, so that file and model stay equal."""
+def halve_weights(model: AcousticModel) -> set[int]:
+    """Rounds large weights to half precision, so that file and model stay equal; returns their sizes."""
+    large = [p for p in model.parameters() if p.numel() >= _HALVED_FROM]
     with torch.no_grad():
-        for p in model.parameters():
-            if p.numel() >= _HALVED_FROM:
-                p.copy_(p.half().float())
+        for p in large:
+            p.copy_(p.half().float())
+    return {p.numel() for p in large}
 
 
-def finish(proto: onnx.ModelProto, manifest: Manifest, weights: dict[str, np.ndarray]) -> None:
-    """Stores weights in half precision, takes the exporter's notes away, and adds the manifest."""
+def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
+    """Stores weights of these sizes in half precision, takes the exporter's notes away, and adds the manifest."""
     graph = proto.graph
-    sizes = {w.size for w in weights.values()}
     casts = []
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
@@ -109,14 +104,8 @@ def finish(proto: onnx.ModelProto, manifest: Manifest, weights: dict[str, np.nda
     del graph.value_info[:]
     del graph.metadata_props[:]
     del proto.metadata_props[:]
-    write_manifest(proto, manifest)
+    embed(proto, manifest)
     onnx.checker.check_model(proto)
-
-
-def write_manifest(proto: onnx.ModelProto, manifest: Manifest) -> None:
-    """Puts the manifest into the model's metadata, in place of an older one."""
-    others = {p.key: p.value for p in proto.metadata_props if p.key != METADATA_KEY}
-    helper.set_model_props(proto, others | {METADATA_KEY: manifest.to_json()})
 
 
 def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manifest:

@@ -13,12 +13,12 @@ from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from kws.errors import KwsError
+from kws.lexicon import BLANK
 from kws.scoring import KeywordScorer
 from kws.units import SAMPLE_RATE
 
 SCHEMA = 1  # raised when an older kws would misread the file; added fields do not need that
 METADATA_KEY = "kws.manifest"
-BLANK = "<blank>"  # token 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,13 @@ class Manifest:
             raise KwsError(f"the manifest is not valid: {error}") from error
         assert isinstance(manifest, Manifest)
         return manifest
+
+
+def embed(model: Any, manifest: Manifest) -> None:
+    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older one."""
+    entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
+    entry = entries[0] if entries else model.metadata_props.add(key=METADATA_KEY)
+    entry.value = manifest.to_json()
 
 
 def _demand(condition: bool, sentence: str) -> None:

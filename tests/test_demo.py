@@ -17,7 +17,6 @@ pytest.importorskip("rich")
 from kws.demo import microphone
 from kws.demo.hear import Truth, belongs, summary
 from kws.demo.timeline import blocks
-
 from kws.errors import KwsError
 from kws.events import Detection
 from kws.runtime.session import DEFAULT_MODEL, shipped

@@ -11,9 +11,8 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from kws.export import to_onnx, verify  # noqa: E402
-
 from kws.bundle import METADATA_KEY  # noqa: E402
+from kws.export import to_onnx, verify  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
 from kws.model.checkpoint import save_checkpoint  # noqa: E402
 from kws.model.mixers import STREAMING  # noqa: E402

@@ -15,9 +15,11 @@ from kws.data.scenes import SceneConfig, SceneDataset, Source
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.lexicon import Lexicon
+from kws.model.encoder import Subsampling
+from kws.model.frontend import HOP_SAMPLES
 from kws.units import SAMPLE_RATE
 
-_FRAME_SAMPLES = 640
+_FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 _LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a validation clip
 
 

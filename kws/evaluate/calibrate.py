@@ -5,13 +5,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.bundle import Calibration
+from kws.bundle import Calibration, Manifest, embed
 from kws.errors import KwsError, require
 from kws.evaluate.metrics import KeywordRates, at_rate, det
 from kws.evaluate.report import rates_table
 from kws.evaluate.score import add_audio_arguments, listen
 from kws.runtime.detector import Detector
-from kws.runtime.session import find
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,31 +36,24 @@ def run(args: argparse.Namespace) -> int:
     if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
         raise KwsError(f"no threshold hears {', '.join(deaf)} at {args.fa_per_hour} FA/h: nothing was written")
     data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
-    store(find(args.model), rates, args.fa_per_hour, data)
+    store(detector.model.path, detector.manifest, rates, args.fa_per_hour, data)
     print(rates_table(rates))
     return 0
 
 
-def store(path: Path, rates: Sequence[KeywordRates], fa_per_hour: float, data: str) -> None:
-    """Writes thresholds and what they rest on into the manifest of the model file `path`."""
+def store(path: Path, manifest: Manifest, rates: Sequence[KeywordRates], fa_per_hour: float, data: str) -> None:
+    """Writes thresholds, and what they rest on, into the model file `path` that holds `manifest`."""
     onnx = require("onnx", extra="export")
-    from kws.bundle import METADATA_KEY, Manifest
-
-    proto = onnx.load(path)
-    manifest = Manifest.from_json(next(p.value for p in proto.metadata_props if p.key == METADATA_KEY))
-    by_name = {rate.keyword: rate for rate in rates}
     keywords = tuple(
         dataclasses.replace(
             keyword,
-            threshold=by_name[keyword.name].threshold,
-            calibration=Calibration(
-                fa_per_hour, by_name[keyword.name].false_accepts, by_name[keyword.name].hours, data
-            ),
+            threshold=rate.threshold,
+            calibration=Calibration(fa_per_hour, rate.false_accepts, rate.hours, data),
         )
-        for keyword in manifest.keywords
+        for keyword, rate in zip(manifest.keywords, rates, strict=True)
     )
-    manifest = dataclasses.replace(manifest, keywords=keywords)
-    next(p for p in proto.metadata_props if p.key == METADATA_KEY).value = manifest.to_json()
+    proto = onnx.load(path)
+    embed(proto, dataclasses.replace(manifest, keywords=keywords))
     partial = path.with_suffix(".partial")
     onnx.save(proto, partial)
     partial.replace(path)

@@ -58,7 +58,7 @@ class AcousticState(NamedTuple):
 class AcousticModel(StreamingLayer):
     """(B, S) PCM, S a multiple of 640 -> (B, S / 640, V) log-posteriors.
 
-    With a segment mixer only `segment` works. `mean` and `scale` normalise the mel bands; they are global constants
+    With a segment mixer only `whole` works. `mean` and `scale` normalise the mel bands; they are global constants
     that `set_normalisation` takes from training data.
     """
 

@@ -173,7 +173,6 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
 
 def keep_freed_memory() -> None:
     """Tells glibc to keep freed memory: otherwise each step maps and faults its memory anew (a third of a step)."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)

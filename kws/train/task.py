@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from kws.data.scenes import Batch
 from kws.data.torchaudio_import import load_torchaudio
-from kws.evaluate.metrics import KeywordRates, Recording, rates_at
+from kws.evaluate.metrics import Recording, rates_at
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.train.recipe import Recipe
@@ -68,7 +68,6 @@ class CTCTask(pl.LightningModule):
         self.log("frr", misses / max(1, positives))
         for rate in rates:
             self.log(f"misses_{rate.keyword.replace(' ', '_')}", float(rate.misses))
-        self.rates: list[KeywordRates] = rates
 
     def configure_optimizers(self) -> Any:
         r = self.recipe
