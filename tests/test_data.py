@@ -119,7 +119,7 @@ def test_scenes_are_full_finite_and_say_what_they_hold(corpus, tmp_path):
 def test_noise_is_added_at_the_ratio_asked_for(snr_db, seed):
     rng = np.random.default_rng(seed)
     speech, noise = (rng.standard_normal(8000).astype(np.float32) * rng.uniform(0.01, 1) for _ in range(2))
-    added = augment.add_noise(speech, noise, snr_db) - speech
+    added = augment.add_noise(speech, noise, snr_db, augment.speech_level(speech)) - speech
     assert 20 * np.log10(augment.speech_level(speech) / augment.rms(added)) == pytest.approx(snr_db, abs=0.1)
 
 

@@ -39,10 +39,10 @@ def speed(x: Wave, low: float, high: float, rng: np.random.Generator) -> Wave:
     return y
 
 
-def add_noise(x: Wave, noise: Wave, snr_db: float) -> Wave:
-    """`noise` (at least as long as `x`) added so that speech level over noise RMS is `snr_db`."""
+def add_noise(x: Wave, noise: Wave, snr_db: float, level: float) -> Wave:
+    """`noise` (at least as long as `x`) added so that `level` (see `speech_level`) over noise RMS is `snr_db`."""
     noise = noise[: len(x)]
-    gain = speech_level(x) / (rms(noise) * decibels(snr_db))
+    gain = level / (rms(noise) * decibels(snr_db))
     return (x + gain * noise).astype(np.float32)
 
 

@@ -6,13 +6,14 @@ is none), speaker, split; further columns are allowed.
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kws.errors import KwsError
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,34 @@ def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:
     return {speaker: found for speaker, found in splits.items() if len(found) > 1}
 
 
+def refuse_shared_speakers(path: Path) -> None:
+    """Raises KwsError when a speaker of the manifest stands in more than one split."""
+    if shared := shared_speakers(read_manifest(path)):
+        speaker, splits = next(iter(shared.items()))
+        raise KwsError(
+            f"{len(shared)} speakers of {path} stand in more than one split ({speaker} in {', '.join(sorted(splits))}): "
+            "what is measured on such a split is not to be trusted; put each speaker into one split"
+        )
+
+
 def describe(utterances: Iterable[Utterance]) -> str:
     """``1093 clips, 0.90 h, 45 speakers``."""
     rows = list(utterances)
     speakers = Counter(row.speaker for row in rows if row.speaker)
     return f"{len(rows)} clips, {sum(row.seconds for row in rows) / 3600:.2f} h, {len(speakers)} speakers"
+
+
+def rows_of(sources: Sequence[str]) -> list[Utterance]:
+    """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder without a manifest gives its audio
+    files, without text.
+    """
+    rows: list[Utterance] = []
+    for source in sources:
+        name, _, split = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
+        path = Path(name)
+        if path.is_dir() and not (path / "manifest.csv").exists():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
+            rows += [Utterance(file, 0.0, "", "", "") for file in files]
+        else:
+            rows += read_manifest(path, [split] if split else None)
+    return rows

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kws.data.clips import Clips, load_clips
-from kws.data.manifest import Utterance, describe, read_manifest
+from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
 from kws.data.scenes import SceneConfig, SceneDataset, Source
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
@@ -61,7 +61,7 @@ class SceneModule(pl.LightningDataModule):
     """Batches of scenes for training, whole dev clips for validation.
 
     speech: folder -> share of the speech time. lexicon spells the transcripts. Clips longer than a row are left out of
-    training.
+    training. words: a closed vocabulary; batches say which of it a row holds.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class SceneModule(pl.LightningDataModule):
         lexicon: Lexicon,
         tokens: Sequence[str],
         keywords: Sequence[str],
+        words: Sequence[str],
         scenes: SceneConfig,
         seed: int,
         steps_per_epoch: int,
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
+        self.words = {word: index for index, word in enumerate(words)}
         self.root, self.speech, self.noise = root, speech, noise
         self.lexicon, self.tokens, self.keywords = lexicon, list(tokens), keywords
         self.scenes, self.seed, self.steps_per_epoch = scenes, seed, steps_per_epoch
@@ -88,9 +90,11 @@ class SceneModule(pl.LightningDataModule):
     def prepare(self) -> SceneDataset:
         """Reads manifests, decodes what is not decoded yet, spells transcripts."""
         if self.scene_data is None:
+            for folder in self.speech:
+                refuse_shared_speakers(self.root / folder)
             sources = {folder: self._source(folder, share) for folder, share in self.speech.items()}
             noise = None if self.noise is None else self._decode(read_manifest(self.root / self.noise, ["train"]))
-            self.scene_data = SceneDataset(sources, noise, self.scenes, self.seed)
+            self.scene_data = SceneDataset(sources, noise, self.scenes, self.seed, silence=len(self.words))
             dev = [row for folder in self.speech for row in read_manifest(self.root / folder, ["dev"])]
             self.dev_clips = self._decode(dev) if dev else None
         return self.scene_data
@@ -120,7 +124,7 @@ class SceneModule(pl.LightningDataModule):
         guessed = sum(words for _, words in spelled)
         self.report(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
         targets = [np.array([self.tokens.index(phone) for phone in phones], np.int64) for phones, _ in spelled]
-        return Source(clips, targets, share)
+        return Source(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances])
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:
         return load_clips(rows, self.root / ".decoded", self.report)

@@ -6,6 +6,7 @@ Every batch is a function of (seed, step) alone: a resumed training sees what an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,10 @@ _SPEECH_DBFS = -26.0  # speech level before the row's own gain
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """rows x row_seconds of audio make a batch. Probabilities are per row; ranges are uniform."""
+    """rows x row_seconds of audio make a batch. Probabilities are per row; ranges are uniform.
+
+    most_clips: of a row. empty_probability: of a row without speech.
+    """
 
     rows: int = 8
     row_seconds: float = 20.0
@@ -37,44 +41,64 @@ class SceneConfig:
     floor_probability: float = 0.7
     room_probability: float = 0.3
     microphone_probability: float = 0.3
+    most_clips: int = 1000
+    empty_probability: float = 0.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus in the mix. `share` is its part of the speech time; `targets[i]` are the tokens of clip i."""
+    """A corpus in the mix. `share` is its part of the speech time; `targets[i]` are the tokens of clip i.
+
+    words[i]: the index of what clip i says in a closed vocabulary, -1 where it is none of it.
+    """
 
     clips: Clips
     targets: Sequence[npt.NDArray[np.int64]]
     share: float
+    words: Sequence[int] = ()
+
+
+class _Row(NamedTuple):
+    pcm: augment.Wave
+    targets: npt.NDArray[np.int64]
+    word: int
 
 
 class SceneDataset(Dataset[Batch]):
-    """Item `step` is the batch of that step: pcm (B, S) float32, targets (sum of lengths,), target_lengths (B,)."""
+    """Item `step` is the batch of that step: pcm (B, S) float32, targets (sum of lengths,), target_lengths (B,), words (B,).
 
-    def __init__(self, sources: Mapping[str, Source], noise: Clips | None, config: SceneConfig, seed: int) -> None:
+    words: the vocabulary's index of the one word that a row says, `silence` for a row without speech, -1 for any other.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], noise: Clips | None, config: SceneConfig, seed: int, silence: int = -1
+    ) -> None:
         self.sources = list(sources.values())
         self.noise = noise
         self.config = config
         self.seed = seed
+        self.silence = silence
         self.samples = int(config.row_seconds * SAMPLE_RATE)
         self._draw = _draw_probabilities(self.sources)
 
     def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng((self.seed, step))
-        rows, targets = zip(*(self._row(rng) for _ in range(self.config.rows)), strict=True)
+        rows = [self._row(np.random.default_rng((self.seed, step, row))) for row in range(self.config.rows)]
         return {
-            "pcm": torch.from_numpy(np.stack(rows)),
-            "targets": torch.from_numpy(np.concatenate(targets)),
-            "target_lengths": torch.tensor([len(t) for t in targets]),
+            "pcm": torch.from_numpy(np.stack([row.pcm for row in rows])),
+            "targets": torch.from_numpy(np.concatenate([row.targets for row in rows])),
+            "target_lengths": torch.tensor([len(row.targets) for row in rows]),
+            "words": torch.tensor([row.word for row in rows]),
         }
 
-    def _row(self, rng: np.random.Generator) -> tuple[augment.Wave, npt.NDArray[np.int64]]:
+    def _row(self, rng: np.random.Generator) -> _Row:
         c = self.config
         row = np.zeros(self.samples, np.float32)
-        targets = [np.zeros(0, np.int64)]
+        if c.empty_probability and rng.random() < c.empty_probability:
+            return _Row(self._place(row, rng), np.zeros(0, np.int64), self.silence)
+        targets, words = [np.zeros(0, np.int64)], []
         at = _samples(rng.uniform(*c.gap_seconds))
         tries = 0
-        while tries < _TRIES:
+        while tries < _TRIES and len(words) < c.most_clips:
             source = self.sources[rng.choice(len(self.sources), p=self._draw)]
             index = int(rng.integers(len(source.clips)))
             if at + source.clips.samples(index) / c.speed[0] > self.samples:
@@ -84,23 +108,25 @@ class SceneDataset(Dataset[Batch]):
             gain = augment.decibels(_SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
             row[at : at + len(clip)] = clip * gain
             targets.append(source.targets[index])
+            words.append(source.words[index] if source.words else -1)
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
-        return self._place(row, rng), np.concatenate(targets)
+        return _Row(self._place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
     def _place(self, row: augment.Wave, rng: np.random.Generator) -> augment.Wave:
         """Puts dry speech into a room, before a microphone, among noises, at a level."""
         c = self.config
+        level = augment.speech_level(row) if row.any() else augment.decibels(_SPEECH_DBFS)
         if rng.random() < c.room_probability:
             row = augment.convolve(row, augment.room_response(rng))
         if rng.random() < c.noise_probability:
-            row = augment.add_noise(row, self._noise(rng), rng.uniform(*c.snr_db))
+            row = augment.add_noise(row, self._noise(rng), rng.uniform(*c.snr_db), level)
         if rng.random() < c.babble_probability:
-            row = augment.add_noise(row, self._babble(rng), rng.uniform(c.snr_db[0] + 5, c.snr_db[1]))
+            row = augment.add_noise(row, self._babble(rng), rng.uniform(c.snr_db[0] + 5, c.snr_db[1]), level)
         if rng.random() < c.microphone_probability:
             response = augment.tilt_response(rng)
             row = augment.convolve(row, response, len(response) // 2)
         if rng.random() < c.floor_probability:
-            row = augment.add_noise(row, augment.coloured_noise(self.samples, rng), rng.uniform(25.0, 60.0))
+            row = augment.add_noise(row, augment.coloured_noise(self.samples, rng), rng.uniform(25.0, 60.0), level)
         row = row * augment.decibels(rng.uniform(*c.row_gain_db))
         return np.clip(row, -1.0, 1.0).astype(np.float32)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kws.errors import KwsError
 from kws.evaluate.metrics import Recording, at_rate, at_threshold, det, hours
-from kws.evaluate.replay import replay, rows_of
+from kws.data.manifest import rows_of
+from kws.evaluate.replay import replay
 from kws.evaluate.report import rates_table, report_json
 from kws.runtime.detector import Detector
 from kws.runtime.session import DEFAULT_MODEL

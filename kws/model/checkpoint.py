@@ -1,5 +1,6 @@
 """Checkpoints: weights and what is needed to use them, nothing that has to be unpickled as code."""
 
+import importlib.resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,19 @@ def save_checkpoint(
     partial = path.with_suffix(".partial")
     torch.save(values, partial)
     partial.replace(path)
+
+
+def find_checkpoint(name_or_path: str) -> Path:
+    """A file, or a checkpoint that ships beside the models of this package: `phones` is kws/models/phones.ckpt."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = Path(str(importlib.resources.files("kws"))) / "models"
+    found = shipped / f"{name_or_path}.ckpt"
+    if not found.is_file():
+        names = ", ".join(sorted(file.stem for file in shipped.glob("*.ckpt"))) or "none ships"
+        raise KwsError(f"there is no checkpoint {name_or_path}: give a file that `kws train` wrote, or one of: {names}")
+    return found
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -49,6 +49,9 @@ class Recipe:
     dictionary lacks. scoring: constants of scorer and trigger, which go into the model file. steps are optimiser steps;
     steps_per_epoch is how often a checkpoint is written, validate_every how many epochs pass between validations.
     ema_decay: weights are averaged over about 1 / (1 - decay) steps.
+    start: a checkpoint, or the name of one that ships, whose weights training starts from; its model's shape is used.
+    words: a closed vocabulary that the model learns to tell apart with the weight word_weight (kws.train.words); rows
+    of `scenes` should then hold one clip.
     frequency_mask: widest SpecAugment band mask, in mel bands. threads: of torch; one more process builds batches.
     """
 
@@ -62,6 +65,9 @@ class Recipe:
     model: AcousticConfig = field(default_factory=AcousticConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     scoring: Scoring = field(default_factory=default_scoring)
+    start: str = ""
+    words: tuple[str, ...] = ()
+    word_weight: float = 0.0
     seed: int = 0
     steps: int = 6000
     steps_per_epoch: int = 200

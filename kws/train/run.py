@@ -20,7 +20,7 @@ from kws.data.module import SceneModule
 from kws.errors import KwsError
 from kws.lexicon import Lexicon, load_cmudict
 from kws.model.acoustic import AcousticModel, parameter_count
-from kws.model.checkpoint import save_checkpoint
+from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from kws.train.recipe import Recipe, find_recipe, override
 from kws.train.task import CTCTask
 
@@ -66,8 +66,10 @@ def train(recipe: Recipe) -> Path:
     lexicon = load_cmudict().extended(recipe.extra_spellings)
     spellings = {keyword: lexicon.spell(keyword) for keyword in recipe.keywords}
     data = scene_module(recipe, lexicon)
-    model = AcousticModel(recipe.model)
-    task = CTCTask(recipe, model, spellings)
+    model = (
+        load_checkpoint(find_checkpoint(recipe.start)).model.train() if recipe.start else AcousticModel(recipe.model)
+    )
+    task = CTCTask(recipe, model, spellings, {word: lexicon.spell(word) for word in recipe.words})
     timer = Timer()
     trainer = make_trainer(recipe, output, timer)
     last = output / "last.ckpt"
@@ -75,7 +77,8 @@ def train(recipe: Recipe) -> Path:
         print(f"going on from {last}", file=sys.stderr)
     else:
         print(f"{parameter_count(model):,} parameters, {recipe.steps} steps", file=sys.stderr)
-        normalise(model, data)
+        if not recipe.start:
+            normalise(model, data)
     trainer.fit(task, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -99,6 +102,7 @@ def scene_module(recipe: Recipe, lexicon: Lexicon) -> SceneModule:
         lexicon=lexicon,
         tokens=recipe.model.tokens,
         keywords=recipe.keywords,
+        words=recipe.words,
         scenes=recipe.scenes,
         seed=recipe.seed,
         steps_per_epoch=recipe.steps_per_epoch,

@@ -17,14 +17,21 @@ from kws.evaluate.metrics import Recording, rates_at
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.train.recipe import Recipe
+from kws.train.words import WordScores, word_loss
 
 VALIDATION_FA_PER_HOUR = 1.0
 
 
 class CTCTask(pl.LightningModule):
-    """Trains `model` by `recipe`; `spellings` are those of the recipe's keywords, watched in validation."""
+    """Trains `model` by `recipe`; `spellings` are those of the recipe's keywords, watched in validation; `words` of its closed vocabulary."""
 
-    def __init__(self, recipe: Recipe, model: AcousticModel, spellings: dict[str, list[Spelling]]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: AcousticModel,
+        spellings: dict[str, list[Spelling]],
+        words: dict[str, list[Spelling]],
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = model
@@ -33,6 +40,7 @@ class CTCTask(pl.LightningModule):
         self.mask = transforms.FrequencyMasking(recipe.frequency_mask, iid_masks=True)
         self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
         self.recordings: list[Recording] = []
+        self.word_scores = WordScores([words[w] for w in recipe.words], model.config.tokens) if recipe.words else None
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         with (
@@ -42,8 +50,13 @@ class CTCTask(pl.LightningModule):
             mel, _ = self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
             mel = self.mask(mel.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)
         frames = torch.full((len(mel),), mel.shape[1] // self.model.subsampling.stride)
-        loss = ctc_loss(self.model.whole(mel, frames), frames, batch["targets"], batch["target_lengths"])
+        log_posteriors = self.model.whole(mel, frames)
+        loss = ctc_loss(log_posteriors, frames, batch["targets"], batch["target_lengths"])
         self.log("loss", loss, prog_bar=True)
+        if self.word_scores is not None:
+            words = word_loss(self.word_scores(log_posteriors, frames), batch["words"])
+            self.log("word_loss", words, prog_bar=True)
+            loss = loss + self.recipe.word_weight * words
         return loss
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -6,8 +6,9 @@ A *near miss* sounds like a wake word or is a part of one and never contains it;
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -107,20 +108,74 @@ def contains(text: str, keyword: str) -> bool:
     return f" {keyword} " in f" {text} "
 
 
-def draw_phrase(kind: Kind, keyword: str, rng: np.random.Generator) -> Phrase:
-    """One phrase of that kind for that wake word."""
-    ending = ENDINGS[rng.integers(len(ENDINGS))]
-    if kind == "carrier":
-        sentence = CARRIERS[rng.integers(len(CARRIERS))].format(word=keyword)
-    elif kind == "near":
-        near = NEAR_MISSES[keyword]
-        sentence = near[rng.integers(len(near))] + ending
-    else:
-        sentence = keyword + ending
-    return phrase(kind, keyword, sentence)
+Card = tuple[Kind, str]  # what to say next: a kind of phrase, and the word or text that it is about
 
 
-def deal(rng: np.random.Generator) -> list[tuple[Kind, str]]:
-    """One shuffled deck: every wake word in every kind, in the shares of `DECK` (60 cards)."""
-    deck = [(kind, word) for word in WAKE_WORDS for kind in DECK]
+class Script(Protocol):
+    """What a phrase set says: cards are dealt a shuffled deck at a time, and each becomes one phrase."""
+
+    def deal(self, rng: np.random.Generator) -> list[Card]: ...
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase: ...
+
+
+@dataclass(frozen=True)
+class KeywordScript:
+    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their near misses."""
+
+    near_misses: Mapping[str, tuple[str, ...]]  # by keyword
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every keyword in every kind (10 cards each)."""
+        return _shuffled([(kind, word) for word in self.near_misses for kind in DECK], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """One phrase of that kind for that keyword."""
+        kind, keyword = card
+        ending = ENDINGS[rng.integers(len(ENDINGS))]
+        if kind == "carrier":
+            sentence = CARRIERS[rng.integers(len(CARRIERS))].format(word=keyword)
+        elif kind == "near":
+            near = self.near_misses[keyword]
+            sentence = near[rng.integers(len(near))] + ending
+        else:
+            sentence = keyword + ending
+        return phrase(kind, keyword, sentence)
+
+
+@dataclass(frozen=True)
+class WordScript:
+    """Single words, each as often as it stands in `words`."""
+
+    words: tuple[str, ...]
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every word once."""
+        return _shuffled([("bare", word) for word in self.words], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """The word, with some punctuation."""
+        return phrase("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
+
+
+@dataclass(frozen=True)
+class ExcerptScript:
+    """Runs of two to six words out of longer texts: what a corpus says, in other voices."""
+
+    texts: tuple[str, ...]
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every text once."""
+        return _shuffled([("carrier", text) for text in self.texts], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """A run of the text's words."""
+        words = card[1].split()
+        count = min(len(words), int(rng.integers(2, 7)))
+        start = int(rng.integers(len(words) - count + 1))
+        return phrase("carrier", "", " ".join(words[start : start + count]) + ENDINGS[rng.integers(len(ENDINGS))])
+
+
+def _shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:
+    deck = list(deck)
     return [deck[index] for index in rng.permutation(len(deck))]

@@ -22,12 +22,12 @@ from typing import Protocol
 
 import numpy as np
 
-from kws.data.sources.phrases import Kind, Phrase, deal, draw_phrase
+from kws.data.manifest import COLUMNS, rows_of
+from kws.data.sources.phrases import NEAR_MISSES, Card, ExcerptScript, KeywordScript, Phrase, Script, WordScript
 from kws.data.sources.tts import Audio, Synthesiser, Voice, blend_styles, download
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
-COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPEEDS = (0.8, 1.25)
 MARGIN = int(0.25 * SAMPLE_RATE)  # silence kept around the speech
 CUT_OFF = int(0.03 * SAMPLE_RATE)  # speech nearer than this to an end of the synthesiser's output was cut
@@ -88,17 +88,17 @@ def add_new_styles(synthesiser: Synthesiser, seed: int) -> None:
         synthesiser.add_style(f"style{number:03d}", blend_styles(packs, np.random.default_rng([seed, 2, number])))
 
 
-def plan(cast: Sequence[Voice], seed: int) -> Iterator[Item]:
-    """An endless list of clips. Voices go round in shuffled order and so do the (kind, wake word) cards."""
+def plan(script: Script, cast: Sequence[Voice], seed: int) -> Iterator[Item]:
+    """An endless list of clips. Voices go round in shuffled order and so do the script's cards."""
     rng = np.random.default_rng([seed, 3])
-    cards: list[tuple[Kind, str]] = []
+    cards: list[Card] = []
     index = 0
     while True:
         for speaker in rng.permutation(len(cast)):
-            cards = cards or deal(rng)
-            kind, word = cards.pop()
+            cards = cards or script.deal(rng)
+            card = cards.pop()
             speed = round(float(np.exp(rng.uniform(*np.log(SPEEDS)))), 3)
-            yield Item(index, draw_phrase(kind, word, rng), cast[speaker], speed, (seed, index))
+            yield Item(index, script.draw(card, rng), cast[speaker], speed, (seed, index))
             index += 1
 
 
@@ -174,19 +174,21 @@ def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object
     unfinished.replace(path)
 
 
-def generate(root: str | Path, model_root: str | Path, count: int, seed: int = 0, workers: int = 1) -> Path:
+def generate(
+    root: str | Path, model_root: str | Path, script: Script, count: int, seed: int = 0, workers: int = 1
+) -> Path:
     """Make the first `count` clips of the plan below `root`, but for `MISHEARD`; returns the manifest's path.
 
     Idempotent: a set with a matching completion marker is left alone, clips that exist are kept. Raises
-    KwsError when the models of `model_root` are missing or `root` holds a set of another seed.
+    KwsError when the models of `model_root` are missing or `root` holds a set of another seed or script.
     """
     root = Path(root)
     asked, marker = {"count": count, "seed": seed}, root / "complete.json"
     if marker.exists() and json.loads(marker.read_text("utf-8")) == asked:
         return root / "manifest.csv"
-    _claim(root, seed)
+    _claim(root, script, seed)
     cast = voices(list(Synthesiser.load(model_root).styles), seed)
-    items = (item for item in islice(plan(cast, seed), count) if item.voice.name not in MISHEARD)
+    items = (item for item in islice(plan(script, cast, seed), count) if item.voice.name not in MISHEARD)
     work = partial(_work, str(model_root), root, seed)
     if workers == 1:
         collect(root, map(work, items))
@@ -197,12 +199,21 @@ def generate(root: str | Path, model_root: str | Path, count: int, seed: int = 0
     return root / "manifest.csv"
 
 
-def _claim(root: Path, seed: int) -> None:
+def _claim(root: Path, script: Script, seed: int) -> None:
     (root / "clips").mkdir(parents=True, exist_ok=True)
-    owner = root / "seed.json"
-    if owner.exists() and json.loads(owner.read_text("utf-8")) != {"seed": seed}:
-        raise KwsError(f"{root} holds a phrase set of another seed: give an empty folder or the same seed")
-    owner.write_text(json.dumps({"seed": seed}), "utf-8")
+    owner, asked = root / "script.json", {"seed": seed, "script": repr(script)}
+    if owner.exists() and json.loads(owner.read_text("utf-8")) != asked:
+        raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
+    owner.write_text(json.dumps(asked), "utf-8")
+
+
+def _script(options: argparse.Namespace) -> Script:
+    if options.words:
+        return WordScript(tuple(options.words))
+    if options.excerpts:
+        texts = dict.fromkeys(row.text for row in rows_of([options.excerpts]) if row.text)
+        return ExcerptScript(tuple(texts))
+    return KeywordScript(NEAR_MISSES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -215,6 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, required=True, help="folder of the set")
     parser.add_argument("--models", type=Path, help="folder of the speech models (default: ROOT/models)")
     parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
+    what.add_argument("--excerpts", metavar="MANIFEST", help="two to six words at a time of a corpus's transcripts")
     parser.add_argument("--count", type=int, default=4000, help="number of clips in the plan (default 4000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
@@ -223,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.download:
             download(models)
-        generate(options.root, models, options.count, options.seed, options.workers)
+        generate(options.root, models, _script(options), options.count, options.seed, options.workers)
     except KwsError as error:
         parser.exit(1, f"kws: {error}\n")
     return 0
