@@ -35,6 +35,7 @@ VERBS = {
     "train": Verb("kws.train.run", "train a model from a recipe", "train"),
     "export": Verb("kws.export.to_onnx", "write a checkpoint as one .onnx file, and verify it", "export"),
     "calibrate": Verb("kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "audio"),
+    "classify": Verb("kws.evaluate.classify", "count how many clips of single words are heard right", "train"),
     "score": Verb("kws.evaluate.score", "count hits and false alarms over long audio", "audio"),
 }
 

@@ -45,6 +45,18 @@ def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utter
         ]
 
 
+def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
+    """Writes rows whose audio lies below the manifest's folder, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            audio = row.audio.relative_to(path.parent).as_posix()
+            writer.writerow((audio, f"{row.seconds:.3f}", row.text, row.speaker, row.split))
+    partial.replace(path)
+
+
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
     try:
         seconds = float(row["seconds"])
@@ -68,8 +80,9 @@ def refuse_shared_speakers(path: Path) -> None:
     if shared := shared_speakers(read_manifest(path)):
         speaker, splits = next(iter(shared.items()))
         raise KwsError(
-            f"{len(shared)} speakers of {path} stand in more than one split ({speaker} in {', '.join(sorted(splits))}): "
-            "what is measured on such a split is not to be trusted; put each speaker into one split"
+            f"{len(shared)} speakers of {path} stand in more than one split "
+            f"({speaker} in {', '.join(sorted(splits))}): what is measured so is "
+            "not to be trusted, put each speaker into one split"
         )
 
 

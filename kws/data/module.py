@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -41,10 +42,14 @@ class EpochSteps(Sampler[int]):
 
 
 class WholeClips(Dataset[dict[str, Any]]):
-    """Validation: one clip at a time with half a second of silence around; keyword None where none is said."""
+    """Validation: one clip at a time with half a second of silence around.
 
-    def __init__(self, clips: Clips, keywords: Sequence[str]) -> None:
+    keyword: None where none is said. targets: the tokens of the transcript.
+    """
+
+    def __init__(self, clips: Clips, targets: Sequence[npt.NDArray[np.int64]], keywords: Sequence[str]) -> None:
         self.clips = clips
+        self.targets = targets
         self.keywords = set(keywords)
 
     def __len__(self) -> int:
@@ -54,7 +59,8 @@ class WholeClips(Dataset[dict[str, Any]]):
         pcm = np.pad(self.clips.read(index), _LEAD_SAMPLES)
         pcm = np.pad(pcm, (0, -len(pcm) % _FRAME_SAMPLES))
         text = self.clips.utterances[index].text
-        return {"pcm": torch.from_numpy(pcm)[None], "keyword": text if text in self.keywords else None}
+        keyword = text if text in self.keywords else None
+        return {"pcm": torch.from_numpy(pcm)[None], "keyword": keyword, "targets": self.targets[index]}
 
 
 class SceneModule(pl.LightningDataModule):
@@ -112,7 +118,10 @@ class SceneModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         self.prepare()
-        return [] if self.dev_clips is None else DataLoader(WholeClips(self.dev_clips, self.keywords), batch_size=None)
+        if self.dev_clips is None:
+            return []
+        targets, _ = self._spell(self.dev_clips)
+        return DataLoader(WholeClips(self.dev_clips, targets, self.keywords), batch_size=None)
 
     def _source(self, folder: str, share: float) -> Source:
         limit = self.scenes.row_seconds * self.scenes.speed[0]
@@ -120,11 +129,16 @@ class SceneModule(pl.LightningDataModule):
         if not rows:
             raise KwsError(f"{self.root / folder} has no training clip with a transcript that fits into {limit:.1f} s")
         clips = self._decode(rows)
-        spelled = [transcribe(row.text, self.lexicon) for row in clips.utterances]
-        guessed = sum(words for _, words in spelled)
+        targets, guessed = self._spell(clips)
         self.report(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
-        targets = [np.array([self.tokens.index(phone) for phone in phones], np.int64) for phones, _ in spelled]
         return Source(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances])
+
+    def _spell(self, clips: Clips) -> tuple[list[npt.NDArray[np.int64]], int]:
+        """The tokens of each clip's transcript, and how many words were guessed."""
+        ids = {token: index for index, token in enumerate(self.tokens)}
+        spelled = [transcribe(row.text, self.lexicon) for row in clips.utterances]
+        targets = [np.array([ids[phone] for phone in phones], np.int64) for phones, _ in spelled]
+        return targets, sum(words for _, words in spelled)
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:
         return load_clips(rows, self.root / ".decoded", self.report)

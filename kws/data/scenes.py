@@ -65,7 +65,7 @@ class _Row(NamedTuple):
 
 
 class SceneDataset(Dataset[Batch]):
-    """Item `step` is the batch of that step: pcm (B, S) float32, targets (sum of lengths,), target_lengths (B,), words (B,).
+    """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,), target_lengths (B,), words (B,).
 
     words: the vocabulary's index of the one word that a row says, `silence` for a row without speech, -1 for any other.
     """

@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+from kws.data.manifest import rows_of
 from kws.errors import KwsError
 from kws.evaluate.metrics import Recording, at_rate, at_threshold, det, hours
-from kws.data.manifest import rows_of
 from kws.evaluate.replay import replay
 from kws.evaluate.report import rates_table, report_json
 from kws.runtime.detector import Detector

@@ -28,10 +28,14 @@ class Corpus:
     """
 
     folder: str
-    share: float
     title: str
     licence: str
     attribution: str
+    share: float = 0.0
+
+    def sharing(self, share: float) -> "Corpus":
+        """The same corpus with that share."""
+        return dataclasses.replace(self, share=share)
 
 
 def default_scoring() -> Scoring:

@@ -23,7 +23,10 @@ VALIDATION_FA_PER_HOUR = 1.0
 
 
 class CTCTask(pl.LightningModule):
-    """Trains `model` by `recipe`; `spellings` are those of the recipe's keywords, watched in validation; `words` of its closed vocabulary."""
+    """Trains `model` by `recipe`.
+
+    spellings: of the recipe's keywords, watched in validation. words: of its closed vocabulary.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class CTCTask(pl.LightningModule):
         self.mask = transforms.FrequencyMasking(recipe.frequency_mask, iid_masks=True)
         self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
         self.recordings: list[Recording] = []
+        self.errors = self.phones = 0
         self.word_scores = WordScores([words[w] for w in recipe.words], model.config.tokens) if recipe.words else None
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -64,17 +68,21 @@ class CTCTask(pl.LightningModule):
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def on_validation_epoch_start(self) -> None:
-        self.recordings = []
+        self.recordings, self.errors, self.phones = [], 0, 0
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         pcm, keyword = batch["pcm"], batch["keyword"]
         with torch.autocast("cpu", enabled=False):
             mel, _ = self.model.features(pcm, self.model.frontend.init_state(1))
             log_posteriors = self.model.whole(mel, torch.tensor([mel.shape[1] // self.model.subsampling.stride]))
+        heard, said = greedy(log_posteriors[0]), batch["targets"].tolist()
+        self.errors += load_torchaudio().functional.edit_distance(heard, said)
+        self.phones += len(said)
         scores, ages, _ = self.scorer.score(log_posteriors[0].double().numpy())
         self.recordings.append(Recording.of(scores, ages, pcm.shape[1], keyword))
 
     def on_validation_epoch_end(self) -> None:
+        self.log("phone_error_rate", self.errors / max(1, self.phones), prog_bar=True)
         rates = rates_at(self.recordings, self.keywords, VALIDATION_FA_PER_HOUR, self.recipe.scoring.refractory_frames)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
         self.log("misses", float(misses), prog_bar=True)
@@ -100,6 +108,12 @@ def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_len
         log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True
     )
     return losses.sum() / target_lengths.sum().clamp(min=1)
+
+
+def greedy(log_posteriors: Tensor) -> list[int]:
+    """The tokens of the best path of (T, V) log-posteriors: repeats joined, blanks (0) left out."""
+    best = torch.unique_consecutive(log_posteriors.argmax(dim=-1))
+    return [token for token in best.tolist() if token]
 
 
 def warmup_cosine(step: int, warmup: int, total: int) -> float:

@@ -5,56 +5,21 @@
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split).
 """
 
-from kws.train.recipe import Corpus, Recipe
+from kws.recipes import corpora
+from kws.train.recipe import Recipe
 
 RECIPE = Recipe(
     name="wake-words",
     data="data",
     output="runs/wake-words",
     speech=(
-        Corpus(
-            "wake_words",
-            0.22,
-            "Picovoice wake-word-benchmark recordings",
-            "Apache-2.0",
-            "Picovoice Inc. and the speakers who gave their voices",
-        ),
-        Corpus(
-            "speech_commands",
-            0.11,
-            "Google Speech Commands v0.01 and v0.02",
-            "CC BY 4.0",
-            "Pete Warden, Google: Speech Commands, a dataset for limited-vocabulary speech recognition, 2018",
-        ),
-        Corpus(
-            "mini_librispeech",
-            0.45,
-            "LibriSpeech (mini LibriSpeech train-clean-5)",
-            "CC BY 4.0",
-            "V. Panayotov, G. Chen, D. Povey, S. Khudanpur: LibriSpeech, 2015; read by LibriVox volunteers",
-        ),
-        Corpus(
-            "an4",
-            0.10,
-            "CMU AN4",
-            "free for any use, notice kept",
-            "Carnegie Mellon University, 1991-2005. All rights reserved.",
-        ),
-        Corpus(
-            "synthetic_wake_words",
-            0.12,
-            "Synthesised wake words and near misses (kws.data.sources.synthetic)",
-            "Apache-2.0",
-            "voices of Kokoro-82M, hexgrad",
-        ),
+        corpora.WAKE_WORDS.sharing(0.22),
+        corpora.SPEECH_COMMANDS.sharing(0.11),
+        corpora.MINI_LIBRISPEECH.sharing(0.45),
+        corpora.AN4.sharing(0.10),
+        corpora.SYNTHETIC_WAKE_WORDS.sharing(0.12),
     ),
-    noise=Corpus(
-        "noise",
-        0.0,
-        "ESC-10 and Speech Commands background noise",
-        "CC BY 3.0; CC BY 4.0",
-        "K. J. Piczak: ESC, 2015, from freesound.org contributors; Google Speech Commands",
-    ),
+    noise=corpora.NOISE,
     keywords=("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass"),
     extra_spellings=(
         ("snowboy", "S N OW B OY"),

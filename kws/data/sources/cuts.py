@@ -1,0 +1,123 @@
+"""Single words cut out of a corpus's sentences: real voices for words that no set of single words brings.
+
+    python -m kws.data.sources.cuts --root DIR --words on off stop -- mini_librispeech an4
+
+Where a word begins and ends is found by pocketsphinx's forced alignment (its acoustic model ships in its wheel).
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from kws.audio import read
+from kws.data.augment import Wave
+from kws.data.manifest import Utterance, rows_of, write_manifest
+from kws.data.transcripts import guess
+from kws.errors import KwsError, require
+from kws.lexicon import Lexicon, load_cmudict
+from kws.units import SAMPLE_RATE
+
+_FRAME_SAMPLES = SAMPLE_RATE // 100  # of pocketsphinx
+_LEAD = int(0.3 * SAMPLE_RATE)  # the aligner wants silence at both ends
+_MARGIN = int(0.03 * SAMPLE_RATE)  # kept on both sides of a word, faded
+_SHORTEST_S = 0.12  # anything below is a word that was swallowed or an alignment that failed
+
+
+class Aligner:
+    """Where the words of a transcript lie in a recording."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self.decoder = require("pocketsphinx", extra="lexicon").Decoder(lm=None, loglevel="FATAL")
+
+    def words(self, samples: Wave, text: str) -> list[tuple[str, int, int]]:
+        """(word, start, end) in samples of (S,) float32 at 16 kHz; empty where the transcript does not fit."""
+        for word in set(text.split()):
+            if self.decoder.lookup_word(word) is None:
+                self.decoder.add_word(word, " ".join(guess(word, self.lexicon)), True)
+        pcm = np.clip(np.pad(samples, _LEAD) * 32767, -32768, 32767).astype("<i2")
+        self.decoder.set_align_text(text)
+        self.decoder.start_utt()
+        self.decoder.process_raw(pcm.tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        return [
+            (
+                segment.word.partition("(")[0],
+                max(0, segment.start_frame * _FRAME_SAMPLES - _LEAD),
+                (segment.end_frame + 1) * _FRAME_SAMPLES - _LEAD,
+            )
+            for segment in self.decoder.seg() or []
+            if not segment.word.startswith(("<", "["))
+        ]
+
+
+def cut(samples: Wave, start: int, end: int) -> Wave:
+    """samples[start:end] with a margin on both sides in which it is faded in and out."""
+    piece = samples[max(0, start - _MARGIN) : end + _MARGIN].copy()
+    ramp = np.linspace(0.0, 1.0, min(_MARGIN, len(piece) // 2), dtype=np.float32)
+    piece[: len(ramp)] *= ramp
+    piece[len(piece) - len(ramp) :] *= ramp[::-1]
+    return piece
+
+
+def cut_words(root: Path, rows: Sequence[Utterance], words: Sequence[str], lexicon: Lexicon) -> tuple[int, list[str]]:
+    """Writes every clear occurrence of `words` in `rows` below `root`, with a manifest that keeps speaker and split.
+
+    Returns how many there are, and a line for each recording that could not be used.
+    """
+    soundfile = require("soundfile", extra="audio")
+    aligner = Aligner(lexicon)
+    made: list[Utterance] = []
+    skipped: list[str] = []
+    for row in tqdm([row for row in rows if set(row.text.split()) & set(words)], "cutting", leave=False, disable=None):
+        try:
+            samples = read(row.audio)
+            pieces = list(_pieces(aligner, samples, row.text, words))
+        except (KwsError, RuntimeError) as error:  # RuntimeError: pocketsphinx finds no alignment
+            skipped.append(f"{row.audio}: {error}")
+            continue
+        for word, start, end in pieces:
+            path = root / "clips" / word / f"{row.audio.stem}_{start}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            piece = cut(samples, start, end)
+            soundfile.write(str(path), piece, SAMPLE_RATE, subtype="PCM_16")
+            made.append(Utterance(path, len(piece) / SAMPLE_RATE, word, row.speaker, row.split))
+    write_manifest(root / "manifest.csv", made)
+    return len(made), skipped
+
+
+def _pieces(aligner: Aligner, samples: Wave, text: str, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    found = aligner.words(samples, text)
+    if [word for word, _, _ in found] != text.split():
+        return  # the aligner gave up before the end
+    for word, start, end in found:
+        if word in words and (end - start) / SAMPLE_RATE >= _SHORTEST_S:
+            yield word, start, end
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kws.data.sources.cuts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--root", type=Path, required=True, help="folder of the new set")
+    parser.add_argument("--words", nargs="+", required=True)
+    parser.add_argument("corpora", nargs="+", help="manifests or folders of corpora with transcripts")
+    options = parser.parse_args(arguments)
+    try:
+        count, skipped = cut_words(options.root, rows_of(options.corpora), options.words, load_cmudict())
+    except KwsError as error:
+        parser.exit(1, f"kws: {error}\n")
+    for line in skipped:
+        print(f"skipped {line}")
+    print(f"{count} words in {options.root}, {len(skipped)} recordings skipped")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

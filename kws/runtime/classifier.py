@@ -1,0 +1,65 @@
+"""Which word a short clip says: a closed choice between words, silence and everything else.
+
+Each word is scored by the CTC likelihood of its spellings over the whole clip (see kws.likelihood), with every class
+as likely beforehand as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.errors import KwsError
+from kws.likelihood import Likelihood
+from kws.runtime.detector import Detector
+
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
+_LEAD = units.samples(0.2)  # digital silence before a clip, so that the model has settled when the word begins
+
+Spellings = Sequence[Sequence[str]]
+
+
+class Classifier:
+    """Chooses between `classes`; immutable.
+
+    classes: for each class its spellings in the model's tokens; those of UNKNOWN are of all the words that are none of
+    the other classes, each a word of its own; those of SILENCE are not looked at. Raises KwsError when a token is not
+    the model's.
+    """
+
+    def __init__(self, detector: Detector, classes: Mapping[str, Spellings]) -> None:
+        ids = {token: index for index, token in enumerate(detector.manifest.tokens)}
+        spellings: list[list[int]] = []
+        self.names = list(classes)
+        self.owners: list[slice] = []
+        for name, options in classes.items():
+            first = len(spellings)
+            try:
+                spellings += [[ids[t] for t in option] for option in ([()] if name == SILENCE else options)]
+            except KeyError as error:
+                raise KwsError(f"the class '{name}' is spelled with {error}, which is no token of the model") from None
+            if len(spellings) == first:
+                raise KwsError(f"the class '{name}' has no spelling: give words that it may be")
+            self.owners.append(slice(first, len(spellings)))
+        self.detector = Detector(detector.model, ())
+        self.likelihood = Likelihood(spellings)
+
+    def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz -> (classes,)."""
+        stream = self.detector.stream()
+        padded = np.concatenate([np.zeros(_LEAD, np.float32), samples])
+        scores = self.likelihood(stream.process(padded, last=True).log_posteriors)
+        return np.array([self._of_class(name, scores[own]) for name, own in zip(self.names, self.owners, strict=True)])
+
+    def __call__(self, samples: NDArray[np.float32]) -> str:
+        """The likeliest class of a clip, (n,) float32 at 16 kHz."""
+        return self.names[int(self.scores(samples).argmax())]
+
+    @staticmethod
+    def _of_class(name: str, scores: NDArray[np.float64]) -> float:
+        """A word is as likely as its spellings together; an unknown word is one of many, and only one of them."""
+        total = float(np.logaddexp.reduce(scores))
+        return total - float(np.log(len(scores))) if name == UNKNOWN else total

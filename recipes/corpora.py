@@ -1,0 +1,58 @@
+"""The corpora that the shipped recipes name: folder, title, and what the licences ask to be said."""
+
+from kws.train.recipe import Corpus
+
+WAKE_WORDS = Corpus(
+    "wake_words",
+    "Picovoice wake-word-benchmark recordings",
+    "Apache-2.0",
+    "Picovoice Inc. and the speakers who gave their voices",
+)
+SPEECH_COMMANDS = Corpus(
+    "speech_commands",
+    "Google Speech Commands v0.01 and v0.02",
+    "CC BY 4.0",
+    "Pete Warden, Google: Speech Commands, a dataset for limited-vocabulary speech recognition, 2018",
+)
+MINI_LIBRISPEECH = Corpus(
+    "mini_librispeech",
+    "LibriSpeech (mini LibriSpeech train-clean-5)",
+    "CC BY 4.0",
+    "V. Panayotov, G. Chen, D. Povey, S. Khudanpur: LibriSpeech, 2015; read by LibriVox volunteers",
+)
+AN4 = Corpus(
+    "an4",
+    "CMU AN4",
+    "free for any use, notice kept",
+    "Carnegie Mellon University, 1991-2005. All rights reserved.",
+)
+CUT_WORDS = Corpus(
+    "cut_words",
+    "Words cut out of mini LibriSpeech and CMU AN4 (kws.data.sources.cuts)",
+    "CC BY 4.0; free for any use, notice kept",
+    "as LibriSpeech and CMU AN4",
+)
+SYNTHETIC_WAKE_WORDS = Corpus(
+    "synthetic_wake_words",
+    "Synthesised wake words and near misses (kws.data.sources.synthetic)",
+    "Apache-2.0",
+    "voices of Kokoro-82M, hexgrad",
+)
+SYNTHETIC_SPEECH_COMMANDS = Corpus(
+    "synthetic_speech_commands",
+    "Synthesised words of Speech Commands (kws.data.sources.synthetic --words)",
+    "Apache-2.0",
+    "voices of Kokoro-82M, hexgrad",
+)
+SYNTHETIC_EXCERPTS = Corpus(
+    "synthetic_excerpts",
+    "Runs of words of mini LibriSpeech in synthesised voices (kws.data.sources.synthetic --excerpts)",
+    "Apache-2.0; CC BY 4.0",
+    "voices of Kokoro-82M, hexgrad; texts of LibriSpeech",
+)
+NOISE = Corpus(
+    "noise",
+    "ESC-10 and Speech Commands background noise",
+    "CC BY 3.0; CC BY 4.0",
+    "K. J. Piczak: ESC, 2015, from freesound.org contributors; Google Speech Commands",
+)

@@ -1,0 +1,1 @@
+"""Phones of English, open vocabulary."""

@@ -1,0 +1,34 @@
+"""An open-vocabulary phone model: the recipe of the model that ships as `phones`.
+
+    kws train phones data=FOLDER
+
+It knows no keyword of its own: `kws detect --model phones --keyword "good morning"` gives it one, and the recipes
+`phrase` and `fewshot` start from its weights. It never hears the recordings of `wake_words`, so that what it makes of
+words that it was not trained on can be measured there. FOLDER holds the corpora below.
+"""
+
+from kws.recipes import corpora
+from kws.train.recipe import Recipe
+
+RECIPE = Recipe(
+    name="phones",
+    data="data",
+    output="runs/phones",
+    speech=(
+        corpora.MINI_LIBRISPEECH.sharing(0.50),
+        corpora.AN4.sharing(0.10),
+        corpora.SPEECH_COMMANDS.sharing(0.20),
+        corpora.SYNTHETIC_EXCERPTS.sharing(0.20),
+    ),
+    noise=corpora.NOISE,
+    keywords=(),
+    extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
+    validate_every=10,
+    steps=6000,
+    warmup_steps=300,
+)
+
+if __name__ == "__main__":
+    from kws.train.run import main
+
+    main(RECIPE)

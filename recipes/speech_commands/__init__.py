@@ -1,0 +1,1 @@
+"""Google Speech Commands: 35 classes, and 12."""
