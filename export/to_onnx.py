@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from kws import __version__
@@ -21,12 +20,10 @@ from kws.errors import KwsError
 from kws.export.graph import export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
-from kws.model.acoustic import AcousticModel, parameter_count
-from kws.model.checkpoint import Checkpoint, load_checkpoint
+from kws.model.acoustic import parameter_count
+from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
-
-_HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,37 +48,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports, verifies, and only then writes; exit 1 through KwsError when ONNX and torch differ."""
-    checkpoint = load_checkpoint(args.checkpoint)
-    if args.chunk_frames < 1:
-        raise KwsError(f"--chunk-frames {args.chunk_frames}: a chunk has at least one frame")
-    sizes = halve_weights(checkpoint.model)
-    proto = export_graph(checkpoint.model, args.chunk_frames)
-    manifest = make_manifest(checkpoint, args.name or checkpoint.recipe["name"], args.chunk_frames)
-    finish(proto, manifest, sizes)
-    with tempfile.TemporaryDirectory(dir=args.output.parent, prefix=".export") as folder:
+    print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))
+    return 0
+
+
+def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> str:
+    """Writes the checkpoint `path` as the model file `output`; returns one line about it. KwsError as `run` says."""
+    checkpoint = load_checkpoint(path)
+    if chunk_frames < 1:
+        raise KwsError(f"--chunk-frames {chunk_frames}: a chunk has at least one frame")
+    proto = export_graph(checkpoint.model, chunk_frames)
+    manifest = make_manifest(checkpoint, name or checkpoint.recipe["name"], chunk_frames)
+    finish(proto, manifest, halved_sizes(checkpoint.model))
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export") as folder:
         partial = Path(folder) / "model.onnx"
         onnx.save(proto, partial)
         difference = largest_difference(checkpoint.model, partial)
         if not difference <= TOLERANCE:
             raise KwsError(
                 f"ONNX and torch differ by {difference:.2e} in log-posteriors (at most {TOLERANCE:.0e} is allowed): "
-                f"{args.output} was not written"
+                f"{output} was not written"
             )
-        partial.replace(args.output)
-    size_kb = args.output.stat().st_size / 1000
-    print(
-        f"{args.output}: {manifest.parameters:,} parameters, {size_kb:,.0f} kB, differs from torch by {difference:.1e}"
-    )
-    return 0
-
-
-def halve_weights(model: AcousticModel) -> set[int]:
-    """Rounds large weights to half precision, so that file and model stay equal; returns their sizes."""
-    large = [p for p in model.parameters() if p.numel() >= _HALVED_FROM]
-    with torch.no_grad():
-        for p in large:
-            p.copy_(p.half().float())
-    return {p.numel() for p in large}
+        partial.replace(output)
+    size_kb = output.stat().st_size / 1000
+    return f"{output}: {manifest.parameters:,} parameters, {size_kb:,.0f} kB, differs from torch by {difference:.1e}"
 
 
 def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
@@ -138,7 +128,7 @@ def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manif
 
 
 def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
-    corpora = [*recipe["speech"], *([recipe["noise"]] if recipe["noise"] else [])]
+    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
     data = tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
     config = {key: recipe[key] for key in ("model", "scenes", "learning_rate", "precision")} | {"spent": spent}
     return Training(recipe["name"], recipe["seed"], recipe["steps"], data, config)

@@ -6,7 +6,7 @@ Tokens of the shipped models are the 39 ARPAbet phones of the CMU Pronouncing Di
 
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Lexicon:
 
     def __init__(self, words: Mapping[str, tuple[Spelling, ...]]) -> None:
         self._words = dict(words)
+        self.most_words = max((len(entry.split()) for entry in self._words), default=1)  # of one entry
 
     @classmethod
     def from_lines(cls, lines: Iterable[str]) -> "Lexicon":
@@ -51,12 +52,21 @@ class Lexicon:
     def __len__(self) -> int:
         return len(self._words)
 
+    def entries(self) -> Iterator[tuple[str, tuple[Spelling, ...]]]:
+        """Every word with its pronunciations."""
+        return iter(self._words.items())
+
     def extended(self, spellings: Iterable[tuple[str, str]]) -> "Lexicon":
         """The same lexicon with further (word, phones) pairs behind what it has: ``("snowboy", "S N OW B OY")``."""
         words = dict(self._words)
         for word, phones in spellings:
             words[word.lower()] = (*words.get(word.lower(), ()), parse_phones(phones))
         return Lexicon(words)
+
+    def taught(self, phrases: Iterable[str]) -> "Lexicon":
+        """The same lexicon in which phrases that come with phones (see `spell`) are entries, spelled by those alone."""
+        given = {phrase_name(phrase): tuple(self.spell(phrase)) for phrase in phrases if "=" in phrase}
+        return Lexicon(self._words | given) if given else self
 
     def missing(self, phrase: str) -> list[str]:
         """The words of `phrase` that have no entry, each once, in order."""
@@ -65,14 +75,16 @@ class Lexicon:
     def spell(self, phrase: str) -> list[Spelling]:
         """All spellings of `phrase` (at most 8), most usual first.
 
-        ``"view glass=V Y UW G L AE S"`` gives the phones directly. Raises KwsError that names every word
-        without an entry.
+        ``"view glass=V Y UW G L AE S"`` gives the phones directly, with ``|`` between several spellings. Raises
+        KwsError that names every word without an entry.
         """
         words, given, phones = phrase.partition("=")
         if given:
-            return [parse_phones(phones)]
+            return list(dict.fromkeys(parse_phones(variant) for variant in phones.split("|")))
         if not words.split():
             raise KwsError("an empty phrase cannot be spelled: give at least one word")
+        if (name := phrase_name(words)) in self._words:
+            return list(self._words[name][:_MAX_SPELLINGS])
         missing = self.missing(words)
         if missing:
             raise KwsError(

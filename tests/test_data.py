@@ -144,3 +144,17 @@ def test_a_microphone_filter_does_not_shift_the_signal():
     click[2000] = 1.0
     response = augment.tilt_response(np.random.default_rng(2))
     assert np.abs(augment.convolve(click, response, len(response) // 2)).argmax() == 2000
+
+
+def test_of_a_closed_vocabulary_each_word_comes_as_often_as_any_other(corpus, tmp_path):
+    clips = load_clips(read_manifest(corpus, ["train"]), tmp_path / "cache", silent)
+    targets = [np.array([1], np.int64)] * len(clips)
+    words = [0] * (len(clips) - 1) + [1]
+    config = SceneConfig(rows=40, row_seconds=0.8, most_clips=1, empty_probability=0.1)
+    data = SceneDataset({"words": Source(clips, targets, 1.0, words)}, None, config, seed=5, silence=2)
+    batches = [data[step] for step in range(10)]
+    drawn = np.bincount(torch.cat([batch["words"] for batch in batches]).numpy(), minlength=3)
+    assert drawn.sum() == 400 and 20 < drawn[2] < 70, "a tenth of the rows is silence"
+    assert 120 < drawn[0] < 240 and 120 < drawn[1] < 240
+    lengths = torch.cat([batch["target_lengths"] for batch in batches])
+    assert ((lengths == 0) == (torch.cat([batch["words"] for batch in batches]) == 2)).all()

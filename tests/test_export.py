@@ -65,7 +65,6 @@ def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
     from kws.model.checkpoint import load_checkpoint
 
     reference = load_checkpoint(tmp_path / "m.ckpt").model
-    to_onnx.halve_weights(reference)
     assert verify.largest_difference(reference, path) <= 1e-4
 
 

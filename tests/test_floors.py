@@ -9,7 +9,7 @@ from trees import MODULES, Module, below, pretend
 
 # Who may know whom inside kws: a module belongs to the longest entry that fits.
 ZERO = {"kws.errors", "kws.units", "kws.audio", "kws.lexicon", "kws.events"}
-ONE = {"kws.scoring", "kws.trigger", "kws.bundle"}
+ONE = {"kws.scoring", "kws.likelihood", "kws.trigger", "kws.bundle"}
 BELOW = ZERO | ONE
 ABOVE = {"kws.data", "kws.train", "kws.evaluate"}
 MAY_KNOW: dict[str, set[str]] = {
@@ -22,7 +22,7 @@ MAY_KNOW: dict[str, set[str]] = {
     **{name: BELOW | ABOVE | {"kws.runtime", "kws.model"} for name in ABOVE},
     "kws.export": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export"},
     "kws.demo": BELOW | ABOVE | {"kws.runtime", "kws.demo"},
-    "kws.recipes": BELOW | ABOVE | {"kws.model", "kws.recipes"},
+    "kws.recipes": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export", "kws.recipes"},
 }
 
 # Packages and standard modules that only the named modules may load, submodules included.
@@ -38,6 +38,8 @@ OWNERS: dict[str, set[str]] = {
     "sounddevice": {"kws.demo"},
     "matplotlib": {"kws.demo", "kws.evaluate"},
     "librosa": {"kws.demo"},
+    "webdataset": {"kws.data.shards"},  # opens files and URLs that the user names
+    "pyroomacoustics": {"kws.data.sources.rooms"},
     "time": {"kws.demo", "kws.runtime.bench"},  # elsewhere time is a sample count
     "timeit": set(),
     "random": set(),  # randomness comes from a generator that was passed in

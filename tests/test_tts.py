@@ -53,6 +53,13 @@ def test_missing_models_are_named(tmp_path):
 
 def test_phones_between_slashes_are_taken_as_they_are(tmp_path):
     assert Synthesiser(tmp_path, {}).phones("/əlˈɛksə/") == "əlˈɛksə"
+    assert Synthesiser(tmp_path, {}).phones("/əlˈɛksə/, /stˈɑp/!") == "əlˈɛksə, stˈɑp!"
+
+
+def test_arpabet_in_kokoros_alphabet():
+    assert tts.kokoro_phones("K AH M P Y UW T ER".split()) == "kəmpjˈutəɹ"
+    assert tts.kokoro_phones(["B", "AH", "T"]) == "bˈʌt"
+    assert tts.kokoro_phones(["S"]) == "s"
 
 
 def test_unknown_engine_and_voice(tmp_path):

@@ -46,14 +46,24 @@ def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utter
 
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
-    """Writes rows whose audio lies below the manifest's folder, whole or not at all."""
+    """Writes rows whole or not at all; audio below the manifest's folder is named relative to it, other absolutely."""
+    folder = path.parent.absolute()
+
+    def line(row: Utterance) -> tuple[str, ...]:
+        audio = row.audio.absolute()
+        name = audio.relative_to(folder) if audio.is_relative_to(folder) else audio
+        return name.as_posix(), f"{row.seconds:.3f}", row.text, row.speaker, row.split
+
+    write_csv(path, COLUMNS, map(line, rows))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table beside its name first, so that nobody reads half of it."""
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            audio = row.audio.relative_to(path.parent).as_posix()
-            writer.writerow((audio, f"{row.seconds:.3f}", row.text, row.speaker, row.split))
+        writer.writerow(header)
+        writer.writerows(rows)
     partial.replace(path)
 
 

@@ -1,6 +1,7 @@
 """From corpora on disk to batches: the Lightning data module of a recipe."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 
 from kws.data.clips import Clips, load_clips
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
-from kws.data.scenes import SceneConfig, SceneDataset, Source
+from kws.data.scenes import SceneConfig, SceneDataset, Source, Supply
+from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.lexicon import Lexicon
@@ -63,11 +65,36 @@ class WholeClips(Dataset[dict[str, Any]]):
         return {"pcm": torch.from_numpy(pcm)[None], "keyword": keyword, "targets": self.targets[index]}
 
 
+@dataclass(frozen=True)
+class Speller:
+    """Transcripts to targets: the lexicon, the index of each token, and that of each word of a closed vocabulary."""
+
+    lexicon: Lexicon
+    tokens: dict[str, int]
+    words: dict[str, int]
+
+    def __call__(self, clips: Clips, share: float) -> Source:
+        return self.source(clips, share)[0]
+
+    def spell(self, clips: Clips) -> tuple[list[npt.NDArray[np.int64]], int]:
+        """The tokens of each clip's transcript, and how many words were guessed."""
+        spelled = [transcribe(row.text, self.lexicon) for row in clips.utterances]
+        targets = [np.array([self.tokens[phone] for phone in phones], np.int64) for phones, _ in spelled]
+        return targets, sum(words for _, words in spelled)
+
+    def source(self, clips: Clips, share: float) -> tuple[Source, int]:
+        """The clips with their targets, and how many words were guessed."""
+        targets, guessed = self.spell(clips)
+        return Source(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances]), guessed
+
+
 class SceneModule(pl.LightningDataModule):
     """Batches of scenes for training, whole dev clips for validation.
 
     speech: folder -> share of the speech time. lexicon spells the transcripts. Clips longer than a row are left out of
-    training. words: a closed vocabulary; batches say which of it a row holds.
+    training. words: a closed vocabulary; batches say which of it a row holds. A folder of `speech` may hold a packed
+    corpus instead of a manifest, or be the URL of one (kws.data.shards): it is streamed, but for its dev clips.
+    noise, rooms: folders of noises and of impulse responses.
     """
 
     def __init__(
@@ -75,6 +102,7 @@ class SceneModule(pl.LightningDataModule):
         root: Path,
         speech: dict[str, float],
         noise: str | None,
+        rooms: str | None,
         lexicon: Lexicon,
         tokens: Sequence[str],
         keywords: Sequence[str],
@@ -85,30 +113,49 @@ class SceneModule(pl.LightningDataModule):
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self.words = {word: index for index, word in enumerate(words)}
-        self.root, self.speech, self.noise = root, speech, noise
-        self.lexicon, self.tokens, self.keywords = lexicon, list(tokens), keywords
+        self.prepare_data_per_node = False
+        self.speller = Speller(
+            lexicon,
+            {token: index for index, token in enumerate(tokens)},
+            {word: index for index, word in enumerate(words)},
+        )
+        self.root, self.speech, self.noise, self.rooms, self.keywords = root, speech, noise, rooms, keywords
         self.scenes, self.seed, self.steps_per_epoch = scenes, seed, steps_per_epoch
         self.report = report
         self.scene_data: SceneDataset | None = None
-        self.dev_clips: Clips | None = None
+        self.dev_clips: list[Clips] = []
+
+    def prepare_data(self) -> None:
+        """Decodes in one process, while the others wait; they find it decoded in `setup`."""
+        self.prepare()
+
+    def setup(self, stage: str) -> None:
+        """Loads what the first process has decoded."""
+        self.prepare()
 
     def prepare(self) -> SceneDataset:
         """Reads manifests, decodes what is not decoded yet, spells transcripts."""
         if self.scene_data is None:
-            for folder in self.speech:
+            packed = {folder: found for folder in self.speech if (found := find_shards(self.root, folder))}
+            plain = [folder for folder in self.speech if folder not in packed]
+            for folder in plain:
                 refuse_shared_speakers(self.root / folder)
-            sources = {folder: self._source(folder, share) for folder, share in self.speech.items()}
-            noise = None if self.noise is None else self._decode(read_manifest(self.root / self.noise, ["train"]))
-            self.scene_data = SceneDataset(sources, noise, self.scenes, self.seed, silence=len(self.words))
-            dev = [row for folder in self.speech for row in read_manifest(self.root / folder, ["dev"])]
-            self.dev_clips = self._decode(dev) if dev else None
+            sources: dict[str, Supply] = {
+                folder: self._streamed(packed[folder], share) if folder in packed else self._source(folder, share)
+                for folder, share in self.speech.items()
+            }
+            noise, rooms = self._sounds(self.noise), self._sounds(self.rooms)
+            silence = len(self.speller.words)
+            self.scene_data = SceneDataset(sources, noise, self.scenes, self.seed, silence, rooms)
+            dev = [row for folder in plain for row in read_manifest(self.root / folder, ["dev"])]
+            self.dev_clips = [self._decode(dev)] if dev else []
+            self.dev_clips += [corpus.load(shards) for corpus in packed.values() if (shards := corpus.split("dev"))]
         return self.scene_data
 
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
         return DataLoader(
-            self.prepare(),
+            self.prepare().part(*self._place()),
             batch_size=None,
             sampler=steps,
             num_workers=1,
@@ -118,27 +165,44 @@ class SceneModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         self.prepare()
-        if self.dev_clips is None:
+        if not self.dev_clips:
             return []
-        targets, _ = self._spell(self.dev_clips)
-        return DataLoader(WholeClips(self.dev_clips, targets, self.keywords), batch_size=None)
+        parts = [WholeClips(clips, self.speller.spell(clips)[0], self.keywords) for clips in self.dev_clips]
+        whole: Dataset[dict[str, Any]] = ConcatDataset(parts)
+        count = sum(map(len, parts))
+        rank, world = self._place()
+        if count < world:
+            raise KwsError(f"{count} dev clips cannot be dealt to {world} processes: train with fewer")
+        return DataLoader(Subset(whole, range(rank, count, world)), batch_size=None)
+
+    def _place(self) -> tuple[int, int]:
+        """Which process this is, and of how many."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _source(self, folder: str, share: float) -> Source:
-        limit = self.scenes.row_seconds * self.scenes.speed[0]
+        limit = self._longest_s()
         rows = [row for row in read_manifest(self.root / folder, ["train"]) if row.seconds < limit and row.text]
         if not rows:
             raise KwsError(f"{self.root / folder} has no training clip with a transcript that fits into {limit:.1f} s")
         clips = self._decode(rows)
-        targets, guessed = self._spell(clips)
+        source, guessed = self.speller.source(clips, share)
         self.report(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
-        return Source(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances])
+        return source
 
-    def _spell(self, clips: Clips) -> tuple[list[npt.NDArray[np.int64]], int]:
-        """The tokens of each clip's transcript, and how many words were guessed."""
-        ids = {token: index for index, token in enumerate(self.tokens)}
-        spelled = [transcribe(row.text, self.lexicon) for row in clips.utterances]
-        targets = [np.array([ids[phone] for phone in phones], np.int64) for phones, _ in spelled]
-        return targets, sum(words for _, words in spelled)
+    def _streamed(self, corpus: Shards, share: float) -> ShardSource:
+        shards = corpus.split("train")
+        if not shards:
+            raise KwsError(f"{corpus.base} has no shard of the split train: pack a corpus that has")
+        hours = sum(shard.seconds for shard in shards) / 3600
+        clips = sum(shard.clips for shard in shards)
+        self.report(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
+        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.seed)
+
+    def _longest_s(self) -> float:
+        return self.scenes.row_seconds * self.scenes.slowest
+
+    def _sounds(self, folder: str | None) -> Clips | None:
+        return None if folder is None else self._decode(read_manifest(self.root / folder, ["train"]))
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:
         return load_clips(rows, self.root / ".decoded", self.report)

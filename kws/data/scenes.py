@@ -4,9 +4,11 @@ heard, with rooms, microphones, noise and levels drawn anew each time, and the t
 Every batch is a function of (seed, step) alone: a resumed training sees what an uninterrupted one would have seen.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +22,17 @@ from kws.units import SAMPLE_RATE
 Batch = dict[str, torch.Tensor]
 _TRIES = 4  # clips drawn in vain before a row counts as full
 _SPEECH_DBFS = -26.0  # speech level before the row's own gain
+_EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against that level: louder than any speech too
 
 
 @dataclass(frozen=True)
 class SceneConfig:
     """rows x row_seconds of audio make a batch. Probabilities are per row; ranges are uniform.
 
-    most_clips: of a row. empty_probability: of a row without speech.
+    most_clips: of a row. empty_probability: of a row without speech. stretch_probability: per clip, to change its tempo
+    and its pitch (semitones) each by its own instead of its speed. shift_seconds: most that a clip is moved within its
+    own length. recorded_rooms: share of recorded (rather than simulated) rooms, where impulse responses are given.
+    A probability of 0 draws nothing: what is off changes no other number.
     """
 
     rows: int = 8
@@ -43,6 +49,20 @@ class SceneConfig:
     microphone_probability: float = 0.3
     most_clips: int = 1000
     empty_probability: float = 0.0
+    stretch_probability: float = 0.0
+    tempo: tuple[float, float] = (0.88, 1.14)
+    semitones: tuple[float, float] = (-2.0, 2.0)
+    shift_seconds: float = 0.0
+    recorded_rooms: float = 0.5
+    overdrive_probability: float = 0.0
+    overdrive_db: float = 15.0
+    telephone_probability: float = 0.0
+    codec_probability: float = 0.0
+
+    @property
+    def slowest(self) -> float:
+        """The factor of time by which a clip may get longer, as a speed."""
+        return min(self.speed[0], self.tempo[0]) if self.stretch_probability else self.speed[0]
 
 
 @dataclass(frozen=True)
@@ -57,6 +77,40 @@ class Source:
     share: float
     words: Sequence[int] = ()
 
+    @property
+    def mean_samples(self) -> float:
+        """Length of a clip."""
+        return float(np.mean([self.clips.samples(i) for i in range(len(self.clips))]))
+
+    def at(self, drawn: int) -> "Source":
+        """What clips are drawn from after `drawn` others: always all of them."""
+        return self
+
+    def part(self, rank: int, world: int) -> "Source":
+        """What process `rank` of `world` draws from: all, as rows differ already."""
+        return self
+
+
+class Supply(Protocol):
+    """A corpus in the mix that may show itself in windows, one after another: see `Source` and kws.data.shards."""
+
+    @property
+    def share(self) -> float:
+        """Its part of the speech time."""
+
+    @property
+    def mean_samples(self) -> float:
+        """Length of a clip."""
+
+    def at(self, drawn: int) -> Source:
+        """What clips are drawn from after `drawn` others."""
+
+    def part(self, rank: int, world: int) -> "Supply":
+        """What process `rank` of `world` draws from."""
+
+
+_Places = list[tuple[Source, npt.NDArray[np.int64]]]  # clips of one word, by corpus
+
 
 class _Row(NamedTuple):
     pcm: augment.Wave
@@ -68,21 +122,35 @@ class SceneDataset(Dataset[Batch]):
     """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,), target_lengths (B,), words (B,).
 
     words: the vocabulary's index of the one word that a row says, `silence` for a row without speech, -1 for any other.
+    rooms: impulse responses, beside those that are simulated anew each time.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], noise: Clips | None, config: SceneConfig, seed: int, silence: int = -1
+        self,
+        sources: Mapping[str, Supply],
+        noise: Clips | None,
+        config: SceneConfig,
+        seed: int,
+        silence: int = -1,
+        rooms: Clips | None = None,
     ) -> None:
         self.sources = list(sources.values())
+        self._shown: list[Source] = []
         self.noise = noise
+        self.rooms = rooms
         self.config = config
         self.seed = seed
         self.silence = silence
         self.samples = int(config.row_seconds * SAMPLE_RATE)
+        self.rows = range(config.rows)
         self._draw = _draw_probabilities(self.sources)
+        self._clips_per_row = _clips_per_row(config, self.sources, self._draw)
+        self._by_word: list[_Places] = []
+        self._noise_levels: dict[int, float] = {}
 
     def __getitem__(self, step: int) -> Batch:
-        rows = [self._row(np.random.default_rng((self.seed, step, row))) for row in range(self.config.rows)]
+        self._show(step)
+        rows = [self._row(np.random.default_rng((self.seed, step, row))) for row in self.rows]
         return {
             "pcm": torch.from_numpy(np.stack([row.pcm for row in rows])),
             "targets": torch.from_numpy(np.concatenate([row.targets for row in rows])),
@@ -90,45 +158,97 @@ class SceneDataset(Dataset[Batch]):
             "words": torch.tensor([row.word for row in rows]),
         }
 
+    def _show(self, step: int) -> None:
+        """Opens what this step draws from."""
+        drawn = step * len(self.rows) * self._clips_per_row
+        shown = [source.at(int(drawn * p)) for source, p in zip(self.sources, self._draw, strict=True)]
+        if list(map(id, shown)) != list(map(id, self._shown)):
+            self._shown, self._by_word = shown, _places_of_words(shown)
+
+    def part(self, rank: int, world: int) -> "SceneDataset":
+        """The same batches' rows `rank`, `rank + world` and so on: what process `rank` of `world` makes."""
+        mine = copy(self)
+        mine.rows = self.rows[rank::world]
+        mine.sources = [source.part(rank, world) for source in self.sources]
+        return mine
+
     def _row(self, rng: np.random.Generator) -> _Row:
         c = self.config
         row = np.zeros(self.samples, np.float32)
-        if c.empty_probability and rng.random() < c.empty_probability:
+        if _happens(c.empty_probability, rng):
             return _Row(self._place(row, rng), np.zeros(0, np.int64), self.silence)
-        targets, words = [np.zeros(0, np.int64)], []
+        targets: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        words: list[int] = []
         at = _samples(rng.uniform(*c.gap_seconds))
         tries = 0
         while tries < _TRIES and len(words) < c.most_clips:
-            source = self.sources[rng.choice(len(self.sources), p=self._draw)]
-            index = int(rng.integers(len(source.clips)))
-            if at + source.clips.samples(index) / c.speed[0] > self.samples:
+            source, index = self._pick(rng)
+            latest = self.samples - math.ceil(source.clips.samples(index) / c.slowest)
+            if c.most_clips == 1:
+                at = max(0, min(at, latest))  # a clip that starts too late would leave the row without speech
+            if at > latest:
                 tries += 1
                 continue
-            clip = augment.speed(source.clips.read(index), *c.speed, rng)
-            gain = augment.decibels(_SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
-            row[at : at + len(clip)] = clip * gain
+            clip = self._said(source.clips.read(index), rng)
+            row[at : at + len(clip)] = clip
             targets.append(source.targets[index])
             words.append(source.words[index] if source.words else -1)
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
         return _Row(self._place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
-    def _place(self, row: augment.Wave, rng: np.random.Generator) -> augment.Wave:
-        """Puts dry speech into a room, before a microphone, among noises, at a level."""
+    def _pick(self, rng: np.random.Generator) -> tuple[Source, int]:
+        """A clip: by the shares of the corpora, and of a closed vocabulary each word as often as any other."""
+        if not self._by_word:
+            source = self._shown[rng.choice(len(self._shown), p=self._draw)]
+            return source, int(rng.integers(len(source.clips)))
+        places = self._by_word[rng.integers(len(self._by_word))]
+        shares = np.array([source.share for source, _ in places])
+        source, indices = places[rng.choice(len(places), p=shares / shares.sum())]
+        return source, int(indices[rng.integers(len(indices))])
+
+    def _said(self, clip: augment.Wave, rng: np.random.Generator) -> augment.Wave:
+        """Says a clip faster or slower, higher or lower, sooner or later, at a level."""
         c = self.config
-        level = augment.speech_level(row) if row.any() else augment.decibels(_SPEECH_DBFS)
-        if rng.random() < c.room_probability:
-            row = augment.convolve(row, augment.room_response(rng))
-        if rng.random() < c.noise_probability:
+        if _happens(c.stretch_probability, rng):
+            clip = augment.stretch(clip, c.tempo, c.semitones, rng)
+        else:
+            clip = augment.speed(clip, *c.speed, rng)
+        if c.shift_seconds:
+            clip = augment.shift(clip, _samples(c.shift_seconds), rng)
+        gain = augment.decibels(_SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
+        return clip * gain
+
+    def _place(self, row: augment.Wave, rng: np.random.Generator) -> augment.Wave:
+        """Puts dry speech into a room, before a microphone, among noises, at a level, and onto a line."""
+        c = self.config
+        spoken = bool(row.any())
+        level = augment.speech_level(row) if spoken else augment.decibels(_SPEECH_DBFS)
+        if _happens(c.room_probability, rng):
+            row = augment.convolve(row, *self._room(rng))
+        if not spoken:
+            row = augment.add_noise(row, self._noise(rng), rng.uniform(*_EMPTY_SNR_DB), level)
+        elif _happens(c.noise_probability, rng):
             row = augment.add_noise(row, self._noise(rng), rng.uniform(*c.snr_db), level)
-        if rng.random() < c.babble_probability:
+        if spoken and _happens(c.babble_probability, rng):
             row = augment.add_noise(row, self._babble(rng), rng.uniform(c.snr_db[0] + 5, c.snr_db[1]), level)
-        if rng.random() < c.microphone_probability:
-            response = augment.tilt_response(rng)
-            row = augment.convolve(row, response, len(response) // 2)
-        if rng.random() < c.floor_probability:
+        if _happens(c.microphone_probability, rng):
+            row = augment.convolve_centred(row, augment.tilt_response(rng))
+        if _happens(c.floor_probability, rng):
             row = augment.add_noise(row, augment.coloured_noise(self.samples, rng), rng.uniform(25.0, 60.0), level)
         row = row * augment.decibels(rng.uniform(*c.row_gain_db))
-        return np.clip(row, -1.0, 1.0).astype(np.float32)
+        if _happens(c.overdrive_probability, rng):
+            row = augment.overdrive(row, c.overdrive_db, rng)
+        if _happens(c.telephone_probability, rng):
+            row = augment.convolve_centred(row, augment.telephone_response(rng))
+        if _happens(c.codec_probability, rng):
+            row = augment.through_codec(row, augment.CODECS[int(rng.integers(len(augment.CODECS)))])
+        return np.clip(row, -1.0, 1.0)
+
+    def _room(self, rng: np.random.Generator) -> tuple[augment.Wave, int]:
+        """An impulse response, recorded or simulated, and its delay."""
+        if self.rooms is not None and _happens(self.config.recorded_rooms, rng):
+            return augment.recorded_response(self.rooms.read(int(rng.integers(len(self.rooms)))))
+        return augment.room_response(rng), 0
 
     def _noise(self, rng: np.random.Generator) -> augment.Wave:
         """A row of recorded noise, clips joined end to end, or of coloured noise."""
@@ -136,10 +256,18 @@ class SceneDataset(Dataset[Batch]):
             return augment.coloured_noise(self.samples, rng)
         parts: list[augment.Wave] = []
         while sum(map(len, parts)) < self.samples:
-            clip = self.noise.read(int(rng.integers(len(self.noise))))
-            start = int(rng.integers(max(1, len(clip) - self.samples)))
-            parts.append(clip[start : start + self.samples] / augment.rms(clip) * augment.decibels(rng.uniform(-6, 6)))
+            index = int(rng.integers(len(self.noise)))
+            start = int(rng.integers(max(1, self.noise.samples(index) - self.samples)))
+            clip = self.noise.read(index, start, self.samples)
+            parts.append(clip / self._noise_level(index) * augment.decibels(rng.uniform(-6, 6)))
         return np.concatenate(parts)[: self.samples]
+
+    def _noise_level(self, index: int) -> float:
+        """RMS of a whole clip of noise, which may be many times longer than what is read of it; measured once."""
+        if index not in self._noise_levels:
+            assert self.noise is not None
+            self._noise_levels[index] = augment.rms(self.noise.read(index))
+        return self._noise_levels[index]
 
     def _babble(self, rng: np.random.Generator) -> augment.Wave:
         """Three to six rows of speech at once."""
@@ -147,18 +275,36 @@ class SceneDataset(Dataset[Batch]):
         for _ in range(int(rng.integers(3, 7))):
             at = 0
             while at < self.samples:
-                source = self.sources[int(rng.integers(len(self.sources)))]
-                clip = source.clips.read(int(rng.integers(len(source.clips))))[: self.samples - at]
+                source = self._shown[int(rng.integers(len(self._shown)))]
+                clip = source.clips.read(int(rng.integers(len(source.clips))), samples=self.samples - at)
                 total[at : at + len(clip)] += clip / augment.rms(clip)
                 at += len(clip)
         return total
 
 
-def _draw_probabilities(sources: Sequence[Source]) -> npt.NDArray[np.float64]:
+def _draw_probabilities(sources: Sequence[Supply]) -> npt.NDArray[np.float64]:
     """Chances per clip for which shares hold in time: long clips are drawn more rarely."""
-    seconds = [np.mean([source.clips.samples(i) for i in range(len(source.clips))]) for source in sources]
-    weights = np.array([source.share / s for source, s in zip(sources, seconds, strict=True)])
+    weights = np.array([source.share / source.mean_samples for source in sources])
     return np.asarray(weights / weights.sum())
+
+
+def _clips_per_row(config: SceneConfig, sources: Sequence[Supply], draw: npt.NDArray[np.float64]) -> float:
+    """About how many clips a row holds."""
+    seconds = sum(p * source.mean_samples / SAMPLE_RATE for source, p in zip(sources, draw, strict=True))
+    fit = config.row_seconds / (seconds + float(np.mean(config.gap_seconds)))
+    return float(min(config.most_clips, fit) * (1.0 - config.empty_probability))
+
+
+def _happens(probability: float, rng: np.random.Generator) -> bool:
+    """Whether a thing of this probability happens; what never does draws nothing."""
+    return probability > 0 and rng.random() < probability
+
+
+def _places_of_words(sources: Sequence[Source]) -> list[_Places]:
+    """For each word of the closed vocabulary that is said anywhere: where, and in which clips."""
+    known = sorted({word for source in sources for word in source.words if word >= 0})
+    found = [[(source, np.flatnonzero(np.array(source.words) == word)) for source in sources] for word in known]
+    return [[(source, indices) for source, indices in places if len(indices)] for places in found]
 
 
 def _samples(seconds: float) -> int:

@@ -4,6 +4,8 @@ A keyword must be spelled right, but a name in a long transcript need not: a cli
 two phones that a guess gets wrong. So words that the dictionary lacks are put together from pieces that it has.
 """
 
+from collections.abc import Iterator
+
 from kws.lexicon import Lexicon, Spelling
 
 _MIN_PIECE = 3  # letters of a dictionary word that may serve as a piece
@@ -20,14 +22,24 @@ _LETTERS: dict[str, Spelling] = {
 def transcribe(text: str, lexicon: Lexicon) -> tuple[Spelling, int]:
     """The phones of a transcript, and how many of its words were guessed."""
     phones: list[str] = []
-    guessed = 0
-    for word in text.split():
-        if word in lexicon:
-            phones += lexicon.spell(word)[0]
+    guessed, at, words = 0, 0, text.split()
+    while at < len(words):
+        entry = next(_entries(words[at:], lexicon))
+        if entry in lexicon:
+            phones += lexicon.spell(entry)[0]
         else:
-            phones += guess(word, lexicon)
+            phones += guess(entry, lexicon)
             guessed += 1
+        at += len(entry.split())
     return tuple(phones), guessed
+
+
+def _entries(words: list[str], lexicon: Lexicon) -> Iterator[str]:
+    """What the next entry may be: the longest phrase of the lexicon that the words begin with, or the first word."""
+    longest = min(len(words), lexicon.most_words)
+    phrases = (" ".join(words[:count]) for count in range(longest, 1, -1))
+    yield from (phrase for phrase in phrases if phrase in lexicon)
+    yield words[0]
 
 
 def guess(word: str, lexicon: Lexicon) -> Spelling:

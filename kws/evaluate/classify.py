@@ -5,13 +5,14 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from kws.audio import read
-from kws.data.manifest import AUDIO_SUFFIXES
-from kws.data.sources.speech_commands import WORDS
+from kws.data.manifest import rows_of
+from kws.data.sources.corpus import files_below
+from kws.data.sources.speech_commands import WORDS, label
 from kws.errors import KwsError
 from kws.evaluate.report import wilson
 from kws.lexicon import Spelling, load_cmudict
@@ -30,10 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  kws classify speech-commands speech_commands_test_set_v0.02\n"
+        "  kws classify speech-commands speech_commands@dev --task 12\n"
         "  kws classify phones DIR --rivals bed bird cat dog --json"
     )
     parser.add_argument("model", help="an .onnx file or a shipped model (speech-commands)")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a folder with a folder of clips per class")
+    parser.add_argument("clips", metavar="DIR", help="a folder with a folder of clips per class, or MANIFEST[@SPLIT]")
+    parser.add_argument(
+        "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
+    )
     parser.add_argument(
         "--rivals",
         nargs="+",
@@ -45,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints accuracy and confusions."""
-    clips = find_clips(args.directory)
+    clips = find_clips(args.clips, args.task)
     detector = Detector.load(args.model)
     classifier = Classifier(detector, spell_classes(detector, list(clips), args.rivals))
     skipped: list[str] = []
@@ -54,24 +59,29 @@ def run(args: argparse.Namespace) -> int:
         print(f"skipped: {line}", file=sys.stderr)
     report = report_of(confusion, len(skipped))
     if not report["total"]:
-        raise KwsError(f"none of the {len(skipped)} clips below {args.directory} could be read: {skipped[0]}")
+        raise KwsError(f"none of the {len(skipped)} clips of {args.clips} could be read: {skipped[0]}")
     print(json.dumps(report) if args.json else as_text(report))
     return 0
 
 
-def find_clips(directory: Path) -> dict[str, list[Path]]:
-    """The audio files of every folder below `directory`, by the folder's name."""
-    if not directory.is_dir():
-        raise KwsError(f"{directory} is not a folder: give one that holds a folder of clips per class")
-    folders = sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
-    clips = {
-        folder.name: sorted(file for file in folder.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
-        for folder in folders
-    }
-    clips = {name: files for name, files in clips.items() if files}
+def find_clips(source: str, task: Literal[12, 35] | None) -> dict[str, list[Path]]:
+    """The audio files of each class: of the folders in a folder, or of a manifest's rows by what they say."""
+    directory = Path(source)
+    if not directory.exists() and "@" not in source:
+        raise KwsError(f"{source} does not exist: give a folder that holds a folder of clips per class, or a manifest")
+    clips: dict[str, list[Path]] = {}
+    if directory.is_dir() and not (directory / "manifest.csv").is_file():
+        for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            if files := files_below(folder):
+                clips[folder.name] = files
+        if not clips:
+            raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
+        return clips
+    for row in rows_of([source]):
+        clips.setdefault(label(row.text, task) if task else row.text or SILENCE, []).append(row.audio)
     if not clips:
-        raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
-    return clips
+        raise KwsError(f"{source} has no row: check the split")
+    return dict(sorted(clips.items()))
 
 
 def spell_classes(detector: Detector, names: Sequence[str], rivals: Sequence[str] | None) -> dict[str, list[Spelling]]:

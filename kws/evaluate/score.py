@@ -10,6 +10,7 @@ from kws.errors import KwsError
 from kws.evaluate.metrics import Recording, at_rate, at_threshold, det, hours
 from kws.evaluate.replay import replay
 from kws.evaluate.report import rates_table, report_json
+from kws.runtime.detect import add_keyword_argument, open_detector
 from kws.runtime.detector import Detector
 from kws.runtime.session import DEFAULT_MODEL
 
@@ -23,9 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev\n"
+        "  kws score phones --keyword jarvis --positives P.csv --negatives N.csv\n"
         "  kws score model.onnx --positives P.csv --negatives N.csv FOLDER -o report"
     )
     add_audio_arguments(parser)
+    add_keyword_argument(parser)
     parser.add_argument("--fa-per-hour", type=float, action="append", help="rates to print (default: 0.5 and 1)")
     parser.add_argument("-o", "--output", type=Path, help="folder for report.json with the whole DET curve")
 
@@ -49,7 +52,7 @@ def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores, prints a table, writes the report."""
-    detector = Detector.load(args.model)
+    detector = open_detector(args.model, args.keyword)
     recordings = listen(detector, args)
     if not any(recording.keyword for recording in recordings):
         raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")

@@ -11,6 +11,7 @@ from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticConfig, AcousticModel
 
 _FORMAT = "kws.checkpoint.1"
+_HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
 
 
 class Checkpoint(NamedTuple):
@@ -29,11 +30,14 @@ def save_checkpoint(
     spellings: dict[str, list[list[str]]],
     spent: dict[str, Any],
 ) -> None:
-    """Writes `path` whole or not at all."""
+    """Writes `path` whole or not at all; large weights are rounded to half precision, as the model file holds them."""
     values = {
         "format": _FORMAT,
         "config": model.config.to_dict(),
-        "weights": model.state_dict(),
+        "weights": {
+            name: weight.half() if weight.numel() >= _HALVED_FROM else weight
+            for name, weight in model.state_dict().items()
+        },
         "recipe": recipe,
         "spellings": spellings,
         "spent": spent,
@@ -41,6 +45,11 @@ def save_checkpoint(
     partial = path.with_suffix(".partial")
     torch.save(values, partial)
     partial.replace(path)
+
+
+def halved_sizes(model: AcousticModel) -> set[int]:
+    """How many elements the weights have that a checkpoint holds in half precision."""
+    return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= _HALVED_FROM}
 
 
 def find_checkpoint(name_or_path: str) -> Path:

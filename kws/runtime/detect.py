@@ -35,13 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="sound files; the first may be an .onnx file or the name of a model that ships with kws",
     )
     parser.add_argument("--model", metavar="MODEL", help=f"the model, by path or name ({DEFAULT_MODEL})")
-    parser.add_argument(
-        "--keyword",
-        action="append",
-        default=[],
-        metavar="PHRASE",
-        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
-    )
+    add_keyword_argument(parser)
     parser.add_argument("--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     parser.set_defaults(usage_error=parser.error)
@@ -50,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the events of every file; 1 when a file could not be read to its end, otherwise 0."""
     model, files = _model_and_files(args)
-    detector = _detector(model, args.keyword, args.threshold)
+    detector = open_detector(model, args.keyword, args.threshold)
     failed = False
     for file in files:
         for heard in _hear(detector, file):
@@ -60,6 +54,17 @@ def run(args: argparse.Namespace) -> int:
             else:
                 print(_json_line(file, heard) if args.json else _line(file, heard), flush=True)
     return int(failed)
+
+
+def add_keyword_argument(parser: argparse.ArgumentParser) -> None:
+    """--keyword, as every verb that hears phrases takes it."""
+    parser.add_argument(
+        "--keyword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
+    )
 
 
 def _threshold(text: str) -> float:
@@ -80,8 +85,11 @@ def _model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
     return model or DEFAULT_MODEL, files
 
 
-def _detector(model: str, phrases: list[str], threshold: float | None) -> Detector:
+def open_detector(model: str, phrases: list[str], threshold: float | None = None) -> Detector:
+    """A detector that also hears `phrases` (words, or "PHRASE=PH ON ES"); threshold: one for all keywords."""
     detector = Detector.load(model)
+    if not (phrases or detector.keywords):
+        raise KwsError(f"the model {detector.manifest.name} has no keyword of its own: say what to hear with --keyword")
     if phrases:
         from kws.lexicon import Lexicon, load_cmudict, phrase_name  # a dictionary takes time to load
 

@@ -1,23 +1,25 @@
 """Recipes: a training said in one frozen, typed value.
 
 A recipe is a Python file with a constant `RECIPE`; `kws train FILE key=value` changes single fields of it, checked
-against the types below.
+against the types below. It may have options of its own and make more than a checkpoint (see `RecipeFile`).
 """
 
+import argparse
 import ast
 import dataclasses
 import importlib.resources
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from kws.bundle import Scoring
 from kws.data.scenes import SceneConfig
 from kws.errors import KwsError
 from kws.model.acoustic import AcousticConfig
+from kws.train.shelf import shipped_recipes
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,15 @@ class Recipe:
     dictionary lacks. scoring: constants of scorer and trigger, which go into the model file. steps are optimiser steps;
     steps_per_epoch is how often a checkpoint is written, validate_every how many epochs pass between validations.
     ema_decay: weights are averaged over about 1 / (1 - decay) steps.
+    noise, rooms: recordings of noise, and impulse responses (``kws data rooms``, ``kws data responses``).
     start: a checkpoint, or the name of one that ships, whose weights training starts from; its model's shape is used.
     words: a closed vocabulary that the model learns to tell apart with the weight word_weight (kws.train.words); rows
     of `scenes` should then hold one clip.
-    frequency_mask: widest SpecAugment band mask, in mel bands. threads: of torch; one more process builds batches.
+    frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest SpecAugment time mask, in
+    frames of 10 ms, one for every two seconds of a row; 0 is none.
+    threads: of torch in each process; one process more builds its batches. devices: processes on this machine, which
+    share the rows of each batch. num_nodes: machines that do. strategy: Lightning's name of how (``ddp``). With other
+    values of these four a training may also go on.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Recipe:
     model: AcousticConfig = field(default_factory=AcousticConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     scoring: Scoring = field(default_factory=default_scoring)
+    rooms: Corpus | None = None
     start: str = ""
     words: tuple[str, ...] = ()
     word_weight: float = 0.0
@@ -82,12 +90,35 @@ class Recipe:
     gradient_clip: float = 1.0
     ema_decay: float = 0.998
     frequency_mask: int = 8
+    time_mask_frames: int = 0
     precision: str = "bf16-mixed"
     threads: int = 2
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+
+class RecipeFile(Protocol):
+    """What a recipe file offers: a constant, and two functions where making its model takes more than a training."""
+
+    RECIPE: Recipe
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the recipe's own options, as a verb's module does."""
+
+    def make(self, args: argparse.Namespace, recipe: Recipe, report: Callable[[str], None]) -> str:
+        """Makes the model by `recipe`, which is RECIPE with the user's changes; returns what to tell the user at the
+        end, and tells `report` what happens meanwhile.
+        """
 
 
 def find_recipe(name_or_path: str) -> Recipe:
-    """The recipe in a file, or one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
+    """The constant RECIPE of `load_recipe`."""
+    return load_recipe(name_or_path).RECIPE
+
+
+def load_recipe(name_or_path: str) -> RecipeFile:
+    """The module of a recipe file, or of one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "recipe.py"
@@ -95,24 +126,22 @@ def find_recipe(name_or_path: str) -> Recipe:
         if not path.is_file():
             raise KwsError(f"there is no recipe file {path}")
         return _load(path)
-    shipped = importlib.resources.files("kws.recipes")
-    names = sorted(entry.name for entry in shipped.iterdir() if (entry / "recipe.py").is_file())
+    names = shipped_recipes()
     if name_or_path not in names:
         raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
-    with importlib.resources.as_file(shipped / name_or_path / "recipe.py") as file:
+    with importlib.resources.as_file(names[name_or_path] / "recipe.py") as file:
         return _load(file)
 
 
-def _load(path: Path) -> Recipe:
+def _load(path: Path) -> RecipeFile:
     spec = importlib.util.spec_from_file_location(f"recipe_{path.parent.name}", path)
     if spec is None or spec.loader is None:
         raise KwsError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    recipe = getattr(module, "RECIPE", None)
-    if not isinstance(recipe, Recipe):
+    if not isinstance(getattr(module, "RECIPE", None), Recipe):
         raise KwsError(f"{path} has no constant RECIPE of type kws.train.recipe.Recipe")
-    return recipe
+    return module
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:

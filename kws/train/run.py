@@ -1,6 +1,15 @@
 """`kws train`: a recipe becomes checkpoints, logs and, at the end, the averaged model.
 
 A killed training goes on from its last epoch to the same numbers when the same command is given again.
+
+Beyond one process, Lightning starts the same command once more for each of `devices`, or torchrun starts them all on
+each of `num_nodes` machines, which then must see the same output and data folders:
+
+    kws train wake_words devices=2 threads=1
+    torchrun --nnodes=2 --node-rank=0 --nproc-per-node=2 --master-addr=HOST -m kws train phones num_nodes=2 devices=2
+
+Each process makes and trains on its share of the rows that one process would have trained on, and gradients are
+those of the whole batch. What differs from one process is what chance decides inside the model (dropout, masks).
 """
 
 import argparse
@@ -15,16 +24,20 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from kws.data.module import SceneModule
+from kws.data.scenes import SceneDataset
 from kws.errors import KwsError
-from kws.lexicon import Lexicon, load_cmudict
+from kws.lexicon import Lexicon, load_cmudict, phrase_name
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from kws.train.recipe import Recipe, find_recipe, override
+from kws.train.recipe import Recipe, load_recipe, override
 from kws.train.task import CTCTask
 
 _NORMALISATION_BATCHES = 8
+_PLACES = frozenset({"output", "threads", "devices", "num_nodes", "strategy"})
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt's names (malloc.h)
 
 
@@ -35,16 +48,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws train wake_words data=corpora\n"
         "  kws train wake_words data=corpora seed=1 model.mixer=sa output=runs/sa\n"
-        "  kws train my_recipe.py steps=20000"
+        "  kws train my_recipe.py steps=20000\n"
+        "  kws train phrase --phrase 'hey computer'\n"
+        "  kws train phrase --help"
     )
-    parser.add_argument("recipe", help="a recipe that ships (wake_words) or a .py file with a constant RECIPE")
-    parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")
+    parser.add_argument("recipe", help="a recipe (`kws recipes list`), or a .py file with a constant RECIPE")
+    parser.add_argument(
+        "changes", nargs=argparse.REMAINDER, metavar="key=value", help="fields of the recipe to change; its own options"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the training and says where the model lies."""
-    path = train(override(find_recipe(args.recipe), args.changes))
-    print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
+    file = load_recipe(args.recipe)
+    parser = argparse.ArgumentParser(
+        prog=f"kws train {args.recipe}",
+        description=file.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if makes := hasattr(file, "make"):
+        file.configure(parser)
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")
+    options = parser.parse_intermixed_args(args.changes)
+    recipe = override(file.RECIPE, options.changes)
+    if makes:
+        print(file.make(options, recipe, rank_zero_only(lambda line: print(line, file=sys.stderr))))
+    else:
+        path = train(recipe)
+        print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
     return 0
 
 
@@ -59,34 +91,48 @@ def main(recipe: Recipe) -> None:
 def train(recipe: Recipe) -> Path:
     """Trains `recipe` (or what is left of it) and returns the path of the finished checkpoint."""
     output = Path(recipe.output)
-    claim(output, recipe)
-    torch.set_num_threads(recipe.threads)
+    timer = Timer()
+    trainer = make_trainer(recipe, output, timer)
+    if trainer.is_global_zero:
+        claim(output, recipe)
+    finished = output / "model.ckpt"
+    if finished.exists():  # by this very recipe
+        return alone(trainer, finished)
     keep_freed_memory()
     pl.seed_everything(recipe.seed, verbose=False)
-    lexicon = load_cmudict().extended(recipe.extra_spellings)
-    spellings = {keyword: lexicon.spell(keyword) for keyword in recipe.keywords}
+    lexicon = load_cmudict().extended(recipe.extra_spellings).taught(recipe.keywords)
+    spellings = {phrase_name(keyword): lexicon.spell(keyword) for keyword in recipe.keywords}
     data = scene_module(recipe, lexicon)
     model = (
         load_checkpoint(find_checkpoint(recipe.start)).model.train() if recipe.start else AcousticModel(recipe.model)
     )
     task = CTCTask(recipe, model, spellings, {word: lexicon.spell(word) for word in recipe.words})
-    timer = Timer()
-    trainer = make_trainer(recipe, output, timer)
     last = output / "last.ckpt"
-    if last.exists():
-        print(f"going on from {last}", file=sys.stderr)
-    else:
-        print(f"{parameter_count(model):,} parameters, {recipe.steps} steps", file=sys.stderr)
-        if not recipe.start:
-            normalise(model, data)
-    trainer.fit(task, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    if trainer.is_global_zero:
+        news = (
+            f"going on from {last}" if last.exists() else f"{parameter_count(model):,} parameters, {recipe.steps} steps"
+        )
+        print(news, file=sys.stderr)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    except RuntimeError as error:
+        if "gloo" not in str(error):
+            raise
+        raise KwsError("another process of this training has ended: give the same command again to go on") from error
     if trainer.interrupted:
         raise KeyboardInterrupt
-    finished = output / "model.ckpt"
-    spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-    save_checkpoint(
-        finished, model, recipe_dict(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
-    )
+    if trainer.is_global_zero:
+        spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
+        save_checkpoint(
+            finished, model, recipe_dict(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
+        )
+    return alone(trainer, finished)
+
+
+def alone(trainer: pl.Trainer, finished: Path) -> Path:
+    """Returns `finished` in the first process; the others have done their part and end here."""
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
     return finished
 
 
@@ -99,43 +145,65 @@ def scene_module(recipe: Recipe, lexicon: Lexicon) -> SceneModule:
         root=root,
         speech={corpus.folder: corpus.share for corpus in recipe.speech},
         noise=recipe.noise.folder if recipe.noise else None,
+        rooms=recipe.rooms.folder if recipe.rooms else None,
         lexicon=lexicon,
         tokens=recipe.model.tokens,
-        keywords=recipe.keywords,
+        keywords=[phrase_name(keyword) for keyword in recipe.keywords],
         words=recipe.words,
         scenes=recipe.scenes,
         seed=recipe.seed,
         steps_per_epoch=recipe.steps_per_epoch,
-        report=lambda line: print(line, file=sys.stderr),
+        report=rank_zero_only(lambda line: print(line, file=sys.stderr)),
     )
 
 
 def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
     """Lightning's trainer: AdamW steps in epochs of `steps_per_epoch`, one checkpoint an epoch, CSV and TensorBoard."""
+    refuse_impossible(recipe)
+    part = len(list((output / "logs").glob("part-*")))  # a resumed training must not write over the first part's logs
+    last = output / "last.ckpt"
+    fresh = not (recipe.start or last.exists())
+    logs: dict[str, Any] = {"save_dir": output, "name": "logs", "version": f"part-{part}"}
+    try:
+        return pl.Trainer(
+            max_steps=recipe.steps,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            accelerator="cpu",
+            devices=recipe.devices,
+            num_nodes=recipe.num_nodes,
+            strategy=recipe.strategy,
+            gradient_clip_val=recipe.gradient_clip,
+            check_val_every_n_epoch=recipe.validate_every,
+            num_sanity_val_steps=0,
+            log_every_n_steps=min(20, recipe.steps_per_epoch),
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            logger=[CSVLogger(**logs), TensorBoardLogger(**logs)],
+            callbacks=[
+                Beginning(recipe.threads, fresh),  # before the average, which starts as a copy
+                EMAWeightAveraging(decay=recipe.ema_decay, update_starting_at_step=recipe.warmup_steps),
+                LearningRateMonitor("step"),
+                TQDMProgressBar(refresh_rate=10),
+                timer,
+                EpochCheckpoint(last),
+            ],
+        )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise KwsError(f"Lightning refuses these fields of the recipe: {error}") from error
+
+
+def refuse_impossible(recipe: Recipe) -> None:
+    """Raises KwsError for numbers that do not go together, before anything is written."""
     if recipe.steps % recipe.steps_per_epoch:
         raise KwsError(f"steps={recipe.steps} is not a multiple of steps_per_epoch={recipe.steps_per_epoch}")
-    part = len(list((output / "logs").glob("part-*")))  # a resumed training must not write over the first part's logs
-    logs: dict[str, Any] = {"save_dir": output, "name": "logs", "version": f"part-{part}"}
-    return pl.Trainer(
-        max_steps=recipe.steps,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        accelerator="cpu",
-        gradient_clip_val=recipe.gradient_clip,
-        check_val_every_n_epoch=recipe.validate_every,
-        num_sanity_val_steps=0,
-        log_every_n_steps=min(20, recipe.steps_per_epoch),
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        logger=[CSVLogger(**logs), TensorBoardLogger(**logs)],
-        callbacks=[
-            EMAWeightAveraging(decay=recipe.ema_decay, update_starting_at_step=recipe.warmup_steps),
-            LearningRateMonitor("step"),
-            TQDMProgressBar(refresh_rate=10),
-            timer,
-            EpochCheckpoint(output / "last.ckpt"),
-        ],
-    )
+    processes = recipe.devices * recipe.num_nodes
+    if recipe.scenes.rows < processes:
+        raise KwsError(
+            f"{processes} processes cannot share batches of {recipe.scenes.rows} rows: give scenes.rows={processes}"
+        )
+    if any(way in recipe.strategy for way in ("spawn", "fork", "notebook")):
+        raise KwsError(f"strategy={recipe.strategy} hands a training over by pickle, which it does not bear: give ddp")
 
 
 class EpochCheckpoint(pl.Callback):
@@ -147,13 +215,28 @@ class EpochCheckpoint(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes beside the last checkpoint, then takes its place."""
         partial = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self.path)
+        trainer.save_checkpoint(partial)  # returns in all processes once the first has written
+        if trainer.is_global_zero:
+            partial.replace(self.path)
 
 
-def normalise(model: AcousticModel, data: SceneModule) -> None:
+class Beginning(pl.Callback):
+    """What each process does before the first step: its threads, and the model's normalisation from whole batches."""
+
+    def __init__(self, threads: int, fresh: bool) -> None:
+        self.threads = threads
+        self.fresh = fresh
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Comes after the data module's set-up, in which the first process decodes and the others wait."""
+        torch.set_num_threads(self.threads)
+        if self.fresh:
+            assert isinstance(pl_module, CTCTask)
+            normalise(pl_module.model, trainer.datamodule.prepare())  # type: ignore[attr-defined]
+
+
+def normalise(model: AcousticModel, scenes: SceneDataset) -> None:
     """Sets the model's global mean and deviation per mel band from the first batches."""
-    scenes = data.prepare()
     with torch.no_grad():
         batches = [scenes[step]["pcm"] for step in range(_NORMALISATION_BATCHES)]
         mel = torch.cat([model.frontend(pcm, model.frontend.init_state(len(pcm)))[0] for pcm in batches])
@@ -163,10 +246,15 @@ def normalise(model: AcousticModel, data: SceneModule) -> None:
 def claim(output: Path, recipe: Recipe) -> None:
     """Writes the recipe into `output`, or refuses when a training of another recipe lies there."""
     output.mkdir(parents=True, exist_ok=True)
-    path, text = output / "recipe.json", json.dumps(recipe_dict(recipe), indent=1)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    path, plain = output / "recipe.json", recipe_dict(recipe)
+    if path.exists() and learned(json.loads(path.read_text(encoding="utf-8"))) != learned(plain):
         raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+
+
+def learned(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The fields that say what is learned, and not where."""
+    return {key: value for key, value in recipe.items() if key not in _PLACES}
 
 
 def recipe_dict(recipe: Recipe) -> dict[str, Any]:

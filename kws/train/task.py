@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional as F
 
 from kws.data.scenes import Batch
@@ -16,6 +16,7 @@ from kws.data.torchaudio_import import load_torchaudio
 from kws.evaluate.metrics import Recording, rates_at
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
+from kws.train.masks import SpecAugment
 from kws.train.recipe import Recipe
 from kws.train.words import WordScores, word_loss
 
@@ -39,8 +40,7 @@ class CTCTask(pl.LightningModule):
         self.recipe = recipe
         self.model = model
         self.keywords = list(spellings)
-        transforms = load_torchaudio().transforms
-        self.mask = transforms.FrequencyMasking(recipe.frequency_mask, iid_masks=True)
+        self.mask = SpecAugment(recipe.frequency_mask, recipe.time_mask_frames)
         self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
         self.recordings: list[Recording] = []
         self.errors = self.phones = 0
@@ -52,20 +52,31 @@ class CTCTask(pl.LightningModule):
             torch.autocast("cpu", enabled=False),
         ):  # energies span more than bfloat16 resolves
             mel, _ = self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
-            mel = self.mask(mel.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)
+            mel = self.mask(mel)
         frames = torch.full((len(mel),), mel.shape[1] // self.model.subsampling.stride)
         log_posteriors = self.model.whole(mel, frames)
         loss = ctc_loss(log_posteriors, frames, batch["targets"], batch["target_lengths"])
-        self.log("loss", loss, prog_bar=True)
+        loss = loss * self._part(batch["target_lengths"].sum())
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
         if self.word_scores is not None:
             words = word_loss(self.word_scores(log_posteriors, frames), batch["words"])
-            self.log("word_loss", words, prog_bar=True)
+            words = words * self._part((batch["words"] >= 0).sum())
+            self.log("word_loss", words, prog_bar=True, sync_dist=True)
             loss = loss + self.recipe.word_weight * words
         return loss
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # dropout and masks of a step depend on (seed, step) alone, so that a resumed training repeats them
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        # dropout and masks of a step depend on (seed, step, process) alone, so that a resumed training repeats them
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
+
+    def _part(self, count: Tensor) -> Tensor:
+        """The factor that makes a mean over `count` things here the part of this process in the mean over all.
+
+        Gradients are averaged over processes: weighted so, their average is the gradient of the whole batch's mean,
+        however unevenly the counted things are dealt. 1 where there is one process.
+        """
+        everywhere = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
+        return self.trainer.world_size * count.clamp(min=1) / everywhere.clamp(min=1)
 
     def on_validation_epoch_start(self) -> None:
         self.recordings, self.errors, self.phones = [], 0, 0
@@ -82,13 +93,16 @@ class CTCTask(pl.LightningModule):
         self.recordings.append(Recording.of(scores, ages, pcm.shape[1], keyword))
 
     def on_validation_epoch_end(self) -> None:
-        self.log("phone_error_rate", self.errors / max(1, self.phones), prog_bar=True)
-        rates = rates_at(self.recordings, self.keywords, VALIDATION_FA_PER_HOUR, self.recipe.scoring.refractory_frames)
+        heard = gathered((self.recordings, self.errors, self.phones))
+        recordings = [recording for part, _, _ in heard for recording in part]
+        errors, phones = sum(part[1] for part in heard), sum(part[2] for part in heard)
+        self.log("phone_error_rate", errors / max(1, phones), prog_bar=True, sync_dist=True)
+        rates = rates_at(recordings, self.keywords, VALIDATION_FA_PER_HOUR, self.recipe.scoring.refractory_frames)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
-        self.log("misses", float(misses), prog_bar=True)
-        self.log("frr", misses / max(1, positives))
+        self.log("misses", float(misses), prog_bar=True, sync_dist=True)
+        self.log("frr", misses / max(1, positives), sync_dist=True)
         for rate in rates:
-            self.log(f"misses_{rate.keyword.replace(' ', '_')}", float(rate.misses))
+            self.log(f"misses_{rate.keyword.replace(' ', '_')}", float(rate.misses), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         r = self.recipe
@@ -108,6 +122,15 @@ def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_len
         log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True
     )
     return losses.sum() / target_lengths.sum().clamp(min=1)
+
+
+def gathered(value: Any) -> list[Any]:
+    """The values of all processes, in their order; only this one's where it is alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def greedy(log_posteriors: Tensor) -> list[int]:

@@ -4,7 +4,12 @@
 
 It knows no keyword of its own: `kws detect --model phones --keyword "good morning"` gives it one, and the recipes
 `phrase` and `fewshot` start from its weights. It never hears the recordings of `wake_words`, so that what it makes of
-words that it was not trained on can be measured there. FOLDER holds the corpora below.
+words that it was not trained on can be measured there. FOLDER holds the corpora below; the synthetic one is made by
+
+    python -m kws.data.sources.synthetic --root FOLDER/synthetic_excerpts --download --count 902 \\
+        --excerpts FOLDER/mini_librispeech@train
+
+Data: mini_librispeech, an4, speech_commands, synthetic_excerpts, noise.
 """
 
 from kws.recipes import corpora
@@ -24,7 +29,7 @@ RECIPE = Recipe(
     keywords=(),
     extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
     validate_every=10,
-    steps=6000,
+    steps=5000,
     warmup_steps=300,
 )
 

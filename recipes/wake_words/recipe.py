@@ -2,7 +2,12 @@
 
     kws train wake_words data=FOLDER
 
-FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split).
+FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split); the synthetic one is
+made by
+
+    python -m kws.data.sources.synthetic --root FOLDER/synthetic_wake_words --download --count 1924
+
+Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """
 
 from kws.recipes import corpora

@@ -8,6 +8,7 @@ Where a word begins and ends is found by pocketsphinx's forced alignment (its ac
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -98,7 +99,7 @@ def _pieces(aligner: Aligner, samples: Wave, text: str, words: Sequence[str]) ->
             yield word, start, end
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command line of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m kws.data.sources.cuts",
@@ -113,11 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         count, skipped = cut_words(options.root, rows_of(options.corpora), options.words, load_cmudict())
     except KwsError as error:
         parser.exit(1, f"kws: {error}\n")
-    for line in skipped:
-        print(f"skipped {line}")
-    print(f"{count} words in {options.root}, {len(skipped)} recordings skipped")
-    return 0
+    parser.exit(0, "".join(f"skipped {line}\n" for line in skipped) + f"{count} words in {options.root}\n")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

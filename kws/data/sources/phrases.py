@@ -1,6 +1,7 @@
 """What a synthetic phrase set says: the wake words, sentences that carry them, and near misses.
 
-A *near miss* sounds like a wake word or is a part of one and never contains it; CMUdict spells all its words.
+A *near miss* sounds like a wake word or is a part of one and never contains it; CMUdict spells all its words. Those
+of the six wake words were chosen by hand; `kws.data.sources.nearby` makes those of any phrase.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+
+from kws.data.sources.nearby import sound_name
+from kws.data.sources.tts import kokoro_phones
 
 Kind = Literal["bare", "carrier", "near"]
 
@@ -71,6 +75,8 @@ NEAR_MISSES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+_SOUND = re.compile(r"<([A-Za-z ]+)>")
+
 # The synthesiser's dictionary lacks the word; the hyphen gives its second half the weaker stress of "cowboy".
 SPOKEN_AS = {"snowboy": "snow-boy"}
 
@@ -86,7 +92,7 @@ class Phrase:
 
 
 def phrase(kind: Kind, keyword: str, sentence: str) -> Phrase:
-    """A phrase from its written form with punctuation."""
+    """A phrase from its written form with punctuation; sounds that are no words stand as ``<K AH M>``."""
     return Phrase(kind, keyword, spoken_form(sentence), transcript(sentence))
 
 
@@ -94,11 +100,13 @@ def spoken_form(sentence: str) -> str:
     """The sentence as the synthesiser should read it, with a capital at its head."""
     for written, said in SPOKEN_AS.items():
         sentence = re.sub(rf"\b{written}\b", said, sentence, flags=re.IGNORECASE)
+    sentence = _SOUND.sub(lambda found: f"/{kokoro_phones(found[1].upper().split())}/", sentence)
     return sentence[:1].upper() + sentence[1:]
 
 
 def transcript(spoken: str) -> str:
-    """Lower-case words with one space between, apostrophes kept."""
+    """Lower-case words with one space between, apostrophes kept; sounds by their names."""
+    spoken = _SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken)
     kept = (letter if letter.isalnum() or letter in "' " else " " for letter in spoken.lower())
     return " ".join("".join(kept).split())
 
@@ -121,9 +129,13 @@ class Script(Protocol):
 
 @dataclass(frozen=True)
 class KeywordScript:
-    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their near misses."""
+    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their near misses.
+
+    said: how to say a keyword that the synthesiser cannot read: by the ``<SOUND S>`` of its phones.
+    """
 
     near_misses: Mapping[str, tuple[str, ...]]  # by keyword
+    said: tuple[tuple[str, str], ...] = ()
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
         """Every keyword in every kind (10 cards each)."""
@@ -133,14 +145,12 @@ class KeywordScript:
         """One phrase of that kind for that keyword."""
         kind, keyword = card
         ending = ENDINGS[rng.integers(len(ENDINGS))]
-        if kind == "carrier":
-            sentence = CARRIERS[rng.integers(len(CARRIERS))].format(word=keyword)
-        elif kind == "near":
+        if kind == "near":
             near = self.near_misses[keyword]
-            sentence = near[rng.integers(len(near))] + ending
-        else:
-            sentence = keyword + ending
-        return phrase(kind, keyword, sentence)
+            return phrase(kind, keyword, near[rng.integers(len(near))] + ending)
+        form = CARRIERS[rng.integers(len(CARRIERS))] if kind == "carrier" else "{word}" + ending
+        spoken = spoken_form(form.format(word=dict(self.said).get(keyword, keyword)))
+        return Phrase(kind, keyword, spoken, transcript(form.format(word=keyword)))
 
 
 @dataclass(frozen=True)

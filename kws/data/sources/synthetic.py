@@ -10,19 +10,18 @@ A clip takes about 1.2 CPU seconds.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from kws.data.manifest import COLUMNS, rows_of
+from kws.data.manifest import COLUMNS, rows_of, write_csv
 from kws.data.sources.phrases import NEAR_MISSES, Card, ExcerptScript, KeywordScript, Phrase, Script, WordScript
 from kws.data.sources.tts import Audio, Synthesiser, Voice, blend_styles, download
 from kws.errors import KwsError, require
@@ -60,6 +59,7 @@ class Item:
     voice: Voice
     speed: float
     seed: tuple[int, int]
+    split: str = "train"
 
     @property
     def file(self) -> str:
@@ -155,40 +155,39 @@ def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
     dropped: list[tuple[object, ...]] = []
     for item, seconds, fault in made:
         if fault is None:
-            rows.append((item.file, f"{seconds:.3f}", item.phrase.text, item.voice.id, "train"))
+            rows.append((item.file, f"{seconds:.3f}", item.phrase.text, item.voice.id, item.split))
         else:
             dropped.append((item.file, item.phrase.text, item.voice.id, fault))
         if (len(rows) + len(dropped)) % FLUSH_EVERY == 0:
-            _write_csv(root / "manifest.csv", COLUMNS, rows)
-    _write_csv(root / "manifest.csv", COLUMNS, rows)
-    _write_csv(root / "dropped.csv", ("audio", "text", "speaker", "fault"), dropped)
+            write_csv(root / "manifest.csv", COLUMNS, rows)
+    write_csv(root / "manifest.csv", COLUMNS, rows)
+    write_csv(root / "dropped.csv", ("audio", "text", "speaker", "fault"), dropped)
     return len(rows), sum(float(str(row[1])) for row in rows)
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    unfinished.replace(path)
-
-
 def generate(
-    root: str | Path, model_root: str | Path, script: Script, count: int, seed: int = 0, workers: int = 1
+    root: str | Path,
+    model_root: str | Path,
+    script: Script,
+    count: int,
+    seed: int = 0,
+    workers: int = 1,
+    dev_every: int = 0,
 ) -> Path:
     """Make the first `count` clips of the plan below `root`, but for `MISHEARD`; returns the manifest's path.
 
-    Idempotent: a set with a matching completion marker is left alone, clips that exist are kept. Raises
-    KwsError when the models of `model_root` are missing or `root` holds a set of another seed or script.
+    dev_every: every so many-th voice speaks for the dev split (no carriers there: scoring takes a clip for all of one
+    keyword or for none); 0 for no such split. Idempotent: a set with a matching completion marker is left alone, clips
+    that exist are kept. Raises KwsError when the models of `model_root` are missing or `root` holds a set of another
+    seed or script.
     """
     root = Path(root)
+    _claim(root, {"seed": seed, "script": repr(script)} | ({"dev_every": dev_every} if dev_every else {}))
     asked, marker = {"count": count, "seed": seed}, root / "complete.json"
     if marker.exists() and json.loads(marker.read_text("utf-8")) == asked:
         return root / "manifest.csv"
-    _claim(root, script, seed)
     cast = voices(list(Synthesiser.load(model_root).styles), seed)
-    items = (item for item in islice(plan(script, cast, seed), count) if item.voice.name not in MISHEARD)
+    items = _spoken(islice(plan(script, cast, seed), count), cast, dev_every)
     work = partial(_work, str(model_root), root, seed)
     if workers == 1:
         collect(root, map(work, items))
@@ -199,9 +198,19 @@ def generate(
     return root / "manifest.csv"
 
 
-def _claim(root: Path, script: Script, seed: int) -> None:
+def _spoken(items: Iterable[Item], cast: Sequence[Voice], dev_every: int) -> Iterator[Item]:
+    """The items that are spoken, each in its split."""
+    ids = sorted({voice.id for voice in cast})
+    held_out = frozenset(ids[dev_every - 1 :: dev_every] if dev_every else ())
+    for item in items:
+        dev = item.voice.id in held_out
+        if item.voice.name not in MISHEARD and not (dev and item.phrase.kind == "carrier"):
+            yield replace(item, split="dev") if dev else item
+
+
+def _claim(root: Path, asked: dict[str, Any]) -> None:
     (root / "clips").mkdir(parents=True, exist_ok=True)
-    owner, asked = root / "script.json", {"seed": seed, "script": repr(script)}
+    owner = root / "script.json"
     if owner.exists() and json.loads(owner.read_text("utf-8")) != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
     owner.write_text(json.dumps(asked), "utf-8")

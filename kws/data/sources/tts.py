@@ -16,12 +16,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ _TO_ESPEAK = (
     ("ʤ", "dʒ"), ("ʧ", "tʃ"), ("T", "ɾ"), ("ᵊ", "ə"), ("ɑ", "ɑː"), ("i", "iː"), ("u", "uː"), ("ɔ", "ɔː"),
     ("ɔːɪ", "ɔɪ"), ("ːː", "ː"),
 )  # fmt: skip
+
+_TO_KOKORO = {
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð",
+    "EH": "ɛ", "ER": "ɜɹ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "ʤ", "K": "k",
+    "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ",
+    "T": "t", "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+}  # fmt: skip
+_UNSTRESSED = {"AH": "ə", "ER": "əɹ"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,20 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def kokoro_phones(spelling: Sequence[str]) -> str:
+    """ARPAbet phones in Kokoro's alphabet, with the stress on the first full vowel (that is where English has it
+    most often; CMUdict as read here has no stress marks).
+    """
+    vowels = [i for i, phone in enumerate(spelling) if phone[0] in "AEIOU"]
+    full = [i for i in vowels if spelling[i] not in ("AH", "ER", "IH")]
+    stressed = (full or vowels)[:1]
+    said = (
+        "ˈ" + _TO_KOKORO[phone] if [i] == stressed else _UNSTRESSED.get(phone, _TO_KOKORO[phone])
+        for i, phone in enumerate(spelling)
+    )
+    return "".join(said)
+
+
 def blend_styles(styles: Mapping[str, Audio], rng: np.random.Generator) -> Audio:
     """A new speaker: one draw from the Gaussian with the mean and covariance of `styles`, each (510, 256).
 
@@ -193,12 +216,18 @@ class Synthesiser:
 
     def phones(self, text: str, british: bool = False) -> str:
         """English text to Kokoro's phone alphabet. Text between slashes is taken as phones already."""
-        if len(text) > 2 and text[0] == text[-1] == "/":
-            return text[1:-1]
+        pieces = re.split(r"/([^/]+)/", text)  # every other one is phones
+        return "".join(piece if i % 2 else self._read(piece, british) for i, piece in enumerate(pieces))
+
+    def _read(self, text: str, british: bool) -> str:
+        if not any(letter.isalnum() for letter in text):
+            return text
         key = "g2p-gb" if british else "g2p-us"
         if key not in self._loaded:
             self._loaded[key] = require("hibari.g2p", extra="tts").G2P(british=british)
-        return str(self._loaded[key](text))
+        words = text.strip()
+        before, after = text.split(words)
+        return f"{before}{self._loaded[key](words)}{after}"
 
     def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Audio:
         """Speak one sentence, float32 (samples,) at 16 kHz; `speed` 2 is twice the voice's own pace."""

@@ -1,0 +1,52 @@
+"""A phrase of your own, from synthetic speech and, better, a few recordings besides.
+
+    kws train phrase --phrase "hey computer" --download data=FOLDER
+    kws train phrase --phrase "hey computer" --recordings DIR data=FOLDER
+
+Synthesises the phrase, sentences around it and near misses in many voices, trains on from the shipped phone model,
+calibrates, and writes runs/hey-computer/model.onnx (output=FOLDER for another place). DIR holds sound files of the
+phrase, in a folder per speaker where there are several; DIR/negatives, if there, anything else. FOLDER holds prepared
+corpora (`kws data`); those named below are used that are there. Killed and given again, the command goes on.
+
+Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the phrase make it better.
+"""
+
+import argparse
+
+from kws.recipes import corpora, own
+from kws.recipes.deliver import Report
+from kws.train.recipe import Recipe
+
+RECIPE = Recipe(
+    name="phrase",
+    data="",
+    output="",
+    start="phones",
+    speech=(
+        own.SYNTHETIC.sharing(0.25),
+        own.RECORDINGS.sharing(0.15),
+        corpora.MINI_LIBRISPEECH.sharing(0.40),
+        corpora.AN4.sharing(0.10),
+        corpora.SPEECH_COMMANDS.sharing(0.10),
+    ),
+    noise=corpora.NOISE,
+    keywords=(),
+    steps=600,
+    steps_per_epoch=50,
+    validate_every=1000,  # calibration tests it at the end
+    warmup_steps=50,
+    learning_rate=5e-4,
+    ema_decay=0.98,
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of this recipe."""
+    own.configure(parser)
+    parser.add_argument("--recordings", default="", metavar="DIR", help="recordings of the phrase, mixed in")
+    own.configure_synthesis(parser)
+
+
+def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+    """Synthesises, trains, exports, calibrates."""
+    return own.make(args, recipe, report)
