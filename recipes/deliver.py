@@ -13,7 +13,7 @@ from kws.lexicon import load_cmudict, phrase_name
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from kws.runtime.detector import Detector
 from kws.train.recipe import Recipe
-from kws.train.run import claim, recipe_dict, train
+from kws.train.run import claim, train, without_paths
 
 _SILENCE_S = 1.0  # around every recording that is replayed
 _LITTLE_H = 0.25  # of negatives: too little for a threshold below the model's default
@@ -29,7 +29,7 @@ def checkpoint_of(recipe: Recipe) -> Path:
     lexicon = load_cmudict().extended(recipe.extra_spellings).taught(recipe.keywords)
     spellings = {phrase_name(k): [list(s) for s in lexicon.spell(k)] for k in recipe.keywords}
     model = load_checkpoint(find_checkpoint(recipe.start)).model
-    save_checkpoint(output / "model.ckpt", model, recipe_dict(recipe), spellings, {"minutes": 0.0, "steps": 0})
+    save_checkpoint(output / "model.ckpt", model, without_paths(recipe), spellings, {"minutes": 0.0, "steps": 0})
     return output / "model.ckpt"
 
 

@@ -187,3 +187,14 @@ def test_learning_rate_rises_then_falls():
 def test_the_recipe_stands_beside_its_checkpoint(stand_ins, tmp_path):
     train(tiny(stand_ins, tmp_path, "steps=2"))
     assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 2
+
+
+def test_a_checkpoint_says_nothing_of_the_machine_that_it_is_from(stand_ins, tmp_path):
+    path = train(tiny(stand_ins, tmp_path, "steps=2"))
+    again = train(tiny(stand_ins, tmp_path / "again", "steps=2", f"start={path}"))
+    for checkpoint in (path, again):
+        assert str(tmp_path).encode() not in checkpoint.read_bytes()
+        assert str(stand_ins).encode() not in checkpoint.read_bytes()
+    shipped = (Path(__file__).parent.parent / "kws" / "models").glob("*.ckpt")
+    for checkpoint in map(load_checkpoint, shipped):
+        assert checkpoint.recipe["data"] == checkpoint.recipe["output"] == ""

@@ -124,7 +124,7 @@ def train(recipe: Recipe) -> Path:
     if trainer.is_global_zero:
         spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
         save_checkpoint(
-            finished, model, recipe_dict(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
+            finished, model, without_paths(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
         )
     return alone(trainer, finished)
 
@@ -261,6 +261,11 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain JSON values."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return plain
+
+
+def without_paths(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as a checkpoint carries it: a file that is given to others says nothing of the machine it is from."""
+    return recipe_dict(dataclasses.replace(recipe, data="", output="", start=Path(recipe.start).stem))
 
 
 def keep_freed_memory() -> None:
