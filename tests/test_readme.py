@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from kws import cli
-from kws.train.recipe import find_recipe, override
+from kws.train.run import chosen
 from trees import FOLDERS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_command_parses(words, capsys):
     if words and words[0] in cli.VERBS:
         args = cli.verb_parser(words[0]).parse_args(words[1:])
         if words[0] == "train" and not args.recipe.endswith(".py"):
-            override(find_recipe(args.recipe), args.changes)
+            chosen(args)
     else:
         assert cli.main(words) == 0
 

@@ -31,11 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  kws classify speech-commands speech_commands_test_set_v0.02\n"
-        "  kws classify speech-commands speech_commands@dev --task 12\n"
+        "  kws classify speech-commands speech_commands@dev noise@dev --task 12\n"
         "  kws classify phones DIR --rivals bed bird cat dog --json"
     )
     parser.add_argument("model", help="an .onnx file or a shipped model (speech-commands)")
-    parser.add_argument("clips", metavar="DIR", help="a folder with a folder of clips per class, or MANIFEST[@SPLIT]")
+    parser.add_argument(
+        "clips", nargs="+", metavar="DIR", help="folders with a folder of clips per class, or MANIFEST[@SPLIT]"
+    )
     parser.add_argument(
         "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
     )
@@ -59,29 +61,33 @@ def run(args: argparse.Namespace) -> int:
         print(f"skipped: {line}", file=sys.stderr)
     report = report_of(confusion, len(skipped))
     if not report["total"]:
-        raise KwsError(f"none of the {len(skipped)} clips of {args.clips} could be read: {skipped[0]}")
+        raise KwsError(f"none of the {len(skipped)} clips could be read: {skipped[0]}")
     print(json.dumps(report) if args.json else as_text(report))
     return 0
 
 
-def find_clips(source: str, task: Literal[12, 35] | None) -> dict[str, list[Path]]:
+def find_clips(sources: Sequence[str], task: Literal[12, 35] | None) -> dict[str, list[Path]]:
     """The audio files of each class: of the folders in a folder, or of a manifest's rows by what they say."""
+    clips: dict[str, list[Path]] = {}
+    for source in sources:
+        for name, file in _labelled(source, task):
+            clips.setdefault(name, []).append(file)
+    return dict(sorted(clips.items()))
+
+
+def _labelled(source: str, task: Literal[12, 35] | None) -> list[tuple[str, Path]]:
+    """(class, file) of every clip of one source; KwsError when there is none."""
     directory = Path(source)
     if not directory.exists() and "@" not in source:
         raise KwsError(f"{source} does not exist: give a folder that holds a folder of clips per class, or a manifest")
-    clips: dict[str, list[Path]] = {}
     if directory.is_dir() and not (directory / "manifest.csv").is_file():
-        for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            if files := files_below(folder):
-                clips[folder.name] = files
-        if not clips:
-            raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
-        return clips
-    for row in rows_of([source]):
-        clips.setdefault(label(row.text, task) if task else row.text or SILENCE, []).append(row.audio)
-    if not clips:
-        raise KwsError(f"{source} has no row: check the split")
-    return dict(sorted(clips.items()))
+        folders = [path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        if found := [(folder.name, file) for folder in sorted(folders) for file in files_below(folder)]:
+            return found
+        raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
+    if rows := rows_of([source]):
+        return [(label(row.text, task) if task else row.text or SILENCE, row.audio) for row in rows]
+    raise KwsError(f"{source} has no row: check the split")
 
 
 def spell_classes(detector: Detector, names: Sequence[str], rivals: Sequence[str] | None) -> dict[str, list[Spelling]]:

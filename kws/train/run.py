@@ -33,7 +33,7 @@ from kws.errors import KwsError
 from kws.lexicon import Lexicon, load_cmudict, phrase_name
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from kws.train.recipe import Recipe, load_recipe, override
+from kws.train.recipe import Recipe, RecipeFile, load_recipe, override
 from kws.train.task import CTCTask
 
 _NORMALISATION_BATCHES = 8
@@ -60,6 +60,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the training and says where the model lies."""
+    file, options, recipe = chosen(args)
+    if hasattr(file, "make"):
+        print(file.make(options, recipe, rank_zero_only(lambda line: print(line, file=sys.stderr))))
+    else:
+        path = train(recipe)
+        print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
+    return 0
+
+
+def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Recipe]:
+    """The recipe file that the arguments name, the options that it has of its own, and its recipe with the changes."""
     file = load_recipe(args.recipe)
     parser = argparse.ArgumentParser(
         prog=f"kws train {args.recipe}",
@@ -67,17 +78,11 @@ def run(args: argparse.Namespace) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    if makes := hasattr(file, "make"):
+    if hasattr(file, "make"):
         file.configure(parser)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")
     options = parser.parse_intermixed_args(args.changes)
-    recipe = override(file.RECIPE, options.changes)
-    if makes:
-        print(file.make(options, recipe, rank_zero_only(lambda line: print(line, file=sys.stderr))))
-    else:
-        path = train(recipe)
-        print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
-    return 0
+    return file, options, override(file.RECIPE, options.changes)
 
 
 def main(recipe: Recipe) -> None:
