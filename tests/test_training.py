@@ -66,6 +66,13 @@ def test_every_shipped_recipe_trains(name, stand_ins, tmp_path):
     assert "loss" in (tmp_path / "logs" / "part-0" / "metrics.csv").read_text()
 
 
+def test_corpora_that_cannot_be_written_to_are_decoded_elsewhere(stand_ins, tmp_path, monkeypatch):
+    monkeypatch.setattr("kws.train.run.os.access", lambda path, mode: Path(path) != stand_ins)
+    recipe = tiny(stand_ins, tmp_path / "output")
+    scene_module(recipe, load_cmudict().extended(recipe.extra_spellings)).prepare()
+    assert list((tmp_path / "output" / ".decoded").glob("*.pcm"))
+
+
 def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
     from kws.train.recipe import Corpus
 

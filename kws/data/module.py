@@ -94,12 +94,13 @@ class SceneModule(pl.LightningDataModule):
     speech: folder -> share of the speech time. lexicon spells the transcripts. Clips longer than a row are left out of
     training. words: a closed vocabulary; batches say which of it a row holds. A folder of `speech` may hold a packed
     corpus instead of a manifest, or be the URL of one (kws.data.shards): it is streamed, but for its dev clips.
-    noise, rooms: folders of noises and of impulse responses.
+    noise, rooms: folders of noises and of impulse responses. cache: where decoded audio is kept.
     """
 
     def __init__(
         self,
         root: Path,
+        cache: Path,
         speech: dict[str, float],
         noise: str | None,
         rooms: str | None,
@@ -119,6 +120,7 @@ class SceneModule(pl.LightningDataModule):
             {token: index for index, token in enumerate(tokens)},
             {word: index for index, word in enumerate(words)},
         )
+        self.cache = cache
         self.root, self.speech, self.noise, self.rooms, self.keywords = root, speech, noise, rooms, keywords
         self.scenes, self.seed, self.steps_per_epoch = scenes, seed, steps_per_epoch
         self.report = report
@@ -205,4 +207,4 @@ class SceneModule(pl.LightningDataModule):
         return None if folder is None else self._decode(read_manifest(self.root / folder, ["train"]))
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:
-        return load_clips(rows, self.root / ".decoded", self.report)
+        return load_clips(rows, self.cache, self.report)

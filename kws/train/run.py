@@ -16,6 +16,7 @@ import argparse
 import ctypes
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,7 @@ def scene_module(recipe: Recipe, lexicon: Lexicon) -> SceneModule:
         raise KwsError(f"the recipe's data folder {root} does not exist: give data=FOLDER")
     return SceneModule(
         root=root,
+        cache=(root if os.access(root, os.W_OK) else Path(recipe.output)) / ".decoded",  # corpora may be read-only
         speech={corpus.folder: corpus.share for corpus in recipe.speech},
         noise=recipe.noise.folder if recipe.noise else None,
         rooms=recipe.rooms.folder if recipe.rooms else None,
