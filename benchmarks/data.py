@@ -21,8 +21,8 @@ What was tried, and what it gave (CPU time of one thread of a busy x86-64 server
   probability of 0.1 to 0.15 is what it is worth.
 - codecs (mean of those drawn from): 3 ms a second; Opus at 12 kHz 11, at 16 kHz 35, which is why it is not among them.
 - one worker and 4 batches ahead: the trainer waited 1.5 to 2.0 % of a step (recipe wake_words, four mixers, 2 x 20
-  steps on two free cores), 1.3 to 1.4 % (recipe speech_commands, 15 steps), and up to 5.2 % of 4 steps on a machine with
-  three times as much to do as it had cores.
+  steps on two free cores), 1.3 to 1.4 % (recipe speech_commands, 15 steps), and up to 5.2 % of 4 steps on a machine
+  with three times as much to do as it had cores.
 """
 
 import argparse
