@@ -85,14 +85,13 @@ def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:
     return {speaker: found for speaker, found in splits.items() if len(found) > 1}
 
 
-def refuse_shared_speakers(path: Path) -> None:
-    """Raises KwsError when a speaker of the manifest stands in more than one split."""
-    if shared := shared_speakers(read_manifest(path)):
-        speaker, splits = next(iter(shared.items()))
+def refuse_shared_speakers(utterances: Iterable[Utterance], source: Path) -> None:
+    """Raises KwsError when a speaker of `source` stands in more than one split."""
+    if shared := shared_speakers(utterances):
+        named = ", ".join(f"{name} in {' and '.join(sorted(splits))}" for name, splits in sorted(shared.items())[:5])
         raise KwsError(
-            f"{len(shared)} speakers of {path} stand in more than one split "
-            f"({speaker} in {', '.join(sorted(splits))}): what is measured so is "
-            "not to be trusted, put each speaker into one split"
+            f"{len(shared)} speakers of {source} stand in more than one split ({named}): "
+            "what is measured so is not to be trusted, put each speaker into one"
         )
 
 

@@ -141,7 +141,7 @@ class SceneModule(pl.LightningDataModule):
             packed = {folder: found for folder in self.speech if (found := find_shards(self.root, folder))}
             plain = [folder for folder in self.speech if folder not in packed]
             for folder in plain:
-                refuse_shared_speakers(self.root / folder)
+                refuse_shared_speakers(read_manifest(self.root / folder), self.root / folder)
             sources: dict[str, Supply] = {
                 folder: self._streamed(packed[folder], share) if folder in packed else self._source(folder, share)
                 for folder, share in self.speech.items()

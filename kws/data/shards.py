@@ -100,8 +100,8 @@ def pack(manifest: Path, folder: Path, clips_per_shard: int, report: Callable[[s
         raise KwsError(f"{folder} holds a packed corpus already: delete it or choose another folder")
     if clips_per_shard < 1:
         raise KwsError(f"{clips_per_shard} clips to a shard: give 1 or more")
-    refuse_shared_speakers(manifest)
     rows = read_manifest(manifest)
+    refuse_shared_speakers(rows, manifest)
     skipped: list[str] = []
     shards: list[Shard] = []
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,10 +37,15 @@ def log_posteriors(model: AcousticModel, samples: Samples) -> Matrix:
 
 
 def decode(posteriors: Matrix, tokens: Sequence[str]) -> Spelling:
-    """The phones of the best token in each frame, (T, V), repetitions and blanks (token 0) taken out."""
+    """The phones of the best path of (T, V)."""
+    return tuple(tokens[token] for token in best_path(posteriors))
+
+
+def best_path(posteriors: Matrix) -> list[int]:
+    """The best token in each frame, (T, V), repetitions and blanks (token 0) taken out."""
     best = posteriors.argmax(axis=1)
     starts = np.flatnonzero(np.diff(best, prepend=0))
-    return tuple(tokens[best[i]] for i in starts if best[i])
+    return [int(best[i]) for i in starts if best[i]]
 
 
 def spellings_heard(

@@ -18,6 +18,7 @@ from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.train.masks import SpecAugment
 from kws.train.recipe import Recipe
+from kws.train.spelling import best_path
 from kws.train.words import WordScores, word_loss
 
 VALIDATION_FA_PER_HOUR = 1.0
@@ -86,10 +87,10 @@ class CTCTask(pl.LightningModule):
         with torch.autocast("cpu", enabled=False):
             mel, _ = self.model.features(pcm, self.model.frontend.init_state(1))
             log_posteriors = self.model.whole(mel, torch.tensor([mel.shape[1] // self.model.subsampling.stride]))
-        heard, said = greedy(log_posteriors[0]), batch["targets"].tolist()
-        self.errors += load_torchaudio().functional.edit_distance(heard, said)
+        posteriors, said = log_posteriors[0].double().numpy(), batch["targets"].tolist()
+        self.errors += load_torchaudio().functional.edit_distance(best_path(posteriors), said)
         self.phones += len(said)
-        scores, ages, _ = self.scorer.score(log_posteriors[0].double().numpy())
+        scores, ages, _ = self.scorer.score(posteriors)
         self.recordings.append(Recording.of(scores, ages, pcm.shape[1], keyword))
 
     def on_validation_epoch_end(self) -> None:
@@ -131,12 +132,6 @@ def gathered(value: Any) -> list[Any]:
     values: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, value)
     return values
-
-
-def greedy(log_posteriors: Tensor) -> list[int]:
-    """The tokens of the best path of (T, V) log-posteriors: repeats joined, blanks (0) left out."""
-    best = torch.unique_consecutive(log_posteriors.argmax(dim=-1))
-    return [token for token in best.tolist() if token]
 
 
 def warmup_cosine(step: int, warmup: int, total: int) -> float:

@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from kws.audio import blocks
-from kws.data.manifest import AUDIO_SUFFIXES, Utterance, read_manifest, shared_speakers, write_csv, write_manifest
+from kws.data.manifest import (
+    AUDIO_SUFFIXES,
+    Utterance,
+    read_manifest,
+    refuse_shared_speakers,
+    write_csv,
+    write_manifest,
+)
 from kws.errors import InputError, KwsError, require
 from kws.units import SAMPLE_RATE
 
@@ -103,7 +110,7 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     write_csv(root / "skipped.csv", ("audio", "kind", "why"), skipped)
     if not rows:
         raise KwsError(f"none of the {len(clips)} files of {source} can be used; {skipped[0][0]}: {skipped[0][2]}")
-    _refuse_shared(rows, source)
+    refuse_shared_speakers(rows, source)
     write_manifest(root / "manifest.csv", rows)
     _write_json(marker, {"asked": request, "notes": list(notes)})
     return Prepared(root / "manifest.csv", tuple(rows), tuple(skipped), tuple(notes), fresh=True)
@@ -113,15 +120,6 @@ def _found(root: Path, notes: Sequence[str]) -> Prepared:
     with (root / "skipped.csv").open(newline="", encoding="utf-8") as file:
         skipped = tuple((row["audio"], row["kind"], row["why"]) for row in csv.DictReader(file))
     return Prepared(root / "manifest.csv", tuple(read_manifest(root)), skipped, tuple(notes), fresh=False)
-
-
-def _refuse_shared(rows: Iterable[Utterance], source: Path) -> None:
-    if shared := shared_speakers(rows):
-        named = ", ".join(f"{name} in {' and '.join(sorted(splits))}" for name, splits in sorted(shared.items())[:5])
-        raise KwsError(
-            f"{len(shared)} speakers of {source} stand in more than one split ({named}): "
-            "what is measured so is not to be trusted, put each speaker into one"
-        )
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:
