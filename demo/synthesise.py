@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from kws.data.sources.phrases import WAKE_WORDS, contains, spoken_form, transcript
+from kws.data.sources.phrases import WAKE_WORDS, spoken_form, transcript
 from kws.data.sources.tts import Audio, Synthesiser, Voice, download
 from kws.errors import KwsError, require
+from kws.lexicon import contains
 from kws.units import SAMPLE_RATE
 
 LICENCES = {

@@ -15,13 +15,13 @@ from kws.audio import Samples
 from kws.errors import require
 from kws.events import Detection
 from kws.runtime.detector import Detector
+from kws.runtime.explain.figure import spectrogram
 from kws.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from kws.demo.hear import Truth
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_HOP = 256
 
 
 def blocks(scores: NDArray[np.float64], width: int) -> str:
@@ -46,19 +46,11 @@ def draw_png(
     figure, (above, below) = pyplot.subplots(
         2, 1, figsize=(14, 7.5), sharex=True, height_ratios=(2, 3), layout="constrained"
     )
-    _spectrogram(above, samples)
+    spectrogram(above, samples)
     _lanes(below, detector, scores, detections, truth)
     figure.suptitle(f"{detector.manifest.name}: score of each keyword, and when it fired")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
-
-
-def _spectrogram(axes: Any, samples: Samples) -> None:
-    librosa, display = require("librosa", extra="demo"), require("librosa.display", extra="demo")
-    magnitude = np.abs(librosa.stft(samples, n_fft=512, hop_length=_HOP))
-    decibels = librosa.amplitude_to_db(magnitude, ref=magnitude.max())
-    display.specshow(decibels, sr=SAMPLE_RATE, hop_length=_HOP, x_axis="time", y_axis="mel", ax=axes, cmap="magma")
-    axes.set(xlabel="", ylabel="frequency (Hz)")
 
 
 def _lanes(

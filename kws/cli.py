@@ -36,9 +36,9 @@ VERBS = {
     "train": Verb("kws.train.run", "train a model from a recipe", "train"),
     "recipes": Verb("kws.train.shelf", "list, show or copy the recipes that ship", "train"),
     "export": Verb("kws.export.to_onnx", "write a checkpoint as one .onnx file, and verify it", "export"),
-    "calibrate": Verb("kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "audio"),
-    "classify": Verb("kws.evaluate.classify", "count how many clips of single words are heard right", "train"),
-    "score": Verb("kws.evaluate.score", "count hits and false alarms over long audio", "audio"),
+    "calibrate": Verb("kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "score"),
+    "classify": Verb("kws.evaluate.classify", "count how many clips of single words are heard right", "score"),
+    "score": Verb("kws.evaluate.score", "count hits and false alarms over long audio", "score"),
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -85,7 +85,10 @@ def dispatch(words: Sequence[str]) -> int:
     if verb not in VERBS:
         return answer(words)
     try:
-        args = verb_parser(verb).parse_args(words[1:])
+        parser = verb_parser(verb)
+        # `MODEL --json FILE` is one list of positional words to a person; argparse cannot read it in every parser.
+        fixed = {argparse.PARSER, argparse.REMAINDER} & {action.nargs for action in parser._actions}
+        args = (parser.parse_args if fixed else parser.parse_intermixed_args)(words[1:])
         return int(import_module(VERBS[verb].module).run(args))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

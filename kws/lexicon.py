@@ -111,6 +111,11 @@ def phrase_name(phrase: str) -> str:
     return " ".join(phrase.partition("=")[0].lower().split())
 
 
+def contains(text: str, phrase: str) -> bool:
+    """Whether the whole words of `phrase` stand in `text` in that order, side by side."""
+    return f" {phrase} " in f" {text} "
+
+
 def load_cmudict() -> Lexicon:
     """The CMU dictionary that lies in the pocketsphinx wheel (BSD); the package itself is not imported."""
     spec = importlib.util.find_spec("pocketsphinx")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,20 @@ class ScorerState(NamedTuple):
     """
 
     paths: FloatArray
+
+
+class Path(NamedTuple):
+    """The best path of a keyword, traced back over the frames that it covers (see `KeywordScorer.trace`).
+
+    spelling: its index among all spellings. places (age,): 2 u in label u of the spelling, 2 u - 1 in the blank before
+    it. llr (age,): of the path up to and with each frame. peaks (age,): the best log-posterior so far of the label that
+    it is in or was in last; the first label's may be older than the path, which then began anew in a held sound.
+    """
+
+    spelling: int
+    places: IntArray
+    llr: FloatArray
+    peaks: FloatArray
 
 
 class KeywordScorer:
@@ -135,6 +149,36 @@ class KeywordScorer:
             paths, spare = spare, paths
         return *self._keyword_scores(ends), ScorerState(paths)
 
+    def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
+        """The path that gives `keyword` its score in the last of the frames (T, V), which follow `state`.
+
+        None where no path ends in that frame. It needs the state that the stream had before the frames: which paths
+        there were to choose from depends on older ones that reached a limit. Raises ValueError where the path began
+        before the frames.
+        """
+        state = self.init_state() if state is None else state
+        history = [state.paths]
+        for row in np.asarray(log_posteriors):
+            state = self.step(row, state)[2]
+            history.append(state.paths)
+        ends = state.paths.reshape(-1, _COLUMNS)[self._ends]
+        own = self._owners[keyword]
+        spelling = int(own[self._spelling_scores(ends[None])[0, own].argmax()])
+        _, age, *_ = ends[spelling]
+        if not np.isfinite(ends[spelling, _LLR]):
+            return None
+        if age >= len(history):
+            raise ValueError(f"the path covers {age:.0f} frames, and {len(history) - 1} are given")
+        states = [int(self._ends[spelling]) - self._states]
+        for paths in reversed(history[len(history) - int(age) : -1]):
+            sources = self._sources[states[-1]]
+            choice = paths.reshape(-1, _COLUMNS)[sources, _LLR].argmax()
+            states.append(int(sources[choice]) % self._states)
+        states.reverse()
+        rows = np.array([paths[0, s] for paths, s in zip(history[-len(states) :], states, strict=True)])
+        first = states[-1] - 2 * (int(self._lengths[spelling]) - 1)
+        return Path(spelling, np.array(states) - first, rows[:, _LLR], rows[:, _PEAK])
+
     def _advance(
         self,
         old: FloatArray,
@@ -167,10 +211,7 @@ class KeywordScorer:
 
     def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
         """From the paths of the last states (T, P, 5) to the scores and ages (T, K) of keywords."""
-        logs = ends[..., _DONE] * self._peak_weight
-        logs += ends[..., _LLR]
-        logs /= self._lengths
-        scores = np.exp(np.minimum(logs, 0.0, out=logs), out=logs)  # a float32 log-softmax may exceed 0
+        scores = self._spelling_scores(ends)
         ages = ends[..., _AGE].astype(np.int64)
         if self._one_each:
             return scores, ages
@@ -178,6 +219,23 @@ class KeywordScorer:
         choice = candidates.argmax(axis=2)[..., None]
         scores = np.take_along_axis(candidates, choice, axis=2)[..., 0]
         return scores, np.take_along_axis(ages[:, self._owners], choice, axis=2)[..., 0]
+
+    def _spelling_scores(self, ends: FloatArray) -> FloatArray:
+        """The scores (T, P) of spellings."""
+        logs = ends[..., _DONE] * self._peak_weight
+        logs += ends[..., _LLR]
+        logs /= self._lengths
+        return np.exp(np.minimum(logs, 0.0, out=logs), out=logs)  # a float32 log-softmax may exceed 0
+
+
+def best_path(log_posteriors: NDArray[Any], blank: int = 0) -> list[tuple[int, int]]:
+    """The background: the best token of each frame, (T, V), repetitions and blanks taken out.
+
+    Returns (token, the frame in which it begins) in order of time.
+    """
+    best = log_posteriors.argmax(axis=1)
+    starts = np.flatnonzero(np.diff(best, prepend=blank))
+    return [(int(best[start]), int(start)) for start in starts if best[start] != blank]
 
 
 def _chain(labels: Sequence[int], blank: int) -> list[int]:

@@ -49,7 +49,7 @@ def test_blocks_show_the_highest_score_of_each_stretch():
 
 @pytest.mark.skipif(DEFAULT_MODEL not in shipped(), reason="no model ships yet")
 def test_the_demo_runs_and_draws(tmp_path):
-    pytest.importorskip("librosa")
+    pytest.importorskip("matplotlib")
     picture = tmp_path / "scores.png"
     words = [sys.executable, "-m", "kws.demo.hear", "-o", str(picture)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -16,7 +16,6 @@ from kws.data.sources.phrases import (
     ExcerptScript,
     KeywordScript,
     WordScript,
-    contains,
     phrase,
     spoken_form,
     transcript,
@@ -24,6 +23,7 @@ from kws.data.sources.phrases import (
 from kws.data.sources.synthetic import HELD_OUT, NEW_STYLES, UNCLEAR, Item, generate, make_clip, plan, voices
 from kws.data.sources.tts import Voice
 from kws.errors import KwsError
+from kws.lexicon import contains
 
 pytest.importorskip("soundfile", reason="the phrase set is written by soundfile, of the extras `audio` and `tts`")
 

@@ -13,6 +13,7 @@ from kws.audio import Samples
 from kws.bundle import Scoring
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
+from kws.scoring import best_path
 from kws.units import SAMPLE_RATE
 
 Matrix = npt.NDArray[np.float64]
@@ -38,14 +39,7 @@ def log_posteriors(model: AcousticModel, samples: Samples) -> Matrix:
 
 def decode(posteriors: Matrix, tokens: Sequence[str]) -> Spelling:
     """The phones of the best path of (T, V)."""
-    return tuple(tokens[token] for token in best_path(posteriors))
-
-
-def best_path(posteriors: Matrix) -> list[int]:
-    """The best token in each frame, (T, V), repetitions and blanks (token 0) taken out."""
-    best = posteriors.argmax(axis=1)
-    starts = np.flatnonzero(np.diff(best, prepend=0))
-    return [int(best[i]) for i in starts if best[i]]
+    return tuple(tokens[token] for token, _ in best_path(posteriors))
 
 
 def spellings_heard(

@@ -111,11 +111,6 @@ def transcript(spoken: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def contains(text: str, keyword: str) -> bool:
-    """Whether the whole words of `keyword` stand in `text` in that order, side by side."""
-    return f" {keyword} " in f" {text} "
-
-
 Card = tuple[Kind, str]  # what to say next: a kind of phrase, and the word or text that it is about
 
 

@@ -1,0 +1,115 @@
+"""What is told of a file: every event, the nearest misses, and what is wrong with the sound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from kws.audio import Samples
+from kws.runtime.detector import Detector
+from kws.runtime.explain.search import Attempt, Search
+from kws.runtime.explain.sound import Sound
+from kws.runtime.explain.story import Story, propose, tell
+
+MOST_PICTURED = 3  # stories of a file that keep their excerpts
+
+_MOST_MISSES = 5
+_NEAR = 0.1  # of the threshold: what scores lower is told only where there is nothing else
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is told of a file. stories: in order of time; those to be pictured have their excerpts."""
+
+    sound: Sound
+    stories: tuple[Story, ...]
+
+
+class _Miss(NamedTuple):
+    nearness: float  # its score by the threshold
+    attempt: Attempt
+    slow: bool
+    story: Story
+
+
+class Explainer:
+    """Hears one file, block by block as `kws.runtime.detector.Stream` does; `flush` gives its explanation.
+
+    asked: the names of the keywords to tell about; all when empty. Of each that is asked for (of all together, when
+    none is) something is told, however far it was from firing.
+    """
+
+    def __init__(self, detector: Detector, asked: Collection[str] = ()) -> None:
+        self._detector = detector
+        self._search = Search(detector)
+        self._sound = Sound()
+        numbers = range(len(detector.keywords))
+        self._groups = [{n} for n in numbers if detector.keywords[n].name in asked] or [set(numbers)]
+        self._fires: list[Story] = []
+        self._misses: list[_Miss] = []
+
+    def push(self, samples: Samples) -> list[Explanation]:
+        """Hear the next samples (S,) at 16 kHz; there is nothing to tell before the end."""
+        self._sound.add(samples)
+        self._hear(samples)
+        return []
+
+    def flush(self) -> list[Explanation]:
+        """The sound has ended: its explanation; none where there was no sound."""
+        if not self._sound.samples:
+            return []
+        self._hear(np.empty(0, np.float32), last=True)
+        misses = [replace(m.story, proposal=propose(self._detector, m.story)) for m in self._told()]
+        fires = self._fires[: MOST_PICTURED - 1 if misses else MOST_PICTURED]
+        pictured = [*fires, *misses][:MOST_PICTURED]
+        others = [replace(story, excerpt=None) for story in (*self._fires, *misses) if story not in pictured]
+        stories = sorted([*pictured, *others], key=lambda story: story.frame)
+        return [Explanation(self._sound, tuple(stories))]
+
+    def _hear(self, samples: Samples, last: bool = False) -> None:
+        found = self._search.process(samples, last)
+        asked = set().union(*self._groups)
+        for fire in found.fires:
+            if fire.keyword in asked:
+                story = self._tell(fire)
+                kept = len(self._fires) < MOST_PICTURED
+                self._fires.append(story if kept else replace(story, excerpt=None))
+        for slow, attempts in ((False, found.misses), (True, found.slow)):
+            for attempt in attempts:
+                if attempt.keyword in asked and not any(map(attempt.overlaps, self._search.events)):
+                    self._consider(attempt, slow)
+
+    def _tell(self, attempt: Attempt, slow: bool = False) -> Story:
+        return tell(self._detector, attempt, self._search.excerpt(attempt), slow, self._search.events)
+
+    def _consider(self, attempt: Attempt, slow: bool) -> None:
+        """Keep a miss if it is among the nearest of all, or the nearest of its group."""
+        nearness = attempt.score / self._detector.keywords[attempt.keyword].threshold
+        group = next(group for group in self._groups if attempt.keyword in group)
+        leads = all(nearness > miss.nearness for miss in self._misses if miss.attempt.keyword in group)
+        ahead = sum(nearness <= miss.nearness for miss in self._misses)
+        if leads or (nearness >= _NEAR and ahead < _MOST_MISSES):
+            self._misses.append(_Miss(nearness, attempt, slow, self._tell(attempt, slow)))
+            self._misses = _nearest(self._misses, self._groups)
+
+    def _told(self) -> list[_Miss]:
+        """The misses to tell, the nearest first: those that are near, and where a group has nothing else its best."""
+        slow = [miss.attempt for miss in self._misses if miss.slow]
+        fired = {story.keyword.name for story in self._fires}
+        misses = [miss for miss in self._misses if miss.slow or not any(map(miss.attempt.overlaps, slow))]
+        near = [miss for miss in misses if miss.nearness >= _NEAR][:_MOST_MISSES]
+        for group in self._groups:
+            names = {self._detector.keywords[number].name for number in group}
+            if not names & (fired | {miss.story.keyword.name for miss in near}):
+                near += [miss for miss in misses if miss.attempt.keyword in group][:1]
+        return near
+
+
+def _nearest(misses: list[_Miss], groups: list[set[int]]) -> list[_Miss]:
+    """The nearest of all and of each group, the nearest first."""
+    ranked = sorted(misses, key=lambda miss: -miss.nearness)
+    best = [next((m for m in ranked if m.attempt.keyword in group), None) for group in groups]
+    return [miss for rank, miss in enumerate(ranked) if rank < _MOST_MISSES or any(miss is m for m in best)]

@@ -1,0 +1,183 @@
+"""Where in a stream a keyword fired and where it came nearest to it, in memory that does not grow with the stream.
+
+n frames of a block, K keywords, V tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.audio import Samples
+from kws.bundle import Scoring
+from kws.runtime.detector import Detector, StreamResult
+from kws.scoring import FloatArray, IntArray, ScorerState
+
+LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
+
+_AROUND_SAMPLES = units.samples(1.0)  # shown before and after a path
+
+
+class Attempt(NamedTuple):
+    """A path of a keyword (its index) in the frame in which it scored best or fired; age as in `kws.scoring`."""
+
+    keyword: int
+    frame: int
+    score: float
+    age: int
+
+    @property
+    def start(self) -> int:
+        """The first frame of the path."""
+        return self.frame + 1 - self.age
+
+    def overlaps(self, other: Attempt) -> bool:
+        """Whether both are paths of one keyword and share a frame, so that they are one utterance."""
+        return self.keyword == other.keyword and self.start <= other.frame and other.start <= self.frame
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The stretch of a stream around an attempt.
+
+    first_frame: its first frame since the stream began. samples (S,): its sound. log_posteriors (n, V), scores and ages
+    (n, K). strict, lenient: what the two scorers remembered before it.
+    """
+
+    first_frame: int
+    samples: Samples
+    log_posteriors: NDArray[np.float32]
+    scores: FloatArray
+    ages: IntArray
+    strict: ScorerState
+    lenient: ScorerState
+
+
+class Found(NamedTuple):
+    """What `Search` found by now. fires: events. misses: best attempts of the model's own search, events among them.
+
+    slow: attempts that reach the threshold, were the limits LENIENCE times as long.
+    """
+
+    fires: list[Attempt]
+    misses: list[Attempt]
+    slow: list[Attempt]
+
+
+def lenient(scoring: Scoring) -> Scoring:
+    """The same constants with longer limits."""
+    return replace(
+        scoring,
+        max_duration_frames=LENIENCE * scoring.max_duration_frames,
+        max_gap_frames=LENIENCE * scoring.max_gap_frames,
+    )
+
+
+class Search:
+    """A stream of a detector that remembers its last seconds, so that what is found can be looked at.
+
+    events: all by now.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        scoring = detector.manifest.scoring
+        spellings = [keyword.spellings for keyword in detector.keywords]
+        self._stream = detector.stream()
+        self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
+        self._thresholds = np.array([keyword.threshold for keyword in detector.keywords])
+        self._frame_samples = detector.manifest.frame_samples
+        self._scorers = (detector.scorer, lenient(scoring).scorer(detector.manifest.tokens, spellings))
+        self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
+        self._around = -(-_AROUND_SAMPLES // self._frame_samples)
+        self._longest = max(LENIENCE * scoring.max_duration_frames, 2 * self._around)
+        self._settled = (max(scoring.max_duration_frames, self._around), self._longest)
+        self._peaks = (_Peaks(len(spellings)), _Peaks(len(spellings)))
+        self.events: list[Attempt] = []
+        self._unsettled: list[Attempt] = []
+        self._blocks: list[tuple[StreamResult, ScorerState, ScorerState]] = []
+        self._sound: Samples = np.empty(0, np.float32)
+        self._sound_start = 0
+        self.frames = 0
+
+    def process(self, samples: Samples, last: bool = False) -> Found:
+        """Hear the next samples (S,) at 16 kHz, of any number. Gives what can change no more; all after `last`."""
+        self._forget()
+        result = self._stream.process(samples, last)
+        self._sound = np.concatenate([self._sound, samples])
+        self.frames += len(result.scores)
+        if len(result.scores):
+            self._blocks.append((result, *self._states))
+        _, _, strict = self._scorers[0].score(result.log_posteriors, self._states[0])
+        scores, ages, loose = self._scorers[1].score(result.log_posteriors, self._states[1])
+        self._states = (strict, loose)
+        self._peaks[0].push(result.first_frame, result.scores, result.ages)
+        only_slow = (scores >= self._thresholds) & (result.scores < self._thresholds)
+        self._peaks[1].push(result.first_frame, np.where(only_slow, scores, 0.0), ages)
+        for event in result.detections:
+            frame = event.end // self._frame_samples - 1
+            age = frame + 1 - event.start // self._frame_samples
+            self._unsettled.append(Attempt(self._numbers[event.keyword], frame, event.score, age))
+        self.events += self._unsettled[len(self._unsettled) - len(result.detections) :]
+        return self._take(last)
+
+    def excerpt(self, attempt: Attempt) -> Excerpt:
+        """The sound around an attempt that `process` gave last: later blocks push it out of memory."""
+        begin = max(0, min(attempt.start - self._around, attempt.frame - 2 * self._around))
+        end = attempt.frame + 1 + self._around
+        blocks = [b for b in self._blocks if b[0].first_frame + len(b[0].scores) > begin and b[0].first_frame < end]
+        results, strict, loose = [block[0] for block in blocks], blocks[0][1], blocks[0][2]
+        first = results[0].first_frame
+        rows = slice(0, end - first)
+        start = first * self._frame_samples - self._sound_start
+        return Excerpt(
+            first,
+            self._sound[start : start + (end - first) * self._frame_samples],
+            np.concatenate([result.log_posteriors for result in results])[rows],
+            np.concatenate([result.scores for result in results])[rows],
+            np.concatenate([result.ages for result in results])[rows],
+            strict,
+            loose,
+        )
+
+    def _take(self, last: bool) -> Found:
+        """What is settled: nothing that comes can overlap it, and the sound after it is there."""
+        border = self.frames + 1 if last else self.frames - self._around
+        fires = [fire for fire in self._unsettled if fire.frame < border]
+        self._unsettled = self._unsettled[len(fires) :]
+        borders = [self.frames + 1 if last else self.frames - settled for settled in self._settled]
+        return Found(fires, *(peaks.take(border) for peaks, border in zip(self._peaks, borders, strict=True)))
+
+    def _forget(self) -> None:
+        """Keep what `excerpt` may ask for of all that is not settled yet."""
+        oldest = self.frames - 2 * self._longest - 2 * self._around
+        while len(self._blocks) > 1 and self._blocks[1][0].first_frame <= oldest:
+            del self._blocks[0]
+        first = self._blocks[0][0].first_frame * self._frame_samples if self._blocks else 0
+        self._sound = self._sound[max(0, first - self._sound_start) :]
+        self._sound_start = max(self._sound_start, first)
+
+
+class _Peaks:
+    """Of frames whose paths overlap, the one with the highest score, per keyword."""
+
+    def __init__(self, keywords: int) -> None:
+        self._open: list[list[Attempt]] = [[] for _ in range(keywords)]
+
+    def push(self, first_frame: int, scores: FloatArray, ages: IntArray) -> None:
+        for row, keyword in np.argwhere(scores > 0).tolist():
+            now = Attempt(keyword, first_frame + row, float(scores[row, keyword]), int(ages[row, keyword]))
+            peaks = self._open[keyword]
+            if not peaks or now.start > peaks[-1].frame:
+                peaks.append(now)
+            elif now.score > peaks[-1].score:
+                peaks[-1] = now
+
+    def take(self, border: int) -> list[Attempt]:
+        """The peaks before a frame, which are then forgotten here."""
+        taken = [peak for peaks in self._open for peak in peaks if peak.frame < border]
+        self._open = [[peak for peak in peaks if peak.frame >= border] for peaks in self._open]
+        return sorted(taken, key=lambda peak: peak.frame)
