@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,28 @@ def test_a_corpus_that_is_not_there_gets_one_sentence(tmp_path):
     command = [sys.executable, "-m", "kws.data.sources.cuts", "--root", tmp_path, "--words", "on", "--", "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_align_says_where_each_text_is_said(tmp_path):
+    told = json.loads((DEMO / "hear.json").read_text())["wake_words"]
+    samples = read(DEMO / "hear.wav")
+    rows = []
+    for i, word in enumerate(told):
+        lead = 0.4 + 0.1 * (i % 4)
+        clip = samples[int((word["start_s"] - lead) * 16_000) : int((word["end_s"] + 0.4) * 16_000)]
+        write_wav(tmp_path / f"{i}.wav", clip)
+        rows.append(Utterance(tmp_path / f"{i}.wav", len(clip) / 16_000, word["keyword"], "", "dev", (lead, 0.0)))
+    expected = [(row.span[0], row.seconds - 0.4) for row in rows]
+    write_wav(tmp_path / "hiss.wav", np.random.default_rng(0).normal(0, 0.05, 4000).astype(np.float32))
+    extra = [
+        Utterance(tmp_path / "hiss.wav", 0.25, "view glass", "", "dev"),
+        Utterance(tmp_path / "0.wav", 2, "", "", ""),
+    ]
+    write_manifest(tmp_path / "manifest.csv", [*(replace(row, span=None) for row in rows), *extra])
+    command = [sys.executable, "-m", "kws", "data", "align", tmp_path, "-o", tmp_path / "aligned.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = read_manifest(tmp_path / "aligned.csv")
+    assert "hiss.wav" in done.stdout and [row.span for row in found[-2:]] == [None, None]
+    errors = [abs(np.subtract(row.span, true)) for row, true in zip(found, expected, strict=False) if row.span]
+    assert len(errors) >= len(told) - 2 and np.median(errors) < 0.1 and max(end for _, end in errors) < 0.35

@@ -1,5 +1,7 @@
 """Manifests, decoded clips, augmentation and scenes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from kws.data import augment  # noqa: E402
 from kws.data.clips import load_clips  # noqa: E402
-from kws.data.manifest import Utterance, read_manifest, shared_speakers  # noqa: E402
+from kws.data.manifest import Utterance, read_manifest, shared_speakers, write_manifest  # noqa: E402
 from kws.data.scenes import SceneConfig, SceneDataset, Source  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 
@@ -34,6 +36,15 @@ def test_manifest_rows_by_split(corpus):
     assert not shared_speakers(read_manifest(corpus))
 
 
+def test_spans_are_written_where_there_are_any_and_read_again(corpus, tmp_path):
+    rows = read_manifest(corpus)
+    write_manifest(tmp_path / "plain.csv", rows)
+    assert "start" not in (tmp_path / "plain.csv").read_text() and read_manifest(tmp_path / "plain.csv") == rows
+    rows = [replace(rows[0], span=(0.125, 0.5)), *rows[1:]]
+    write_manifest(tmp_path / "spans.csv", rows)
+    assert read_manifest(tmp_path / "spans.csv") == rows
+
+
 def test_shared_speakers_are_found(corpus):
     rows = [*read_manifest(corpus), Utterance(corpus, 1.0, "", "train-0-0", "dev")]
     assert shared_speakers(rows) == {"train-0-0": {"train", "dev"}}
@@ -44,6 +55,9 @@ def test_shared_speakers_are_found(corpus):
     [
         ("audio,text\na,b\n", "lacks the columns seconds"),
         ("audio,seconds\na.wav,long\n", "line 2: seconds is 'long'"),
+        ("audio,seconds,start,end\na.wav,1,0.5,\n", "line 2: start stands alone"),
+        ("audio,seconds,start,end\na.wav,1,0.5,x\n", "line 2: end is 'x'"),
+        ("audio,seconds,start,end\na.wav,1,0.5,0.25\n", "line 2: from 0.5 to 0.25 s is no span"),
     ],
 )
 def test_a_broken_manifest_is_one_sentence(tmp_path, content, sentence):

@@ -1,7 +1,8 @@
 """Manifests: what a corpus is after `prepare`.
 
 A manifest is a CSV file with the columns audio (relative to its folder), seconds, text (lower case, empty where there
-is none), speaker, split; further columns are allowed.
+is none), speaker, split; further columns are allowed. Of these, start and end say where in the audio the text is said
+(seconds); a recording in which several things are said has a row for each.
 """
 
 import csv
@@ -13,18 +14,20 @@ from pathlib import Path
 from kws.errors import KwsError
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
+SPAN = ("start", "end")
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip: `audio` is an absolute path, `speaker` may be empty."""
+    """One clip: `audio` is an absolute path, `speaker` may be empty. span: seconds in which the text is said."""
 
     audio: Path
     seconds: float
     text: str
     speaker: str
     split: str
+    span: tuple[float, float] | None = None
 
 
 def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utterance]:
@@ -47,14 +50,16 @@ def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utter
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
     """Writes rows whole or not at all; audio below the manifest's folder is named relative to it, other absolutely."""
-    folder = path.parent.absolute()
+    folder, rows = path.parent.absolute(), list(rows)
+    spans = any(row.span for row in rows)
 
     def line(row: Utterance) -> tuple[str, ...]:
         audio = row.audio.absolute()
         name = audio.relative_to(folder) if audio.is_relative_to(folder) else audio
-        return name.as_posix(), f"{row.seconds:.3f}", row.text, row.speaker, row.split
+        span = tuple(f"{second:.3f}" for second in row.span) if row.span else ("", "")
+        return name.as_posix(), f"{row.seconds:.3f}", row.text, row.speaker, row.split, *(span if spans else ())
 
-    write_csv(path, COLUMNS, map(line, rows))
+    write_csv(path, (*COLUMNS, *SPAN) if spans else COLUMNS, map(line, rows))
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -68,12 +73,25 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
-    try:
-        seconds = float(row["seconds"])
-    except (TypeError, ValueError):
-        raise KwsError(f"{path} line {line}: seconds is {row['seconds']!r}, not a number") from None
+    seconds = _number(row, "seconds", path, line)
     text = " ".join((row.get("text") or "").lower().split())
-    return Utterance(path.parent / row["audio"], seconds, text, row.get("speaker") or "", row.get("split") or "")
+    audio, speaker, split = path.parent / row["audio"], row.get("speaker") or "", row.get("split") or ""
+    said = [name for name in SPAN if row.get(name)]
+    if not said:
+        return Utterance(audio, seconds, text, speaker, split)
+    if len(said) == 1:
+        raise KwsError(f"{path} line {line}: {said[0]} stands alone, a span has start and end")
+    start, end = (_number(row, name, path, line) for name in SPAN)
+    if not 0 <= start < end:
+        raise KwsError(f"{path} line {line}: from {start} to {end} s is no span")
+    return Utterance(audio, seconds, text, speaker, split, (start, end))
+
+
+def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
+    try:
+        return float(row[name])
+    except (TypeError, ValueError):
+        raise KwsError(f"{path} line {line}: {name} is {row[name]!r}, not a number") from None
 
 
 def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:

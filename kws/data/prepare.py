@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from kws.data.manifest import describe
+from kws.data.manifest import describe, rows_of, write_manifest
 from kws.data.sources.corpus import SPLITS, Prepared
 from kws.data.sources.registry import CORPORA, load
 from kws.errors import KwsError
@@ -15,10 +15,15 @@ from kws.errors import KwsError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `kws data`."""
     parser.add_argument(
-        "corpus", nargs="?", default="list", help="a corpus, `list` (the default) for a table of them, or `pack`"
+        "corpus",
+        nargs="?",
+        default="list",
+        help="a corpus, `list` (the default) for a table of them, `pack` or `align`",
     )
-    parser.add_argument("manifest", nargs="?", type=Path, help="of pack: a prepared corpus")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="of pack: folder of the shards")
+    parser.add_argument("manifest", nargs="?", type=Path, help="of pack and align: a prepared corpus")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="of pack: folder of the shards; of align: the new manifest"
+    )
     parser.add_argument(
         "--clips-per-shard",
         type=int,
@@ -39,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  kws data\n"
         "  kws data speech_commands --root data/speech_commands --download\n"
         "  kws data pack data/librispeech -o data/librispeech_shards\n"
+        "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
         "  kws data folder --root data/mine --from recordings    # recordings/hey_computer/anna/1.wav ...\n"
         "\n"
         "Files that cannot be used are named in DIR/skipped.csv. What is done already is not done again."
@@ -52,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.corpus == "pack":
         print(packed(args.manifest, args.output, args.clips_per_shard))
+        return 0
+    if args.corpus == "align":
+        print(aligned(args.manifest, args.output))
         return 0
     corpus = load(args.corpus)
     if args.root is None:
@@ -75,6 +84,19 @@ def packed(manifest: Path | None, folder: Path | None, clips_per_shard: int) -> 
     hours = sum(shard.seconds for shard in corpus.shards) / 3600
     clips = sum(shard.clips for shard in corpus.shards)
     return "\n".join([*lines, f"packed {clips} clips, {hours:.2f} h, into {len(corpus.shards)} shards in {folder}"])
+
+
+def aligned(manifest: Path | None, target: Path | None) -> str:
+    """Writes a manifest that says where the texts are said, and says what came of it."""
+    if manifest is None or target is None:
+        raise KwsError("say what to align and where to: kws data align MANIFEST -o NEW.csv")
+    from kws.data.align import align  # brings the aligner, which the table does not need
+
+    skipped: list[str] = []
+    rows = align(rows_of([str(manifest)]), skipped)
+    write_manifest(target, rows)
+    spans = sum(row.span is not None for row in rows)
+    return "\n".join([*(f"skipped: {line}" for line in skipped), f"{spans} of {len(rows)} rows have spans in {target}"])
 
 
 def table() -> str:
