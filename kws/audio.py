@@ -40,15 +40,18 @@ def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
     return np.concatenate(list(blocks(path, _BLOCK_SAMPLES, rate)))
 
 
-def blocks(path: str | PathLike[str], block_samples: int, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
+def blocks(
+    path: str | PathLike[str], block_samples: int, rate: int = SAMPLE_RATE, start_s: float = 0.0
+) -> Iterator[Samples]:
     """The same samples as `read` gives, block by block: all of block_samples but the last.
 
-    A file that ends too early or breaks in the middle gives what is there first, and then raises KwsError.
+    start_s: seconds of the file that are passed over, without decoding them where the format allows that. A file that
+    ends too early or breaks in the middle gives what is there first, and then raises KwsError.
     """
     held: list[Samples] = []
     count = 0
     failure = None
-    pieces = _resampled(Path(path), rate)
+    pieces = _resampled(Path(path), rate, start_s)
     try:
         for piece in pieces:
             held.append(piece)
@@ -66,6 +69,20 @@ def blocks(path: str | PathLike[str], block_samples: int, rate: int = SAMPLE_RAT
         yield np.concatenate(held)
     if failure is not None:
         raise failure
+
+
+def length_s(path: str | PathLike[str]) -> float:
+    """How long a file says it is, in seconds; 0 where it does not say or cannot be read."""
+    try:
+        with wave.open(str(path), "rb") as reader:
+            return reader.getnframes() / reader.getframerate()
+    except (wave.Error, EOFError, OSError, ZeroDivisionError):
+        pass
+    try:
+        soundfile = require("soundfile", extra="audio")
+        return float(soundfile.info(path).duration)
+    except (KwsError, RuntimeError):  # soundfile's errors are of the latter kind
+        return 0.0
 
 
 class Resampler:
@@ -91,8 +108,8 @@ def check_rate(rate: int) -> None:
         raise InputError(f"a sample rate of {rate} Hz cannot be used: it takes {LOWEST_RATE} Hz or more")
 
 
-def _resampled(path: Path, rate: int) -> _Pieces:
-    source_rate, pieces = _open(path)
+def _resampled(path: Path, rate: int, start_s: float) -> _Pieces:
+    source_rate, pieces = _open(path, start_s)
     with closing(pieces):
         if source_rate == rate:
             yield from pieces
@@ -112,8 +129,8 @@ def _resampled(path: Path, rate: int) -> _Pieces:
             raise failure
 
 
-def _open(path: Path) -> tuple[int, _Pieces]:
-    """The rate of a file in Hz, and its samples as they are decoded, mono."""
+def _open(path: Path, start_s: float) -> tuple[int, _Pieces]:
+    """The rate of a file in Hz, and its samples from a place on as they are decoded, mono."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -136,14 +153,16 @@ def _open(path: Path) -> tuple[int, _Pieces]:
             if "unknown format" not in str(error):  # float and extensible formats are soundfile's
                 raise KwsError(f"{path} is a damaged .wav file: {error}") from error
         else:
-            return reader.getframerate(), _wave_pieces(path, reader)
-    return _open_soundfile(path)
+            return reader.getframerate(), _wave_pieces(path, reader, start_s)
+    return _open_soundfile(path, start_s)
 
 
-def _wave_pieces(path: Path, reader: wave.Wave_read) -> _Pieces:
+def _wave_pieces(path: Path, reader: wave.Wave_read, start_s: float) -> _Pieces:
     channels, width, frames = reader.getnchannels(), reader.getsampwidth(), reader.getnframes()
-    done = 0
+    done = min(frames, int(start_s * reader.getframerate()))
     with reader:
+        if done:
+            reader.setpos(done)
         while data := reader.readframes(_PIECE_FRAMES):
             data = data[: len(data) - len(data) % (channels * width)]  # the file may end inside a frame
             done += len(data) // (channels * width)
@@ -165,7 +184,7 @@ def _from_pcm(data: bytes, width: int) -> Samples:
     return np.frombuffer(data, "<i4").astype(np.float32) / np.float32(2**31)
 
 
-def _open_soundfile(path: Path) -> tuple[int, _Pieces]:
+def _open_soundfile(path: Path, start_s: float) -> tuple[int, _Pieces]:
     try:
         soundfile = require("soundfile", extra="audio")
     except KwsError as error:
@@ -174,12 +193,14 @@ def _open_soundfile(path: Path) -> tuple[int, _Pieces]:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise KwsError(f"{path} is not a sound file that can be read: {error.error_string}") from error
-    return file.samplerate, _soundfile_pieces(path, file, soundfile.LibsndfileError)
+    return file.samplerate, _soundfile_pieces(path, file, start_s, soundfile.LibsndfileError)
 
 
-def _soundfile_pieces(path: Path, file: Any, failure: type[Exception]) -> _Pieces:
-    done = 0
+def _soundfile_pieces(path: Path, file: Any, start_s: float, failure: type[Exception]) -> _Pieces:
+    done = min(file.frames, int(start_s * file.samplerate))
     with file:
+        if done:
+            file.seek(done)
         while True:
             try:
                 piece = file.read(_PIECE_FRAMES, dtype="float32", always_2d=True)

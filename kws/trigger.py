@@ -52,9 +52,9 @@ class Trigger:
         return [keyword for _, keyword in fired], state
 
     def run(
-        self, scores: FloatArray, ages: IntArray, frame: int, state: TriggerState
+        self, scores: FloatArray, ages: IntArray, frame: int | IntArray, state: TriggerState
     ) -> tuple[list[tuple[int, int]], TriggerState]:
-        """The events of consecutive frames, the first of them being `frame`.
+        """The events of consecutive frames from number `frame` on, or of the frames with the numbers `frame` (T,).
 
         scores, ages: (T, K) as `KeywordScorer.score` gives them. Returns pairs (row of the chunk, keyword) in
         order of time, and the new state.
@@ -65,7 +65,7 @@ class Trigger:
         fired, began = state.fired.copy(), state.began.copy()
         events = []
         for row, keyword in np.argwhere(loud).tolist():
-            now = frame + row
+            now = frame + row if isinstance(frame, int) else int(frame[row])
             start = now + 1 - int(ages[row, keyword])
             if now - int(fired[keyword]) >= self._refractory and start > began[keyword]:
                 fired[keyword], began[keyword] = now, start

@@ -8,6 +8,8 @@ import wave
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kws import audio
 from kws.errors import InputError, KwsError
@@ -240,3 +242,13 @@ def test_a_missing_package_is_named_with_its_command(tmp_path, only_numpy):
     assert "soundfile is needed here: pip install 'kws[audio]'" in what_is_there(soundfile_path)[1]
     path = write_wave(tmp_path / "a.wav", sine(rate=48000), rate=48000)
     assert "48000 Hz: soxr is needed here: pip install 'kws[audio]'" in what_is_there(path)[1]
+
+
+@given(start=st.integers(0, 3 * RATE), kind=st.sampled_from(["wav", "flac"]))
+@settings(max_examples=30, deadline=None)
+def test_from_a_place_on_it_is_the_rest_of_the_same(start, kind, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / f"place.{kind}"
+    if not path.exists():
+        soundfile.write(path, np.sin(np.arange(2 * RATE, dtype=np.float32)) / 2, RATE, subtype="PCM_16")
+    rest = list(audio.blocks(path, 1000, start_s=start / RATE))
+    assert np.array_equal(np.concatenate([np.empty(0, np.float32), *rest]), audio.read(path)[start:])

@@ -12,6 +12,7 @@ from kws.units import SAMPLE_RATE
 Wave = npt.NDArray[np.float32]
 _SPEED_STEP = 0.02  # rates are drawn on a grid, so that resamplers are ratios of small numbers
 _SILENCE = 1e-6
+LEVEL_FRAME = 400  # samples, 25 ms: what levels of speech are measured on
 _LONGEST_RESPONSE = SAMPLE_RATE  # of a recorded room; beyond, nothing is left that a convolution is worth
 _BEFORE_DIRECT = 16  # samples of a recorded response that are kept before its peak: the direct sound's own rise
 
@@ -47,12 +48,20 @@ def decibels(db: float) -> float:
     return float(10.0 ** (db / 20.0))
 
 
-def speech_level(x: Wave, frame: int = 400) -> float:
+def speech_level(x: Wave) -> float:
     """RMS of the louder half of the 25 ms frames: the level of the speech, not of the silence around it."""
-    frames = np.square(x[: len(x) // frame * frame].reshape(-1, frame), dtype=np.float64).mean(axis=1)
-    if not len(frames):
-        return rms(x)
-    return float(np.sqrt(np.sort(frames)[len(frames) // 2 :].mean() + _SILENCE**2))
+    powers = frame_powers(x)
+    return louder_half(powers) if len(powers) else rms(x)
+
+
+def frame_powers(x: Wave) -> npt.NDArray[np.float64]:
+    """Mean squares of the whole frames of `LEVEL_FRAME` samples in `x`."""
+    return np.square(x[: len(x) // LEVEL_FRAME * LEVEL_FRAME].reshape(-1, LEVEL_FRAME), dtype=np.float64).mean(axis=1)
+
+
+def louder_half(powers: npt.NDArray[np.float64]) -> float:
+    """RMS of the louder half of frames (at least one) of these powers."""
+    return float(np.sqrt(np.sort(powers)[len(powers) // 2 :].mean() + _SILENCE**2))
 
 
 def speed(x: Wave, low: float, high: float, rng: np.random.Generator) -> Wave:

@@ -1,39 +1,72 @@
-"""Replay: recordings through the shipped Stream, as a microphone would give them."""
+"""Replay: one source through a system, as a microphone would give it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kws import audio
-from kws.data.manifest import Utterance
-from kws.errors import KwsError
-from kws.evaluate.metrics import Recording
-from kws.runtime.detector import Detector
-from kws.units import SAMPLE_RATE
+from kws.audio import Samples
+from kws.errors import InputError, KwsError
+from kws.evaluate.conditions import Rules, blocks
+from kws.evaluate.recording import Recording, Source
+from kws.evaluate.systems import System
+from kws.units import SAMPLE_RATE, samples, seconds
 
-_BLOCK_SAMPLES = SAMPLE_RATE
+_BLOCK_SAMPLES = 4 * SAMPLE_RATE
+_REPORT_SAMPLES = 60 * SAMPLE_RATE
+
+
+class SourceError(KwsError):
+    """A source that cannot be heard, which says nothing of others."""
 
 
 def replay(
-    detector: Detector, rows: Iterable[Utterance], silence_s: float, report: Callable[[str], None]
-) -> Iterator[Recording]:
-    """Each row's scores, heard by a fresh stream between `silence_s` of digital silence on both sides.
+    system: System,
+    source: Source,
+    rules: Rules,
+    block_samples: int = _BLOCK_SAMPLES,
+    report: Callable[[float], None] = lambda seconds: None,
+) -> Recording:
+    """What a fresh stream of `system` makes of `source`; blocks of any size give the same.
 
-    A recording that cannot be read is reported and left out. Its keyword is its text where the detector hears that.
+    report: is told now and then how many more seconds were heard.
+
+    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, for a source that cannot be
+    read to its end, and KwsError where the system fails.
     """
-    names = {keyword.name for keyword in detector.keywords}
-    silence = np.zeros(int(silence_s * SAMPLE_RATE), np.float32)
-    for row in rows:
-        stream, samples = detector.stream(), 0
-        results = [stream.process(silence)]
+    frame = -rules.lead_frames(system.frame_samples)
+    heard_samples = reported = 0
+    stream = system.stream()
+    none = np.empty((0, len(system.keywords)))
+    parts = [Recording.of(source, 0, none, none.astype(np.int64))]
+    for block, last in _cut(source, rules, system.frame_samples, block_samples):
         try:
-            for block in audio.blocks(row.audio, _BLOCK_SAMPLES):
-                samples += len(block)
-                results.append(stream.process(block))
-        except KwsError as error:
-            report(f"skipped: {error}")
-            continue
-        results.append(stream.process(silence, last=True))
-        scores = np.concatenate([result.scores for result in results])
-        ages = np.concatenate([result.ages for result in results])
-        yield Recording.of(scores, ages, samples, row.text if row.text in names else None)
+            heard = stream.process(block, last)
+        except InputError as error:  # such as integers in a file of floats
+            raise SourceError(f"{source.audio}: {error}") from error
+        part = Recording.of(source, 0, heard.scores, heard.ages, frame)
+        frame += len(heard.scores)
+        heard_samples += len(block)
+        if len(part.frames):
+            parts.append(part)
+        if heard_samples - reported >= _REPORT_SAMPLES:
+            report(seconds(heard_samples - reported))
+            reported = heard_samples
+    around = rules.lead_frames(system.frame_samples) * system.frame_samples + samples(rules.silence_s)
+    return Recording(
+        source,
+        heard_samples - around,
+        np.concatenate([part.frames for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.ages for part in parts]),
+    )
+
+
+def _cut(source: Source, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
+    """What is heard of a source in blocks of at most `most` samples, then an empty block that is the last."""
+    try:
+        for piece in blocks(source, rules, frame_samples):
+            for start in range(0, len(piece), most):
+                yield piece[start : start + most], False
+    except KwsError as error:
+        raise SourceError(str(error)) from error
+    yield np.empty(0, np.float32), True

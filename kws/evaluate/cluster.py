@@ -1,0 +1,110 @@
+"""Work on as many machines as there are: tasks given to a Dask cluster that the user has.
+
+Dask rather than Ray: all that is needed is to deal out independent tasks and to give those of a lost worker to another
+one, which both do; `dask` and `distributed` are 2.5 MB of Python, where ray's wheel is 79 MB for one platform, and a
+Dask cluster is a command on each machine (``dask scheduler``, ``dask worker``), or what dask-jobqueue (SLURM, PBS),
+Dask Kubernetes or SSHCluster make of a site's own. A worker needs kws, and the audio under the same path.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import Any, TypeVar
+
+from kws import __version__
+from kws.errors import KwsError, require
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_AHEAD = 3  # tasks that each thread of a worker has or waits for: all of a large corpus would fill the scheduler
+_CONNECT_S = 10.0
+_PATIENCE_S = 30.0  # without a worker
+_ONE_AT_A_TIME = threading.Lock()  # an engine has one stream; and threads of Python would not be faster
+
+
+def on_dask(
+    work: Callable[[Task, Callable[..., None]], Result], tasks: Sequence[Task], address: str
+) -> Generator[Result, None, None]:
+    """`work(task, report)` of every task, as they get done, by the workers of the scheduler at `address`.
+
+    work: a function of a module; what it reports on its way is not heard here. Raises what `work` raises, and KwsError
+    where the cluster fails.
+    """
+    distributed = require("distributed", extra="cluster")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it says of lost schedulers is said below
+    waiting = deque(tasks)
+    running: set[Any] = set()
+    with _connect(distributed, address) as client:
+        _await_worker(client, address)
+        _check_versions(client)
+        try:
+            while waiting or running:
+                wanted = _AHEAD * sum(client.nthreads().values()) - len(running)
+                for _ in range(min(len(waiting), max(wanted, not running))):
+                    running.add(client.submit(_attempt, work, waiting.popleft(), pure=False))
+                try:
+                    done = distributed.wait(running, _PATIENCE_S, "FIRST_COMPLETED").done
+                except TimeoutError:  # long recordings, or nobody to hear them
+                    _await_worker(client, address)
+                    continue
+                running -= done
+                while done:
+                    yield done.pop().result()
+        except distributed.KilledWorker as error:
+            raise KwsError(
+                "several Dask workers were lost over the same recordings: have they enough memory? What was finished "
+                "is kept"
+            ) from error
+        except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
+            raise KwsError(
+                f"the Dask scheduler at {address} is gone: what was finished is kept, the same command goes on"
+            ) from error
+
+
+def _connect(distributed: ModuleType, address: str) -> Any:
+    try:
+        return distributed.Client(address, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise KwsError(
+            f"no Dask scheduler answers at {address}: start one with `dask scheduler` and give the address that it says"
+        ) from error
+
+
+def _await_worker(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE_S)
+    except TimeoutError as error:
+        raise KwsError(
+            f"the Dask scheduler at {address} has had no worker for {_PATIENCE_S:.0f} s: start some with "
+            f"`dask worker {address}`; what was finished is kept"
+        ) from error
+
+
+def _check_versions(client: Any) -> None:
+    """Raises KwsError unless the workers, and the scheduler, which unpacks every task, have the kws that is here."""
+    workers = client.run(version, "kws", on_error="return")
+    found = {f"worker {address}": installed for address, installed in workers.items()}
+    try:
+        found["scheduler"] = client.run_on_scheduler(version, "kws")
+    except PackageNotFoundError as error:
+        found["scheduler"] = error
+    for who, installed in found.items():
+        if isinstance(installed, PackageNotFoundError):
+            raise KwsError(f"the Dask {who} has no kws: pip install 'kws[cluster]' there")
+        if installed != __version__:
+            raise KwsError(f"the Dask {who} has kws {installed}, and here is {__version__}: give both the same")
+
+
+def _attempt(work: Callable[[Task, Callable[..., None]], Result], task: Task) -> Result:
+    """What a worker does with a task."""
+    from distributed import get_worker  # only a worker comes here
+
+    with _ONE_AT_A_TIME:
+        try:
+            return work(task, lambda *words: None)
+        except KwsError as error:
+            raise KwsError(f"the Dask worker {get_worker().address}: {error}") from error

@@ -1,0 +1,148 @@
+"""Work on several cores of this machine: processes that take what is next when they are done.
+
+Made of `multiprocessing` itself, since a pool of `concurrent.futures` is lost with any one of its processes, and cannot
+be ended promptly before Python 3.14. Processes are spawned, not forked: they share no threads and no locks.
+"""
+
+import signal
+import threading
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple, TypeVar
+
+from kws.errors import KwsError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_DEATHS = 2  # of the processes that had the same task, after which it is not tried again
+_DIED = "died"
+_ENDING_S = 5.0  # for a process that was told to end
+
+
+def on_cores(
+    work: Callable[[Task, Callable[..., None]], Result],
+    tasks: Sequence[Task],
+    processes: int,
+    report: Callable[..., None],
+) -> Generator[Result, None, None]:
+    """`work(task, report)` of every task, as they get done, by `processes` processes, which end with the generator.
+
+    work: a function of a module; what it reports on its way is reported here. A task whose process was killed is given
+    to another one. Raises what `work` raises, and KwsError for a task that two processes died of.
+    """
+    waiting, deaths = deque(range(len(tasks))), Counter[int]()
+    workers = [_Worker(work) for _ in range(processes)]
+    try:
+        while True:
+            for worker in workers:
+                if worker.task is None and waiting:
+                    worker.give(waiting.popleft(), tasks)
+            busy = {worker.pipe: worker for worker in workers if worker.task is not None}
+            if not busy:
+                return
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                answer = worker.answer()
+                if isinstance(answer, _Note):
+                    report(*answer.words)
+                    continue
+                task, worker.task = worker.task, None
+                assert task is not None
+                if answer is _DIED:
+                    deaths[task] += 1
+                    if deaths[task] == _DEATHS:
+                        raise KwsError(_died(tasks[task]))
+                    waiting.appendleft(task)
+                    worker.end()
+                    workers[workers.index(worker)] = _Worker(work)
+                elif isinstance(answer, Exception):
+                    raise answer
+                else:
+                    yield answer
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Note(NamedTuple):
+    """What a task in work reports."""
+
+    words: tuple[Any, ...]
+
+
+class _Worker:
+    """A process, and the index of the task that it has."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        context = get_context("spawn")
+        self.task: int | None = None
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        with _deaf_to_ctrl_c():
+            self._process.start()
+        theirs.close()
+
+    def give(self, task: int, tasks: Sequence[Any]) -> None:
+        self.task = task
+        with suppress(OSError):  # of a dead process, which reading from the pipe will tell
+            self.pipe.send(tasks[task])
+
+    def answer(self) -> Any:
+        """What it has to say: a result, an exception, a note, or that it died."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            return _DIED
+
+    def end(self) -> None:
+        self.pipe.close()
+        self._process.terminate()
+        self._process.join(_ENDING_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+    """The life of a process: it ends when the other end of the pipe does."""
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = work(task, lambda *words: pipe.send(_Note(words)))
+        except KwsError as error:
+            answer = error
+        except Exception:  # a fault of ours, told where it can be seen
+            answer = RuntimeError(traceback.format_exc())
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What starts in here never hears Ctrl-C, which a terminal tells all processes: it is the parent's to end them."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say so
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _died(task: object) -> str:
+    return (
+        f"two processes were killed while they heard {task}: is there enough memory? Give fewer --jobs; "
+        "what was finished is kept"
+    )
