@@ -6,8 +6,12 @@ from pathlib import Path
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
 from kws.evaluate.calibrate import store
-from kws.evaluate.metrics import KeywordRates, Recording, at_rate, at_threshold, det, hours
-from kws.evaluate.replay import replay
+from kws.evaluate.conditions import Rules
+from kws.evaluate.matching import Counting, events
+from kws.evaluate.metrics import KeywordRates, at_rate, count, det, hours
+from kws.evaluate.recording import Recording, Source
+from kws.evaluate.systems import KwsSystem, SystemSpec
+from kws.evaluate.workers import replay_all
 from kws.export.to_onnx import write_model
 from kws.lexicon import load_cmudict, phrase_name
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
@@ -45,39 +49,50 @@ def deliver(
     trained = checkpoint_of(recipe)
     model, unfinished = trained.with_suffix(".onnx"), trained.with_suffix(".unfinished.onnx")
     report(write_model(trained, unfinished))
-    detector = Detector.load(unfinished)
-    recordings = heard(detector, negatives, report)
+    recordings = heard(unfinished, negatives, report)
     rates = []
     if recordings:
-        rates = [point(detector, recordings, index, fa_per_hour) for index in range(len(detector.keywords))]
-        store(unfinished, detector.manifest, rates, fa_per_hour, data)
+        system = system_of(unfinished)
+        rates = [point(system, recordings, index, fa_per_hour) for index in range(len(system.keywords))]
+        store(unfinished, system.detector.manifest, rates, fa_per_hour, data)
     unfinished.replace(model)
     return model, rates
 
 
-def point(detector: Detector, recordings: Sequence[Recording], index: int, fa_per_hour: float) -> KeywordRates:
+def system_of(model: Path) -> KwsSystem:
+    """The model as what is scored."""
+    return KwsSystem(Detector.load(model))
+
+
+def counting_of(system: KwsSystem) -> Counting:
+    """How its events are counted."""
+    return Counting(system.refractory_frames, system.frame_samples)
+
+
+def point(system: KwsSystem, recordings: Sequence[Recording], index: int, fa_per_hour: float) -> KeywordRates:
     """The operating point of keyword `index`; little audio cannot set it below the model's default threshold."""
-    names = [keyword.name for keyword in detector.keywords]
-    scoring = detector.manifest.scoring
-    curve = list(det(recordings, names, index, scoring.refractory_frames))
-    found = at_rate(curve, fa_per_hour)
-    if hours(recordings) < _LITTLE_H and found.threshold < scoring.default_threshold:
-        return at_threshold(curve, scoring.default_threshold)
+    counting, default = counting_of(system), system.detector.manifest.scoring.default_threshold
+    found = at_rate(det(recordings, system.keywords, index, counting), fa_per_hour)
+    if hours(recordings) < _LITTLE_H and found.threshold < default:
+        return count(recordings, system.keywords, index, [default], counting)[0]
     return found
 
 
-def heard(detector: Detector, rows: Sequence[Utterance], report: Report) -> list[Recording]:
-    """The rows that can be read, replayed."""
-    return list(replay(detector, rows, _SILENCE_S, report))
+def heard(model: Path, rows: Sequence[Utterance], report: Report) -> list[Recording]:
+    """The rows that can be read, replayed through a model that hears nothing in them rightly."""
+    skipped: list[str] = []
+    sources = [Source(row.audio, row.audio.name, "negative") for row in rows]
+    recordings = replay_all(SystemSpec(str(model)), sources, Rules(_SILENCE_S), store=None, skipped=skipped)
+    for line in skipped:
+        report(f"skipped: {line}")
+    return recordings
 
 
 def fired(model: Path, rows: Sequence[Utterance], report: Report, index: int = 0) -> tuple[int, int]:
     """In how many of the rows keyword `index` of the model fires, and of how many."""
-    detector = Detector.load(model)
-    recordings = heard(detector, rows, report)
-    refractory = detector.manifest.scoring.refractory_frames
-    events = [r.events(index, detector.keywords[index].threshold, refractory) for r in recordings]
-    return sum(map(bool, events)), len(events)
+    system, recordings = system_of(model), heard(model, rows, report)
+    threshold, counting = system.thresholds[index], counting_of(system)
+    return sum(bool(events(r, index, threshold, counting)) for r in recordings), len(recordings)
 
 
 def demand_folder(path: str, what: str) -> Path:

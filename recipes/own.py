@@ -16,11 +16,11 @@ from kws.audio import read
 from kws.bundle import Scoring
 from kws.data.manifest import Utterance, describe, read_manifest, rows_of
 from kws.data.sources import nearby, recordings, tts
-from kws.data.sources.phrases import KeywordScript, contains
+from kws.data.sources.phrases import KeywordScript
 from kws.data.sources.recordings import Recordings
 from kws.data.sources.synthetic import generate
 from kws.errors import KwsError
-from kws.lexicon import Lexicon, Spelling, load_cmudict, phrase_name
+from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.recipes.deliver import Report, deliver, demand_folder, fired

@@ -33,9 +33,9 @@ from kws.data.sources.nearby import (  # noqa: E402
     sound,
     units_of,
 )
-from kws.data.sources.phrases import contains, transcript  # noqa: E402
+from kws.data.sources.phrases import transcript  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
-from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones  # noqa: E402
+from kws.lexicon import PHONES, TOKENS, Lexicon, contains, load_cmudict, parse_phones  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.recipes import deliver  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from kws.bundle import Calibration, Manifest, embed
 from kws.errors import KwsError, require
-from kws.evaluate.metrics import KeywordRates, at_rate, det
-from kws.evaluate.report import rates_table
+from kws.evaluate.conditions import Rules
+from kws.evaluate.matching import Counting
+from kws.evaluate.metrics import KeywordRates, rates_at
+from kws.evaluate.report import point_json, pooled_json
 from kws.evaluate.score import add_audio_arguments, listen
-from kws.runtime.detector import Detector
+from kws.evaluate.summary import counts_table
+from kws.evaluate.systems import KwsSystem, SystemSpec, open_system
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,22 +31,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrates and rewrites the model file in place."""
-    detector = Detector.load(args.model)
-    recordings = listen(detector, args)
-    names = [keyword.name for keyword in detector.keywords]
-    refractory = detector.manifest.scoring.refractory_frames
-    rates = [at_rate(det(recordings, names, i, refractory), args.fa_per_hour) for i in range(len(names))]
+    spec = SystemSpec(args.model)
+    system = open_system(spec)
+    if not isinstance(system, KwsSystem):
+        raise KwsError(f"{args.model} is not a model of kws: only its thresholds can be written")
+    recordings, _ = listen(spec, args, Rules(args.silence), [])
+    counting = Counting(system.refractory_frames, system.frame_samples)
+    rates = rates_at(recordings, system.keywords, args.fa_per_hour, counting)
     if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
         raise KwsError(f"no threshold hears {', '.join(deaf)} at {args.fa_per_hour} FA/h: nothing was written")
     data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
-    store(detector.model.path, detector.manifest, rates, args.fa_per_hour, data)
-    print(rates_table(rates))
+    store(system.detector.model.path, system.detector.manifest, rates, args.fa_per_hour, data)
+    rows = [(rate.keyword, point_json(rate, args.fa_per_hour)) for rate in rates]
+    print(*counts_table([*rows, ("all", pooled_json(rates, args.fa_per_hour))] if len(rows) > 1 else rows), sep="\n")
     return 0
 
 
 def store(path: Path, manifest: Manifest, rates: Sequence[KeywordRates], fa_per_hour: float, data: str) -> None:
     """Writes thresholds, and what they rest on, into the model file `path` that holds `manifest`."""
-    onnx = require("onnx", extra="export")
+    onnx = require("onnx", extra="score")
     keywords = tuple(
         dataclasses.replace(
             keyword,

@@ -14,7 +14,7 @@ from kws.data.manifest import rows_of
 from kws.data.sources.corpus import files_below
 from kws.data.sources.speech_commands import WORDS, label
 from kws.errors import KwsError
-from kws.evaluate.report import wilson
+from kws.evaluate.intervals import wilson
 from kws.lexicon import Spelling, load_cmudict
 from kws.runtime.classifier import SILENCE, UNKNOWN, Classifier
 from kws.runtime.detector import Detector

@@ -1,87 +1,243 @@
-"""Counts as tables and JSON, each rate with its interval."""
+"""report.json: every count of a scoring, at every threshold, with its intervals.
 
-import argparse
-import math
-from collections.abc import Sequence
+The schema is `report.schema.json` beside this file. K keywords, P operating points: the system's own thresholds first,
+then one per rate of false accepts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from kws.bundle import Manifest
-from kws.errors import require
-from kws.evaluate.metrics import KeywordRates
+import numpy as np
 
-_Z95 = 1.959963984540054
+from kws.evaluate.conditions import Rules
+from kws.evaluate.intervals import poisson, upper_rate, wilson
+from kws.evaluate.matching import Counting, Trial, end_samples, events, match, trials, windows
+from kws.evaluate.metrics import KeywordRates, at_rate, count, det, hours
+from kws.evaluate.recording import CLEAN, FLOOR, Recording
+from kws.evaluate.systems import System
+from kws.units import SAMPLE_RATE, seconds
 
+SCHEMA = 1  # raised when a reader of an older one would be misled; added fields do not need that
+DECIMALS = 4  # of scores and seconds that are only looked at; thresholds are exact
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927); (0, 1) without data."""
-    if total == 0:
-        return 0.0, 1.0
-    p, z2 = count / total, _Z95**2
-    centre = p + z2 / (2 * total)
-    spread = _Z95 * math.sqrt(p * (1 - p) / total + z2 / (4 * total * total))
-    scale = 1 + z2 / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+Json = dict[str, Any]
 
 
-def poisson(count: int, hours: float) -> tuple[float, float]:
-    """Exact 95 % interval of a rate per hour (Garwood 1936)."""
-    chi2 = require("scipy.stats", extra="train").chi2
-    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    return float(low) / hours, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / hours
+@dataclass(frozen=True)
+class KeywordResults:
+    """What was counted of one keyword. points: P; trials: at each point, of every condition."""
+
+    curve: list[KeywordRates]
+    points: list[KeywordRates]
+    trials: list[list[Trial]]
 
 
-def rates_table(rates: Sequence[KeywordRates]) -> str:
-    """One line per keyword and one for all, raw counts first."""
-    lines = [
-        f"{'keyword':<16}{'threshold':>10}{'missed':>12}  {'FRR (95 %)':<24}{'false accepts':>16}  {'FA/h (95 %)':<20}"
-    ]
-    lines += [_line(rate, f"{rate.threshold:.3f}") for rate in rates]
-    if len(rates) > 1:
-        pooled = KeywordRates(
-            "all",
-            0.0,
-            sum(r.positives for r in rates),
-            sum(r.misses for r in rates),
-            sum(r.false_accepts for r in rates),
-            max(r.hours for r in rates),
-        )
-        lines.append(_line(pooled, ""))
-    return "\n".join(lines)
+class Scoring:
+    """The recordings of one run and how they are counted."""
+
+    def __init__(self, system: System, recordings: Sequence[Recording], rates: Sequence[float], rules: Rules) -> None:
+        self.system, self.rates, self.rules = system, list(rates), rules
+        self.counting = Counting(system.refractory_frames, system.frame_samples)
+        self.recordings = list(recordings)
+        self.clean = [r for r in recordings if r.source.condition == CLEAN and r.source.role != "confusable"]
+        self.confusables = [r for r in recordings if r.source.role == "confusable"]
+        self.positives = [r for r in recordings if r.source.role != "confusable" and r.source.labels]
+        self.conditions = list(dict.fromkeys(r.source.condition for r in recordings))
+        before = np.cumsum([0, *(r.samples for r in self.clean)])
+        self.begins = {id(r): seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
+        self.results = [self._results(index) for index in range(len(system.keywords))]
+
+    def _results(self, index: int) -> KeywordResults:
+        keywords, counting = self.system.keywords, self.counting
+        curve = det(self.clean, keywords, index, counting)
+        own = count(self.clean, keywords, index, [self.system.thresholds[index]], counting)
+        points = own + [at_rate(curve, rate) for rate in self.rates]
+        heard = [
+            [t for r in self.positives for t in trials(r, index, keywords[index], point.threshold, counting)]
+            for point in points
+        ]
+        return KeywordResults(curve, points, heard)
+
+    def as_json(self) -> Json:
+        """The parts of a report that are counted."""
+        targets = [None, *self.rates]
+        return {
+            "rates": self.rates,
+            "conditions": self.conditions,
+            "keywords": {name: self._keyword(index) for index, name in enumerate(self.system.keywords)},
+            "all": self._all(targets),
+            "trials": [trial for index in range(len(self.results)) for trial in self._trials(index)],
+            "accepts": [accept for index in range(len(self.results)) for accept in self._accepts(index)],
+        }
+
+    def _keyword(self, index: int) -> Json:
+        result, own = self.results[index], self.results[index].points[0]
+        return {
+            "threshold": own.threshold,
+            "positives": own.positives,
+            "hours": own.hours,
+            "det": [
+                {"threshold": p.threshold, "misses": p.misses, "false_accepts": p.false_accepts}
+                for p in reversed(result.curve)
+            ],
+            "points": [point_json(p, target) for p, target in zip(result.points, [None, *self.rates], strict=True)],
+            **self._groups(result.trials),
+            "confusables": self._confused(index),
+        }
+
+    def _all(self, targets: Sequence[float | None]) -> Json:
+        """The keywords together, each at its own threshold of a point."""
+        by_point = zip(*(result.points for result in self.results), strict=True)
+        points = [pooled_json(rates, target) for rates, target in zip(by_point, targets, strict=True)]
+        together = [[t for result in self.results for t in result.trials[i]] for i in range(len(targets))]
+        return {"points": points, **self._groups(together)}
+
+    def _groups(self, heard: Sequence[Sequence[Trial]]) -> Json:
+        """Counts at each point by condition, and of the clean condition by speaker; latency at the first point."""
+        conditions = {
+            name: [_share([t for t in trials if t.recording.source.condition == name]) for trials in heard]
+            for name in self.conditions
+        }
+        clean = [[t for t in trials if t.recording.source.condition == CLEAN] for trials in heard]
+        names = sorted({t.label.speaker for t in clean[0] if t.label.speaker})
+        speakers = {
+            name: [_share([t for t in trials if t.label.speaker == name]) for trials in clean] for name in names
+        }
+        return {"conditions": conditions, "speakers": speakers, "latency_ms": self._latency(clean[0])}
+
+    def _confused(self, index: int) -> Json:
+        """What each confusable phrase did: its clips, and how often the keyword fired in them at each point."""
+        keyword = self.system.keywords[index]
+        found: Json = {}
+        for recording in self.confusables:
+            if windows(recording.source, keyword, self.counting):
+                continue  # it says the keyword
+            text = " / ".join(dict.fromkeys(label.text for label in recording.source.labels)) or "(no text)"
+            fires = [len(events(recording, index, p.threshold, self.counting)) for p in self.results[index].points]
+            before = found.setdefault(text, [{"fires": 0, "clips": 0} for _ in fires])
+            found[text] = [
+                {"fires": c["fires"] + n, "clips": c["clips"] + 1} for c, n in zip(before, fires, strict=True)
+            ]
+        return dict(sorted(found.items()))
+
+    def _trials(self, index: int) -> list[Json]:
+        rows = []
+        for same in zip(*self.results[index].trials, strict=True):
+            first, source = same[0], same[0].recording.source
+            label = first.label
+            rows.append(
+                {
+                    "audio": str(source.audio),
+                    "name": source.name,
+                    "keyword": self.system.keywords[index],
+                    "speaker": label.speaker,
+                    "condition": source.condition,
+                    "start_s": None if label.start is None else round(seconds(label.start), DECIMALS),
+                    "end_s": None if label.end is None else round(seconds(label.end), DECIMALS),
+                    "score": round(first.score, DECIMALS),
+                    "fired_s": None if first.row is None else self._end_s(first.recording, first.row),
+                    "missed": [trial.row is None for trial in same],
+                }
+            )
+        return rows
+
+    def _accepts(self, index: int) -> list[Json]:
+        """The false accepts at the lowest threshold of the points, and what confusable phrases did there."""
+        keyword = self.system.keywords[index]
+        lowest = min(point.threshold for point in self.results[index].points)
+        rows = []
+        for recording in [*self.clean, *self.confusables]:
+            found = windows(recording.source, keyword, self.counting)
+            fired = events(recording, index, lowest, self.counting)
+            for event in match(end_samples(recording, fired, self.counting), found).false_accepts:
+                row, frame_s = fired[event], self.counting.frame_samples / SAMPLE_RATE
+                end_s = self._end_s(recording, row)
+                rows.append(
+                    {
+                        "audio": str(recording.source.audio),
+                        "name": recording.source.name,
+                        "keyword": keyword,
+                        "text": " / ".join(label.text for label in recording.source.labels if label.text),
+                        "kind": recording.source.role,
+                        "score": round(float(recording.scores[row, index]), DECIMALS),
+                        "start_s": round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
+                        "end_s": end_s,
+                        "at_s": self.begins[id(recording)] + end_s if id(recording) in self.begins else None,
+                    }
+                )
+        return rows
+
+    def _end_s(self, recording: Recording, row: int) -> float:
+        return round(seconds(end_samples(recording, [row], self.counting)[0]), DECIMALS)
+
+    def _latency(self, heard: Iterable[Trial]) -> Json | None:
+        """From the labelled end of a word to the end of the chunk in which it fired: before that, nobody knows."""
+        chunk, frame = self.system.chunk_samples, self.system.frame_samples
+        lead = self.rules.lead_frames(frame) * frame
+        late = []
+        for trial in heard:
+            if trial.row is not None and trial.label.end is not None:
+                fired = end_samples(trial.recording, [trial.row], self.counting)[0] + lead
+                late.append(-(-fired // chunk) * chunk - lead - trial.label.end)
+        if not late:
+            return None
+        median, p95 = np.quantile(late, [0.5, 0.95]) * 1000 / SAMPLE_RATE
+        return {"n": len(late), "median": round(float(median), 1), "p95": round(float(p95), 1)}
+
+    def data(self) -> Json:
+        """What was heard: the recordings, and the length of those that are no confusables."""
+        clean = [r for r in self.recordings if r.source.condition == CLEAN]
+        return {"recordings": len(clean), "hours": hours(self.clean)}
+
+    def rules_json(self) -> Json:
+        """How it was heard and counted."""
+        system, counting = self.system, self.counting
+        return {
+            "silence_s": self.rules.silence_s,
+            "refractory_s": seconds(system.refractory_frames * system.frame_samples),
+            "late_s": seconds(counting.late_samples),
+            "floor": FLOOR,
+            "seed": self.rules.seed,
+            "frame_s": seconds(system.frame_samples),
+            "chunk_s": seconds(system.chunk_samples),
+        }
 
 
-def _line(rate: KeywordRates, threshold: str) -> str:
-    low, high = wilson(rate.misses, rate.positives)
-    share = rate.misses / rate.positives if rate.positives else 0.0
-    frr = f"{share:.1%} ({low:.1%} to {high:.1%})"
-    if rate.hours:
-        fa_low, fa_high = poisson(rate.false_accepts, rate.hours)
-        accepts = f"{rate.false_accepts} in {rate.hours:.2f} h"
-        per_hour = f"{rate.false_accepts / rate.hours:.2f} ({fa_low:.2f} to {fa_high:.2f})"
-    else:
-        accepts, per_hour = "no negatives", ""
-    missed = f"{rate.misses}/{rate.positives}"
-    return f"{rate.keyword:<16}{threshold:>10}{missed:>12}  {frr:<24}{accepts:>16}  {per_hour:<20}"
+def _share(found: Sequence[Trial]) -> Json:
+    """Misses among trials, with the interval."""
+    return count_json(sum(trial.row is None for trial in found), len(found))
 
 
-def report_json(
-    manifest: Manifest, curves: Sequence[Sequence[KeywordRates]], args: argparse.Namespace
-) -> dict[str, Any]:
-    """The content of report.json: per keyword its counts at every threshold, the lowest first."""
+def count_json(misses: int, positives: int) -> Json:
+    """Misses among positives: the rate is [value, low, high], None without positives."""
+    frr = [misses / positives, *wilson(misses, positives)] if positives else None
+    return {"positives": positives, "misses": misses, "frr": frr}
+
+
+def pooled_json(rates: Sequence[KeywordRates], target: float | None) -> Json:
+    """Several keywords as one POINT: counts are sums, hours those of the keyword that has most."""
+    positives, misses = sum(r.positives for r in rates), sum(r.misses for r in rates)
+    accepts, repeats = sum(r.false_accepts for r in rates), sum(r.repeats for r in rates)
+    longest = max(r.hours for r in rates)
+    pooled = point_json(KeywordRates("all", 0.0, positives, misses, accepts, longest, repeats), target)
+    each = all(point_json(r, target)["supported"] for r in rates)
+    return {**pooled, "threshold": None, "supported": each}
+
+
+def point_json(rates: KeywordRates, target: float | None) -> Json:
+    """Counts at one threshold with intervals: POINT of the schema."""
+    counts = asdict(rates)
+    del counts["keyword"]
+    per_hour = upper = None
+    if rates.hours:
+        per_hour = [rates.false_accepts / rates.hours, *poisson(rates.false_accepts, rates.hours)]
+        upper = upper_rate(rates.false_accepts, rates.hours)
     return {
-        "model": {"name": manifest.name, "kws_version": manifest.kws_version, "commit": manifest.commit},
-        "data": {
-            "positives": args.positives,
-            "negatives": args.negatives,
-        },
-        "keywords": {
-            curve[0].keyword: {
-                "positives": curve[0].positives,
-                "hours": curve[0].hours,
-                "det": [
-                    {"threshold": p.threshold, "misses": p.misses, "false_accepts": p.false_accepts}
-                    for p in reversed(curve)
-                ],
-            }
-            for curve in curves
-        },
+        "target": target,
+        **counts,
+        **count_json(rates.misses, rates.positives),
+        "fa_per_hour": per_hour,
+        "upper95": upper,
+        "supported": target is not None and upper is not None and upper <= target,
     }

@@ -1,91 +1,198 @@
-"""`kws score`: false rejects and false accepts of a model on recordings, in events, at every threshold."""
+"""`kws score`: false rejects and false accepts of a model, or of another engine, in events, at every threshold."""
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
-from kws.data.manifest import rows_of
+from kws.audio import Samples
 from kws.errors import KwsError
-from kws.evaluate.metrics import Recording, at_rate, at_threshold, det, hours
-from kws.evaluate.replay import replay
-from kws.evaluate.report import rates_table, report_json
-from kws.runtime.detect import add_keyword_argument, open_detector
-from kws.runtime.detector import Detector
+from kws.evaluate.compare import compare, read_report
+from kws.evaluate.conditions import ROOM, Rules, excerpt, parse_condition, sound_files
+from kws.evaluate.metrics import hours
+from kws.evaluate.page.document import write_page
+from kws.evaluate.page.figures import write_figures
+from kws.evaluate.recording import CLEAN, Recording
+from kws.evaluate.report import SCHEMA, Scoring
+from kws.evaluate.sources import sources_of, under_conditions
+from kws.evaluate.summary import as_text, comparison_text
+from kws.evaluate.systems import ENGINES, SystemSpec, open_system
+from kws.evaluate.workers import replay_all
+from kws.runtime.detect import add_keyword_argument
 from kws.runtime.session import DEFAULT_MODEL
+
+RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told
+NOISES = ("20 dB", "10 dB", "5 dB", "0 dB")
+
+_EXAMPLES = """examples:
+  kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev -o report
+  kws score model.onnx --positives P.csv --negatives N.csv RADIO_FOLDER --noise noise@dev -o report
+  kws score phones --keyword jarvis --positives P.csv --negatives N.csv --confusables near_misses.csv
+  kws score new.onnx --positives P.csv --negatives N.csv --against report -o report-of-new
+  kws score openwakeword --keyword alexa --positives P.csv --negatives N.csv
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of `kws score`."""
     parser.description = (
-        "Replay recordings through a model's stream and count, for every threshold, the keywords missed and the false "
-        "accepts per hour. A keyword's negatives are all recordings in which it is not said."
+        "Replay recordings through a model's stream, or another engine's, and count, for every threshold, the keywords "
+        "missed and the false accepts per hour. A keyword's negatives are all recordings in which it is not said."
     )
-    parser.epilog = (
-        "examples:\n"
-        "  kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev\n"
-        "  kws score phones --keyword jarvis --positives P.csv --negatives N.csv\n"
-        "  kws score model.onnx --positives P.csv --negatives N.csv FOLDER -o report"
-    )
+    parser.epilog = _EXAMPLES
     add_audio_arguments(parser)
     add_keyword_argument(parser)
-    parser.add_argument("--fa-per-hour", type=float, action="append", help="rates to print (default: 0.5 and 1)")
-    parser.add_argument("-o", "--output", type=Path, help="folder for report.json with the whole DET curve")
+    parser.add_argument(
+        "--confusables", nargs="+", default=[], metavar="SOURCE", help="near misses, counted apart, not in the hours"
+    )
+    parser.add_argument("--noise", metavar="SOURCE", help="noise to mix the positives with: folder or MANIFEST[@SPLIT]")
+    parser.add_argument("--rooms", metavar="SOURCE", help="room responses to hear the positives in (`kws data rooms`)")
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        metavar="CONDITION",
+        help=f"clean is always among them (default: {', '.join(NOISES)} with --noise, {ROOM} with --rooms)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what noise and room meet what recording (default: 0)")
+    parser.add_argument(
+        "--fa-per-hour", type=_rate, nargs="+", default=list(RATES), metavar="RATE", help="rates to tell misses at"
+    )
+    parser.add_argument("--against", type=Path, metavar="DIR", help="an earlier report to compare with, clip by clip")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="for report.json, report.html and figures; goes on there",
+    )
 
 
 def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
     """What `score` and `calibrate` share."""
     parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a shipped model ({DEFAULT_MODEL})"
+        "model",
+        nargs="?",
+        default=DEFAULT_MODEL,
+        help=f"an .onnx file or a shipped model ({DEFAULT_MODEL}); of score also {', '.join(ENGINES)} or FILE.py:CLASS",
     )
     parser.add_argument(
         "--positives",
         nargs="+",
         default=[],
+        metavar="SOURCE",
         help="manifests, or MANIFEST@SPLIT; a row whose text is a keyword is a positive",
     )
     parser.add_argument(
-        "--negatives", nargs="+", default=[], help="manifests, MANIFEST@SPLIT or folders of other audio"
+        "--negatives",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="manifests, MANIFEST@SPLIT or folders of other audio",
     )
     parser.add_argument("--silence", type=float, default=1.0, help="seconds of silence around each clip (default: 1)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: a core each)")
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="replay on the workers of this Dask scheduler (tcp://HOST:8786)"
+    )
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is no rate of false accepts")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores, prints a table, writes the report."""
-    detector = open_detector(args.model, args.keyword)
-    recordings = listen(detector, args)
-    if not any(recording.keyword for recording in recordings):
+    """Scores, prints tables, writes the report."""
+    against = read_report(args.against) if args.against else None
+    spec = SystemSpec(args.model, tuple(args.keyword))
+    rules, conditions = rules_of(args)
+    recordings, skipped = listen(spec, args, rules, conditions)
+    scoring = Scoring(open_system(spec), recordings, sorted(set(args.fa_per_hour)), rules)
+    report = {**head(scoring, args, skipped), **scoring.as_json()}
+    if not report["all"]["points"][0]["positives"]:
         raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
-    names = [keyword.name for keyword in detector.keywords]
-    refractory = detector.manifest.scoring.refractory_frames
-    curves = [list(det(recordings, names, index, refractory)) for index in range(len(names))]
-    shipped = [at_threshold(curve, k.threshold) for curve, k in zip(curves, detector.keywords, strict=True)]
-    print(f"at the model's own thresholds\n{rates_table(shipped)}")
-    for rate in args.fa_per_hour or [0.5, 1.0]:
-        print(f"\nat the lowest thresholds with at most {rate} FA/h each")
-        print(rates_table([at_rate(curve, rate) for curve in curves]))
+    report["comparison"] = compare(report, against, args.seed) if against else None
+    print(as_text(report))
+    if report["comparison"]:
+        print(f"\n{comparison_text(report['comparison'])}")
     if args.output:
         args.output.mkdir(parents=True, exist_ok=True)
-        path = args.output / "report.json"
-        path.write_text(json.dumps(report_json(detector.manifest, curves, args), indent=1), encoding="utf-8")
-        print(f"\nwritten: {path}")
+        print(f"\nwritten: {', '.join(map(str, write(report, recordings, rules, args.output)))}")
     return 0
 
 
-def listen(detector: Detector, args: argparse.Namespace) -> list[Recording]:
-    """The recordings that the arguments name, replayed."""
-    rows = rows_of([*args.positives, *args.negatives])
-    recordings: list[Recording] = []
-    for recording in replay(detector, rows, args.silence, lambda line: print(line, file=sys.stderr)):
-        recordings.append(recording)
-        if sys.stderr.isatty():
-            print(f"\r{len(recordings)}/{len(rows)} recordings", end="", file=sys.stderr)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+def write(report: dict[str, Any], recordings: list[Recording], rules: Rules, folder: Path) -> list[Path]:
+    """The report as JSON, as a page with the sound of what went wrong, and as figures; returns what was written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    json_path, page = folder / "report.json", folder / "report.html"
+    json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    sources = {(str(r.source.audio), r.source.condition): r.source for r in recordings}
+
+    def sound(audio: str, condition: str, start_s: float, end_s: float) -> Samples:
+        return excerpt(sources[audio, condition], rules, start_s, end_s)
+
+    write_page(report, sound, page)
+    return [json_path, page, *write_figures(report, folder)]
+
+
+def rules_of(args: argparse.Namespace) -> tuple[Rules, list[str]]:
+    """How the recordings are heard, and under which conditions besides clean."""
+    noise = sound_files(args.noise) if args.noise else ()
+    rooms = sound_files(args.rooms) if args.rooms else ()
+    usual = [*(NOISES if noise else ()), *([ROOM] if rooms else [])]
+    asked = [parse_condition(text) for text in args.conditions] if args.conditions else usual
+    for condition in asked:
+        if condition != CLEAN and not (rooms if condition == ROOM else noise):
+            raise KwsError(f"the condition {condition} needs {'--rooms' if condition == ROOM else '--noise'}")
+    return Rules(args.silence, args.seed, noise, rooms), list(dict.fromkeys(asked))
+
+
+def listen(
+    spec: SystemSpec, args: argparse.Namespace, rules: Rules, conditions: list[str]
+) -> tuple[list[Recording], list[str]]:
+    """The recordings that the arguments name, replayed, and a line for each that was skipped."""
+    repeated: list[str] = []
+    sources = sources_of(args.positives, args.negatives, getattr(args, "confusables", []), repeated)
+    skipped: list[str] = []
+    output = getattr(args, "output", None)
+    recordings = replay_all(
+        spec,
+        under_conditions(sources, conditions),
+        rules,
+        store=output / "replay.db" if output else None,
+        jobs=args.jobs,
+        dask=args.dask,
+        skipped=skipped,
+    )
+    for line in repeated:
+        print(line, file=sys.stderr)
+    for line in skipped:
+        print(f"skipped: {line}", file=sys.stderr)
     if not recordings:
         raise KwsError("there is no recording to hear: give --positives or --negatives, and check their splits")
-    print(
-        f"{len(recordings)} recordings, {hours(recordings):.2f} h, {len(rows) - len(recordings)} skipped",
-        file=sys.stderr,
-    )
-    return recordings
+    clean = [recording for recording in recordings if recording.source.condition == CLEAN]
+    print(f"{len(clean)} recordings, {hours(clean):.2f} h, {len(sources) - len(clean)} skipped", file=sys.stderr)
+    return recordings, skipped
+
+
+def head(scoring: Scoring, args: argparse.Namespace, skipped: list[str]) -> dict[str, Any]:
+    """What was scored, on what, and by which rules."""
+    return {
+        "schema": SCHEMA,
+        "system": scoring.system.about(),
+        "command": shlex.join(["kws", *sys.argv[1:]]),
+        "data": {
+            "positives": args.positives,
+            "negatives": args.negatives,
+            "confusables": args.confusables,
+            "noise": args.noise,
+            "rooms": args.rooms,
+            **scoring.data(),
+            "skipped": skipped,
+        },
+        "rules": scoring.rules_json(),
+    }

@@ -4,6 +4,7 @@ Shapes: B rows, S samples, T frames of 40 ms, M mel bands, V tokens.
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,12 +14,14 @@ from torch.nn import functional as F
 
 from kws.data.scenes import Batch
 from kws.data.torchaudio_import import load_torchaudio
-from kws.evaluate.metrics import Recording, rates_at
+from kws.evaluate.matching import Counting
+from kws.evaluate.metrics import rates_at
+from kws.evaluate.recording import Label, Recording, Source
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
+from kws.scoring import best_path
 from kws.train.masks import SpecAugment
 from kws.train.recipe import Recipe
-from kws.train.spelling import best_path
 from kws.train.words import WordScores, word_loss
 
 VALIDATION_FA_PER_HOUR = 1.0
@@ -88,17 +91,20 @@ class CTCTask(pl.LightningModule):
             mel, _ = self.model.features(pcm, self.model.frontend.init_state(1))
             log_posteriors = self.model.whole(mel, torch.tensor([mel.shape[1] // self.model.subsampling.stride]))
         posteriors, said = log_posteriors[0].double().numpy(), batch["targets"].tolist()
-        self.errors += load_torchaudio().functional.edit_distance(best_path(posteriors), said)
+        heard = [token for token, _ in best_path(posteriors)]
+        self.errors += load_torchaudio().functional.edit_distance(heard, said)
         self.phones += len(said)
         scores, ages, _ = self.scorer.score(posteriors)
-        self.recordings.append(Recording.of(scores, ages, pcm.shape[1], keyword))
+        source = Source(Path(), "", "negative", (Label(keyword),) if keyword else ())
+        self.recordings.append(Recording.of(source, pcm.shape[1], scores, ages))
 
     def on_validation_epoch_end(self) -> None:
         heard = gathered((self.recordings, self.errors, self.phones))
         recordings = [recording for part, _, _ in heard for recording in part]
         errors, phones = sum(part[1] for part in heard), sum(part[2] for part in heard)
         self.log("phone_error_rate", errors / max(1, phones), prog_bar=True, sync_dist=True)
-        rates = rates_at(recordings, self.keywords, VALIDATION_FA_PER_HOUR, self.recipe.scoring.refractory_frames)
+        counting = Counting(self.recipe.scoring.refractory_frames, self.model.stride)
+        rates = rates_at(recordings, self.keywords, VALIDATION_FA_PER_HOUR, counting)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
         self.log("misses", float(misses), prog_bar=True, sync_dist=True)
         self.log("frr", misses / max(1, positives), sync_dist=True)

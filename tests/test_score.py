@@ -1,0 +1,227 @@
+"""`kws score` from outside: its report against what `kws detect` hears, counted by other means."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tones
+from corpora import write_wav
+from kws.cli import main
+
+jsonschema = pytest.importorskip("jsonschema")
+RATE = 16_000
+COLUMNS = ("audio", "seconds", "text", "speaker", "split", "start", "end")
+
+
+def kws(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "kws", *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def score(*words: object) -> dict:
+    """The report of a scoring that must succeed, in this process, which has loaded its libraries already."""
+    assert main(["score", *map(str, words), "--jobs", "1"]) == 0
+    report = json.loads((Path(words[words.index("-o") + 1]) / "report.json").read_text())
+    schema = json.loads((resources.files("kws.evaluate") / "report.schema.json").read_text())
+    jsonschema.validate(report, schema, jsonschema.Draft202012Validator)
+    return report
+
+
+def tune(letters: str, loudness: float = 1.0, seed: int = 0) -> np.ndarray:
+    """A tune in faint noise: quieter ones score lower."""
+    clean = loudness * tones.speak(letters)
+    return (clean + np.random.default_rng(seed).normal(0, 0.003, len(clean))).astype(np.float32)
+
+
+def write(folder: Path, clips: list[tuple]) -> Path:
+    """A corpus of (samples, rows of text, speaker, start, end)."""
+    folder.mkdir(parents=True)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for i, (samples, rows) in enumerate(clips):
+            write_wav(folder / f"{i}.wav", samples)
+            writer.writerows((f"{i}.wav", len(samples) / RATE, text, who, "dev", a, b) for text, who, a, b in rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """said: clips of three tunes at many levels; stream: tunes at known places; other: what resembles them; noise."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(3)
+    said = [
+        (tune(word, 10 ** rng.uniform(-1.2, 0), i), [(name, f"s{i % 3}", "", "")])
+        for i in range(24)
+        for name, word in [("abc", "ABC"), ("fed", "FED")]
+    ]
+    write(root / "said", said)
+    parts, rows, at = [], [], 0
+    for i in range(12):
+        word = tune("ABC" if i % 2 else "DFA", 10 ** rng.uniform(-0.6, 0), i)
+        gap = rng.normal(0, 0.003, RATE + 500 * i).astype(np.float32)
+        if i % 2:
+            rows.append(("abc", "t", round((at + len(gap)) / RATE, 4), round((at + len(gap) + len(word)) / RATE, 4)))
+        parts += [gap, word]
+        at += len(gap) + len(word)
+    write(root / "stream", [(np.concatenate([*parts, np.zeros(RATE, np.float32)]), rows)])
+    other = [(tune("AB FE CB", 10 ** rng.uniform(-1, 0), i), [("ab fe", "", "", "")]) for i in range(6)]
+    other += [(tune("ABC FED", 0.5, 9), [("xyz", "", "", "")]), (tune("ABC", 0.5, 8), [("oh abc oh", "", "", "")])]
+    write(root / "other", other)
+    write(root / "noise", [(rng.normal(0, 0.1, 3 * RATE).astype(np.float32), [("", "", "", "")])])
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(tone_model, corpus, tmp_path_factory) -> dict:
+    named = (
+        "--positives",
+        corpus / "said",
+        "--negatives",
+        corpus / "other",
+        "--silence",
+        0,
+        "--noise",
+        corpus / "noise",
+    )
+    return score(tone_model, *named, "--conditions", "10", "-o", tmp_path_factory.mktemp("scored"))
+
+
+def heard(model: Path, files: list[Path], threshold: float) -> list[tuple[str, str]]:
+    """(file, keyword) of each event of `kws detect`."""
+    done = kws("detect", model, *files, "--json", "--threshold", threshold)
+    assert done.returncode == 0, done.stderr
+    return [(event["file"], event["keyword"]) for event in map(json.loads, done.stdout.splitlines())]
+
+
+def test_every_count_agrees_with_the_events_of_detect(report, tone_model, corpus):
+    texts = {}
+    for folder in ("said", "other"):
+        with (corpus / folder / "manifest.csv").open() as file:
+            texts |= {str(corpus / folder / row["audio"]): row["text"] for row in csv.DictReader(file)}
+    curve = report["keywords"]["abc"]["det"]
+    assert len({(p["misses"], p["false_accepts"]) for p in curve}) > 4
+    for point in curve[:: max(1, len(curve) // 5)]:
+        events = [file for file, keyword in heard(tone_model, list(texts), point["threshold"]) if keyword == "abc"]
+        misses = sum(text == "abc" and file not in events for file, text in texts.items())
+        accepts = sum("abc" not in texts[file].split() for file in events)
+        assert (point["misses"], point["false_accepts"]) == (misses, accepts)
+    seconds = sum(tones_length(Path(file)) for file, text in texts.items() if "abc" not in text.split())
+    assert report["keywords"]["abc"]["hours"] == pytest.approx(seconds / 3600)
+    assert report["keywords"]["abc"]["positives"] == 24
+
+
+def tones_length(path: Path) -> float:
+    from kws.audio import read
+
+    return len(read(path)) / RATE
+
+
+def test_parts_add_up(report):
+    for keyword in report["keywords"].values():
+        for i, point in enumerate(keyword["points"]):
+            assert sum(counts[i]["misses"] for counts in keyword["speakers"].values()) == point["misses"]
+            assert keyword["conditions"]["clean"][i]["misses"] == point["misses"]
+    for i, point in enumerate(report["all"]["points"]):
+        assert point["misses"] == sum(k["points"][i]["misses"] for k in report["keywords"].values())
+        missed = [t for t in report["trials"] if t["condition"] == "clean" and t["missed"][i]]
+        assert len(missed) == point["misses"]
+    assert report["conditions"] == ["clean", "10 dB"]
+    noisy = report["all"]["conditions"]["10 dB"][0]
+    assert noisy["positives"] == 48 and noisy["misses"] >= report["all"]["points"][0]["misses"]
+
+
+def test_a_rate_that_the_hours_cannot_show_is_not_called_shown(report):
+    assert not any(point["supported"] for k in report["keywords"].values() for point in k["points"])
+
+
+def test_known_events_of_a_stream_and_their_latency(tone_model, corpus, tmp_path):
+    report = score(tone_model, "--positives", corpus / "stream", "-o", tmp_path)
+    abc = report["keywords"]["abc"]
+    assert abc["positives"] == 6 and abc["points"][0]["misses"] == 0 and abc["points"][0]["false_accepts"] == 0
+    assert abc["latency_ms"]["n"] == 6 and -100 < abc["latency_ms"]["median"] <= abc["latency_ms"]["p95"] < 300
+    assert 0 < abc["hours"] < report["data"]["hours"]
+    spans = [(t["start_s"], t["end_s"]) for t in report["trials"] if t["keyword"] == "abc"]
+    fired = [t["fired_s"] for t in report["trials"] if t["keyword"] == "abc"]
+    assert all(start < when < end + 0.75 for (start, end), when in zip(spans, fired, strict=True))
+
+
+def test_two_models_on_the_same_clips_are_compared_in_pairs(tone_model, corpus, report, tmp_path):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before/report.json").write_text(json.dumps(report))
+    words = (tone_model, "--positives", corpus / "said", "--negatives", corpus / "other", "--silence", 0)
+    same = score(*words, "--against", tmp_path / "before", "-o", tmp_path / "same")["comparison"]
+    assert {row["keyword"] for row in same["rows"]} == {"abc", "fed", "all"}
+    assert all(row["mcnemar_p"] == 1 and row["difference"] == [0, 0, 0] for row in same["rows"])
+    worse = json.loads(json.dumps(report))
+    for trial in worse["trials"]:
+        trial["missed"] = [True] * len(trial["missed"])
+    (tmp_path / "before/report.json").write_text(json.dumps(worse))
+    rows = score(*words, "--against", tmp_path / "before", "-o", tmp_path / "better")["comparison"]["rows"]
+    for row in rows:
+        assert (
+            row["only_ours_missed"] == 0
+            and row["only_theirs_missed"] == row["theirs"]["misses"] - row["ours"]["misses"]
+        )
+        assert row["difference"][0] == pytest.approx(-row["only_theirs_missed"] / row["ours"]["positives"])
+    assert min(row["mcnemar_p"] for row in rows) < 0.01
+
+
+def test_confusable_phrases_are_counted_apart(tone_model, corpus, tmp_path):
+    apart = score(tone_model, "--positives", corpus / "said", "--confusables", corpus / "other", "-o", tmp_path)
+    abc = apart["keywords"]["abc"]
+    assert abc["confusables"]["xyz"][0] == {"fires": 1, "clips": 1} and "oh abc oh" not in abc["confusables"]
+    assert abc["confusables"]["ab fe"][0]["clips"] == 6
+    others = [row for row in apart["trials"] if row["keyword"] == "fed" and row["condition"] == "clean"]
+    assert abc["hours"] == pytest.approx(sum(tones_length(Path(row["audio"])) for row in others) / 3600)
+    assert {accept["kind"] for accept in apart["accepts"]} <= {"positive", "confusable"}
+
+
+def test_hearing_a_recording_twice_adds_no_hours(tone_model, corpus, tmp_path):
+    once = score(tone_model, "--positives", corpus / "said", "--negatives", corpus / "other", "-o", tmp_path / "once")
+    named = [corpus / "other", corpus / "other", corpus / "said"]
+    twice = score(tone_model, "--positives", corpus / "said", "--negatives", *named, "-o", tmp_path / "twice")
+    assert once["keywords"] == twice["keywords"]
+
+
+def test_a_second_run_with_the_same_folder_gives_the_same(tone_model, corpus, tmp_path):
+    words = (tone_model, "--positives", corpus / "said", "--negatives", corpus / "other", "-o", tmp_path)
+    assert score(*words) == score(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--positives", "{said}", "--conditions", "10"], "needs --noise"),
+        (["--positives", "{said}", "--noise", "{said}", "--conditions", "loud"], "no condition 'loud'"),
+        (["--positives", "{said}", "--against", "{said}"], "no report"),
+        (["--positives", "{other}"], "says a keyword of the model"),
+        (["--positives", "{said}", "--fa-per-hour", "0"], "no rate"),
+        (["--positives", "{said}@test"], "no recording"),
+        (["--positives", "{twice}"], "each needs start and end"),
+    ],
+)
+def test_mistakes_are_one_sentence(words, sentence, tone_model, corpus, tmp_path):
+    twice = tmp_path / "twice"
+    shutil.copytree(corpus / "said", twice)
+    with (twice / "manifest.csv").open("a") as file:
+        file.write("0.wav,1,abc,,dev,,\n")
+    places = {"said": corpus / "said", "other": corpus / "other", "twice": twice}
+    done = kws("score", tone_model, *(word.format(**places) for word in words))
+    assert done.returncode in (1, 2) and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_scoring_and_calibrating_need_no_torch(tone_model, corpus, tmp_path):
+    script = "import sys; from kws.cli import main; sys.exit(main(sys.argv[1:]) or 'torch' in sys.modules)"
+    model = shutil.copy(tone_model, tmp_path / "model.onnx")
+    said = ("--positives", corpus / "said", "--negatives", corpus / "other", "--jobs", "1")
+    for words in (("score", model, *said, "-o", tmp_path), ("calibrate", model, *said, "--fa-per-hour", "100")):
+        command = [sys.executable, "-c", script, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,52 @@
+"""What `kws score` prints: raw counts, and no rate that the hours cannot support without saying so."""
+
+import numpy as np
+import pytest
+
+from kws.evaluate.matching import Counting
+from kws.evaluate.metrics import count
+from kws.evaluate.recording import Label, Recording, Source
+from kws.evaluate.report import point_json, pooled_json
+from kws.evaluate.summary import as_text, counts_table, fa_text
+from reports import make_report
+
+pytest.importorskip("scipy")
+
+
+def rates(false_accepts: int, hours: float):
+    scores = np.zeros((10 * false_accepts + 1, 1))
+    scores[::10] = 0.9
+    scores[-1] = 0.0
+    samples = round(hours * 3600 * 16_000)
+    none = np.ones(scores.shape, np.int64)
+    negative = Recording.of(Source("x", "x", "negative"), samples, scores, none)
+    positive = Recording.of(Source("y", "y", "positive", (Label("a"),)), 16_000, np.full((1, 1), 0.8), none[:1])
+    (found,) = count([negative, positive], ["a"], 0, [0.5], Counting(5, 640))
+    return found
+
+
+def test_none_in_little_time_is_an_upper_bound_and_no_rate():
+    nothing = point_json(rates(0, 1.4), 0.5)
+    assert fa_text(nothing) == "at most 2.1" and not nothing["supported"]
+    (_, line) = counts_table([("a", nothing)])
+    assert "0 in 1.40 h" in line and "0/1" in line and "0.00" not in line.split("at most")[1]
+    assert point_json(rates(0, 7.0), 0.5)["supported"]
+
+
+def test_a_count_has_its_interval():
+    two = point_json(rates(2, 4.0), None)
+    assert fa_text(two) == "0.50 (0.06 to 1.81)"
+
+
+def test_keywords_together_are_sums_over_the_longest_hours():
+    pooled = pooled_json([rates(2, 4.0), rates(1, 3.0)], 1.0)
+    assert (pooled["false_accepts"], pooled["hours"], pooled["positives"]) == (3, pytest.approx(4.0), 2)
+    assert pooled["threshold"] is None
+
+
+def test_the_text_says_what_the_hours_cannot_show_and_names_each_rate_once():
+    report = make_report(["alexa", "jarvis"], hours=1.4)
+    text = as_text(report)
+    assert "show at most 2.1 FA/h" in text and "60 h for 0.05" in text
+    for rate in ("0.05", "0.1", "0.5"):
+        assert sum(f" {rate} " in line for line in text.splitlines() if line.startswith("at the lowest")) == 1
