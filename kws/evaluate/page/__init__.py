@@ -1,0 +1,1 @@
+"""A report for people: one HTML page with the sound of what went wrong, and figures for papers."""

@@ -1,0 +1,165 @@
+"""What went wrong in a report, worst first, and the sound of it."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from kws.audio import Samples
+from kws.errors import KwsError, require
+from kws.units import SAMPLE_RATE
+
+Sound = Callable[[str, str, float, float], Samples]  # (audio, condition, start_s, end_s) -> float32 (S,) at 16 kHz
+
+BEFORE_S, AFTER_S = 1.5, 0.75  # of sound around an event
+_LONGEST_S = 8.0
+_BARS = 72  # of the drawing of a clip
+_LOUDNESS_STEPS = 35
+
+
+@dataclass(frozen=True)
+class Event:
+    """A word that was missed, or a false accept.
+
+    threshold: that of the report's first operating point. start_s, end_s: None where it is not known when in the clip
+    the word is said. role: that of the recording. order, out_of: its number among its keyword's words of the same
+    condition (misses), or among its keyword's false accepts. at_s: seconds into all audio, where that is known.
+    """
+
+    kind: Literal["miss", "accept"]
+    keyword: str
+    audio: str
+    name: str
+    condition: str
+    speaker: str
+    text: str
+    score: float
+    threshold: float | None
+    start_s: float | None
+    end_s: float | None
+    role: str
+    order: int
+    out_of: int
+    at_s: float | None
+
+
+def events(report: Mapping[str, Any]) -> list[Event]:
+    """All misses at the first operating point and all false accepts of a report, the worst of each keyword first.
+
+    The keywords take turns, so that none crowds out another; false accepts and clean misses come before the misses of
+    the other conditions. The worst miss has the lowest score, the worst false accept the highest.
+    """
+    conditions = {name: number for number, name in enumerate(report["conditions"])}
+    found = sorted([*_misses(report), *_accepts(report)], key=_badness, reverse=True)
+    turns: Counter[tuple[str, str, str]] = Counter()
+    ranked = []
+    for event in found:
+        group = (event.kind, event.keyword, event.condition)
+        ranked.append((conditions.get(event.condition, 0), turns[group], event))
+        turns[group] += 1
+    return [event for _, _, event in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def _badness(event: Event) -> float:
+    return -event.score if event.kind == "miss" else event.score
+
+
+def _threshold(report: Mapping[str, Any], keyword: str) -> float | None:
+    threshold: float | None = report["keywords"][keyword]["points"][0]["threshold"]
+    return threshold
+
+
+def _misses(report: Mapping[str, Any]) -> Iterator[Event]:
+    def group(trial: Mapping[str, Any]) -> tuple[str, str]:
+        return trial["keyword"], trial["condition"]
+
+    totals = Counter(map(group, report["trials"]))
+    orders: Counter[tuple[str, str]] = Counter()
+    for trial in report["trials"]:
+        orders[group(trial)] += 1
+        if trial["fired_s"] is None:
+            yield _event("miss", report, trial, orders[group(trial)], totals[group(trial)])
+
+
+def _accepts(report: Mapping[str, Any]) -> Iterator[Event]:
+    totals = Counter(accept["keyword"] for accept in report["accepts"])
+    orders: Counter[str] = Counter()
+    for accept in report["accepts"]:
+        orders[accept["keyword"]] += 1
+        yield _event("accept", report, accept, orders[accept["keyword"]], totals[accept["keyword"]])
+
+
+def _event(
+    kind: Literal["miss", "accept"], report: Mapping[str, Any], row: Mapping[str, Any], order: int, out_of: int
+) -> Event:
+    return Event(
+        kind=kind,
+        keyword=row["keyword"],
+        audio=row["audio"],
+        name=row["name"],
+        condition=row.get("condition", report["conditions"][0] if report["conditions"] else "clean"),
+        speaker=row.get("speaker") or "",
+        text=row.get("text") or "",
+        score=row["score"] or 0.0,
+        threshold=_threshold(report, row["keyword"]),
+        start_s=row["start_s"],
+        end_s=row["end_s"],
+        role=row.get("kind", "positive"),
+        order=order,
+        out_of=out_of,
+        at_s=row.get("at_s"),
+    )
+
+
+def cut(event: Event, sound: Sound) -> dict[str, Any]:
+    """The sound around an event as JSON values: base64 of an MP3, its drawing, and where the event is in it.
+
+    A sound that cannot be had any more gives a `note` in place of these.
+    """
+    start = 0.0 if event.start_s is None else max(0.0, event.start_s - BEFORE_S)
+    end = start + _LONGEST_S if event.end_s is None else min(event.end_s + AFTER_S, start + _LONGEST_S)
+    try:
+        samples = sound(event.audio, event.condition, start, end)
+    except KwsError as error:
+        return {"note": str(error)}
+    if not len(samples):
+        return {"note": f"{event.name} has no sound there"}
+    seconds = len(samples) / SAMPLE_RATE
+    marks = () if event.start_s is None or event.end_s is None else (event.start_s - start, event.end_s - start)
+    return {
+        "start": round(start, 3),
+        "seconds": round(seconds, 3),
+        "mark": [round(min(mark, seconds), 3) for mark in marks],
+        "bars": bars(samples),
+        "mp3": base64.b64encode(mp3(samples)).decode("ascii"),
+    }
+
+
+def cut_all(found: Iterable[Event], sound: Sound) -> list[dict[str, Any]]:
+    """`cut` of each."""
+    return [cut(event, sound) for event in found]
+
+
+def bars(samples: Samples) -> str:
+    """The loudness of a clip over time, a character (0 to z) per bar, the loudest being z."""
+    edges = np.linspace(0, len(samples), min(_BARS, len(samples)) + 1).astype(int)[:-1]
+    peaks = np.sqrt(np.maximum.reduceat(np.abs(samples), edges))
+    levels = np.rint(peaks / max(float(peaks.max()), 1e-6) * _LOUDNESS_STEPS).astype(int)
+    return "".join(np.base_repr(level, 36).lower() for level in levels)
+
+
+def mp3(samples: Samples) -> bytes:
+    """MP3 at 40 kbit/s: the one small format that Chromium, Firefox and every Safari play.
+
+    Safari before 18.4 knows no Ogg, and FLAC, which all know, is more than twice as large.
+    """
+    soundfile = require("soundfile", extra="score")
+    file = io.BytesIO()
+    pcm = np.clip(samples, -1.0, 1.0)
+    kind = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.8}
+    soundfile.write(file, pcm, SAMPLE_RATE, **kind)
+    return file.getvalue()

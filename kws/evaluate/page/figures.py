@@ -1,0 +1,213 @@
+"""A report's charts as PNG and SVG, for papers and slides.
+
+The same numbers as on the page (kws.evaluate.page.charts), drawn without pyplot, so that no state is shared.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kws.errors import require
+from kws.evaluate.page.charts import Axes, Curve, Interval, axes, curve, figure, histogram, name_of, unsupported
+
+Json = Mapping[str, Any]
+
+_INK, _GREY, _MISS, _ACCEPT = "#1c1b1a", "#63605b", "#2563b8", "#c8402f"
+_COLOURS = ("#14746f", "#c2571a", "#5b4bb5", "#b3266b", "#4c7a12", "#1f6fc0", "#8a5a00", "#555f6b")
+_TOGETHER = 3  # curves in one panel
+_PNG_DPI = 200
+
+
+class Zero(NamedTuple):
+    """Where zeros stand on the log axes."""
+
+    fa_per_hour: float
+    frr: float
+
+
+def write_figures(report: Json, folder: Path) -> list[Path]:
+    """Writes det, scores and conditions, each as .png and .svg, into `folder`: those for which there is data.
+
+    Returns what was written. Raises KwsError without matplotlib.
+    """
+    drawings: dict[str, Callable[[Json], Any]] = {}
+    if any(_has_curve(keyword) for keyword in report["keywords"].values()):
+        drawings["det"] = draw_det
+    drawings["scores"] = draw_scores
+    if len(report["conditions"]) > 1 and report["all"]["points"][0]["positives"]:
+        drawings["conditions"] = draw_conditions
+    written = []
+    with require("matplotlib", extra="score").rc_context({"svg.hashsalt": "kws"}):  # the same report, the same file
+        for name, draw in drawings.items():
+            drawn = draw(report)
+            for kind, more in (("png", {"dpi": _PNG_DPI}), ("svg", {"metadata": {"Date": None}})):
+                drawn.savefig(folder / f"{name}.{kind}", facecolor="white", **more)
+                written.append(folder / f"{name}.{kind}")
+    return written
+
+
+def draw_det(report: Json) -> Any:
+    """FRR against false accepts per hour on log axes; zeros have a strip of their own. Returns a matplotlib Figure.
+
+    Bands: Wilson's interval of FRR; bars: the exact interval of the rate at the marked points (diamond: the keyword's
+    own threshold, dots: the report's rates); shaded: rates that the hours cannot show. More than three keywords have a
+    panel each, with the others in grey, since their bands would hide each other.
+    """
+    curves = {name: curve(keyword) for name, keyword in report["keywords"].items() if _has_curve(keyword)}
+    panels = [list(curves)] if len(curves) <= _TOGETHER else [[name] for name in curves]
+    drawn, grid = _panels(len(panels), 3.2, 2.7, alone=(6.0, 4.6))
+    limits = axes(report)
+    zero = Zero(limits.fa_per_hour[0] / 1.8, limits.frr[0] / 1.5)
+    for ax, chosen in zip(grid, panels, strict=False):
+        for name in set(curves) - set(chosen):
+            ax.plot(*_line(curves[name], zero), color="#c9c4bb", linewidth=0.7)
+        for number, name in enumerate(chosen):
+            keyword = report["keywords"][name]
+            _draw_curve(
+                ax, keyword, curves[name], zero, _COLOURS[number], f"{_plain(name)} ({keyword['positives']} said)"
+            )
+        _log_axes(ax, limits, zero, few=len(panels) > 1)
+        _shade(ax, limits, zero, report["keywords"][chosen[0]]["hours"])
+        ax.legend(frameon=False, fontsize=8, loc="upper right", handlelength=1.2)
+        ax.label_outer()
+    drawn.supxlabel("false accepts per hour", fontsize=9)
+    drawn.supylabel("share missed", fontsize=9)
+    return drawn
+
+
+def draw_scores(report: Json) -> Any:
+    """Histograms of the scores of each keyword: words said (up) and false accepts (down), on square-root axes.
+
+    The line is the keyword's own threshold. Returns a matplotlib Figure.
+    """
+    names = list(report["keywords"])
+    drawn, grid = _panels(len(names), 3.2, 1.7, alone=(5.0, 3.0))
+    for ax, name in zip(grid, names, strict=False):
+        bins = histogram(report, name)
+        wide = bins.edges[1] - bins.edges[0]
+        ax.bar(bins.edges[:-1], [n**0.5 for n in bins.positives], wide * 0.9, align="edge", color=_MISS)
+        ax.bar(bins.edges[:-1], [-(n**0.5) for n in bins.false_accepts], wide * 0.9, align="edge", color=_ACCEPT)
+        ax.axhline(0, color=_GREY, linewidth=0.6)
+        threshold = report["keywords"][name]["threshold"]
+        if threshold is not None:
+            ax.axvline(threshold, color=_INK, linewidth=1)
+        most = (max(bins.positives), max(bins.false_accepts))
+        ax.set_yticks([most[0] ** 0.5, 0, -(most[1] ** 0.5)], [str(most[0]), "0", str(most[1])])
+        ax.set(xlim=(0, 1), title=_plain(name))
+        ax.title.set_size(9)
+    drawn.supxlabel("score (up: words said, down: false accepts, per bin)", fontsize=9)
+    return drawn
+
+
+def draw_conditions(report: Json) -> Any:
+    """FRR by condition with Wilson's interval, of all keywords together, at each operating point. Returns a Figure.
+
+    Operating points with the same counts everywhere are drawn once.
+    """
+    drawn, (ax,) = _panels(1, 0.0, 0.0, alone=(6.8, 3.4))
+    names = report["conditions"]
+    together: dict[str, list[str]] = {}
+    shares: dict[str, list[Interval]] = {}
+    for number, point in enumerate(report["all"]["points"]):
+        counts = [report["all"]["conditions"][name][number] for name in names]
+        key = str([count["misses"] for count in counts])
+        together.setdefault(key, []).append(name_of(point["target"]))
+        shares[key] = [count["frr"] for count in counts]
+    for number, (key, titles) in enumerate(together.items()):
+        offset = (number - (len(together) - 1) / 2) * 0.12
+        style = {"color": _COLOURS[number % len(_COLOURS)], "label": "\n".join(titles)}
+        where, values = [place + offset for place in range(len(names))], [100 * share[0] for share in shares[key]]
+        ax.errorbar(where, values, yerr=_whiskers(shares[key]), fmt="o", markersize=4, **style)
+    ax.set_xticks(range(len(names)), map(_plain, names))
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("missed, % (95 % interval)")
+    ax.grid(axis="y", color="#e3dfd8", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawn
+
+
+def _plain(name: str) -> str:
+    """A name in which matplotlib finds no formula."""
+    return name.replace("$", r"\$")
+
+
+def _has_curve(keyword: Json) -> bool:
+    return bool(keyword["positives"] and keyword["hours"])
+
+
+def _panels(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """A new figure with `count` panels of this size in inches, or one of the size `alone`, and the axes of all."""
+    matplotlib = require("matplotlib.figure", extra="score")
+    columns = 1 if count == 1 else 3 if count <= 9 else 5
+    rows = -(-count // columns)
+    size = alone if count == 1 else (width * columns, height * rows + 0.3)
+    drawn = matplotlib.Figure(figsize=size, layout="constrained")
+    grid = drawn.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for number, ax in enumerate(grid):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=8, colors=_GREY)
+        ax.set_visible(number < count)
+    return drawn, grid
+
+
+def _whiskers(shares: Sequence[Interval]) -> list[list[float]]:
+    low = [100 * (value - bottom) for value, bottom, _ in shares]
+    high = [100 * (top - value) for value, _, top in shares]
+    return [low, high]
+
+
+def _line(found: Curve, zero: Zero) -> tuple[list[float], list[float]]:
+    """Where the points of a curve stand, zeros in their strips."""
+    assert found.frr is not None and found.fa_per_hour is not None
+    return [rate[0] or zero.fa_per_hour for rate in found.fa_per_hour], [share[0] or zero.frr for share in found.frr]
+
+
+def _draw_curve(ax: Any, keyword: Json, found: Curve, zero: Zero, colour: str, label: str) -> None:
+    """One curve with its band, and marks with bars."""
+    assert found.frr is not None and found.fa_per_hour is not None
+    x, y = _line(found, zero)
+    low, high = ([max(share[part], zero.frr) for share in found.frr] for part in (1, 2))
+    ax.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+    ax.plot(x, y, linewidth=1.5, color=colour, label=label)
+    for point in reversed(keyword["points"]):  # its own last, above the others
+        at = found.thresholds.index(point["threshold"])
+        _, least, most = found.fa_per_hour[at]
+        own = point["target"] is None
+        ax.plot([max(least, zero.fa_per_hour), most], [y[at], y[at]], color=colour, linewidth=0.7)
+        ax.plot(x[at], y[at], "D" if own else "o", color=colour, markersize=6 if own else 4, markeredgecolor="white",
+                markeredgewidth=0.6)  # fmt: skip
+
+
+def _log_axes(ax: Any, limits: Axes, zero: Zero, few: bool) -> None:
+    """Log axes with plain numbers, and a strip for zeros before each. few: numbers at powers of ten only."""
+    ticker = require("matplotlib.ticker", extra="score")
+    ax.set(xscale="log", yscale="log", ylim=(zero.frr / 1.2, limits.frr[1]))
+    ax.set_xlim(zero.fa_per_hour / 1.25, limits.fa_per_hour[1])
+    for axis, (low, high), scale, unit, (nothing, where) in (
+        (ax.xaxis, limits.fa_per_hour, 1, "", ("0", zero.fa_per_hour)),
+        (ax.yaxis, limits.frr, 100, " %", ("none", zero.frr)),
+    ):
+        marks = [m * 10.0**e for e in range(-6, 4) for m in (1, 2, 5) if low * 1.05 <= m * 10.0**e <= high * 1.001]
+        names = [figure(scale * mark) + unit for mark in marks]
+        axis.set_major_locator(ticker.FixedLocator([where, *marks]))
+        shown = [name if not few or name.strip("0.% ") == "1" else "" for name in names]
+        axis.set_major_formatter(ticker.FixedFormatter([nothing, *shown]))
+        axis.set_minor_locator(ticker.NullLocator())
+    ax.grid(color="#e3dfd8", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.axvline(limits.fa_per_hour[0], color=_GREY, linewidth=0.5, linestyle=":")
+    ax.axhline(limits.frr[0], color=_GREY, linewidth=0.5, linestyle=":")
+
+
+def _shade(ax: Any, limits: Axes, zero: Zero, hours: float) -> None:
+    """Greys the rates that `hours` cannot show."""
+    edge = min(unsupported(hours), limits.fa_per_hour[1])
+    ax.axvspan(zero.fa_per_hour / 1.25, edge, color="#786e5f", alpha=0.12, linewidth=0, zorder=0)
+    ax.text(
+        zero.fa_per_hour * 2,
+        zero.frr * 1.6,
+        f"< {figure(unsupported(hours))}/h:\ntoo few hours",
+        fontsize=7,
+        color=_GREY,
+    )
