@@ -7,7 +7,7 @@ from kws.evaluate.matching import Counting
 from kws.evaluate.metrics import count
 from kws.evaluate.recording import Label, Recording, Source
 from kws.evaluate.report import point_json, pooled_json
-from kws.evaluate.summary import as_text, counts_table, fa_text
+from kws.evaluate.summary import as_text, comparison_text, counts_table, fa_text
 from reports import make_report
 
 pytest.importorskip("scipy")
@@ -50,3 +50,13 @@ def test_the_text_says_what_the_hours_cannot_show_and_names_each_rate_once():
     assert "show at most 2.1 FA/h" in text and "60 h for 0.05" in text
     for rate in ("0.05", "0.1", "0.5"):
         assert sum(f" {rate} " in line for line in text.splitlines() if line.startswith("at the lowest")) == 1
+
+
+def test_a_comparison_of_several_keywords_is_told_once_for_all_and_rates_that_agree_share_a_line():
+    count = {"positives": 9, "misses": 2, "frr": [0.2, 0.1, 0.3]}
+    same = {"condition": "clean", "ours": count, "theirs": count, "only_ours_missed": 1, "only_theirs_missed": 1}
+    same |= {"mcnemar_p": 1.0, "difference": [0.0, -0.1, 0.1]}
+    rows = [{"keyword": word, "target": rate, **same} for word in ("a", "b", "all") for rate in (0.5, 1.0)]
+    text = comparison_text({"against": "old", "seed": 0, "rows": rows}).splitlines()
+    assert len(text) == 3 and text[2].startswith("all ") and "0.5, 1" in text[2] and "2/9" in text[2]
+    assert len(comparison_text({"against": "old", "seed": 0, "rows": rows[:2]}).splitlines()) == 3

@@ -40,7 +40,6 @@ def compare(ours: Json, theirs: Json, seed: int) -> Json:
     rates = [rate for rate in ours["rates"] if rate in theirs["rates"]]
     if not (shared and rates):
         raise KwsError("the two reports have no positive recording and rate in common: score both on the same audio")
-    rng = np.random.default_rng(seed)
     rows = []
     for condition in dict.fromkeys(key[2] for key in shared):
         here = [key for key in shared if key[2] == condition]
@@ -52,7 +51,7 @@ def compare(ours: Json, theirs: Json, seed: int) -> Json:
                 pairs = [(mine[key]["missed"][a], other[key]["missed"][b]) for key in keys]
                 clusters = [mine[key]["speaker"] or mine[key]["name"] for key in keys]
                 row = {"keyword": word, "condition": condition, "target": rate}
-                rows.append({**row, **_paired(pairs, clusters, rng)})
+                rows.append({**row, **_paired(pairs, clusters, np.random.default_rng(seed))})
     return {"against": theirs["system"]["name"], "seed": seed, "rows": rows}
 
 

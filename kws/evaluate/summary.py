@@ -132,17 +132,21 @@ def _notes(report: Json) -> list[str]:
 
 
 def comparison_text(comparison: Json) -> str:
-    """The paired comparison as a table."""
+    """The paired comparison as a table: of all keywords together where there are several (report.json has each)."""
     counts = f"{'missed':>10}{'theirs':>10}{'only we':>9}{'only they':>11}{'p (McNemar)':>13}"
     lines = [
         f"against {comparison['against']}, on the same recordings",
-        f"{'keyword':<16}{'condition':<10}{'FA/h':>6}{counts}  difference of FRR (95 %)",
+        f"{'keyword':<16}{'condition':<10}{'FA/h':>12}{counts}  difference of FRR (95 %)",
     ]
-    for row in comparison["rows"]:
+    several = any(row["keyword"] == "all" for row in comparison["rows"])
+    rows = [row for row in comparison["rows"] if not several or row["keyword"] == "all"]
+    for _, same in groupby(rows, key=lambda row: {**row, "target": None, "difference": row["difference"][0]}):
+        group = list(same)
+        row, rates = group[0], ", ".join(f"{row['target']:g}" for row in group)
         ours, theirs = row["ours"], row["theirs"]
         value, low, high = row["difference"]
         lines.append(
-            f"{row['keyword']:<16}{row['condition']:<10}{row['target']:>6g}"
+            f"{row['keyword']:<16}{row['condition']:<10}{rates:>12}"
             f"{ours['misses']:>6}/{ours['positives']:<3}{theirs['misses']:>6}/{theirs['positives']:<3}"
             f"{row['only_ours_missed']:>9}{row['only_theirs_missed']:>11}{row['mcnemar_p']:>13.2g}"
             f"  {value:+.1%} ({low:+.1%} to {high:+.1%})"
