@@ -159,7 +159,7 @@ def _open(path: Path, start_s: float) -> tuple[int, _Pieces]:
 
 def _wave_pieces(path: Path, reader: wave.Wave_read, start_s: float) -> _Pieces:
     channels, width, frames = reader.getnchannels(), reader.getsampwidth(), reader.getnframes()
-    done = min(frames, int(start_s * reader.getframerate()))
+    done = min(frames, round(start_s * reader.getframerate()))
     with reader:
         if done:
             reader.setpos(done)
@@ -197,7 +197,7 @@ def _open_soundfile(path: Path, start_s: float) -> tuple[int, _Pieces]:
 
 
 def _soundfile_pieces(path: Path, file: Any, start_s: float, failure: type[Exception]) -> _Pieces:
-    done = min(file.frames, int(start_s * file.samplerate))
+    done = min(file.frames, round(start_s * file.samplerate))
     with file:
         if done:
             file.seek(done)

@@ -4,7 +4,7 @@ The convention: a command stands in a ```sh block, one a line (`\\` continues it
 - `kws VERB ...` must parse, and the recipe of `kws train` must know each key=value. It is also run, in a
   folder that looks like this repository, when every file that it names is in the repository and its verb
   is not in SLOW: an example on your own recording is only parsed.
-- `make TARGET`, `pip install ...[extra]` and `python -m kws.module` must name what exists.
+- `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
 - Anything else must begin with a word in FREE.
 A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
 """
@@ -113,5 +113,7 @@ def test_other_commands_name_what_exists(words):
         assert {extra.strip() for group in asked for extra in group.split(",")} <= set(extras)
     elif words[:2] == [words[0], "-m"] and words[2].startswith("kws"):
         assert find_spec(words[2]) is not None
+    elif first == "python" and words[1].endswith(".py"):
+        assert (ROOT / words[1]).is_file()
     else:
         assert words[0] in FREE, f"README.md: what kind of command is `{shlex.join(words)}`?"
