@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,7 @@ class Model:
         return {name: np.float32(max(self.history)) for name in self.names}
 """,
     "pvporcupine": """
+import os
 MODEL_PATH = __file__
 KEYWORD_PATHS = {"alexa": __file__, "view glass": __file__}
 LIVING = []
@@ -75,6 +77,7 @@ class Porcupine:
     def delete(self): LIVING.remove(self)
 def create(keyword_paths, sensitivities):
     assert len(keyword_paths) == len(sensitivities)
+    for path in keyword_paths: os.open(path, os.O_RDONLY)  # as the real one, it never closes them
     return Porcupine(sensitivities)
 """,
     "pocketsphinx": """
@@ -177,6 +180,15 @@ def test_porcupine_can_be_run_at_one_sensitivity(installed):
     system = opened("kws.evaluate.engines.porcupine:OneSensitivity", "alexa")
     scores(system, sound(1, chunk=512))
     assert len(sys.modules["pvporcupine"].LIVING) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is open is only known on Linux")
+def test_porcupine_leaves_no_file_open(installed):
+    system = opened("porcupine", "alexa", "view glass")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        system.stream()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("threshold", [1e-45, 1e-30, 1e-20, 1e-5, 1.0, 1e3])

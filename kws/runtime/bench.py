@@ -31,18 +31,13 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from kws.runtime.detector import Detector
+from kws.runtime.peak import peak_mb
 stream = Detector.load(sys.argv[2]).stream()
 stream.push(np.zeros(16000, np.int16))
 print("ready", flush=True)
 for _ in range(9):
     stream.push(np.zeros(16000, np.int16))
-try:
-    # Not getrusage where this exists: its peak is at least that of the process that started this one.
-    with open("/proc/self/status") as status:
-        print(*(line.split()[1] for line in status if line.startswith("VmHWM")))
-except OSError:
-    import resource
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
+print(peak_mb())
 """
 
 
@@ -147,7 +142,7 @@ def _time_start(model: Path) -> tuple[float, float]:
             peak = process.stdout.readline()
         if process.returncode or not ready or not peak.strip():
             raise KwsError("the process that measures start-up and memory failed")
-        peaks.append(int(peak) * 1024 / 1e6)
+        peaks.append(float(peak))
     return statistics.median(seconds), max(peaks)
 
 

@@ -6,6 +6,7 @@ gives all operating points in that way; `OneSensitivity` is what a device would 
 model may also be a .ppn file.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,17 +47,19 @@ class Porcupine:
         return scores
 
     def reset(self) -> None:
-        """It has no reset: it is made anew."""
+        """It has no reset, and silence does not make it forget the voice before: it is made anew."""
         for rung in self._rungs:
             rung.delete()
         self._rungs = self._made()
 
     def _made(self) -> list[Any]:
         files = self._files
-        return [
+        made = [
             self._engine.create(keyword_paths=files, sensitivities=[sensitivity] * len(files))
             for sensitivity in self.sensitivities
         ]
+        _close({Path(file).resolve() for file in files})
+        return made
 
 
 class OneSensitivity(Porcupine):
@@ -67,3 +70,11 @@ class OneSensitivity(Porcupine):
 
 def _score(sensitivity: float) -> float:
     return 1 - sensitivity / 2
+
+
+def _close(files: set[Path]) -> None:
+    """Closes what the library leaves open of each file that it has read, or a process could not open another soon."""
+    opened = Path("/proc/self/fd")
+    for descriptor in list(opened.iterdir()) if opened.is_dir() else []:
+        if descriptor.resolve() in files:
+            os.close(int(descriptor.name))

@@ -1,0 +1,63 @@
+"""What one engine costs: hear a recording on one thread, and print CPU seconds, seconds heard and peak memory as JSON.
+
+    python benchmarks/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
+    python benchmarks/cost.py MODEL RECORDING.wav KEYWORD...
+
+A process of its own for each measurement, started by peers.py. It imports what a device would need and no more, so
+that memory is that of the engine; what is heard first is not counted, since that is where things are set up.
+"""
+
+import importlib
+import json
+import sys
+import time
+import wave
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kws.runtime.peak import peak_mb
+
+_RATE = 16_000
+_SETTLING_S = 5.0
+
+
+def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
+    """What hears a chunk (n,) int16, and n: an adapter of another engine, or a stream of a model of kws."""
+    if ":" in place:
+        module, _, name = place.partition(":")
+        made = getattr(importlib.import_module(module), name)(keywords)
+        made.reset()
+        return made.process, made.chunk_samples
+    from kws.runtime.detect import open_detector
+    from kws.runtime.detector import Detector
+
+    detector = Detector.load(place)
+    own = {keyword.name: keyword for keyword in detector.keywords}
+    if set(keywords) <= set(own):
+        detector = Detector(detector.model, [own[name] for name in keywords])
+    else:
+        detector = open_detector(place, keywords)
+    return detector.stream().push, detector.manifest.chunk_samples
+
+
+def main() -> None:
+    """Measures, and prints one line."""
+    place, recording, *keywords = sys.argv[1:]
+    hear, size = engine(place, keywords)
+    cpu_s, heard = 0.0, 0
+    with wave.open(recording) as reader:
+        settling = int(_SETTLING_S * _RATE) // size
+        for number in range(reader.getnframes() // size):
+            chunk = np.frombuffer(reader.readframes(size), np.int16)
+            if number == settling:
+                cpu_s, heard = -time.process_time(), 0
+            hear(chunk)
+            heard += size
+    cpu_s += time.process_time()
+    print(json.dumps({"cpu_s": cpu_s, "audio_s": heard / _RATE, "peak_mb": peak_mb()}))
+
+
+if __name__ == "__main__":
+    main()
