@@ -161,7 +161,7 @@ def listen(
     output = getattr(args, "output", None)
     recordings = replay_all(
         spec,
-        under_conditions(sources, conditions),
+        under_conditions(sources, conditions, open_system(spec).keywords),
         rules,
         store=output / "replay.db" if output else None,
         jobs=args.jobs,

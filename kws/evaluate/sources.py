@@ -58,13 +58,13 @@ def _label(row: Utterance) -> Label:
     return Label(row.text, row.speaker, start, end)
 
 
-def under_conditions(sources: Sequence[Source], conditions: Sequence[str]) -> list[Source]:
-    """The sources as they are and, of the positives, a copy for each further condition."""
+def under_conditions(sources: Sequence[Source], conditions: Sequence[str], keywords: Sequence[str]) -> list[Source]:
+    """The sources as they are and, of the positives that are one of `keywords`, a copy for each further condition."""
     further = [condition for condition in conditions if condition != CLEAN]
     copies = [
         replace(source, condition=condition)
         for condition in further
         for source in sources
-        if source.role == "positive" and source.labels
+        if source.role == "positive" and any(label.text in keywords for label in source.labels)
     ]
     return [*sources, *copies]
