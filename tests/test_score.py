@@ -8,6 +8,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -15,7 +16,6 @@ import tones
 from corpora import write_wav
 from kws.cli import main
 
-jsonschema = pytest.importorskip("jsonschema")
 RATE = 16_000
 COLUMNS = ("audio", "seconds", "text", "speaker", "split", "start", "end")
 
