@@ -26,7 +26,7 @@ lint: .venv/installed  ## ruff and mypy alone
 	.venv/bin/mypy
 
 clean:  ## remove the virtual environments and every cache
-	rm -rf .venv .venv-demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kws demo export recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: EXTRAS := dev
