@@ -202,7 +202,11 @@ def test_a_second_run_with_the_same_folder_gives_the_same(tone_model, corpus, tm
         (["--positives", "{said}", "--noise", "{said}", "--conditions", "loud"], "no condition 'loud'"),
         (["--positives", "{said}", "--against", "{said}"], "no report"),
         (["--positives", "{other}"], "says a keyword of the model"),
+        (["--positives", "{said}", "--against", "{not_a_report}"], "not a report of kws score"),
         (["--positives", "{said}", "--fa-per-hour", "0"], "no rate"),
+        (["--positives", "{said}", "--silence", "-1"], "not a number from 0 up"),
+        (["--positives", "{said}", "--jobs", "0"], "less than 1"),
+        (["--positives", "{said}", "--noise", "{said}", "--seed", "-1"], "less than 0"),
         (["--positives", "{said}@test"], "no recording"),
         (["--positives", "{twice}"], "each needs start and end"),
     ],
@@ -212,7 +216,9 @@ def test_mistakes_are_one_sentence(words, sentence, tone_model, corpus, tmp_path
     shutil.copytree(corpus / "said", twice)
     with (twice / "manifest.csv").open("a") as file:
         file.write("0.wav,1,abc,,dev,,\n")
-    places = {"said": corpus / "said", "other": corpus / "other", "twice": twice}
+    not_a_report = tmp_path / "report.json"
+    not_a_report.write_text('{"schema": 1}')
+    places = {"said": corpus / "said", "other": corpus / "other", "twice": twice, "not_a_report": not_a_report}
     done = kws("score", tone_model, *(word.format(**places) for word in words))
     assert done.returncode in (1, 2) and sentence in done.stderr and "Traceback" not in done.stderr
 

@@ -94,6 +94,7 @@ def aligned(manifest: Path | None, target: Path | None) -> str:
 
     skipped: list[str] = []
     rows = align(rows_of([str(manifest)]), skipped)
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(target, rows)
     spans = sum(row.span is not None for row in rows)
     return "\n".join([*(f"skipped: {line}" for line in skipped), f"{spans} of {len(rows)} rows have spans in {target}"])

@@ -11,7 +11,7 @@ from kws.evaluate.conditions import Rules
 from kws.evaluate.matching import Counting
 from kws.evaluate.metrics import KeywordRates, rates_at
 from kws.evaluate.report import point_json, pooled_json
-from kws.evaluate.score import add_audio_arguments, listen
+from kws.evaluate.score import add_audio_arguments, listen, not_negative
 from kws.evaluate.summary import counts_table
 from kws.evaluate.systems import KwsSystem, SystemSpec, open_system
 
@@ -26,7 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "example:\n  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech@dev my_radio_recordings"
     )
     add_audio_arguments(parser)
-    parser.add_argument("--fa-per-hour", type=float, required=True, help="false accepts per hour, of each keyword")
+    parser.add_argument(
+        "--fa-per-hour", type=not_negative, required=True, help="false accepts per hour, of each keyword"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if not isinstance(system, KwsSystem):
         raise KwsError(f"{args.model} is not a model of kws: only its thresholds can be written")
     recordings, _ = listen(spec, args, Rules(args.silence), [])
-    counting = Counting(system.refractory_frames, system.frame_samples)
-    rates = rates_at(recordings, system.keywords, args.fa_per_hour, counting)
+    rates = rates_at(recordings, system.keywords, args.fa_per_hour, Counting.of(system))
     if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
         raise KwsError(f"no threshold hears {', '.join(deaf)} at {args.fa_per_hour} FA/h: nothing was written")
     data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])

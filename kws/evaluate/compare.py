@@ -19,13 +19,20 @@ def read_report(path: Path) -> Json:
     if not path.is_file():
         raise KwsError(f"there is no report at {path}: `kws score -o DIR` writes one")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report: Json = json.loads(path.read_text(encoding="utf-8"))
         schema = report["schema"]
+        if schema == SCHEMA:
+            _parts(report)  # it has them
     except (ValueError, KeyError, TypeError) as error:
-        raise KwsError(f"{path} is not a report of kws score ({error})") from error
+        raise KwsError(f"{path} is not a report of kws score ({type(error).__name__}: {error})") from error
     if schema != SCHEMA:
         raise KwsError(f"{path} has schema {schema} and this kws reads {SCHEMA}: score again")
     return report
+
+
+def _parts(report: Json) -> tuple[str, list[float], dict[tuple[Any, ...], list[bool]]]:
+    """What comparing needs: name, rates, and for each trial whether it was missed at each point."""
+    return report["system"]["name"], report["rates"], {_key(trial): trial["missed"] for trial in report["trials"]}
 
 
 def compare(ours: Json, theirs: Json, seed: int) -> Json:
@@ -35,9 +42,11 @@ def compare(ours: Json, theirs: Json, seed: int) -> Json:
     McNemar's exact p, and the difference of FRR (ours - theirs) with its interval, speakers drawn again.
     Raises KwsError when the reports share no recording.
     """
-    mine, other = _misses(ours), _misses(theirs)
+    _, our_rates, mine = _parts(ours)
+    name, their_rates, other = _parts(theirs)
+    speakers = {_key(trial): trial["speaker"] or trial["name"] for trial in ours["trials"]}
     shared = [key for key in mine if key in other]
-    rates = [rate for rate in ours["rates"] if rate in theirs["rates"]]
+    rates = [rate for rate in our_rates if rate in their_rates]
     if not (shared and rates):
         raise KwsError("the two reports have no positive recording and rate in common: score both on the same audio")
     rows = []
@@ -47,16 +56,16 @@ def compare(ours: Json, theirs: Json, seed: int) -> Json:
         for word in [*words, *(["all"] if len(words) > 1 else [])]:
             keys = [key for key in here if word in (key[1], "all")]
             for rate in rates:
-                a, b = ours["rates"].index(rate) + 1, theirs["rates"].index(rate) + 1
-                pairs = [(mine[key]["missed"][a], other[key]["missed"][b]) for key in keys]
-                clusters = [mine[key]["speaker"] or mine[key]["name"] for key in keys]
+                a, b = our_rates.index(rate) + 1, their_rates.index(rate) + 1
+                pairs = [(mine[key][a], other[key][b]) for key in keys]
+                clusters = [speakers[key] for key in keys]
                 row = {"keyword": word, "condition": condition, "target": rate}
                 rows.append({**row, **_paired(pairs, clusters, np.random.default_rng(seed))})
-    return {"against": theirs["system"]["name"], "seed": seed, "rows": rows}
+    return {"against": name, "seed": seed, "rows": rows}
 
 
-def _misses(report: Json) -> dict[tuple[Any, ...], Json]:
-    return {(t["name"], t["keyword"], t["condition"], t["start_s"]): t for t in report["trials"]}
+def _key(trial: Json) -> tuple[Any, ...]:
+    return trial["name"], trial["keyword"], trial["condition"], trial["start_s"]
 
 
 def _paired(pairs: list[tuple[bool, bool]], clusters: list[str], rng: np.random.Generator) -> Json:

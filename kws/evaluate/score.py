@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import math
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help=f"clean is always among them (default: {', '.join(NOISES)} with --noise, {ROOM} with --rooms)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what noise and room meet what recording (default: 0)")
+    parser.add_argument("--seed", type=_whole(0), default=0, help="of what noise meets what recording (default: 0)")
     parser.add_argument(
         "--fa-per-hour", type=_rate, nargs="+", default=list(RATES), metavar="RATE", help="rates to tell misses at"
     )
@@ -91,11 +93,30 @@ def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="manifests, MANIFEST@SPLIT or folders of other audio",
     )
-    parser.add_argument("--silence", type=float, default=1.0, help="seconds of silence around each clip (default: 1)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: a core each)")
+    parser.add_argument("--silence", type=not_negative, default=1.0, help="seconds around each clip (default: 1)")
+    parser.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: a core each)")
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="replay on the workers of this Dask scheduler (tcp://HOST:8786)"
     )
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """What reads a whole number of at least `least`."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    return number
+
+
+def not_negative(text: str) -> float:
+    """Reads a number that is neither negative nor infinite."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return value
 
 
 def _rate(text: str) -> float:
