@@ -64,14 +64,9 @@ def system_of(model: Path) -> KwsSystem:
     return KwsSystem(Detector.load(model))
 
 
-def counting_of(system: KwsSystem) -> Counting:
-    """How its events are counted."""
-    return Counting(system.refractory_frames, system.frame_samples)
-
-
 def point(system: KwsSystem, recordings: Sequence[Recording], index: int, fa_per_hour: float) -> KeywordRates:
     """The operating point of keyword `index`; little audio cannot set it below the model's default threshold."""
-    counting, default = counting_of(system), system.detector.manifest.scoring.default_threshold
+    counting, default = Counting.of(system), system.detector.manifest.scoring.default_threshold
     found = at_rate(det(recordings, system.keywords, index, counting), fa_per_hour)
     if hours(recordings) < _LITTLE_H and found.threshold < default:
         return count(recordings, system.keywords, index, [default], counting)[0]
@@ -91,7 +86,7 @@ def heard(model: Path, rows: Sequence[Utterance], report: Report) -> list[Record
 def fired(model: Path, rows: Sequence[Utterance], report: Report, index: int = 0) -> tuple[int, int]:
     """In how many of the rows keyword `index` of the model fires, and of how many."""
     system, recordings = system_of(model), heard(model, rows, report)
-    threshold, counting = system.thresholds[index], counting_of(system)
+    threshold, counting = system.thresholds[index], Counting.of(system)
     return sum(bool(events(r, index, threshold, counting)) for r in recordings), len(recordings)
 
 

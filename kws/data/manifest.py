@@ -120,14 +120,19 @@ def describe(utterances: Iterable[Utterance]) -> str:
     return f"{len(rows)} clips, {sum(row.seconds for row in rows) / 3600:.2f} h, {len(speakers)} speakers"
 
 
+def place_of(source: str) -> tuple[Path, str]:
+    """The file or folder that ``PATH`` or ``PATH@SPLIT`` names, and the split, empty for all."""
+    name, _, split = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
+    return Path(name), split
+
+
 def rows_of(sources: Sequence[str]) -> list[Utterance]:
     """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder without a manifest gives its audio
     files, without text.
     """
     rows: list[Utterance] = []
     for source in sources:
-        name, _, split = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
-        path = Path(name)
+        path, split = place_of(source)
         if path.is_dir() and not (path / "manifest.csv").exists():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
             rows += [Utterance(file, 0.0, "", "", "") for file in files]

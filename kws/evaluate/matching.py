@@ -5,7 +5,7 @@ N kept frames of a recording; T thresholds.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from kws.evaluate.recording import Label, Recording, Source
 from kws.lexicon import contains
 from kws.trigger import Trigger
 from kws.units import samples
+
+if TYPE_CHECKING:  # training counts too, and opens no system
+    from kws.evaluate.systems import System
 
 LATE_S = 0.75  # an event this long after the end of its word is still the word's
 _ALWAYS = 2**62
@@ -48,6 +51,11 @@ class Counting:
     refractory_frames: int
     frame_samples: int
     late_samples: int = samples(LATE_S)
+
+    @classmethod
+    def of(cls, system: "System") -> "Counting":
+        """As a system's own trigger counts."""
+        return cls(system.refractory_frames, system.frame_samples)
 
 
 def windows(source: Source, keyword: str, counting: Counting) -> list[Window]:

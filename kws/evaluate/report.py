@@ -38,14 +38,14 @@ class Scoring:
 
     def __init__(self, system: System, recordings: Sequence[Recording], rates: Sequence[float], rules: Rules) -> None:
         self.system, self.rates, self.rules = system, list(rates), rules
-        self.counting = Counting(system.refractory_frames, system.frame_samples)
+        self.counting = Counting.of(system)
         self.recordings = list(recordings)
         self.clean = [r for r in recordings if r.source.condition == CLEAN and r.source.role != "confusable"]
         self.confusables = [r for r in recordings if r.source.role == "confusable"]
         self.positives = [r for r in recordings if r.source.role != "confusable" and r.source.labels]
         self.conditions = list(dict.fromkeys(r.source.condition for r in recordings))
         before = np.cumsum([0, *(r.samples for r in self.clean)])
-        self.begins = {id(r): seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
+        self.begins = {r.source: seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
         self.results = [self._results(index) for index in range(len(system.keywords))]
 
     def _results(self, index: int) -> KeywordResults:
@@ -163,7 +163,7 @@ class Scoring:
                         "score": round(float(recording.scores[row, index]), DECIMALS),
                         "start_s": round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
                         "end_s": end_s,
-                        "at_s": self.begins[id(recording)] + end_s if id(recording) in self.begins else None,
+                        "at_s": self.begins[recording.source] + end_s if recording.source in self.begins else None,
                     }
                 )
         return rows

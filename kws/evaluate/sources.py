@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kws.data.manifest import Utterance, rows_of
+from kws.data.manifest import Utterance, place_of, rows_of
 from kws.errors import KwsError
 from kws.evaluate.recording import CLEAN, Label, Role, Source
 from kws.units import samples
@@ -38,7 +38,7 @@ def sources_of(
 
 def _recordings(source: str) -> Iterator[tuple[Path, str, tuple[Label, ...]]]:
     """(audio, name, labels) of each recording; a name is the part of the path that is the same on every machine."""
-    path = Path(source if Path(source).exists() else source.rpartition("@")[0] or source)
+    path, _ = place_of(source)
     folder = path if path.is_dir() else path.parent
     rows: dict[Path, list[Utterance]] = {}
     for row in rows_of([source]):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kws.evaluate.intervals import hours_for, poisson, upper_rate, wilson
+from kws.evaluate.intervals import poisson, upper_rate, wilson
 
 Json = Mapping[str, Any]
 Interval = tuple[float, float, float]  # value, low, high
@@ -118,11 +118,6 @@ def axes(report: Json) -> Axes:
 def unsupported(hours: float) -> float:
     """The rate per hour below which no count of `hours` can show anything at 95 %: 3.0 / hours."""
     return upper_rate(0, hours)
-
-
-def needed(fa_per_hour: float) -> float:
-    """The hours that a rate needs, even without a false accept."""
-    return hours_for(fa_per_hour)
 
 
 def accepts_in_words(point: Json) -> str:

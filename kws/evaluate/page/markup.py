@@ -4,7 +4,8 @@ import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kws.evaluate.page.charts import accepts_in_words, figure, misses_in_words, name_of, needed, percent, unsupported
+from kws.evaluate.intervals import hours_for
+from kws.evaluate.page.charts import accepts_in_words, figure, misses_in_words, name_of, percent, unsupported
 
 Json = Mapping[str, Any]
 
@@ -124,7 +125,7 @@ def support(report: Json) -> str:
     claim = f"{figure(hours)} h without any false accept would show at most {figure(lowest)}/h at 95 %."
     if not short:
         return f"<p>{claim}</p>"
-    wanted = ", ".join(f"{figure(rate)}/h takes {figure(needed(rate))} h" for rate in short)
+    wanted = ", ".join(f"{figure(rate)}/h takes {figure(hours_for(rate))} h" for rate in short)
     return f'<p><span class="doubt">*</span> {claim} Lower rates need more audio: {wanted}, even with none.</p>'
 
 
