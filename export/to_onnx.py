@@ -7,6 +7,7 @@ file is opened) and the manifest. It is written only if it computes what the che
 import argparse
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,22 @@ from kws.model.acoustic import parameter_count
 from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model file that was verified. difference: the largest from torch, in log-posteriors. str() tells all of it."""
+
+    path: Path
+    parameters: int
+    difference: float
+
+    def __str__(self) -> str:
+        size_kb = self.path.stat().st_size / 1000
+        return (
+            f"{self.path}: {self.parameters:,} parameters, {size_kb:,.0f} kB, "
+            f"differs from torch by {self.difference:.1e}"
+        )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> str:
-    """Writes the checkpoint `path` as the model file `output`; returns one line about it. KwsError as `run` says."""
+def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> Written:
+    """Writes the checkpoint `path` as the model file `output`. KwsError as `run` says."""
     checkpoint = load_checkpoint(path)
+    checkpoint.model.phrase_head = None  # tokens alone leave a stream
     if chunk_frames < 1:
         raise KwsError(f"--chunk-frames {chunk_frames}: a chunk has at least one frame")
     proto = export_graph(checkpoint.model, chunk_frames)
@@ -70,8 +88,7 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
                 f"{output} was not written"
             )
         partial.replace(output)
-    size_kb = output.stat().st_size / 1000
-    return f"{output}: {manifest.parameters:,} parameters, {size_kb:,.0f} kB, differs from torch by {difference:.1e}"
+    return Written(output, manifest.parameters, difference)
 
 
 def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:

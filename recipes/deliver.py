@@ -48,7 +48,7 @@ def deliver(
     """
     trained = checkpoint_of(recipe)
     model, unfinished = trained.with_suffix(".onnx"), trained.with_suffix(".unfinished.onnx")
-    report(write_model(trained, unfinished))
+    report(str(write_model(trained, unfinished)))
     recordings = heard(unfinished, negatives, report)
     rates = []
     if recordings:

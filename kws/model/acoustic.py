@@ -1,8 +1,9 @@
 """The acoustic model: PCM in, CTC log-posteriors over tokens out.
 
-Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first).
+Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first), D width, K phrases.
 """
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
 
@@ -11,9 +12,9 @@ from torch import Tensor, nn
 
 from kws.errors import KwsError
 from kws.lexicon import TOKENS
-from kws.model.encoder import Block, Subsampling
+from kws.model.encoder import Block, BlockState, Subsampling, stream_through
 from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
-from kws.model.mixers import MixerConfig, is_streaming, make_mixer
+from kws.model.mixers import MixerConfig, is_streaming, make_mixer, parse_pattern
 from kws.model.streaming import State, StreamingLayer
 
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
@@ -23,8 +24,10 @@ _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the f
 class AcousticConfig:
     """Everything that the shape of a model depends on.
 
-    mixer: a name of kws.model.mixers. kernel: of the convolution in the feed-forward, in frames. window_frames: what
-    an attention layer sees, in 40 ms frames, the same in training, evaluation, streaming and export.
+    mixer: a pattern of kws.model.mixers, dealt to the blocks in turn: `xsa`, `sa+full`, `xsa,static`. kernel: of the
+    convolution in the feed-forward, in frames. window_frames: what an attention layer sees, in 40 ms frames, the same
+    in training, evaluation, streaming and export. phrases: how many whole phrases a second head tells apart
+    (`AcousticModel.whole_with_phrases`); 0 is no such head.
     """
 
     mixer: str = "xsa"
@@ -38,6 +41,7 @@ class AcousticConfig:
     mels: int = 40
     dropout: float = 0.1
     tokens: tuple[str, ...] = TOKENS
+    phrases: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"tokens": list(self.tokens)}
@@ -52,7 +56,7 @@ class AcousticState(NamedTuple):
 
     frontend: State
     subsampling: State
-    blocks: tuple[State, ...]
+    blocks: tuple[BlockState, ...]
 
 
 class AcousticModel(StreamingLayer):
@@ -64,6 +68,8 @@ class AcousticModel(StreamingLayer):
 
     mean: Tensor
     scale: Tensor
+    random_reference: Tensor | None
+    fixed_reference: Tensor | None
 
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
@@ -72,21 +78,20 @@ class AcousticModel(StreamingLayer):
         self.frontend = LogMel(config.mels)
         self.subsampling = Subsampling(config.mels, config.channels, config.width)
         mixers = MixerConfig(config.width, config.heads, config.window_frames)
+        specs = itertools.islice(itertools.cycle(parse_pattern(config.mixer)), config.blocks)
         self.blocks = nn.ModuleList(
-            Block(
-                make_mixer(config.mixer, mixers),
-                config.width,
-                config.expansion,
-                config.kernel,
-                config.dropout,
-            )
-            for _ in range(config.blocks)
+            Block(make_mixer(spec, mixers), config.width, config.expansion, config.kernel, config.dropout)
+            for spec in specs
         )
         self.head_norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, len(config.tokens))
         nn.init.constant_(self.head.bias[:1], _BLANK_BIAS)
+        self.phrase_head = nn.Linear(config.width, 1 + config.phrases) if config.phrases else None
+        if self.phrase_head is not None:
+            nn.init.constant_(self.phrase_head.bias[:1], _BLANK_BIAS)
         self.register_buffer("mean", torch.zeros(config.mels))
         self.register_buffer("scale", torch.ones(config.mels))
+        self._make_references()
         self.stride = self.frontend.stride * self.subsampling.stride
         self.look_back = self._look_back_samples()
 
@@ -107,6 +112,43 @@ class AcousticModel(StreamingLayer):
         self.mean.copy_(mean)
         self.scale.copy_(1 / deviation)
 
+    def _make_references(self) -> None:
+        """Buffers for the sequences that mixers read, and only for those."""
+        config, reads = self.config, {block.mixer.reads for block in self._blocks()}
+        noise = mel = None
+        if "random" in reads:
+            generator = torch.Generator().manual_seed(0)  # the same noise in every model of this shape
+            noise = torch.randn(1, config.window_frames, config.width, generator=generator)
+        if "fixed" in reads:
+            mel = torch.zeros(1, config.window_frames * self.subsampling.stride, config.mels)
+        self.register_buffer("random_reference", noise)
+        self.register_buffer("fixed_reference", mel)
+
+    def set_reference(self, log_mel: Tensor) -> None:
+        """Log-mel energies (T, M) of one training utterance, whose first W frames of 40 ms `fixed` mixers read.
+
+        Nothing happens in a model without such mixers. KwsError when the utterance is too short.
+        """
+        if self.fixed_reference is None:
+            return
+        needed = self.fixed_reference.shape[1]
+        if len(log_mel) < needed:
+            raise KwsError(
+                f"the mixer fixed needs a reference of {needed} frames of 10 ms, the window, and there are "
+                f"{len(log_mel)}: give longer rows or a smaller window_frames"
+            )
+        self.fixed_reference.copy_(log_mel[:needed])
+
+    def _references(self) -> dict[str, Tensor]:
+        """The sequences (1, W, D) that mixers read, before any block."""
+        references = {}
+        if self.random_reference is not None:
+            references["random"] = self.random_reference
+        if self.fixed_reference is not None:
+            mel = self.normalised(self.fixed_reference)
+            references["fixed"], _ = self.subsampling(mel, self.subsampling.init_state(1))
+        return references
+
     def init_state(self, batch: int) -> AcousticState:
         if not self.streaming:
             raise KwsError(f"the mixer {self.config.mixer} sees whole segments: a model with it cannot stream")
@@ -119,7 +161,11 @@ class AcousticModel(StreamingLayer):
     def features(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
         """(B, S) PCM -> (B, S / 160, M) normalised log-mel energies."""
         mel, state = self.frontend(pcm, state)
-        return (mel - self.mean) * self.scale, state
+        return self.normalised(mel), state
+
+    def normalised(self, mel: Tensor) -> Tensor:
+        """Log-mel energies (..., M) of the frontend, by the model's global constants."""
+        return (mel - self.mean) * self.scale
 
     def forward(self, x: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:
         mel, frontend = self.features(x, state.frontend)
@@ -128,29 +174,56 @@ class AcousticModel(StreamingLayer):
 
     def encode(self, mel: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:
         """(B, 4 T, M) normalised mel -> (B, T, V) log-posteriors; the frontend's state passes through."""
-        x, subsampling = self.subsampling(mel, state.subsampling)
-        states = []
-        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
-            x, after = block.stream(x, block_state)
-            states.append(after)
-        return self._posteriors(x), AcousticState(state.frontend, subsampling, tuple(states))
+        hidden, state = self._hidden_stream(mel, state)
+        return self.posteriors(hidden), state
 
-    def encode_segment(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """(B, 4 T, M) normalised mel, valid frames of 40 ms (B,) -> (B, T, V): for segment mixers."""
+    def _hidden_stream(self, mel: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:
+        x, subsampling = self.subsampling(mel, state.subsampling)
+        x, blocks = stream_through(self._blocks(), x, state.blocks, self._references())
+        return self.head_norm(x), AcousticState(state.frontend, subsampling, blocks)
+
+    def _hidden_segment(self, mel: Tensor, lengths: Tensor) -> Tensor:
         x, _ = self.subsampling(mel, self.subsampling.init_state(mel.shape[0]))
         for block in self._blocks():
             x = block.segment(x, lengths)
-        return self._posteriors(x)
+        return self.head_norm(x)
+
+    def hidden(self, mel: Tensor, lengths: Tensor) -> Tensor:
+        """(B, 4 T, M) normalised mel of whole utterances, valid frames of 40 ms (B,) -> (B, T, D): what heads read.
+
+        Frames from `lengths` on are padding and mean nothing.
+        """
+        if self.streaming:
+            return self._hidden_stream(mel, self.init_state(mel.shape[0]))[0]
+        return self._hidden_segment(mel, lengths)
 
     def whole(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """Log-posteriors of whole utterances from normalised mel, whichever kind the mixer is."""
-        if self.streaming:
-            return self.encode(mel, self.init_state(mel.shape[0]))[0]
-        return self.encode_segment(mel, lengths)
+        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, whichever kind the mixer is."""
+        return self.posteriors(self.hidden(mel, lengths))
 
-    def _posteriors(self, x: Tensor) -> Tensor:
-        logits = self.head(self.head_norm(x))
-        return torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    def whole_with_phrases(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """As `whole`, and beside it the log-posteriors (B, T, 1 + K) of whole phrases, blank first, from the same pass.
+
+        Raises KwsError where the model has no phrases.
+        """
+        hidden = self.hidden(mel, lengths)
+        return self.posteriors(hidden), self.phrase_posteriors(hidden)
+
+    def posteriors(self, hidden: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, V) log-posteriors of tokens, in single precision or better."""
+        return _log_softmax(self.head(hidden))
+
+    def phrase_posteriors(self, hidden: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of Sigtia et al. 2020, "Multi-task
+        learning for voice trigger detection", arXiv 2001.09519, a linear layer on what the phones are read from.
+        """
+        if self.phrase_head is None:
+            raise KwsError("this model has no phrase branch: train one by a recipe with a phrase_weight")
+        return _log_softmax(self.phrase_head(hidden))
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -62,7 +62,8 @@ class ConvFeedForward(StreamingLayer):
     """Feed-forward with a causal depthwise convolution over its hidden units, (B, T, D) -> (B, T, D).
 
     The convolution hears transitions inside a phone, which leaves the mixer what lies further apart (the convolution
-    module of Gulati et al. 2020, "Conformer", reduced to its depthwise part).
+    module of Gulati et al. 2020, "Conformer", reduced to its depthwise part). With a kernel of 1 no frames meet, and
+    there is no state, for a model file takes no empty tensors.
     """
 
     def __init__(self, width: int, expansion: int, kernel: int, dropout: float) -> None:
@@ -74,19 +75,20 @@ class ConvFeedForward(StreamingLayer):
         self.dropout = nn.Dropout(dropout)
         self.contract = nn.Linear(self.hidden, width)
 
-    def init_state(self, batch: int) -> ConvState:
-        return ConvState(self.zeros(batch, self.past, self.hidden))
+    def init_state(self, batch: int) -> State:
+        return ConvState(self.zeros(batch, self.past, self.hidden)) if self.past else ()
 
-    def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         frames = x.shape[1]
         x = self.expand(x)
-        x = torch.cat([state.past.to(x.dtype), x], dim=1)
+        if self.past:
+            x = torch.cat([state.past.to(x.dtype), x], dim=1)
         weight, bias = self.depthwise.weight[:, 0].to(x.dtype), self.depthwise.bias
         assert bias is not None
         # shifted sums: a third of the time of Conv1d in training, a quarter of a Conv node's in a stream
         y = sum((x[:, i : i + frames] * weight[:, i] for i in range(self.past + 1)), start=bias.to(x.dtype))
         y = self.contract(self.dropout(functional.silu(y)))
-        return y, ConvState(x[:, x.shape[1] - self.past :])
+        return y, ConvState(x[:, frames:]) if self.past else ()
 
 
 class BlockState(NamedTuple):
@@ -111,9 +113,10 @@ class Block(nn.Module):
         """The state of fresh streams; only where the mixer streams."""
         return BlockState(self.mixer.init_state(batch), self.feed_forward.init_state(batch))
 
-    def stream(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
-        """The block on a whole utterance or a chunk of it."""
-        mixed, mixer = self.mixer(self.mixer_norm(x), state.mixer)
+    def stream(self, x: Tensor, state: BlockState, guide: Tensor | None = None) -> tuple[Tensor, BlockState]:
+        """The block on a whole utterance or a chunk of it; `guide`: what its mixer reads (see mixers/base.py)."""
+        guide = None if guide is None else self.mixer_norm(guide)
+        mixed, mixer = self.mixer(self.mixer_norm(x), state.mixer, guide)
         x, feed_forward = self._feed_forward(x + self.dropout(mixed), state.feed_forward)
         return x, BlockState(mixer, feed_forward)
 
@@ -122,6 +125,31 @@ class Block(nn.Module):
         x = x + self.dropout(self.mixer(self.mixer_norm(x), lengths))
         return self._feed_forward(x, self.feed_forward.init_state(len(x)))[0]
 
-    def _feed_forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+    def _feed_forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         y, state = self.feed_forward(self.feed_forward_norm(x), state)
         return x + self.dropout(y), state
+
+
+def stream_through(
+    blocks: list[Block], x: Tensor, states: tuple[BlockState, ...], references: dict[str, Tensor]
+) -> tuple[Tensor, tuple[BlockState, ...]]:
+    """Carries `x` (B, T, D) through the blocks, and beside it the references (1, W, D) that their mixers read.
+
+    A reference is a stream like any other, from a fresh state, as far as the last block that reads it.
+    """
+    front, reference_fronts, after = x, references, []
+    for depth, (block, state) in enumerate(zip(blocks, states, strict=True)):
+        reads = block.mixer.reads
+        x, left = block.stream(x, state, front if reads == "front" else references.get(reads))
+        after.append(left)
+        later = {block.mixer.reads for block in blocks[depth + 1 :]}
+        references = {
+            name: block.stream(
+                reference,
+                block.init_state(1),
+                reference_fronts[name] if reads == "front" else references.get(reads),
+            )[0]
+            for name, reference in references.items()
+            if name in later
+        }
+    return x, tuple(after)

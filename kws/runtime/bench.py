@@ -9,7 +9,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.session import DEFAULT_MODEL, FloatArray, OnnxModel
 
 _SECONDS = 20  # of sound per pass
 _PASSES = 9
@@ -70,12 +71,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class CallCost:
+    """What a graph costs on one thread: CPU microseconds per second of audio, and wall microseconds of single calls."""
+
+    cpu_us_per_audio_s: float
+    p50_us: float
+    p99_us: float
+
+
+def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallCost]:
+    """Graphs side by side, no scorer: in each round every model hears 20 s of noise in turn.
+
+    The machine's slow moments so meet all alike; CPU time is the median of the rounds.
+    """
+    sounds = {name: _noise(model.manifest.chunk_samples) for name, model in models.items()}
+    for name, model in models.items():
+        _time_graph(model, sounds[name])  # the first calls allocate
+    passes = [{name: _time_graph(model, sounds[name]) for name, model in models.items()} for _ in range(rounds)]
+    costs = {}
+    for name, sound in sounds.items():
+        cpu_s = statistics.median(turn[name][0] for turn in passes) / units.seconds(sound.size)
+        calls = _spread(np.concatenate([turn[name][1] for turn in passes]))
+        costs[name] = CallCost(1e6 * cpu_s, calls["p50"], calls["p99"])
+    return costs
+
+
 def measure(detector: Detector) -> dict[str, Any]:
     """The figures of one model: CPU seconds of the process, wall time of single calls and of a start."""
     manifest = detector.manifest
-    rng = np.random.default_rng(0)
-    chunks = units.samples(_SECONDS) // manifest.chunk_samples
-    sound = rng.normal(0, 0.05, (chunks, manifest.chunk_samples)).astype(np.float32)
+    sound = _noise(manifest.chunk_samples)
     audio_s = units.seconds(sound.size)
     _time_push(detector, sound)  # the first calls allocate
     passes = [_time_push(detector, sound) for _ in range(_PASSES)]
@@ -99,19 +124,40 @@ def measure(detector: Detector) -> dict[str, Any]:
     }
 
 
-def _time_push(detector: Detector, sound: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
+def _noise(chunk_samples: int) -> FloatArray:
+    """About 20 s of it, (chunks, chunk_samples)."""
+    chunks = units.samples(_SECONDS) // chunk_samples
+    return np.random.default_rng(0).normal(0, 0.05, (chunks, chunk_samples)).astype(np.float32)
+
+
+def _time_push(detector: Detector, sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
     """CPU seconds of a pass, and wall seconds of each push of a chunk."""
-    stream = detector.stream()
+    return _time_calls(detector.stream().push, sound)
+
+
+def _time_graph(model: OnnxModel, sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
+    """CPU seconds of a pass, and wall seconds of each run of the graph on a chunk."""
+    states = model.init_states()
+
+    def hear(chunk: FloatArray) -> None:
+        nonlocal states
+        _, states = model.run(chunk[None], states)
+
+    return _time_calls(hear, sound)
+
+
+def _time_calls(hear: Callable[[FloatArray], object], sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
+    """CPU seconds of a pass over the chunks, and wall seconds of each call."""
     times = np.empty(len(sound))
     cpu = time.process_time()
     for number, chunk in enumerate(sound):
         begin = time.perf_counter()
-        stream.push(chunk)
+        hear(chunk)
         times[number] = time.perf_counter() - begin
     return time.process_time() - cpu, times
 
 
-def _time_parts(detector: Detector, sound: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _time_parts(detector: Detector, sound: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wall seconds of the graph, and of the scorer with the trigger, for each chunk."""
     states = detector.model.init_states()
     heard, watched = detector.scorer.init_state(), detector.trigger.init_state()

@@ -1,48 +1,77 @@
-"""Mixers: what stands in the BiLSTM's place. One file each, chosen by name in a recipe.
+"""Mixers: what stands in the BiLSTM's place. One file each, chosen by a pattern of names (see spec.py) in a recipe.
 
-A streaming mixer is a StreamingLayer (B, T, D) -> (B, T, D) of stride 1; a segment mixer is a SegmentLayer.
+A new mixer is a class of base.py's StreamingMixer or SegmentMixer in a file of its own and a line in one table here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from kws.model.mixers.approximate import ApproximateAttention
 from kws.model.mixers.attention import FullSelfAttention, SelfAttention
-from kws.model.mixers.recurrent import BiLSTM, UniLSTM
-from kws.model.mixers.xsa import ExclusiveSelfAttention, FullExclusiveSelfAttention
-from kws.model.streaming import SegmentLayer, StreamingLayer
+from kws.model.mixers.base import MixerConfig, SegmentMixer, StreamingMixer
+from kws.model.mixers.lowrank import LowRankAttention
+from kws.model.mixers.memory import Memory
+from kws.model.mixers.nonapproximate import NonApproximateAttention
+from kws.model.mixers.none import NoMixing
+from kws.model.mixers.position import FixedAttention, RandomAttention
+from kws.model.mixers.recurrent import GRU, BiLSTM, ChunkedBiLSTM, UniLSTM
+from kws.model.mixers.spec import MixerSpec, Switches, parse_pattern, parse_spec
+from kws.model.mixers.static import StaticAttention
 
-STREAMING: dict[str, Callable[[int, int, int], StreamingLayer]] = {
+__all__ = [
+    "SEGMENT",
+    "STREAMING",
+    "MixerConfig",
+    "MixerSpec",
+    "SegmentMixer",
+    "StreamingMixer",
+    "Switches",
+    "is_streaming",
+    "make_mixer",
+    "parse_pattern",
+    "parse_spec",
+]
+
+STREAMING: dict[str, type[StreamingMixer]] = {
     "lstm": UniLSTM,
+    "gru": GRU,
     "sa": SelfAttention,
-    "xsa": ExclusiveSelfAttention,
+    "approximate": ApproximateAttention,
+    "nonapproximate": NonApproximateAttention,
+    "random": RandomAttention,
+    "fixed": FixedAttention,
+    "static": StaticAttention,
+    "none": NoMixing,
+    "lowrank": LowRankAttention,
+    "memory": Memory,
 }
-SEGMENT: dict[str, Callable[[int, int, int], SegmentLayer]] = {
+SEGMENT: dict[str, type[SegmentMixer]] = {
     "bilstm": BiLSTM,
-    "sa_full": FullSelfAttention,
-    "xsa_full": FullExclusiveSelfAttention,
+    "bilstm_chunked": ChunkedBiLSTM,
+    "sa+full": FullSelfAttention,
 }
 
 
-@dataclass(frozen=True)
-class MixerConfig:
-    """What a mixer may depend on.
-
-    width: D. heads: attention heads. window_frames: W, the frames an attention layer sees including its own.
-    """
-
-    width: int
-    heads: int
-    window_frames: int
+def make_mixer(spec: str | MixerSpec, config: MixerConfig) -> StreamingMixer | SegmentMixer:
+    """The mixer called `spec`; raises ValueError with the known names and switches."""
+    spec = parse_spec(spec) if isinstance(spec, str) else spec
+    return _class_of(spec)(config, spec.switches)
 
 
-def make_mixer(name: str, config: MixerConfig) -> StreamingLayer | SegmentLayer:
-    """The mixer called `name`; raises ValueError with the known names."""
-    known: dict[str, Callable[[int, int, int], StreamingLayer | SegmentLayer]] = {**STREAMING, **SEGMENT}
-    if name not in known:
-        raise ValueError(f"no mixer is called {name!r}; there are {', '.join(sorted(known))}")
-    return known[name](config.width, config.heads, config.window_frames)
+def is_streaming(pattern: str) -> bool:
+    """Whether the mixers of a pattern run on endless audio; ValueError if some do and some do not."""
+    kinds = {str(spec): issubclass(_class_of(spec), StreamingMixer) for spec in parse_pattern(pattern)}
+    if len(set(kinds.values())) > 1:
+        segment = ", ".join(name for name, streaming in kinds.items() if not streaming)
+        raise ValueError(f"the pattern {pattern!r} mixes mixers that stream with mixers of whole segments ({segment})")
+    return all(kinds.values())
 
 
-def is_streaming(name: str) -> bool:
-    """Whether the mixer called `name` can run on endless audio."""
-    return name in STREAMING
+def _class_of(spec: MixerSpec) -> type[StreamingMixer] | type[SegmentMixer]:
+    known: dict[str, type[StreamingMixer] | type[SegmentMixer]] = {**STREAMING, **SEGMENT}
+    if spec.base not in known:
+        names = ", ".join(sorted({name.partition("+")[0] for name in known} | {"xsa"}))
+        raise ValueError(f"no mixer is called {spec.base!r}; there are {names}")
+    found = known.get(f"{spec.base}+full" if spec.switches.full else spec.base, known[spec.base])
+    for name in spec.switches.on():
+        if name not in found.fits:
+            takes = f"it takes {', '.join(sorted(found.fits))}" if found.fits else "it takes none"
+            raise ValueError(f"the mixer {spec.base!r} has no switch {name!r}; {takes}")
+    return found

@@ -1,145 +1,174 @@
-"""Self-attention (SA): windowed and causal for streams, full-context for segments.
+"""Self-attention (SA): windowed and causal for streams, full-context for segments (Vaswani et al. 2017).
 
 Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries of a block, L = W - 1 + C keys.
 
-    a_ij = softmax_j( q_i . k_j / sqrt(K) + b[h, i - j] )        y_i = sum_j a_ij v_j        out_i = W_O concat_h y_i
-
-(Vaswani et al. 2017, with a learned bias per head and distance in place of positions, after Shaw et al. 2018 and
-Raffel et al. 2020: distances never grow in a stream, so nothing drifts.) Projections q, k, v carry no bias.
+The formula is in heads.py, what a frame's own value takes away in xsa.py. Here stands which keys a query meets:
+those of the last W frames, its own included, or those of the whole segment.
 """
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from kws.model.streaming import SegmentLayer, StreamingLayer
-
-_MASKED = -1e4  # exp underflows to exactly 0 in float32, and the sum with a score stays finite in bfloat16
+from kws.model.mixers.base import MixerConfig, SegmentMixer, StreamingMixer
+from kws.model.mixers.heads import MASKED, Heads, toeplitz
+from kws.model.mixers.spec import Switches
+from kws.model.mixers.xsa import Exclusion
 
 
 class AttentionState(NamedTuple):
     """State of windowed attention."""
 
-    kv: Tensor  # (B, H, W - 1, 2 K) keys and values of the last W - 1 frames, oldest first
+    kv: Tensor  # (B, H, W - 1, keys and values) of the last W - 1 frames, oldest first
     valid: Tensor  # (B, 1, 1, 1) int64: how many of them hold a frame; the oldest slots fill last
 
 
-class _Projections(nn.Module):
-    """q, k, v and output projections, and the distance bias; shared by the streaming and the full form."""
+class Observation(NamedTuple):
+    """What attention did on fresh streams or whole segments."""
 
-    def __init__(self, width: int, heads: int, distances: int) -> None:
-        super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is not a multiple of heads {heads}")
-        self.width, self.heads, self.head_width = width, heads, width // heads
-        self.inputs = nn.Linear(width, 3 * width, bias=False)
-        self.output = nn.Linear(width, width)
-        self.distance_bias = nn.Parameter(torch.zeros(heads, distances))
-
-    def by_head(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) -> q (B, H, T, K), k and v side by side (B, H, T, 2 K)."""
-        qkv = self.inputs(x).unflatten(2, (3, self.heads, self.head_width)).permute(0, 3, 1, 2, 4).flatten(3)
-        q, kv = qkv.split([self.head_width, 2 * self.head_width], dim=3)
-        return q, kv
-
-    def scores(self, q: Tensor, k: Tensor) -> Tensor:
-        """(..., C, L): q . k / sqrt(K) of queries (..., C, K) and keys (..., L, K)."""
-        return q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width))
-
-    def merge(self, y: Tensor) -> Tensor:
-        """(B, H, T, K) -> (B, T, D), through W_O."""
-        out: Tensor = self.output(y.transpose(1, 2).flatten(2))
-        return out
+    weights: Tensor  # (B, H, T, T) a_ij, 0 where j is not attended to; with null or sink a row sums to less than 1
+    mixed: Tensor  # (B, H, T, K) y, before an exclusion
+    values: Tensor  # (B, H, T, K) v
 
 
-class SelfAttention(StreamingLayer):
+class SelfAttention(StreamingMixer):
     """Causal attention over the last W frames (its own included).
 
     The window is computed in blocks of C = min(W, T) queries against their own W - 1 + C keys, so cost grows as
     T x W; a chunk of a stream is one block of the same computation.
     """
 
-    def __init__(self, width: int, heads: int, window_frames: int) -> None:
-        super().__init__()
-        self.window = window_frames
-        self.look_back = window_frames - 1
-        self.projections = _Projections(width, heads, window_frames)
+    fits = frozenset({"xsa", "gate", "centre", "null", "sink", "nodiag", "offdir", "prev"})
+    kind: ClassVar[type[Heads]] = Heads
+
+    def __init__(self, config: MixerConfig, switches: Switches) -> None:
+        super().__init__(config, switches)
+        self.window = config.window_frames
+        self.look_back = self.window - 1
+        self.projections = self.kind(config, switches, distances=self.window, own=0)
+        self.exclusion = Exclusion(config.heads, self.projections.head_width, switches)
+        if self.exclusion.previous and self.window < 2:
+            raise ValueError("the switch prev needs a window of at least 2 frames")
 
     def init_state(self, batch: int) -> AttentionState:
         p = self.projections
-        kv = self.zeros(batch, p.heads, self.window - 1, 2 * p.head_width)
+        kv = self.zeros(batch, p.heads, self.window - 1, p.key_width + p.head_width)
         return AttentionState(kv, self.zeros(batch, 1, 1, 1, dtype=torch.int64))
 
-    def combine(self, y: Tensor, v: Tensor) -> Tensor:
-        """What leaves a head: the weighted sum `y` (..., K); `v` (..., K) is the frame's own value."""
-        return y
-
-    def forward(self, x: Tensor, state: AttentionState) -> tuple[Tensor, AttentionState]:
-        p = self.projections
+    def forward(self, x: Tensor, state: AttentionState, guide: Tensor | None = None) -> tuple[Tensor, AttentionState]:
         frames = x.shape[1]
-        block = min(self.window, frames)
-        q, kv = p.by_head(x)
+        q, kv = self.projections.by_head(x, guide)
         kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
         after = AttentionState(kv[:, :, frames:], torch.clamp(state.valid + frames, max=self.window - 1))
-        bias, empty = self._window_bias(block), self._cache_mask(state.valid, block)
-        if frames == block:
-            k, v = kv.split(p.head_width, dim=-1)
-            a = torch.softmax(p.scores(q, k) + (bias + empty), dim=-1).to(v.dtype)
-            y = self.combine(a @ v, v[..., self.window - 1 :, :])
-        else:
-            y = self._in_blocks(q, kv, block, bias, empty)[:, :, :frames]
-        return p.merge(y), after
+        block = min(self.window, frames)
+        if frames > block:
+            q, kv = self._in_blocks(q, kv, block)
+        z = self._exclude(*self._attend(q, kv, state.valid, guide)[1:], state.valid)
+        return self.projections.merge(z.flatten(2, -2)[:, :, :frames]), after
 
-    def _in_blocks(self, q: Tensor, kv: Tensor, block: int, bias: Tensor, empty: Tensor) -> Tensor:
-        """(B, H, T, K) -> (B, H, N C, K), N blocks at once; only the first can meet empty slots of the cache."""
+    def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
+        """What attention does on (B, T, D): all queries as one block."""
+        state = self.init_state(len(x))
+        q, kv = self.projections.by_head(x, guide)
+        a, y, v = self._attend(q, torch.cat([state.kv.to(kv.dtype), kv], dim=2), state.valid, guide)
+        return Observation(a[..., self.window - 1 :], y, v[..., self.window - 1 :, :])
+
+    def _in_blocks(self, q: Tensor, kv: Tensor, block: int) -> tuple[Tensor, Tensor]:
+        """Queries (B, H, T, K), keys and values (B, H, W - 1 + T, ..) -> (B, H, N, C, K) and (B, H, N, L, ..)."""
         blocks = -(-q.shape[2] // block)
         padding = blocks * block - q.shape[2]
         q, kv = functional.pad(q, (0, 0, 0, padding)), functional.pad(kv, (0, 0, 0, padding))
-        spans = kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
-        k, v = spans.split(self.projections.head_width, dim=-1)
-        scores = self.projections.scores(q.unflatten(2, (blocks, block)), k) + bias[:, None]
-        scores[:, :, 0] += empty
-        a = torch.softmax(scores, dim=-1).to(v.dtype)
-        return self.combine(a @ v, v[..., self.window - 1 :, :]).flatten(2, 3)
+        return q.unflatten(2, (blocks, block)), kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
 
-    def _window_bias(self, queries: int) -> Tensor:
-        """(H, C, L): the learned bias at distances 0 .. W - 1, masked elsewhere."""
-        device = self.projections.distance_bias.device
-        keys = torch.arange(self.window - 1 + queries, device=device)
-        distance = torch.arange(queries, device=device)[:, None] + (self.window - 1) - keys[None, :]
-        bias = self.projections.distance_bias[:, distance.clamp(0, self.window - 1)]
-        return torch.where((distance >= 0) & (distance < self.window), bias, _MASKED)
+    def _attend(self, q: Tensor, kv: Tensor, valid: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
+        k, v = self.projections.keys_and_values(kv)
+        queries = q.shape[-2]
+        bias, empty = self._window_bias(queries, guide), self._cache_mask(valid, queries)
+        if q.dim() == 4:
+            scores = self.projections.similarity(q, k) + (bias + empty)
+        else:
+            scores = self.projections.similarity(q, k) + bias[:, None]
+            scores[:, :, 0] += empty  # only the first block can meet empty slots of the cache
+        return (*self.projections.weigh(scores, q, v), v)
+
+    def _exclude(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
+        """What the exclusion leaves of the sums (..., C, K), given the values (..., L, K) that their window meets."""
+        past = self.window - 1
+        own, previous = v[..., past:, :], v[..., past - 1 : -1, :] if self.exclusion.previous else None
+        return self.exclusion(y, own, previous, self._mean(y, v, valid) if self.exclusion.centred else None)
+
+    def _mean(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
+        """(..., C, K): of the values in each query's window; empty slots hold zeros and do not count."""
+        shape, queries = y.shape[2:-1], y.shape[-2]
+        band = toeplitz(functional.pad(v.new_ones(1, self.window), (queries - 1, queries - 1)), queries)[0]
+        frames = torch.arange(1, math.prod(shape) + 1, device=v.device).view(shape)
+        count = torch.clamp(valid.view(-1, 1, *[1] * len(shape)) + frames, max=self.window)
+        return (band @ v) / count[..., None].to(torch.promote_types(v.dtype, torch.float32))
+
+    def _window_bias(self, queries: int, guide: Tensor | None) -> Tensor:
+        """(H, C, L): the bias at distances 0 .. W - 1, masked elsewhere."""
+        row = self.projections.table(guide).flip(1)
+        return toeplitz(functional.pad(row, (queries - 1, queries - 1), value=MASKED), queries)
 
     def _cache_mask(self, valid: Tensor, queries: int) -> Tensor:
         """(B, 1, 1, L): masks the slots that no frame has filled yet."""
         keys = torch.arange(self.window - 1 + queries, device=valid.device)
-        return torch.where(keys < (self.window - 1) - valid, _MASKED, 0.0)
+        return torch.where(keys < (self.window - 1) - valid, MASKED, 0.0)
 
 
-class FullSelfAttention(SegmentLayer):
+class FullSelfAttention(SegmentMixer):
     """Attention over the whole segment, for models that score a finished segment.
 
     Distances beyond W in either direction share the bias of W.
     """
 
-    def __init__(self, width: int, heads: int, window_frames: int) -> None:
-        super().__init__()
-        self.window = window_frames
-        self.projections = _Projections(width, heads, 2 * window_frames + 1)
+    fits = SelfAttention.fits | {"full"}
 
-    def combine(self, y: Tensor, v: Tensor) -> Tensor:
-        """As in SelfAttention."""
-        return y
+    def __init__(self, config: MixerConfig, switches: Switches) -> None:
+        super().__init__(config, switches)
+        self.window = config.window_frames
+        self.projections = Heads(config, switches, distances=2 * self.window + 1, own=self.window)
+        self.exclusion = Exclusion(config.heads, self.projections.head_width, switches)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor, guide: Tensor | None = None) -> Tensor:
+        _, y, v = self._attend(x, lengths, guide)
+        previous = functional.pad(v[:, :, :-1], (0, 0, 1, 0)) if self.exclusion.previous else None
+        mean = None
+        if self.exclusion.centred:
+            inside = _inside(x, lengths)[:, None, :, None]
+            mean = (v * inside).sum(2, keepdim=True) / lengths[:, None, None, None].clamp(min=1)
+        return self.projections.merge(self.exclusion(y, v, previous, mean))
+
+    def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
+        """What attention does on whole segments (B, T, D)."""
+        return Observation(*self._attend(x, torch.full((len(x),), x.shape[1], device=x.device), guide))
+
+    def _attend(self, x: Tensor, lengths: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (B, H, T, T), sums and values (B, H, T, K)."""
         p = self.projections
-        frames = torch.arange(x.shape[1], device=x.device)
-        q, kv = p.by_head(x)
-        k, v = kv.split(p.head_width, dim=-1)
-        distance = (frames[:, None] - frames[None, :]).clamp(-self.window, self.window) + self.window
-        beyond = torch.where(frames < lengths[:, None], 0.0, _MASKED)[:, None, None, :]
-        a = torch.softmax(p.scores(q, k) + (p.distance_bias[:, distance] + beyond), dim=-1).to(v.dtype)
-        return p.merge(self.combine(a @ v, v))
+        q, kv = p.by_head(x, guide)
+        k, v = p.keys_and_values(kv)
+        beyond = torch.where(_inside(x, lengths), 0.0, MASKED)[:, None, None, :]
+        scores = p.similarity(q, k) + self._bias(x.shape[1])
+        scores += beyond
+        a, y = p.weigh(scores, q, v)
+        return a, y, v
+
+    def _bias(self, frames: int) -> Tensor:
+        """(H, T, T): the bias of query i and key j at distance i - j, from T - 1 down to 1 - T along a row."""
+        row = self.projections.table(None).flip(1)
+        spare = frames - 1 - self.window
+        if spare < 0:
+            row = row[:, -spare:spare]
+        else:
+            row = torch.cat([row[:, :1].expand(-1, spare), row, row[:, -1:].expand(-1, spare)], dim=1)
+        return toeplitz(row, frames)
+
+
+def _inside(x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T): whether a frame lies inside its row's length."""
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]

@@ -1,37 +1,72 @@
-"""Exclusive self-attention (XSA): SA without what a frame already knows of itself.
+"""Exclusive self-attention (XSA): attention without what a frame already knows of itself, and controls of it.
 
-    z_i = y_i - (y_i . v_i) v_i / (|v_i|^2 + eps)            per head, between the weighted sum and W_O
+    z_i = y_i - g_h (y_i . u_i) u_i / (|u_i|^2 + eps)        per head, between the weighted sum y and W_O
 
-(Zhai 2026, "Exclusive Self Attention", arXiv 2603.09078, equation 2.) No parameters, and in a stream only the
-frame's own value is needed, so the cache is that of SA. The first frame of a stream attends to itself alone: its z
-is 0 up to eps, and only the residual path carries it.
+    xsa      u_i = v_i, the frame's own value                (Zhai 2026, arXiv 2603.09078, equation 2)
+    centre   u_i = v_i - mean of the values in the window    removes what the frame alone brings, not what all share
+    prev     u_i = v_(i-1)                                   control: another frame's direction; 0 at the first frame
+    offdir   u_i = a fixed random direction of the head      control: a direction less, whichever
+
+g_h is 1, or with `gate` tanh(alpha_h) from alpha_h = 0 (as in public language-model speed runs), so that a fresh gate
+takes nothing away. No other parameters, and in a stream only the newest values are needed, so the cache is that of
+SA. The first frame of a stream attends to itself alone: its z under xsa is 0 up to eps, and only the residual path
+carries it (with `null` it is alive, with `centre` u is 0 and nothing is taken).
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from kws.model.mixers.attention import FullSelfAttention, SelfAttention
+from kws.model.mixers.spec import Switches
 
 EPSILON = 1e-6  # small beside |v|^2 (of the order of K): z stays continuous at v = 0; the same in every execution
 
 
-def exclude_self(y: Tensor, v: Tensor) -> Tensor:
-    """`y` (..., K) without its projection on `v` (..., K); computed in float32 because the difference cancels."""
+def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None) -> Tensor:
+    """`y` (..., K) without its projection on `direction` (..., K), the projection times `gate` where there is one.
+
+    Computed in float32 because the difference cancels.
+    """
     exact = torch.promote_types(y.dtype, torch.float32)
-    wide_y, wide_v = y.to(exact), v.to(exact)
-    share = (wide_y * wide_v).sum(-1, keepdim=True) / ((wide_v * wide_v).sum(-1, keepdim=True) + EPSILON)
-    return (wide_y - share * wide_v).to(y.dtype)
+    wide_y, wide_u = y.to(exact), direction.to(exact)
+    share = (wide_y * wide_u).sum(-1, keepdim=True) / ((wide_u * wide_u).sum(-1, keepdim=True) + EPSILON)
+    if gate is not None:
+        share = share * gate
+    return (wide_y - share * wide_u).to(y.dtype)
 
 
-class ExclusiveSelfAttention(SelfAttention):
-    """Windowed causal XSA."""
+class Exclusion(nn.Module):
+    """What a mixer with values takes away from its weighted sums, as the switches say; nothing without a switch.
 
-    def combine(self, y: Tensor, v: Tensor) -> Tensor:
-        return exclude_self(y, v)
+    Shapes: H heads, K values of a head; ... may be frames, or blocks and frames.
+    """
+
+    direction: Tensor
+
+    def __init__(self, heads: int, head_width: int, switches: Switches) -> None:
+        super().__init__()
+        self.own = switches.xsa
+        self.centred, self.previous, self.fixed = switches.centre, switches.prev, switches.offdir
+        self.alpha = nn.Parameter(torch.zeros(heads)) if switches.gate else None
+        if self.fixed:
+            self.register_buffer("direction", torch.randn(heads, head_width))
+
+    def forward(self, y: Tensor, values: Tensor, previous: Tensor | None = None, mean: Tensor | None = None) -> Tensor:
+        """(B, H, ..., K) weighted sums and the frames' own values -> what leaves the heads, of the same shape.
+
+        previous: the values of the frames before, for `prev`. mean: of the values in each frame's window, for
+        `centre`.
+        """
+        gate = None if self.alpha is None else per_head(torch.tanh(self.alpha)[:, None], y.dim())
+        if self.own:
+            return exclude(y, values if mean is None else values - mean, gate)
+        if self.previous:
+            assert previous is not None
+            return exclude(y, previous, gate)
+        if self.fixed:
+            return exclude(y, per_head(self.direction, y.dim()), gate)
+        return y
 
 
-class FullExclusiveSelfAttention(FullSelfAttention):
-    """Full-context XSA."""
-
-    def combine(self, y: Tensor, v: Tensor) -> Tensor:
-        return exclude_self(y, v)
+def per_head(x: Tensor, dimensions: int) -> Tensor:
+    """(H, K) -> (H, 1, ..., 1, K), to meet tensors (B, H, ..., K) of so many dimensions."""
+    return x.reshape(x.shape[0], *[1] * (dimensions - 3), x.shape[1])
