@@ -34,13 +34,15 @@ RECIPE = Recipe(
     "two", {data!r}, "runs", (Corpus("words", "made", "none", "nobody", 1.0),), None, ("view glass", "computer"),
     model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8, dropout=0.0),
     scenes=SceneConfig(rows=3, row_seconds=2.0, most_clips=1, empty_probability=0.3),
-    words=("yes", "computer"), word_weight=0.5, frequency_mask=0, learning_rate=0.02, ema_decay=0.5,
+    words=("yes", "computer"), word_weight=0.5, decoder_weight=0.5, phrase_weight=0.5,
+    frequency_mask=0, learning_rate=0.02, ema_decay=0.5,
     steps=6, steps_per_epoch=2, validate_every=1, warmup_steps=2, threads=1, precision="32-true",
 )
 
 if __name__ == "__main__":
     main(RECIPE)
 """
+LOSSES = ("loss", "word_loss", "decoder_loss", "phrase_loss")
 LIMIT_S = 300
 
 
@@ -98,7 +100,7 @@ def numbers(output: Path) -> list[tuple[str, str, float]]:
 def test_two_processes_train_as_one_does(recipe, undisturbed, tmp_path):
     train(changed(recipe, f"output={tmp_path}"))
     one, two = numbers(tmp_path), numbers(undisturbed)
-    assert {"loss", "word_loss", "misses", "frr", "phone_error_rate"} <= {name for _, name, _ in one}
+    assert {*LOSSES, "misses", "frr", "phone_error_rate"} <= {name for _, name, _ in one}
     assert [key[:2] for key in two] == [key[:2] for key in one]
     assert [key[2] for key in two] == pytest.approx([key[2] for key in one], rel=1e-4)
     for name, expected in weights(tmp_path).items():

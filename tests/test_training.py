@@ -20,9 +20,10 @@ pytest.importorskip("pocketsphinx")
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import load_cmudict  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
+from kws.train.losses import ctc_loss  # noqa: E402
 from kws.train.recipe import Recipe, find_recipe, override  # noqa: E402
 from kws.train.run import scene_module, train  # noqa: E402
-from kws.train.task import ctc_loss, warmup_cosine  # noqa: E402
+from kws.train.task import warmup_cosine  # noqa: E402
 
 SHIPPED = sorted(path.parent.name for path in (Path(__file__).parent.parent / "recipes").glob("*/recipe.py"))
 TINY = (
@@ -84,10 +85,13 @@ def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
     assert simulated.shape == recorded.shape and not torch.equal(simulated, recorded)
 
 
-@pytest.mark.parametrize("mixer", ["bilstm", "lstm", "sa_full"])
+@pytest.mark.parametrize("mixer", ["bilstm", "lstm", "sa+full", "fixed,random+xsa"])
 def test_every_kind_of_mixer_trains(mixer, stand_ins, tmp_path):
-    path = train(tiny(stand_ins, tmp_path, "steps=2", "validate_every=1", f"model.mixer={mixer}"))
-    assert load_checkpoint(path).model.config.mixer == mixer
+    path = train(tiny(stand_ins, tmp_path, "steps=2", "validate_every=1", "model.blocks=2", f"model.mixer={mixer}"))
+    model = load_checkpoint(path).model
+    assert model.config.mixer == mixer
+    if "fixed" in mixer:  # an utterance of the training, that every execution then reads
+        assert model.fixed_reference.std() > 0.1
 
 
 def test_a_killed_training_resumes_to_the_same_numbers(stand_ins, tmp_path):
@@ -147,9 +151,10 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
     ("arguments", "sentence"),
     [
         (["no_such_recipe"], "no recipe is called 'no_such_recipe': give a .py file or one of fewshot, phones"),
-        (["missing.py"], "there is no recipe file missing.py"),
+        (["missing.py"], "there is no file missing.py"),
         (["wake_words", "data=/nowhere"], "data folder /nowhere does not exist"),
         (["wake_words", "steps=7"], "not a multiple of steps_per_epoch"),
+        (["wake_words", "model.mixer=xas"], "model.mixer=xas: no mixer is called 'xas'; there are"),
     ],
 )
 def test_mistakes_end_in_one_sentence(arguments, sentence, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,16 @@ PCM = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Clips:
-    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped` names what could not be decoded."""
+    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped` names what could not be decoded.
+
+    key: a digest of which files they are, and of when these were changed.
+    """
 
     utterances: tuple[Utterance, ...]
     pcm: PCM
     starts: npt.NDArray[np.int64]
     skipped: tuple[str, ...]
+    key: str = ""
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -60,7 +65,7 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, report: Callable[[s
     if index["skipped"]:
         report(f"skipped {len(index['skipped'])} of {len(utterances)} clips, for example: {index['skipped'][0]}")
     pcm = np.asarray(np.memmap(pcm_path, dtype=np.int16, mode="r"))  # views of a plain array cost less to make
-    return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]))
+    return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]), key)
 
 
 def _identity(utterance: Utterance) -> str:
@@ -73,7 +78,7 @@ def _identity(utterance: Utterance) -> str:
 
 def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -> None:
     kept, starts, skipped = [], [0], []
-    partial = pcm_path.with_suffix(".partial")
+    partial = pcm_path.with_suffix(f".{os.getpid()}")  # another training may be decoding the same
     with partial.open("wb") as out:
         for i, utterance in enumerate(tqdm(utterances, "decoding", unit="clip", leave=False, disable=None)):
             try:
@@ -86,6 +91,6 @@ def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -
             kept.append(i)
             starts.append(starts[-1] + len(pcm))
     partial.replace(pcm_path)
-    done = index_path.with_suffix(".partial-index")
+    done = index_path.with_suffix(f".{os.getpid()}-index")
     done.write_text(json.dumps({"kept": kept, "starts": starts, "skipped": skipped}), encoding="utf-8")
     done.replace(index_path)

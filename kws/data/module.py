@@ -12,8 +12,9 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 
 from kws.data.clips import Clips, load_clips
+from kws.data.features import FeatureDataset
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
-from kws.data.scenes import SceneConfig, SceneDataset, Source, Supply
+from kws.data.scenes import Batch, SceneConfig, SceneDataset, Source, Supply
 from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
@@ -94,7 +95,8 @@ class SceneModule(pl.LightningDataModule):
     speech: folder -> share of the speech time. lexicon spells the transcripts. Clips longer than a row are left out of
     training. words: a closed vocabulary; batches say which of it a row holds. A folder of `speech` may hold a packed
     corpus instead of a manifest, or be the URL of one (kws.data.shards): it is streamed, but for its dev clips.
-    noise, rooms: folders of noises and of impulse responses. cache: where decoded audio is kept.
+    noise, rooms: folders of noises and of impulse responses. cache: where decoded audio is kept. features: where the
+    features of batches (of `mels` bands) are kept; None: batches are sound, made anew each time.
     """
 
     def __init__(
@@ -112,6 +114,8 @@ class SceneModule(pl.LightningDataModule):
         seed: int,
         steps_per_epoch: int,
         report: Callable[[str], None],
+        features: Path | None = None,
+        mels: int = 40,
     ) -> None:
         super().__init__()
         self.prepare_data_per_node = False
@@ -124,6 +128,7 @@ class SceneModule(pl.LightningDataModule):
         self.root, self.speech, self.noise, self.rooms, self.keywords = root, speech, noise, rooms, keywords
         self.scenes, self.seed, self.steps_per_epoch = scenes, seed, steps_per_epoch
         self.report = report
+        self.features, self.mels = features, mels
         self.scene_data: SceneDataset | None = None
         self.dev_clips: list[Clips] = []
 
@@ -156,14 +161,14 @@ class SceneModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
-        return DataLoader(
-            self.prepare().part(*self._place()),
-            batch_size=None,
-            sampler=steps,
-            num_workers=1,
-            persistent_workers=True,
-            prefetch_factor=4,
-        )
+        ahead: dict[str, Any] = {"num_workers": 1, "persistent_workers": True, "prefetch_factor": 4}
+        # features that are kept take no time to read, and a process of a pool may have none of its own
+        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.features else ahead))
+
+    def batches(self) -> Dataset[Batch]:
+        """This process's part of the batches: item `step` is the batch of that step."""
+        scenes = self.prepare().part(*self._place())
+        return FeatureDataset(scenes, self.mels, self.features) if self.features else scenes
 
     def val_dataloader(self) -> Any:
         self.prepare()

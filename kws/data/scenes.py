@@ -4,6 +4,7 @@ heard, with rooms, microphones, noise and levels drawn anew each time, and the t
 Every batch is a function of (seed, step) alone: a resumed training sees what an uninterrupted one would have seen.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -17,6 +18,7 @@ from torch.utils.data import Dataset
 
 from kws.data import augment
 from kws.data.clips import Clips
+from kws.errors import KwsError
 from kws.units import SAMPLE_RATE
 
 Batch = dict[str, torch.Tensor]
@@ -76,6 +78,14 @@ class Source:
     targets: Sequence[npt.NDArray[np.int64]]
     share: float
     words: Sequence[int] = ()
+
+    @property
+    def identity(self) -> str:
+        """A digest of the clips and of what they say."""
+        said = hashlib.blake2b(repr((self.clips.key, self.share, list(self.words))).encode(), digest_size=16)
+        for target in self.targets:
+            said.update(target.tobytes() + b"|")
+        return said.hexdigest()
 
     @property
     def mean_samples(self) -> float:
@@ -157,6 +167,14 @@ class SceneDataset(Dataset[Batch]):
             "target_lengths": torch.tensor([len(row.targets) for row in rows]),
             "words": torch.tensor([row.word for row in rows]),
         }
+
+    def identity(self) -> str:
+        """All that determines the batches. Raises KwsError where a corpus is streamed: it may change unnoticed."""
+        if not all(isinstance(source, Source) for source in self.sources):
+            raise KwsError("features= keeps batches of corpora with a manifest, not of packed ones: leave it out")
+        sources = [source.identity for source in self.sources if isinstance(source, Source)]
+        sounds = [clips.key if clips else "" for clips in (self.noise, self.rooms)]
+        return repr((sources, sounds, self.config, self.seed, self.silence, self.rows))
 
     def _show(self, step: int) -> None:
         """Opens what this step draws from."""

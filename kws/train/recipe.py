@@ -56,9 +56,15 @@ class Recipe:
     steps_per_epoch is how often a checkpoint is written, validate_every how many epochs pass between validations.
     ema_decay: weights are averaged over about 1 / (1 - decay) steps.
     noise, rooms: recordings of noise, and impulse responses (``kws data rooms``, ``kws data responses``).
+    features: folder in which the features of batches are kept, for other trainings on the same data with the same seed
+    ("" keeps none; half a MB a step where a batch is a minute long).
     start: a checkpoint, or the name of one that ships, whose weights training starts from; its model's shape is used.
+    trunk: a checkpoint whose weights, those of its mixers apart, a model of the recipe's own shape starts from.
     words: a closed vocabulary that the model learns to tell apart with the weight word_weight (kws.train.words); rows
     of `scenes` should then hold one clip.
+    decoder_weight: of the loss of an autoregressive decoder that learns beside the model and is then dropped
+    (kws.train.decoder). phrase_weight: of a branch of the model that learns the keywords as whole phrases
+    (kws.train.phrases); `train` sets model.phrases to fit.
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest SpecAugment time mask, in
     frames of 10 ms, one for every two seconds of a row; 0 is none.
     threads: of torch in each process; one process more builds its batches. devices: processes on this machine, which
@@ -77,9 +83,13 @@ class Recipe:
     scenes: SceneConfig = field(default_factory=SceneConfig)
     scoring: Scoring = field(default_factory=default_scoring)
     rooms: Corpus | None = None
+    features: str = ""
     start: str = ""
+    trunk: str = ""
     words: tuple[str, ...] = ()
     word_weight: float = 0.0
+    decoder_weight: float = 0.0
+    phrase_weight: float = 0.0
     seed: int = 0
     steps: int = 6000
     steps_per_epoch: int = 200
@@ -123,8 +133,6 @@ def load_recipe(name_or_path: str) -> RecipeFile:
     if path.is_dir():
         path = path / "recipe.py"
     if path.suffix == ".py":
-        if not path.is_file():
-            raise KwsError(f"there is no recipe file {path}")
         return _load(path)
     names = shipped_recipes()
     if name_or_path not in names:
@@ -134,13 +142,21 @@ def load_recipe(name_or_path: str) -> RecipeFile:
 
 
 def _load(path: Path) -> RecipeFile:
-    spec = importlib.util.spec_from_file_location(f"recipe_{path.parent.name}", path)
+    module: RecipeFile = load_file(path, "RECIPE", Recipe)
+    return module
+
+
+def load_file(path: Path, constant: str, kind: type) -> Any:
+    """The module of a Python file that has a constant of this type; KwsError otherwise."""
+    if not path.is_file():
+        raise KwsError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_{path.parent.name}", path)
     if spec is None or spec.loader is None:
         raise KwsError(f"{path} is not a Python file")
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not isinstance(getattr(module, "RECIPE", None), Recipe):
-        raise KwsError(f"{path} has no constant RECIPE of type kws.train.recipe.Recipe")
+    if not isinstance(getattr(module, constant, None), kind):
+        raise KwsError(f"{path} has no constant {constant} of type {kind.__module__}.{kind.__name__}")
     return module
 
 

@@ -27,6 +27,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor,
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
+from torch import Tensor
 
 from kws.data.module import SceneModule
 from kws.data.scenes import SceneDataset
@@ -34,11 +35,13 @@ from kws.errors import KwsError
 from kws.lexicon import Lexicon, load_cmudict, phrase_name
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from kws.model.mixers import is_streaming
+from kws.train.losses import refuse_weights
 from kws.train.recipe import Recipe, RecipeFile, load_recipe, override
 from kws.train.task import CTCTask
 
 _NORMALISATION_BATCHES = 8
-_PLACES = frozenset({"output", "threads", "devices", "num_nodes", "strategy"})
+_PLACES = frozenset({"output", "features", "threads", "devices", "num_nodes", "strategy"})
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt's names (malloc.h)
 
 
@@ -96,6 +99,7 @@ def main(recipe: Recipe) -> None:
 
 def train(recipe: Recipe) -> Path:
     """Trains `recipe` (or what is left of it) and returns the path of the finished checkpoint."""
+    recipe = with_phrases(recipe)
     output = Path(recipe.output)
     timer = Timer()
     trainer = make_trainer(recipe, output, timer)
@@ -106,12 +110,10 @@ def train(recipe: Recipe) -> Path:
         return alone(trainer, finished)
     keep_freed_memory()
     pl.seed_everything(recipe.seed, verbose=False)
-    lexicon = load_cmudict().extended(recipe.extra_spellings).taught(recipe.keywords)
+    lexicon = lexicon_of(recipe)
     spellings = {phrase_name(keyword): lexicon.spell(keyword) for keyword in recipe.keywords}
     data = scene_module(recipe, lexicon)
-    model = (
-        load_checkpoint(find_checkpoint(recipe.start)).model.train() if recipe.start else AcousticModel(recipe.model)
-    )
+    model = first_model(recipe)
     task = CTCTask(recipe, model, spellings, {word: lexicon.spell(word) for word in recipe.words})
     last = output / "last.ckpt"
     if trainer.is_global_zero:
@@ -133,6 +135,49 @@ def train(recipe: Recipe) -> Path:
             finished, model, without_paths(recipe), {k: [list(s) for s in v] for k, v in spellings.items()}, spent
         )
     return alone(trainer, finished)
+
+
+def with_phrases(recipe: Recipe) -> Recipe:
+    """The recipe with a phrase in the model for each keyword where it has a phrase_weight, and none where not."""
+    phrases = len(set(map(phrase_name, recipe.keywords))) if recipe.phrase_weight else 0
+    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, phrases=phrases))
+
+
+def first_model(recipe: Recipe) -> AcousticModel:
+    """What training starts from: a new model, one on a trunk, or recipe.start's with the recipe's phrase branch."""
+    if recipe.trunk:
+        return on_trunk(AcousticModel(recipe.model), load_checkpoint(find_checkpoint(recipe.trunk)).model)
+    if not recipe.start:
+        return AcousticModel(recipe.model)
+    start = load_checkpoint(find_checkpoint(recipe.start)).model.train()
+    if not start.config.phrases and not recipe.model.phrases:
+        return start
+    model = AcousticModel(dataclasses.replace(start.config, phrases=recipe.model.phrases))
+    kept = {name: w for name, w in start.state_dict().items() if not name.startswith("phrase_head.")}
+    model.load_state_dict(model.state_dict() | kept)  # its phrases may be others: they are learned anew
+    return model
+
+
+def initial_model(recipe: Recipe) -> AcousticModel:
+    """The model of a recipe before its first step."""
+    recipe = with_phrases(recipe)
+    pl.seed_everything(recipe.seed, verbose=False)
+    return first_model(recipe)
+
+
+def on_trunk(model: AcousticModel, trunk: AcousticModel) -> AcousticModel:
+    """`model` with the weights of another of its width, those of the mixers apart. KwsError where shapes differ."""
+    own, given = model.state_dict(), trunk.state_dict()
+    shared = {name: weight for name, weight in given.items() if ".mixer." not in name and name in own}
+    if odd := [name for name, weight in shared.items() if weight.shape != own[name].shape]:
+        raise KwsError(f"the trunk's {odd[0]} has another shape than the model's: give both the same width and blocks")
+    model.load_state_dict(own | shared)
+    return model
+
+
+def lexicon_of(recipe: Recipe) -> Lexicon:
+    """The dictionary with what the recipe adds to it."""
+    return load_cmudict().extended(recipe.extra_spellings).taught(recipe.keywords)
 
 
 def alone(trainer: pl.Trainer, finished: Path) -> Path:
@@ -161,6 +206,8 @@ def scene_module(recipe: Recipe, lexicon: Lexicon) -> SceneModule:
         seed=recipe.seed,
         steps_per_epoch=recipe.steps_per_epoch,
         report=rank_zero_only(lambda line: print(line, file=sys.stderr)),
+        features=Path(recipe.features) if recipe.features else None,
+        mels=recipe.model.mels,
     )
 
 
@@ -188,7 +235,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
             enable_checkpointing=False,
             logger=[CSVLogger(**logs), TensorBoardLogger(**logs)],
             callbacks=[
-                Beginning(recipe.threads, fresh),  # before the average, which starts as a copy
+                Beginning(recipe.threads, fresh, bool(recipe.trunk)),  # before the average, which starts as a copy
                 EMAWeightAveraging(decay=recipe.ema_decay, update_starting_at_step=recipe.warmup_steps),
                 LearningRateMonitor("step"),
                 TQDMProgressBar(refresh_rate=10),
@@ -201,7 +248,12 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
 
 
 def refuse_impossible(recipe: Recipe) -> None:
-    """Raises KwsError for numbers that do not go together, before anything is written."""
+    """Raises KwsError for numbers that do not go together and unknown mixers, before anything is written."""
+    refuse_weights(recipe)
+    try:
+        is_streaming(recipe.model.mixer)
+    except ValueError as error:
+        raise KwsError(f"model.mixer={recipe.model.mixer}: {error}") from error
     if recipe.steps % recipe.steps_per_epoch:
         raise KwsError(f"steps={recipe.steps} is not a multiple of steps_per_epoch={recipe.steps_per_epoch}")
     processes = recipe.devices * recipe.num_nodes
@@ -228,26 +280,38 @@ class EpochCheckpoint(pl.Callback):
 
 
 class Beginning(pl.Callback):
-    """What each process does before the first step: its threads, and the model's normalisation from whole batches."""
+    """What each process does before the first step: its threads, and what a model takes from the first batches.
 
-    def __init__(self, threads: int, fresh: bool) -> None:
+    fresh: nothing was trained yet. on_trunk: the normalisation is the trunk's.
+    """
+
+    def __init__(self, threads: int, fresh: bool, on_trunk: bool) -> None:
         self.threads = threads
-        self.fresh = fresh
+        self.fresh, self.on_trunk = fresh, on_trunk
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Comes after the data module's set-up, in which the first process decodes and the others wait."""
         torch.set_num_threads(self.threads)
         if self.fresh:
             assert isinstance(pl_module, CTCTask)
-            normalise(pl_module.model, trainer.datamodule.prepare())  # type: ignore[attr-defined]
+            scenes = trainer.datamodule.prepare()  # type: ignore[attr-defined]
+            if not self.on_trunk:
+                normalise(pl_module.model, scenes)
+            if pl_module.model.fixed_reference is not None:
+                pl_module.model.set_reference(first_mel(pl_module.model, scenes, 1)[0])
 
 
 def normalise(model: AcousticModel, scenes: SceneDataset) -> None:
     """Sets the model's global mean and deviation per mel band from the first batches."""
-    with torch.no_grad():
-        batches = [scenes[step]["pcm"] for step in range(_NORMALISATION_BATCHES)]
-        mel = torch.cat([model.frontend(pcm, model.frontend.init_state(len(pcm)))[0] for pcm in batches])
+    mel = first_mel(model, scenes, _NORMALISATION_BATCHES)
     model.set_normalisation(mel.mean(dim=(0, 1)), mel.std(dim=(0, 1)))
+
+
+def first_mel(model: AcousticModel, scenes: SceneDataset, batches: int) -> Tensor:
+    """(rows, F, M) log-mel energies of the first batches."""
+    with torch.no_grad():
+        sounds = [scenes[step]["pcm"] for step in range(batches)]
+        return torch.cat([model.frontend(pcm, model.frontend.init_state(len(pcm)))[0] for pcm in sounds])
 
 
 def claim(output: Path, recipe: Recipe) -> None:
@@ -272,7 +336,11 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
     """The recipe as a checkpoint carries it: a file that is given to others says nothing of the machine it is from."""
-    return recipe_dict(dataclasses.replace(recipe, data="", output="", start=Path(recipe.start).stem))
+    return recipe_dict(
+        dataclasses.replace(
+            recipe, data="", output="", features="", start=Path(recipe.start).stem, trunk=Path(recipe.trunk).stem
+        )
+    )
 
 
 def keep_freed_memory() -> None:

@@ -1,6 +1,6 @@
-"""The training task: CTC over scenes, and validation by the scorer that the device runs.
+"""The training task: losses over scenes, and validation by the scorer that the device runs.
 
-Shapes: B rows, S samples, T frames of 40 ms, M mel bands, V tokens.
+Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
 """
 
 import math
@@ -10,7 +10,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
-from torch.nn import functional as F
 
 from kws.data.scenes import Batch
 from kws.data.torchaudio_import import load_torchaudio
@@ -20,9 +19,9 @@ from kws.evaluate.recording import Label, Recording, Source
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.scoring import best_path
+from kws.train.losses import Losses
 from kws.train.masks import SpecAugment
 from kws.train.recipe import Recipe
-from kws.train.words import WordScores, word_loss
 
 VALIDATION_FA_PER_HOUR = 1.0
 
@@ -48,30 +47,30 @@ class CTCTask(pl.LightningModule):
         self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
         self.recordings: list[Recording] = []
         self.errors = self.phones = 0
-        self.word_scores = WordScores([words[w] for w in recipe.words], model.config.tokens) if recipe.words else None
+        self.losses = Losses(recipe, model, spellings, words)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         with (
             torch.no_grad(),
             torch.autocast("cpu", enabled=False),
         ):  # energies span more than bfloat16 resolves
-            mel, _ = self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
-            mel = self.mask(mel)
-        frames = torch.full((len(mel),), mel.shape[1] // self.model.subsampling.stride)
-        log_posteriors = self.model.whole(mel, frames)
-        loss = ctc_loss(log_posteriors, frames, batch["targets"], batch["target_lengths"])
-        loss = loss * self._part(batch["target_lengths"].sum())
-        self.log("loss", loss, prog_bar=True, sync_dist=True)
-        if self.word_scores is not None:
-            words = word_loss(self.word_scores(log_posteriors, frames), batch["words"])
-            words = words * self._part((batch["words"] >= 0).sum())
-            self.log("word_loss", words, prog_bar=True, sync_dist=True)
-            loss = loss + self.recipe.word_weight * words
-        return loss
+            mel = self.mask(self._mel(batch))
+        total = torch.zeros(())
+        for name, weight, mean, things in self.losses(self.model, mel, batch):
+            loss = mean * self._part(things)
+            self.log(name, loss, prog_bar=True, sync_dist=True)
+            total = total + weight * loss
+        return total
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout and masks of a step depend on (seed, step, process) alone, so that a resumed training repeats them
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
+
+    def _mel(self, batch: Batch) -> Tensor:
+        """(B, F, M) normalised, from features that are kept or from sound."""
+        if "mel" in batch:
+            return self.model.normalised(batch["mel"])
+        return self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))[0]
 
     def _part(self, count: Tensor) -> Tensor:
         """The factor that makes a mean over `count` things here the part of this process in the mean over all.
@@ -113,22 +112,14 @@ class CTCTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         r = self.recipe
-        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
-        rest = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
+        decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
+        rest = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=r.learning_rate, betas=(0.9, 0.98))
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """CTC loss (Graves et al. 2006) per token: log_posteriors (B, T, V), frames (B,), targets of all rows in one."""
-    losses = F.ctc_loss(
-        log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True
-    )
-    return losses.sum() / target_lengths.sum().clamp(min=1)
 
 
 def gathered(value: Any) -> list[Any]:
