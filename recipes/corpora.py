@@ -32,6 +32,12 @@ CUT_WORDS = Corpus(
     "CC BY 4.0; free for any use, notice kept",
     "as LibriSpeech and CMU AN4",
 )
+CUT_RUNS = Corpus(
+    "cut_runs",
+    "Runs of words cut out of mini LibriSpeech (kws.data.sources.cuts --runs)",
+    MINI_LIBRISPEECH.licence,
+    MINI_LIBRISPEECH.attribution,
+)
 SYNTHETIC_WAKE_WORDS = Corpus(
     "synthetic_wake_words",
     "Synthesised wake words and near misses (kws.data.sources.synthetic)",

@@ -21,12 +21,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "kws.model": BELOW | {"kws.model"},
     **{name: BELOW | ABOVE | {"kws.runtime", "kws.model"} for name in ABOVE},
     "kws.export": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export"},
+    "kws.lab": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export", "kws.lab"},
     "kws.demo": BELOW | ABOVE | {"kws.runtime", "kws.demo"},
-    "kws.recipes": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export", "kws.recipes"},
+    "kws.recipes": BELOW | ABOVE | {"kws.runtime", "kws.model", "kws.export", "kws.lab", "kws.recipes"},
 }
 
 # Packages and standard modules that only the named modules may load, submodules included.
-TRAINING = {"kws.model", "kws.data", "kws.train", "kws.evaluate", "kws.export", "kws.recipes"}
+TRAINING = {"kws.model", "kws.data", "kws.train", "kws.evaluate", "kws.export", "kws.lab", "kws.recipes"}
 NETWORK = ("aiohttp", "ftplib", "http", "httpx", "requests", "socket", "ssl", "urllib.request", "urllib3")
 OWNERS: dict[str, set[str]] = {
     "onnxruntime": {"kws.runtime.session", "kws.data.sources.tts"},
@@ -36,11 +37,11 @@ OWNERS: dict[str, set[str]] = {
     "onnx": {"kws.export", "kws.evaluate.calibrate"},  # what writes model files
     "onnxscript": {"kws.export"},
     "sounddevice": {"kws.demo"},
-    "matplotlib": {"kws.demo", "kws.evaluate", "kws.runtime.explain.figure"},
+    "matplotlib": {"kws.demo", "kws.evaluate", "kws.lab", "kws.runtime.explain.figure"},
     "librosa": set(),  # tests alone compare with it
     "webdataset": {"kws.data.shards"},  # opens files and URLs that the user names
     "pyroomacoustics": {"kws.data.sources.rooms"},
-    "time": {"kws.demo", "kws.runtime.bench"},  # elsewhere time is a sample count
+    "time": {"kws.demo", "kws.runtime.bench", "kws.lab.cost"},  # elsewhere time is a sample count
     "timeit": set(),
     "random": set(),  # randomness comes from a generator that was passed in
     **{name: {"kws.data.sources"} for name in NETWORK},

@@ -10,7 +10,7 @@ from trees import MODULES, Module, dotted, last_name, pretend
 MAY_PRINT = {"kws.cli", "kws.demo", "kws.evaluate.report"}
 VERB_MODULES = {verb.module for verb in VERBS.values()}
 PRINTS = {"print", "sys.stdout.write", "sys.stderr.write"}
-MAY_SET_TORCH = {"kws.train.run", "kws.export"}
+MAY_SET_TORCH = {"kws.train.run", "kws.export", "kws.lab.cost"}
 MAY_SEED = {"kws.train", "kws.export"}  # dropout draws from torch's global generator and takes no other
 SEEDING = {"manual_seed", "seed_everything"}
 ENVIRONMENT = {"environ", "environb", "getenv", "putenv", "unsetenv"}
@@ -84,7 +84,7 @@ def torch_settings(modules: list[Module]) -> list[str]:
                 continue
             setting = last.startswith("set_") or last == "use_deterministic_algorithms"
             if (setting and not module.within(MAY_SET_TORCH)) or (last in SEEDING and not module.within(MAY_SEED)):
-                bad.append(f"{module.where(call)}: {name} is for train/run.py and export")
+                bad.append(f"{module.where(call)}: {name} is for train/run.py, lab/cost.py and export")
     return bad
 
 

@@ -12,7 +12,8 @@ from kws.evaluate.page.charts import Axes, Curve, Interval, axes, curve, figure,
 
 Json = Mapping[str, Any]
 
-_INK, _GREY, _MISS, _ACCEPT = "#1c1b1a", "#63605b", "#2563b8", "#c8402f"
+INK, GREY, GRID = "#1c1b1a", "#63605b", "#e3dfd8"
+_MISS, _ACCEPT = "#2563b8", "#c8402f"
 _COLOURS = ("#14746f", "#c2571a", "#5b4bb5", "#b3266b", "#4c7a12", "#1f6fc0", "#8a5a00", "#555f6b")
 _TOGETHER = 3  # curves in one panel
 _PNG_DPI = 200
@@ -36,13 +37,20 @@ def write_figures(report: Json, folder: Path) -> list[Path]:
     drawings["scores"] = draw_scores
     if len(report["conditions"]) > 1 and report["all"]["points"][0]["positives"]:
         drawings["conditions"] = draw_conditions
+    return [path for name, draw in drawings.items() for path in save(draw(report), folder / name)]
+
+
+def save(drawn: Any, stem: Path) -> list[Path]:
+    """Writes a figure to `stem` with .png and .svg behind it, the same figure to the same bytes, and returns the two.
+
+    Raises KwsError without matplotlib.
+    """
     written = []
-    with require("matplotlib", extra="score").rc_context({"svg.hashsalt": "kws"}):  # the same report, the same file
-        for name, draw in drawings.items():
-            drawn = draw(report)
-            for kind, more in (("png", {"dpi": _PNG_DPI}), ("svg", {"metadata": {"Date": None}})):
-                drawn.savefig(folder / f"{name}.{kind}", facecolor="white", **more)
-                written.append(folder / f"{name}.{kind}")
+    with require("matplotlib", extra="score").rc_context({"svg.hashsalt": "kws"}):
+        for kind, more in (("png", {"dpi": _PNG_DPI}), ("svg", {"metadata": {"Date": None}})):
+            path = stem.with_name(f"{stem.name}.{kind}")
+            drawn.savefig(path, facecolor="white", **more)
+            written.append(path)
     return written
 
 
@@ -55,7 +63,7 @@ def draw_det(report: Json) -> Any:
     """
     curves = {name: curve(keyword) for name, keyword in report["keywords"].items() if _has_curve(keyword)}
     panels = [list(curves)] if len(curves) <= _TOGETHER else [[name] for name in curves]
-    drawn, grid = _panels(len(panels), 3.2, 2.7, alone=(6.0, 4.6))
+    drawn, grid = panel_grid(len(panels), 3.2, 2.7, alone=(6.0, 4.6))
     limits = axes(report)
     zero = Zero(limits.fa_per_hour[0] / 1.8, limits.frr[0] / 1.5)
     for ax, chosen in zip(grid, panels, strict=False):
@@ -64,7 +72,7 @@ def draw_det(report: Json) -> Any:
         for number, name in enumerate(chosen):
             keyword = report["keywords"][name]
             _draw_curve(
-                ax, keyword, curves[name], zero, _COLOURS[number], f"{_plain(name)} ({keyword['positives']} said)"
+                ax, keyword, curves[name], zero, _COLOURS[number], f"{plain(name)} ({keyword['positives']} said)"
             )
         _log_axes(ax, limits, zero, few=len(panels) > 1)
         _shade(ax, limits, zero, report["keywords"][chosen[0]]["hours"])
@@ -81,19 +89,19 @@ def draw_scores(report: Json) -> Any:
     The line is the keyword's own threshold. Returns a matplotlib Figure.
     """
     names = list(report["keywords"])
-    drawn, grid = _panels(len(names), 3.2, 1.7, alone=(5.0, 3.0))
+    drawn, grid = panel_grid(len(names), 3.2, 1.7, alone=(5.0, 3.0))
     for ax, name in zip(grid, names, strict=False):
         bins = histogram(report, name)
         wide = bins.edges[1] - bins.edges[0]
         ax.bar(bins.edges[:-1], [n**0.5 for n in bins.positives], wide * 0.9, align="edge", color=_MISS)
         ax.bar(bins.edges[:-1], [-(n**0.5) for n in bins.false_accepts], wide * 0.9, align="edge", color=_ACCEPT)
-        ax.axhline(0, color=_GREY, linewidth=0.6)
+        ax.axhline(0, color=GREY, linewidth=0.6)
         threshold = report["keywords"][name]["threshold"]
         if threshold is not None:
-            ax.axvline(threshold, color=_INK, linewidth=1)
+            ax.axvline(threshold, color=INK, linewidth=1)
         most = (max(bins.positives), max(bins.false_accepts))
         ax.set_yticks([most[0] ** 0.5, 0, -(most[1] ** 0.5)], [str(most[0]), "0", str(most[1])])
-        ax.set(xlim=(0, 1), title=_plain(name))
+        ax.set(xlim=(0, 1), title=plain(name))
         ax.title.set_size(9)
     drawn.supxlabel("score (up: words said, down: false accepts, per bin)", fontsize=9)
     return drawn
@@ -104,7 +112,7 @@ def draw_conditions(report: Json) -> Any:
 
     Operating points with the same counts everywhere are drawn once.
     """
-    drawn, (ax,) = _panels(1, 0.0, 0.0, alone=(6.8, 3.4))
+    drawn, (ax,) = panel_grid(1, 0.0, 0.0, alone=(6.8, 3.4))
     names = report["conditions"]
     together: dict[str, list[str]] = {}
     shares: dict[str, list[Interval]] = {}
@@ -118,16 +126,16 @@ def draw_conditions(report: Json) -> Any:
         style = {"color": _COLOURS[number % len(_COLOURS)], "label": "\n".join(titles)}
         where, values = [place + offset for place in range(len(names))], [100 * share[0] for share in shares[key]]
         ax.errorbar(where, values, yerr=_whiskers(shares[key]), fmt="o", markersize=4, **style)
-    ax.set_xticks(range(len(names)), map(_plain, names))
+    ax.set_xticks(range(len(names)), map(plain, names))
     ax.set_ylim(bottom=0)
     ax.set_ylabel("missed, % (95 % interval)")
-    ax.grid(axis="y", color="#e3dfd8", linewidth=0.6)
+    ax.grid(axis="y", color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name in which matplotlib finds no formula."""
     return name.replace("$", r"\$")
 
@@ -136,7 +144,7 @@ def _has_curve(keyword: Json) -> bool:
     return bool(keyword["positives"] and keyword["hours"])
 
 
-def _panels(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
+def panel_grid(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
     """A new figure with `count` panels of this size in inches, or one of the size `alone`, and the axes of all."""
     matplotlib = require("matplotlib.figure", extra="score")
     columns = 1 if count == 1 else 3 if count <= 9 else 5
@@ -146,7 +154,7 @@ def _panels(count: int, width: float, height: float, alone: tuple[float, float])
     grid = drawn.subplots(rows, columns, squeeze=False).ravel().tolist()
     for number, ax in enumerate(grid):
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8, colors=_GREY)
+        ax.tick_params(labelsize=8, colors=GREY)
         ax.set_visible(number < count)
     return drawn, grid
 
@@ -194,10 +202,10 @@ def _log_axes(ax: Any, limits: Axes, zero: Zero, few: bool) -> None:
         shown = [name if not few or name.strip("0.% ") == "1" else "" for name in names]
         axis.set_major_formatter(ticker.FixedFormatter([nothing, *shown]))
         axis.set_minor_locator(ticker.NullLocator())
-    ax.grid(color="#e3dfd8", linewidth=0.6)
+    ax.grid(color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.axvline(limits.fa_per_hour[0], color=_GREY, linewidth=0.5, linestyle=":")
-    ax.axhline(limits.frr[0], color=_GREY, linewidth=0.5, linestyle=":")
+    ax.axvline(limits.fa_per_hour[0], color=GREY, linewidth=0.5, linestyle=":")
+    ax.axhline(limits.frr[0], color=GREY, linewidth=0.5, linestyle=":")
 
 
 def _shade(ax: Any, limits: Axes, zero: Zero, hours: float) -> None:
@@ -209,5 +217,5 @@ def _shade(ax: Any, limits: Axes, zero: Zero, hours: float) -> None:
         zero.frr * 1.6,
         f"< {figure(unsupported(hours))}/h:\ntoo few hours",
         fontsize=7,
-        color=_GREY,
+        color=GREY,
     )

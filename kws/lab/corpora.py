@@ -1,0 +1,55 @@
+"""Whom a study hears in training, in its search and in its test: no speaker in two of them.
+
+A speaker's part follows from a hash of the name alone, so that one who stands in several corpora has the same part
+in all of them, and that adding a corpus moves nobody.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from kws.data.manifest import Utterance, describe, read_manifest, write_manifest
+from kws.lab.study import Study
+
+_SPLITS = ("train", "dev", "test")
+
+
+def deal(study: Study, folder: Path) -> list[str]:
+    """Writes a manifest for every corpus of the study below `folder`; returns a line about each.
+
+    Of the corpora in `study.dealt` speakers are dealt anew; of the others the dev part becomes the test's. Of those
+    that are only heard in the test, all are taken who speak in no training.
+    """
+    root = Path(study.recipe.data)
+    trained = {corpus.folder for corpus in study.recipe.speech}
+    names = dict.fromkeys([*trained, *study.dealt, study.noise, *study.positives, *study.negatives])
+    learned: set[str] = set()
+    lines = []
+    for name in sorted(names, key=lambda name: (name not in trained, name)):
+        rows = read_manifest(root / name)
+        if name in study.dealt:
+            rows = [replace(row, split=part_of(row.speaker, study)) for row in rows]
+        elif name in trained or name == study.noise:
+            rows = [replace(row, split="test" if row.split == "dev" else row.split) for row in rows]
+        else:
+            rows = [replace(row, split="test") for row in rows if row.speaker not in learned]
+        if name in trained:
+            learned |= {row.speaker for row in rows if row.split != "test" and row.speaker}
+        lines += write(rows, folder / name)
+    return lines
+
+
+def part_of(speaker: str, study: Study) -> str:
+    """The split of a speaker of a dealt corpus."""
+    place = int.from_bytes(hashlib.blake2b(speaker.encode(), digest_size=8).digest(), "big") / 2**64
+    if place < study.test_share:
+        return "test"
+    return "dev" if place < study.test_share + study.dev_share else "train"
+
+
+def write(rows: list[Utterance], folder: Path) -> list[str]:
+    """The manifest of a corpus, and a line for each part of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder / "manifest.csv", rows)
+    parts = {split: [row for row in rows if row.split == split] for split in _SPLITS}
+    return [f"{folder.name}@{split}: {describe(part)}" for split, part in parts.items() if part]

@@ -1,0 +1,58 @@
+"""What every cell of a study costs, side by side on free cores, as columns of its tables; kept in costs.json."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from kws.lab.cost import macs_per_second, step_times, stream_cost
+from kws.lab.study import Places, Study
+from kws.lab.tasks import folder
+from kws.model.acoustic import AcousticModel
+from kws.model.checkpoint import load_checkpoint
+
+_ROUNDS = 7
+Columns = dict[str, dict[str, str]]
+
+
+def costs(study: Study, places: Places, output: Path) -> Columns:
+    """Columns by cell, measured once; cells without a finished first run are left out.
+
+    Multiply-accumulates are those of the encoder; CPU that of the exported graph, frontend included, on one thread;
+    a step that of the cell's own batches without what is dropped afterwards (decoder).
+    """
+    path = output / "costs.json"
+    kept: Columns = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    finished = {name: folder(places, cell) / "seed-0" / "model.ckpt" for name, cell in study.cells.items()}
+    finished = {name: file for name, file in finished.items() if file.exists()}
+    if not finished.keys() <= kept.keys():
+        kept = _measured(study, finished, output / "onnx")
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return kept
+
+
+def _measured(study: Study, finished: Mapping[str, Path], onnx: Path) -> Columns:
+    models = {name: load_checkpoint(file).model for name, file in finished.items()}
+    streams = {file.parts[-3]: file for name, file in finished.items() if models[name].streaming}
+    cpu = stream_cost(streams, onnx, _ROUNDS)
+    steps = _steps(study, models)
+    found: Columns = {}
+    for name, model in models.items():
+        row = {"M MAC/s": f"{macs_per_second(model, study.recipe.scenes.row_seconds) / 1e6:.2f}"}
+        stream = cpu.get(finished[name].parts[-3])
+        row["CPU ms/s"] = f"{stream.calls.cpu_us_per_audio_s / 1000:.2f}" if stream else "whole segments"
+        row["step ms"] = steps[name]
+        found[name] = row
+    return found
+
+
+def _steps(study: Study, models: Mapping[str, AcousticModel]) -> dict[str, str]:
+    """The time of a training step by cell, cells of the same rows side by side."""
+    found: dict[str, str] = {}
+    recipes = {name: study.recipe_of(study.cells[name], 1.0, 0, Path()) for name in models}
+    for scenes in dict.fromkeys(recipe.scenes for recipe in recipes.values()):
+        configs = {name: models[name].config for name, recipe in recipes.items() if recipe.scenes == scenes}
+        times = step_times(
+            configs, scenes.rows, scenes.row_seconds, _ROUNDS, study.recipe.threads, study.recipe.precision
+        )
+        found |= {name: f"{time.median_ms:.0f}" for name, time in times.items()}
+    return found

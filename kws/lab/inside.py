@@ -1,0 +1,198 @@
+"""Tables and figures of what lies inside a study's models: attention, smoothness, and what context is worth."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kws.evaluate.page.figures import save
+from kws.evaluate.recording import CLEAN
+from kws.lab import diagnose, maps
+from kws.lab.growth import Exponent, correlation, exponents, spreads
+from kws.lab.outcome import interval
+from kws.lab.probes import looked_at, read_rows
+from kws.lab.smoothness import Smoothness, load
+from kws.lab.sounds import Sounds
+from kws.lab.study import Cell, Group, Places, Study
+from kws.lab.table import Run, Said, row, runs_of
+from kws.lab.tasks import folder
+from kws.model.checkpoint import load_checkpoint
+from kws.train.recipe import override
+
+STATES = ("initial", "trained")
+_QUANTITIES = ("cosine", "cosine_centred", "kept", "own", "entropy_share", "column_over_uniform", "sink_keys")
+_FRAMES_PER_S = 25
+
+
+def write_inside(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
+    """Writes what there is as figures into `output`; returns the tables in Markdown."""
+    parts = [attention(study, places, sounds, output), smoothness(study, places, sounds, output)]
+    for group in study.groups:
+        context(study, places, group, Said(study, sounds), output)
+    return "\n\n".join(part for part in parts if part)
+
+
+def attention(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
+    """A table and a figure of the quantities of `kws.lab.diagnose`, and maps of one keyword for each cell."""
+    found = {name: _diagnoses(study, places, study.cells[name]) for name in study.observed if name in study.cells}
+    found = {name: seeds for name, seeds in found.items() if seeds}
+    if not found:
+        return ""
+    save(maps.draw_layers(found, _QUANTITIES), output / "attention")
+    head = ["cell", "block", *(maps.TITLES[quantity] for quantity in _QUANTITIES)]
+    lines = ["### Attention, mean over heads: mean over seeds (least to most)", "", row(head), row(["---"] * len(head))]
+    for name, seeds in found.items():
+        blocks = sorted({r.block for r in seeds[0]})
+        for block in blocks:
+            values = [
+                [r.mean for rows in seeds for r in rows if (r.block, r.head, r.quantity) == (block, None, quantity)]
+                for quantity in _QUANTITIES
+            ]
+            lines.append(row([name, str(block + 1), *map(_range, values)]))
+        model = load_checkpoint(folder(places, study.cells[name]) / "seed-0" / "model.ckpt").model
+        mel = model.normalised(sounds.features(looked_at(sounds)[0]))[None]
+        drawn = maps.draw_attention(diagnose.observe(model, mel), mel, name)
+        save(drawn, output / f"map-{folder(places, study.cells[name]).name}")
+    return "\n".join(lines)
+
+
+def _diagnoses(study: Study, places: Places, cell: Cell) -> list[list[diagnose.Row]]:
+    paths = [folder(places, cell) / f"seed-{seed}" / "diagnosis.json" for seed in study.seeds(cell.name)]
+    return [read_rows(path) for path in paths if path.exists()]
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else ""
+
+
+def smoothness(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
+    """A table of local constants and their growth, a figure, and their correlation with what noise costs."""
+    measured = {
+        (name, state): [model for _, model in _measured(study, places, study.cells[cell], state)]
+        for name, cell in study.smoothed
+        if cell in study.cells
+        for state in STATES
+    }
+    measured = {key: models for key, models in measured.items() if models}
+    if not measured:
+        return ""
+    rng = np.random.default_rng(0)
+    lengths = study.sizes.frames
+    shown = (lengths[0], lengths[len(lengths) // 2], lengths[-1])
+    head = [
+        "model",
+        "state",
+        *(f"G at {n} frames" for n in shown),
+        "exponent of n: G",
+        "mixers, by block",
+        "growth by block",
+        "mixer / own bound",
+        "/ general bound",
+        "noise",
+        "adversarial",
+    ]
+    lines = ["### Smoothness: medians (quartiles) over sounds and seeds, slopes with 95 % intervals", "", row(head)]
+    lines.append(row(["---"] * len(head)))
+    panels: dict[str, list[maps.Curve]] = {}
+    for (name, state), models in measured.items():
+        middles = {(s.part, s.depth, s.frames, s.quantity): s for s in spreads(models)}
+        depth = max(s.depth for s in spreads(models))
+        slopes = exponents(models, rng)
+        constants = [middles["model", depth, n, "constant"] for n in lengths]
+        mixers = [s for s in slopes if s.part == "mixer" and s.against == "frames"]
+        lines.append(
+            row(
+                [
+                    name,
+                    state,
+                    *(f"{s.median:.2f} ({s.low:.2f} to {s.high:.2f})" for s in constants if s.frames in shown),
+                    *(_slope(s) for s in slopes if s.part == "model"),
+                    "; ".join(map(_slope, mixers)),
+                    *(_slope(s) for s in slopes if s.against == "depth" and s.frames == lengths[-1]),
+                    *(
+                        f"{middles[key].median:.2f}"
+                        if (key := ("mixer", depth, lengths[-1], quantity)) in middles
+                        else ""
+                        for quantity in ("to_bound", "to_general_bound")
+                    ),
+                    *(f"{middles['model', depth, lengths[-1], q].median:.2f}" for q in ("noise", "adversarial")),
+                ]
+            )
+        )
+        mixer = models[0].mixer
+        panels.setdefault(f"{state}: {name.split()[-1]}", []).append(
+            maps.Curve(
+                mixer,
+                name.split()[0],
+                lengths,
+                [s.median for s in constants],
+                [s.low for s in constants],
+                [s.high for s in constants],
+            )
+        )
+    save(
+        maps.draw_curves(panels, "frames of 40 ms", "local constant of G", log_x=True, log_y=True),
+        output / "smoothness",
+    )
+    return "\n".join([*lines, "", *_links(study, places, Said(study, sounds), rng)])
+
+
+def _slope(found: Exponent) -> str:
+    return f"{found.slope:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+
+
+def _measured(study: Study, places: Places, cell: Cell, state: str) -> list[tuple[int, Smoothness]]:
+    paths = {
+        seed: folder(places, cell) / f"seed-{seed}" / f"smoothness-{state}.json" for seed in study.seeds(cell.name)
+    }
+    return [(seed, load(path)) for seed, path in paths.items() if path.exists()]
+
+
+def _links(study: Study, places: Places, said: Said, rng: np.random.Generator) -> Iterable[str]:
+    """Correlations over all trained models of the constant of G with the keywords lost in noise."""
+    constants: list[float] = []
+    lost: dict[str, list[float]] = {condition: [] for condition in study.conditions if condition != CLEAN}
+    point = len(study.fa_per_hour) - 1
+    for name in dict.fromkeys(cell for _, cell in study.smoothed if cell in study.cells):
+        cell = study.cells[name]
+        runs = {run.seed: run for run in runs_of(study, places, cell)}
+        for seed, model in _measured(study, places, cell, "trained"):
+            if seed in runs:
+                values = [c.value for c in model.constants if c.part == "model" and c.frames == study.sizes.frames[2]]
+                constants.append(float(np.median(values)))
+                for condition, found in lost.items():
+                    found.append(_lost(said, runs[seed], point, condition))
+    for condition, values in lost.items():
+        if len(constants) >= 4:
+            link = correlation(constants, values, rng)
+            rho = f"{link.rho:+.2f} ({link.low:+.2f} to {link.high:+.2f})"
+            yield (
+                f"Rank correlation, over {link.models} models, of G's constant at {study.sizes.frames[2]} frames with "
+                f"the share of keywords lost from clean to {condition}: {rho}."
+            )
+
+
+def _lost(said: Said, run: Run, point: int, condition: str) -> float:
+    return float(said.missed([run], point, condition).mean() - said.missed([run], point, CLEAN).mean())
+
+
+def context(study: Study, places: Places, group: Group, said: Said, output: Path) -> None:
+    """A figure of misses against the context of attention, for a group whose cells differ in it."""
+    curves: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
+    windows = {cell.name: override(study.recipe, cell.changes).model for cell in group.cells}
+    if len({config.window_frames for config in windows.values()}) < 3:
+        return
+    for cell in group.cells:
+        runs, config = runs_of(study, places, cell), windows[cell.name]
+        for condition in study.conditions if runs else ():
+            missed = said.missed(runs, len(study.fa_per_hour) - 1, condition)
+            low, high = interval(missed, said.speakers, np.random.default_rng(0))
+            place = (config.window_frames / _FRAMES_PER_S, 100 * missed.mean(), 100 * low, 100 * high)
+            curves.setdefault(condition, {}).setdefault(config.mixer, []).append(place)
+    panels = {
+        condition: [maps.Curve(mixer, mixer, *zip(*places, strict=True)) for mixer, places in found.items()]
+        for condition, found in curves.items()
+    }
+    if panels:
+        drawn = maps.draw_curves(panels, "context, s", f"missed at {study.fa_per_hour[-1]:g} FA/h, %", log_x=True)
+        save(drawn, output / f"context-{group.name}")

@@ -1,0 +1,121 @@
+"""What a study's models are tested on: the features of every recording, made once and heard by all.
+
+Shapes: F frames of 10 ms, M mel bands, L labels.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from kws.data.manifest import read_manifest
+from kws.data.transcripts import transcribe
+from kws.errors import KwsError
+from kws.evaluate.conditions import Rules, blocks, file_identity, sound_files
+from kws.evaluate.recording import Source
+from kws.evaluate.sources import sources_of, under_conditions
+from kws.lab.study import Places, Study
+from kws.model.encoder import Subsampling
+from kws.model.frontend import HOP_SAMPLES, LogMel
+from kws.train.run import lexicon_of
+from kws.units import samples
+
+FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
+RULES = Rules(silence_s=1.0)
+LEAD_FRAMES = RULES.lead_frames(FRAME_SAMPLES)
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Recordings and their log-mel energies before normalisation.
+
+    mel: (F, M) of all, one after another, in half precision; recording i is mel[starts[i] : starts[i + 1]], with
+    `RULES.silence_s` of silence on both sides. skipped: a line for each that cannot be used.
+    """
+
+    sources: tuple[Source, ...]
+    samples: tuple[int, ...]
+    mel: npt.NDArray[np.float16]
+    starts: npt.NDArray[np.int64]
+    skipped: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def features(self, index: int) -> torch.Tensor:
+        """(F, M) of recording `index`."""
+        return torch.from_numpy(self.mel[self.starts[index] : self.starts[index + 1]].astype(np.float32))
+
+
+def sounds_of_test(study: Study, places: Places) -> Sounds:
+    """The test: keywords under all conditions, and all that is not to be heard."""
+    positives = [f"{places.data / name}@test" for name in study.positives]
+    negatives = [f"{places.data / name}@test" for name in study.negatives]
+    sources = under_conditions(sources_of(positives, negatives, [], []), study.conditions, study.recipe.keywords)
+    noise = sound_files(f"{places.data / study.noise}@test")
+    return heard(sources, Rules(RULES.silence_s, noise=noise), study.recipe.model.mels, places.cache)
+
+
+def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
+    """What learning rates are chosen by: recordings of the dealt training corpora, and the tokens of each."""
+    tokens = {token: index for index, token in enumerate(study.recipe.model.tokens)}
+    folders = [c.folder for c in study.recipe.speech if c.folder in study.dealt]
+    rows = [row for folder in folders for row in read_manifest(places.data / folder, ["dev"]) if row.text]
+    if not rows:
+        raise KwsError(f"nobody was dealt to the search of the study {study.name}: give it a larger dev_share")
+    texts = {row.audio: row.text for row in rows}
+    sources = [Source(row.audio, "/".join(row.audio.parts[-3:]), "negative") for row in rows]
+    sounds = heard(sources, RULES, study.recipe.model.mels, places.cache)
+    lexicon = lexicon_of(study.recipe)
+    targets = [transcribe(texts[source.audio], lexicon)[0] for source in sounds.sources]
+    return sounds, [np.array([tokens[phone] for phone in phones], np.int64) for phones in targets]
+
+
+def heard(sources: Sequence[Source], rules: Rules, mels: int, cache: Path) -> Sounds:
+    """The features of `sources`, computed or found below `cache`."""
+    identities = [(s.condition, s.role, s.labels, s.name, file_identity(s.audio)) for s in sources]
+    noise = [file_identity(path) for path in rules.noise]
+    key = hashlib.blake2b(repr((identities, noise, rules.silence_s, mels)).encode(), digest_size=8).hexdigest()
+    path = cache / f"sounds-{key}.npz"
+    if not path.exists():
+        _make(sources, rules, mels, path)
+    with np.load(path) as kept:
+        return Sounds(
+            tuple(sources[i] for i in kept["kept"]),
+            tuple(kept["samples"].tolist()),
+            kept["mel"],
+            kept["starts"],
+            tuple(kept["skipped"].tolist()),
+        )
+
+
+def _make(sources: Sequence[Source], rules: Rules, mels: int, path: Path) -> None:
+    frontend = LogMel(mels)
+    kept, lengths, parts, skipped = [], [], [], []
+    for index, source in enumerate(tqdm(sources, "hearing", leave=False, disable=None)):
+        try:
+            sound = np.concatenate(list(blocks(source, rules, FRAME_SAMPLES)))
+        except KwsError as error:
+            skipped.append(str(error))
+            continue
+        pcm = torch.from_numpy(np.pad(sound, (0, -len(sound) % FRAME_SAMPLES)))[None]
+        with torch.no_grad():
+            parts.append(frontend(pcm, frontend.init_state(1))[0][0].half().numpy())
+        kept.append(index)
+        lengths.append(len(sound) - (LEAD_FRAMES * FRAME_SAMPLES + samples(rules.silence_s)))
+    if not parts:
+        raise KwsError(f"none of {len(sources)} recordings can be used; the first: {skipped[:1]}")
+    starts = np.cumsum([0, *map(len, parts)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    with partial.open("wb") as file:
+        np.savez(
+            file, kept=kept, samples=lengths, mel=np.concatenate(parts), starts=starts, skipped=np.array(skipped, str)
+        )
+    partial.replace(path)

@@ -1,0 +1,160 @@
+"""Studies: which models are compared, on what, and how often; said in one frozen, typed value.
+
+A study is a Python file with a constant `STUDY`; `kws compare FILE key=value` changes single fields of it, as
+`kws train` does of a recipe.
+"""
+
+import dataclasses
+import importlib.resources
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from kws.errors import KwsError
+from kws.lab.smoothness import Sizes
+from kws.train.recipe import Recipe, load_file, override
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model that is compared: the recipe with `changes`, assignments as `kws train` takes them.
+
+    rate_of: the cell whose learning rate it takes; "" searches its own. phrases_of: the cell whose trained models these
+    are, scored by their phrase branch; "" trains its own, scored by phones.
+    trunk: which of the study's trunks it starts from; "" the first.
+    """
+
+    name: str
+    changes: tuple[str, ...]
+    rate_of: str = ""
+    phrases_of: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that stand in one table.
+
+    seeds: of each cell, 0 up; `more` says of which cells there are `most` instead. against: the cell that all others
+    are compared with, seed by seed and speaker by speaker.
+    """
+
+    name: str
+    title: str
+    against: str
+    cells: tuple[Cell, ...]
+    seeds: int = 3
+    most: int = 5
+    more: tuple[str, ...] = ()
+
+    def seeds_of(self, cell: Cell) -> range:
+        """The seeds that `cell` is trained with."""
+        return range(self.most if cell.name in self.more else self.seeds)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole comparison.
+
+    recipe: what all cells share. trunks: names, and the changes of it for trainings that cells start from, their mixers
+    apart; without any, each starts from nothing. A small model spends most of a short training on finding out that
+    there are phones: so they all know.
+    learning_rates: tried for each cell with `search_steps` and the seed after all others.
+    dealt: corpora whose speakers are dealt anew, test_share of them to the test and dev_share to the search.
+    negatives, noise: what is heard in the test beside the dealt corpora's; see `kws.lab.corpora`.
+    observed: cells whose attention is looked at. smoothed: (name, cell) of models whose smoothness is measured, at
+    `excerpts` pieces each of keywords, speech and noise, to the extent of `sizes`.
+    segment_s: what a segment model is given at a time, each segment half over the last.
+    fa_per_hour: the rates at which misses are told. conditions: that keywords are heard in.
+    """
+
+    name: str
+    recipe: Recipe
+    groups: tuple[Group, ...]
+    learning_rates: tuple[float, ...]
+    search_steps: int
+    dealt: tuple[str, ...]
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...]
+    noise: str
+    trunks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    test_share: float = 0.5
+    dev_share: float = 0.1
+    segment_s: float = 8.0
+    fa_per_hour: tuple[float, ...] = (0.5, 1.0)
+    conditions: tuple[str, ...] = ("clean", "10 dB", "5 dB")
+    observed: tuple[str, ...] = ()
+    smoothed: tuple[tuple[str, str], ...] = ()
+    sizes: Sizes = field(default_factory=Sizes)
+    excerpts: int = 3
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        """All cells by name; one that stands in several groups is one model, trained once."""
+        found: dict[str, Cell] = {}
+        for group in self.groups:
+            for cell in group.cells:
+                if found.setdefault(cell.name, cell) != cell:
+                    raise KwsError(f"the study {self.name} has two different cells {cell.name!r}: name them apart")
+        return found
+
+    def seeds(self, name: str) -> range:
+        """The seeds of a cell, in whichever of its groups they are most."""
+        return max((g.seeds_of(c) for g in self.groups for c in g.cells if c.name == name), key=len)
+
+    def trunk_of(self, cell: Cell) -> str:
+        """The name of a cell's trunk; "" without trunks."""
+        names = [name for name, _ in self.trunks]
+        if cell.trunk and cell.trunk not in names:
+            raise KwsError(f"the study {self.name} has no trunk {cell.trunk!r} for {cell.name!r}: it has {names}")
+        return cell.trunk or next(iter(names), "")
+
+    def recipe_of(self, cell: Cell, rate: float, seed: int, output: Path, steps: int | None = None) -> Recipe:
+        """The recipe of one training; its trunk is a folder's checkpoint beside the cell's own folder."""
+        trunk = self.trunk_of(cell)
+        steps = self.recipe.steps if steps is None else steps
+        return dataclasses.replace(
+            override(self.recipe, cell.changes),
+            name=f"{self.name}-{cell.name}",
+            learning_rate=rate,
+            seed=seed,
+            steps=steps,
+            steps_per_epoch=steps,
+            output=str(output),
+            trunk=str(output.parent.parent / f"trunk-{trunk}" / "model.ckpt") if trunk else "",
+        )
+
+
+class Places(NamedTuple):
+    """Where the parts of a comparison lie: dealt manifests, what is computed once, and a folder for every cell."""
+
+    data: Path
+    cache: Path
+    cells: Path
+
+    @classmethod
+    def below(cls, output: Path) -> "Places":
+        """Those of an output folder."""
+        output = output.absolute()
+        return cls(output / "data", output / "cache", output / "cells")
+
+
+def load_study(name_or_path: str) -> Study:
+    """The constant STUDY of a file, or of one that ships: `mixers` is kws.recipes.mixers.study."""
+    path = Path(name_or_path)
+    if path.suffix == ".py":
+        return _load(path)
+    names = {
+        entry.name: entry
+        for entry in importlib.resources.files("kws.recipes").iterdir()
+        if (entry / "study.py").is_file()
+    }
+    if name_or_path not in names:
+        raise KwsError(f"no study is called {name_or_path!r}: give a .py file or one of {', '.join(sorted(names))}")
+    with importlib.resources.as_file(names[name_or_path] / "study.py") as file:
+        return _load(file)
+
+
+def _load(path: Path) -> Study:
+    study: Study = load_file(path, "STUDY", Study).STUDY
+    return study

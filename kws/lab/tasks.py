@@ -1,0 +1,160 @@
+"""What a comparison is made of: features, searches for learning rates, and runs; any process can do each of them."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.lab import cell as runs
+from kws.lab import probes
+from kws.lab.outcome import points
+from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
+from kws.lab.study import Cell, Places, Study
+from kws.train.recipe import Recipe
+from kws.train.run import lexicon_of, scene_module
+
+FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe", "smooth"
+
+
+class Task(NamedTuple):
+    """A step of a study; `recipe` says all of it but what is heard afterwards."""
+
+    kind: str
+    study: Study
+    places: Places
+    cell: Cell
+    recipe: Recipe
+
+    @property
+    def done(self) -> bool:
+        """Whether its result lies there."""
+        output = Path(self.recipe.output)
+        return {
+            FEATURES: False,  # what there is of them is not made again
+            SEARCH: (output / "result.json").exists(),
+            TEST: (output / "outcome.json").exists(),
+            OBSERVE: (output / "diagnosis.json").exists(),
+            SMOOTH: False,  # what was measured of other weights or sizes is not taken
+        }[self.kind]
+
+    def __str__(self) -> str:
+        r = self.recipe
+        what = "" if self.kind == FEATURES else f"{self.cell.name}, rate {r.learning_rate:g}, "
+        return f"{self.kind}: {what}seed {r.seed}"
+
+
+def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
+    """Does a task; returns a line about it. What it leaves behind lies in the recipe's output."""
+    study, recipe = task.study, task.recipe
+    if task.kind == FEATURES:
+        batches = scene_module(recipe, lexicon_of(recipe)).batches()
+        for step in range(recipe.steps):
+            batches[step]
+        return str(task)
+    if task.kind in (OBSERVE, SMOOTH):
+        (probes.observe if task.kind == OBSERVE else probes.smooth)(recipe, study, _test(study, task.places))
+        return str(task)
+    output = Path(recipe.output)
+    other = study.cells[task.cell.phrases_of] if task.cell.phrases_of else None
+    judged = folder(task.places, other) / output.name if other else output
+    found: object = runs.result(replace(recipe, output=str(judged)), *_search(study, task.places), study.segment_s)
+    if task.kind == TEST:
+        sounds = _test(study, task.places)
+        found = points(runs.tested(recipe, sounds, study, judged / "model.ckpt" if other else None), study)
+        (output / "outcome.json").write_text(json.dumps([asdict(point) for point in found]), encoding="utf-8")
+    (output / "last.ckpt").unlink(missing_ok=True)  # the finished model.ckpt stays
+    return f"{task}: {found}"
+
+
+@lru_cache(maxsize=1)  # a process does many tasks of one study
+def _search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
+    return sounds_of_search(study, places)
+
+
+@lru_cache(maxsize=1)
+def _test(study: Study, places: Places) -> Sounds:
+    return sounds_of_test(study, places)
+
+
+def feature_tasks(study: Study, places: Places) -> list[Task]:
+    """One for each seed and kind of rows."""
+    found: dict[str, Task] = {}
+    for task in _runs(study, dict.fromkeys(study.cells, study.learning_rates[0]), places):
+        found.setdefault(repr((task.recipe.scenes, task.recipe.seed)), task._replace(kind=FEATURES))
+    searches = search_tasks(study, places)
+    return [*found.values(), *(task._replace(kind=FEATURES) for task in searches[:1])]
+
+
+def search_tasks(study: Study, places: Places) -> list[Task]:
+    """Every learning rate for every cell that searches its own."""
+    seed = search_seed(study)
+    return [
+        Task(
+            SEARCH,
+            study,
+            places,
+            cell,
+            study.recipe_of(cell, rate, seed, folder(places, cell) / f"search-{rate:g}", study.search_steps),
+        )
+        for cell in study.cells.values()
+        if not (cell.rate_of or cell.phrases_of)
+        for rate in study.learning_rates
+    ]
+
+
+def search_seed(study: Study) -> int:
+    """The seed after all that are tested."""
+    return max(len(study.seeds(name)) for name in study.cells)
+
+
+def best_rates(study: Study, places: Places) -> dict[str, float]:
+    """The learning rate of every cell: that with the least CTC loss in its search; written into rates.json."""
+    losses: dict[str, dict[float, float]] = {}
+    for task in search_tasks(study, places):
+        text = (Path(task.recipe.output) / "result.json").read_text(encoding="utf-8")
+        losses.setdefault(task.cell.name, {})[task.recipe.learning_rate] = json.loads(text)["ctc_loss"]
+    best = {name: min(found, key=lambda rate: found[rate]) for name, found in losses.items()}
+    best |= {name: best[cell.rate_of] for name, cell in study.cells.items() if cell.rate_of}
+    best |= {name: best[cell.phrases_of] for name, cell in study.cells.items() if cell.phrases_of}
+    text = json.dumps({"ctc_loss": losses, "rate": best}, indent=1)
+    (places.cells / "rates.json").write_text(text, encoding="utf-8")
+    return best
+
+
+def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
+    """Every run of the study, first seeds first, so that a comparison that is broken off has something of all; those
+    that take the models of others come last.
+    """
+    return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.seed))
+
+
+def probe_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
+    """What is looked at in the finished runs, of as many seeds as all cells have."""
+    seeds = min(len(study.seeds(name)) for name in study.cells)
+    runs_of_all = {(t.cell.name, t.recipe.seed): t for t in _runs(study, rates, places) if t.recipe.seed < seeds}
+    wanted = [(OBSERVE, name) for name in study.observed] + [(SMOOTH, name) for _, name in study.smoothed]
+    return [
+        runs_of_all[name, seed]._replace(kind=kind)
+        for kind, name in wanted
+        for seed in range(seeds)
+        if (name, seed) in runs_of_all
+    ]
+
+
+def _runs(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
+    return [
+        Task(TEST, study, places, cell, study.recipe_of(cell, rates[name], seed, folder(places, cell) / f"seed-{seed}"))
+        for name, cell in study.cells.items()
+        for seed in study.seeds(name)
+    ]
+
+
+def folder(places: Places, cell: Cell) -> Path:
+    """Where the runs of a cell lie."""
+    return places.cells / re.sub(r"[^A-Za-z0-9+]+", "_", cell.name)

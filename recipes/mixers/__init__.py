@@ -1,0 +1,1 @@
+"""The mixer lab: BiLSTM, self-attention, XSA and others in the same small models."""
