@@ -118,11 +118,8 @@ def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(d
         (run / name).unlink()
     done = compare(data, "-o", compared)
     assert done.returncode == 0, done.stderr
-    assert [line for line in done.stderr.splitlines() if "/" in line and ": " in line and line[0].isdigit()] == [
-        line
-        for line in done.stderr.splitlines()
-        if line.startswith(("1/2 features", "2/2 features", "1/1 test: bilstm"))
-    ]
+    done_again = re.findall(r"\d+/\d+ ((?:search|test): .*?), rate", done.stderr)
+    assert done_again == ["test: bilstm"]
     assert (run / "outcome.json").read_bytes() == outcome and (compared / "tables.md").read_text() == tables
     assert all(np.array_equal(a, b) for a, b in zip(before, heard(run), strict=True))
 
@@ -139,12 +136,19 @@ def heard(run: Path) -> list[np.ndarray]:
         (["--jobs", "0", "-o", "x"], "--jobs 0"),
         (["model.widht=3", "-o", "x"], "did you mean width"),
         (["data=nowhere", "-o", "x"], "data folder nowhere does not exist"),
-        (["model.mixer=xas", "-o", "x"], "xas"),
     ],
 )
 def test_what_cannot_be_compared_gets_one_sentence(data, arguments, said, tmp_path):
     done = compare(data, *[tmp_path / a if a == "x" else a for a in arguments])
     assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_mixer_that_does_not_exist_is_refused_before_anything_is_trained(data, tmp_path):
+    (tmp_path / "study.py").write_text(STUDY.replace('"bilstm"', '"bilstm+xsa"'))
+    command = [sys.executable, "-m", "kws", "compare", tmp_path / "study.py", f"data={data}", "-o", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "has no switch 'xsa'" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_study_names_the_known():

@@ -159,6 +159,44 @@ def test_ctrl_c_ends_at_once_and_leaves_no_process(bench):
             os.kill(worker, 0)
 
 
+def test_a_parent_that_is_killed_takes_its_processes_along(tmp_path):
+    (tmp_path / "long_work.py").write_text(
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "def work(task, report):\n"
+        "    Path(task).write_text(str(os.getpid()))\n"
+        "    time.sleep(120)\n"
+    )
+    note = tmp_path / "worker"
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import long_work\n"
+        "from kws.evaluate.pool import on_cores\n"
+        f"if __name__ == '__main__': list(on_cores(long_work.work, [{str(note)!r}], 1, print))\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    parent = subprocess.Popen([sys.executable, tmp_path / "script.py"], cwd=tmp_path)
+    wait_for(lambda: note.exists() and note.read_text())
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not alive(int(note.read_text())))
+
+
+def wait_for(done) -> None:
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end, "it did not come about in 30 s"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked for does not."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_what_cannot_be_read_is_named_and_left_out(bench):
     bench.sources[1].audio.write_text("not audio")
     bench.sources[3].audio.unlink()

@@ -4,13 +4,14 @@ Made of `multiprocessing` itself, since a pool of `concurrent.futures` is lost w
 be ended promptly before Python 3.14. Processes are spawned, not forked: they share no threads and no locks.
 """
 
+import os
 import signal
 import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, TypeVar
 
@@ -110,7 +111,8 @@ class _Worker:
 
 
 def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
-    """The life of a process: it ends when the other end of the pipe does."""
+    """The life of a process: it ends when the other end of the pipe does, at the latest with the parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             task = pipe.recv()
@@ -126,6 +128,14 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
             pipe.send(answer)
         except OSError:
             return
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end its processes, and a training would go on for an hour."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 @contextmanager

@@ -22,6 +22,15 @@ from kws.train.recipe import override
 STATES = ("initial", "trained")
 _QUANTITIES = ("cosine", "cosine_centred", "kept", "own", "entropy_share", "column_over_uniform", "sink_keys")
 _FRAMES_PER_S = 25
+_COLUMNS = (
+    "exponent of n: G",
+    "exponent of n: mixers, by block",
+    "growth by block",
+    "last mixer / own bound",
+    "/ general bound",
+    "random noise",
+    "adversarial",
+)
 
 
 def write_inside(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
@@ -76,65 +85,45 @@ def smoothness(study: Study, places: Places, sounds: Sounds, output: Path) -> st
     measured = {key: models for key, models in measured.items() if models}
     if not measured:
         return ""
-    rng = np.random.default_rng(0)
-    lengths = study.sizes.frames
-    shown = (lengths[0], lengths[len(lengths) // 2], lengths[-1])
-    head = [
-        "model",
-        "state",
-        *(f"G at {n} frames" for n in shown),
-        "exponent of n: G",
-        "mixers, by block",
-        "growth by block",
-        "mixer / own bound",
-        "/ general bound",
-        "noise",
-        "adversarial",
-    ]
+    lengths, rng = study.sizes.frames, np.random.default_rng(0)
+    head = ["model", "state", *(f"G at {n} frames" for n in _shown(lengths)), *_COLUMNS]
     lines = ["### Smoothness: medians (quartiles) over sounds and seeds, slopes with 95 % intervals", "", row(head)]
     lines.append(row(["---"] * len(head)))
+    lines += [row([name, state, *_columns(models, lengths, rng)]) for (name, state), models in measured.items()]
     panels: dict[str, list[maps.Curve]] = {}
     for (name, state), models in measured.items():
-        middles = {(s.part, s.depth, s.frames, s.quantity): s for s in spreads(models)}
-        depth = max(s.depth for s in spreads(models))
-        slopes = exponents(models, rng)
-        constants = [middles["model", depth, n, "constant"] for n in lengths]
-        mixers = [s for s in slopes if s.part == "mixer" and s.against == "frames"]
-        lines.append(
-            row(
-                [
-                    name,
-                    state,
-                    *(f"{s.median:.2f} ({s.low:.2f} to {s.high:.2f})" for s in constants if s.frames in shown),
-                    *(_slope(s) for s in slopes if s.part == "model"),
-                    "; ".join(map(_slope, mixers)),
-                    *(_slope(s) for s in slopes if s.against == "depth" and s.frames == lengths[-1]),
-                    *(
-                        f"{middles[key].median:.2f}"
-                        if (key := ("mixer", depth, lengths[-1], quantity)) in middles
-                        else ""
-                        for quantity in ("to_bound", "to_general_bound")
-                    ),
-                    *(f"{middles['model', depth, lengths[-1], q].median:.2f}" for q in ("noise", "adversarial")),
-                ]
-            )
-        )
-        mixer = models[0].mixer
-        panels.setdefault(f"{state}: {name.split()[-1]}", []).append(
-            maps.Curve(
-                mixer,
-                name.split()[0],
-                lengths,
-                [s.median for s in constants],
-                [s.low for s in constants],
-                [s.high for s in constants],
-            )
-        )
-    save(
-        maps.draw_curves(panels, "frames of 40 ms", "local constant of G", log_x=True, log_y=True),
-        output / "smoothness",
-    )
+        family, _, context = name.partition(" ")
+        panels.setdefault(f"{state}: {context}", []).append(_curve(family, models, lengths))
+    drawn = maps.draw_curves(panels, "frames of 40 ms", "local constant of G", log_x=True, log_y=True)
+    save(drawn, output / "smoothness")
     return "\n".join([*lines, "", *_links(study, places, Said(study, sounds), rng)])
+
+
+def _shown(lengths: Sequence[int]) -> tuple[int, int, int]:
+    return lengths[0], lengths[len(lengths) // 2], lengths[-1]
+
+
+def _columns(models: Sequence[Smoothness], lengths: Sequence[int], rng: np.random.Generator) -> list[str]:
+    """The numbers of one kind of model, as _COLUMNS names them, behind the constants of G."""
+    found = {(s.part, s.depth, s.frames, s.quantity): s for s in spreads(models)}
+    depth, longest = max(key[1] for key in found), lengths[-1]
+    slopes = exponents(models, rng)
+    whole = [found["model", depth, n, "constant"] for n in _shown(lengths)]
+    bounds = [found.get(("mixer", depth, longest, quantity)) for quantity in ("to_bound", "to_general_bound")]
+    return [
+        *(f"{s.median:.2f} ({s.low:.2f} to {s.high:.2f})" for s in whole),
+        *(_slope(s) for s in slopes if s.part == "model"),
+        "; ".join(_slope(s) for s in slopes if s.part == "mixer"),
+        *(_slope(s) for s in slopes if s.against == "depth" and s.frames == longest),
+        *(f"{s.median:.4f}" if s else "" for s in bounds),
+        *(f"{found['model', depth, longest, quantity].median:.2f}" for quantity in ("noise", "adversarial")),
+    ]
+
+
+def _curve(family: str, models: Sequence[Smoothness], lengths: Sequence[int]) -> maps.Curve:
+    found = {s.frames: s for s in spreads(models) if (s.part, s.quantity) == ("model", "constant")}
+    middle, low, high = ([getattr(found[n], name) for n in lengths] for name in ("median", "low", "high"))
+    return maps.Curve(models[0].mixer, family, lengths, middle, low, high)
 
 
 def _slope(found: Exponent) -> str:

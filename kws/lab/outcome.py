@@ -32,6 +32,10 @@ class Point:
     hours: float
     missed: dict[str, tuple[str, ...]]
 
+    def __str__(self) -> str:
+        missed = ", ".join(f"{len(names)} missed {condition}" for condition, names in self.missed.items())
+        return f"{self.fa_per_hour:g} FA/h: {missed}"
+
 
 def points(recordings: Sequence[Recording], study: Study) -> list[Point]:
     """Thresholds are chosen on clean recordings, for each keyword apart, and kept in noise."""

@@ -21,7 +21,7 @@ from kws.lab.study import Study
 from kws.model.checkpoint import load_checkpoint
 from kws.model.encoder import Subsampling
 from kws.train.recipe import Recipe
-from kws.train.run import initial_model
+from kws.train.start import initial_model
 
 _LOOKED_AT = 24  # recordings of each kind that attention is looked at in
 _KINDS = ("keyword", "speech", "noise")

@@ -31,6 +31,7 @@ from kws.lab.tasks import (
     search_tasks,
 )
 from kws.train.recipe import override
+from kws.train.run import refuse_impossible
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +71,8 @@ def chosen(args: argparse.Namespace) -> Study:
         study = dataclasses.replace(study, groups=tuple(known[name] for name in args.groups))
     if not Path(study.recipe.data).is_dir():
         raise KwsError(f"the data folder {study.recipe.data} does not exist: give data=FOLDER")
+    for cell in study.cells.values():
+        refuse_impossible(study.recipe_of(cell, study.learning_rates[0], 0, args.output / "cells" / "any"))
     return study
 
 

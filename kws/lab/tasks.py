@@ -63,13 +63,15 @@ def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
     output = Path(recipe.output)
     other = study.cells[task.cell.phrases_of] if task.cell.phrases_of else None
     judged = folder(task.places, other) / output.name if other else output
-    found: object = runs.result(replace(recipe, output=str(judged)), *_search(study, task.places), study.segment_s)
+    result = runs.result(replace(recipe, output=str(judged)), *_search(study, task.places), study.segment_s)
+    told = f"CTC loss {result.ctc_loss:.3f}, {result.phone_errors} of {result.phones} phones wrong"
     if task.kind == TEST:
         sounds = _test(study, task.places)
         found = points(runs.tested(recipe, sounds, study, judged / "model.ckpt" if other else None), study)
         (output / "outcome.json").write_text(json.dumps([asdict(point) for point in found]), encoding="utf-8")
+        told += "".join(f"; {point}" for point in found)
     (output / "last.ckpt").unlink(missing_ok=True)  # the finished model.ckpt stays
-    return f"{task}: {found}"
+    return f"{task}: {told}"
 
 
 @lru_cache(maxsize=1)  # a process does many tasks of one study
