@@ -4,6 +4,7 @@ Shapes: B batch, S samples of a chunk, T frames of a chunk, V tokens.
 """
 
 import io
+import logging
 import warnings
 from typing import Any
 
@@ -39,6 +40,7 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
     pcm = torch.zeros(_BATCH_EXAMPLE, chunk_frames * model.stride)
     batch = torch.export.Dim.DYNAMIC
     buffer = io.BytesIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program: Any = torch.onnx.export(

@@ -36,7 +36,7 @@ VERBS = {
     "train": Verb("kws.train.run", "train a model from a recipe", "train"),
     "recipes": Verb("kws.train.shelf", "list, show or copy the recipes that ship", "train"),
     "export": Verb("kws.export.to_onnx", "write a checkpoint as one .onnx file, and verify it", "export"),
-    "compare": Verb("kws.lab.run", "train the models of a study side by side, and lay out what came of it", "train"),
+    "compare": Verb("kws.lab.run", "train the models of a study side by side, and lay out what came of it", "lab"),
     "calibrate": Verb("kws.evaluate.calibrate", "set thresholds for a rate of false alarms per hour", "score"),
     "classify": Verb("kws.evaluate.classify", "count how many clips of single words are heard right", "score"),
     "score": Verb("kws.evaluate.score", "count hits and false alarms over long audio", "score"),
