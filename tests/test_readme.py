@@ -23,7 +23,7 @@ from kws.train.run import chosen
 from trees import FOLDERS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SLOW = {"train", "export", "calibrate"}  # minutes of work, or files that only this work makes
+SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
 FREE = {"cd", "git", "python3", "source", "."}
 FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
 COMMAND = str(Path(sys.executable).with_name("kws"))
