@@ -151,6 +151,7 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
     ("arguments", "sentence"),
     [
         (["no_such_recipe"], "no recipe is called 'no_such_recipe': give a .py file or one of fewshot, phones"),
+        (["wake_words", "data=.", "steps=-3"], "steps=-3 steps_per_epoch=200: a training has at least one step"),
         (["missing.py"], "there is no file missing.py"),
         (["wake_words", "data=/nowhere"], "data folder /nowhere does not exist"),
         (["wake_words", "steps=7"], "not a multiple of steps_per_epoch"),

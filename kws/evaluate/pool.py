@@ -102,6 +102,8 @@ class _Worker:
 
     def end(self) -> None:
         self.pipe.close()
+        if self.task is None:
+            self._process.join(_ENDING_S)  # it ends by itself, and cleans up what its libraries share
         self._process.terminate()
         self._process.join(_ENDING_S)
         if self._process.is_alive():

@@ -214,6 +214,10 @@ def refuse_impossible(recipe: Recipe) -> None:
         is_streaming(recipe.model.mixer)
     except ValueError as error:
         raise KwsError(f"model.mixer={recipe.model.mixer}: {error}") from error
+    if recipe.steps < 1 or recipe.steps_per_epoch < 1:
+        raise KwsError(
+            f"steps={recipe.steps} steps_per_epoch={recipe.steps_per_epoch}: a training has at least one step"
+        )
     if recipe.steps % recipe.steps_per_epoch:
         raise KwsError(f"steps={recipe.steps} is not a multiple of steps_per_epoch={recipe.steps_per_epoch}")
     processes = recipe.devices * recipe.num_nodes
