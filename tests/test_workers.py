@@ -50,7 +50,8 @@ class Bench:
     def script(self, **words: object) -> str:
         """A program that replays, and ends with 130 when it is interrupted."""
         return f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests behind a shell's & has not
 from pathlib import Path, PosixPath
 from kws.evaluate import workers
 from kws.evaluate.conditions import Rules
