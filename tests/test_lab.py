@@ -33,6 +33,7 @@ STUDY = '''
 """A study small enough for a test."""
 import dataclasses
 from kws.data.scenes import SceneConfig
+from kws.lab.smoothness import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.acoustic import AcousticConfig
 from kws.recipes import corpora
@@ -50,9 +51,13 @@ STUDY = Study(
     groups=(Group("all", "All", "sa", (*CELLS, Cell("slower", ("model.mixer=sa",), rate_of="sa")), seeds=1, most=2,
                   more=("sa",)),),
     learning_rates=(1e-3, 3e-3), search_steps=2, dealt=("wake_words",), positives=("wake_words",),
-    negatives=("many",), noise="noise", conditions=("clean", "10 dB"),
+    negatives=("many",), noise="noise", conditions=("clean", "10 dB"), observed=("sa",),
+    smoothed=(("SA windowed", "sa"),), sizes=Sizes(frames=(8, 16), iterations=2, restarts=1), excerpts=1,
 )
 '''
+
+
+INSIDE = {"diagnosis.json", "smoothness-initial.json", "smoothness-trained.json"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,7 @@ def test_every_cell_is_a_run_with_recipe_log_checkpoint_and_outcome(data, compar
     ]  # fmt: skip
     for task in tasks:
         run = Path(task.recipe.output)
-        assert {p.name for p in run.iterdir()} == {
+        assert {p.name for p in run.iterdir()} - INSIDE == {
             "recipe.json", "log.txt", "logs", "model.ckpt", "result.json", "recordings.npz", "outcome.json"
         }  # fmt: skip
         assert json.loads((run / "recipe.json").read_text())["model"]["mixer"] == task.recipe.model.mixer
@@ -108,6 +113,16 @@ def test_every_cell_is_a_run_with_recipe_log_checkpoint_and_outcome(data, compar
     assert missed == len(outcome[0]["missed"]["clean"]) and said == sum(
         row.split == "test" and row.text in study.recipe.keywords for row in read_manifest(places.data / "wake_words")
     )
+
+
+def test_what_lies_inside_is_told_in_tables_and_figures(data, compared):
+    study, places = study_at(data, compared)
+    run = folder(places, study.cells["sa"]) / "seed-0"
+    assert {p.name for p in run.iterdir()} >= INSIDE
+    assert {"attention.png", "map-sa.png", "smoothness.png"} <= {p.name for p in compared.iterdir()}
+    for table in (compared / "tables.md").read_text().split("### ")[1:]:
+        rows = [line for line in table.splitlines() if line.startswith("|")]
+        assert len(rows) > 2 and len({line.count("|") for line in rows}) == 1, table
 
 
 def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(data, compared):

@@ -114,7 +114,7 @@ def _columns(models: Sequence[Smoothness], lengths: Sequence[int], rng: np.rando
         *(f"{s.median:.2f} ({s.low:.2f} to {s.high:.2f})" for s in whole),
         *(_slope(s) for s in slopes if s.part == "model"),
         "; ".join(_slope(s) for s in slopes if s.part == "mixer"),
-        *(_slope(s) for s in slopes if s.against == "depth" and s.frames == longest),
+        next((_slope(s) for s in slopes if s.against == "depth" and s.frames == longest), ""),  # none of one block
         *(f"{s.median:.4f}" if s else "" for s in bounds),
         *(f"{found['model', depth, longest, quantity].median:.2f}" for quantity in ("noise", "adversarial")),
     ]
@@ -141,13 +141,13 @@ def _links(study: Study, places: Places, said: Said, rng: np.random.Generator) -
     """Correlations over all trained models of the constant of G with the keywords lost in noise."""
     constants: list[float] = []
     lost: dict[str, list[float]] = {condition: [] for condition in study.conditions if condition != CLEAN}
-    point = len(study.fa_per_hour) - 1
+    point, (_, middle, _) = len(study.fa_per_hour) - 1, _shown(study.sizes.frames)
     for name in dict.fromkeys(cell for _, cell in study.smoothed if cell in study.cells):
         cell = study.cells[name]
         runs = {run.seed: run for run in runs_of(study, places, cell)}
         for seed, model in _measured(study, places, cell, "trained"):
             if seed in runs:
-                values = [c.value for c in model.constants if c.part == "model" and c.frames == study.sizes.frames[2]]
+                values = [c.value for c in model.constants if c.part == "model" and c.frames == middle]
                 constants.append(float(np.median(values)))
                 for condition, found in lost.items():
                     found.append(_lost(said, runs[seed], point, condition))
@@ -156,7 +156,7 @@ def _links(study: Study, places: Places, said: Said, rng: np.random.Generator) -
             link = correlation(constants, values, rng)
             rho = f"{link.rho:+.2f} ({link.low:+.2f} to {link.high:+.2f})"
             yield (
-                f"Rank correlation, over {link.models} models, of G's constant at {study.sizes.frames[2]} frames with "
+                f"Rank correlation, over {link.models} models, of G's constant at {middle} frames with "
                 f"the share of keywords lost from clean to {condition}: {rho}."
             )
 
