@@ -19,9 +19,9 @@ from hypothesis import strategies as st  # noqa: E402
 
 from corpora import write_corpus  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
+from kws.evaluate.intervals import crossed_bootstrap  # noqa: E402
 from kws.lab import cell as runs  # noqa: E402
 from kws.lab.corpora import deal  # noqa: E402
-from kws.lab.outcome import interval  # noqa: E402
 from kws.lab.sounds import Sounds  # noqa: E402
 from kws.lab.study import Places, Study, load_study  # noqa: E402
 from kws.lab.tasks import folder, run_tasks, search_seed  # noqa: E402
@@ -240,12 +240,12 @@ def test_batched_posteriors_are_those_of_each_recording_alone():
 def test_interval_of_a_constant_is_that_constant_and_covers_a_known_mean():
     rng = np.random.default_rng(1)
     speakers = [f"s{i // 4}" for i in range(80)]
-    assert interval(np.full((3, 80), 0.25), speakers, rng) == (0.25, 0.25)
+    assert crossed_bootstrap(np.full((3, 80), 0.25), speakers, rng) == (0.25, 0.25)
     covered = 0
     for _ in range(60):
         by_speaker = rng.normal(0.3, 0.2, 20).repeat(4)
         values = by_speaker + rng.normal(0, 0.1, (5, 1)) + rng.normal(0, 0.1, (5, 80))
-        low, high = interval(values, speakers, rng)
+        low, high = crossed_bootstrap(values, speakers, rng)
         covered += low <= 0.3 <= high
     assert covered >= 50
 

@@ -32,12 +32,16 @@ class FeatureDataset(Dataset[Batch]):
         self.folder = folder / hashlib.blake2b(f"{mels} {scenes.identity()}".encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> Batch:
+        with np.load(self.keep(step)) as kept:
+            batch = {name: torch.from_numpy(kept[name]) for name in kept.files}
+        return batch | {"mel": batch["mel"].float()}
+
+    def keep(self, step: int) -> Path:
+        """The file of a step's features, which is made when it is not there."""
         path = self.folder / f"{step:06d}.npz"
         if not path.exists():
             self._make(step, path)
-        with np.load(path) as kept:
-            batch = {name: torch.from_numpy(kept[name]) for name in kept.files}
-        return batch | {"mel": batch["mel"].float()}
+        return path
 
     def _make(self, step: int, path: Path) -> None:
         batch = self.scenes[step]

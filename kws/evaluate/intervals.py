@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from kws.errors import require
 
@@ -44,10 +45,21 @@ def paired_bootstrap(
     differences: Sequence[float], clusters: Sequence[str], rng: np.random.Generator
 ) -> tuple[float, float]:
     """Interval of the mean of paired differences (Efron 1979), whole clusters (speakers) being drawn again."""
+    return crossed_bootstrap(np.asarray([differences], float), clusters, rng)
+
+
+def crossed_bootstrap(
+    values: npt.NDArray[np.float64], clusters: Sequence[str], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Interval of the mean of values (S, N), rows (seeds) and whole clusters of columns (speakers) both being drawn
+    again: a bootstrap of two crossed factors as in Owen 2007, "The pigeonhole bootstrap". Differences of two models
+    give a paired interval.
+    """
     names, where = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.bincount(where, weights=np.asarray(differences, float))
+    sums = np.stack([np.bincount(where, weights=row, minlength=len(names)) for row in values])
     sizes = np.bincount(where)
+    rows = rng.integers(0, len(values), (_RESAMPLES, len(values)))
     drawn = rng.integers(0, len(names), (_RESAMPLES, len(names)))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    means = [sums[r][:, c].sum() / (len(r) * sizes[c].sum()) for r, c in zip(rows, drawn, strict=True)]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kws.evaluate.intervals import crossed_bootstrap
 from kws.evaluate.page.figures import save
 from kws.evaluate.recording import CLEAN
 from kws.lab import diagnose, maps
 from kws.lab.growth import Exponent, correlation, exponents, spreads
-from kws.lab.outcome import interval
 from kws.lab.probes import looked_at, read_rows
 from kws.lab.smoothness import Smoothness, load
 from kws.lab.sounds import Sounds
@@ -175,7 +175,7 @@ def context(study: Study, places: Places, group: Group, said: Said, output: Path
         runs, config = runs_of(study, places, cell), windows[cell.name]
         for condition in study.conditions if runs else ():
             missed = said.missed(runs, len(study.fa_per_hour) - 1, condition)
-            low, high = interval(missed, said.speakers, np.random.default_rng(0))
+            low, high = crossed_bootstrap(missed, said.speakers, np.random.default_rng(0))
             place = (config.window_frames / _FRAMES_PER_S, 100 * missed.mean(), 100 * low, 100 * high)
             curves.setdefault(condition, {}).setdefault(config.mixer, []).append(place)
     panels = {

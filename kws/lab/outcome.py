@@ -1,13 +1,7 @@
-"""What a run's recordings come to: thresholds for each rate of false accepts, and which keywords were missed there.
-
-S seeds, N keywords that were said, C speakers.
-"""
+"""What a run's recordings come to: thresholds for each rate of false accepts, and which keywords were missed there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from kws.evaluate.matching import Counting, trials
 from kws.evaluate.metrics import at_rate, det
@@ -15,8 +9,6 @@ from kws.evaluate.recording import CLEAN, Recording
 from kws.lab.sounds import FRAME_SAMPLES
 from kws.lab.study import Study
 from kws.lexicon import phrase_name
-
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -71,17 +63,3 @@ def _missed(
             if trial.row is None
         )
     )
-
-
-def interval(values: npt.NDArray[np.float64], speakers: Sequence[str], rng: np.random.Generator) -> tuple[float, float]:
-    """95 % interval of the mean of values (S, N), seeds and speakers both being drawn again (Efron 1979; a bootstrap of
-    two crossed factors as in Owen 2007, "The pigeonhole bootstrap"). Differences of two models give a paired interval.
-    """
-    names, where = np.unique(np.asarray(speakers), return_inverse=True)
-    sums = np.stack([np.bincount(where, weights=row, minlength=len(names)) for row in values])
-    sizes = np.bincount(where)
-    seeds = rng.integers(0, len(values), (_RESAMPLES, len(values)))
-    drawn = rng.integers(0, len(names), (_RESAMPLES, len(names)))
-    means = [sums[s][:, c].sum() / (len(s) * sizes[c].sum()) for s, c in zip(seeds, drawn, strict=True)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)

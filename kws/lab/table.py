@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kws.evaluate.intervals import crossed_bootstrap
 from kws.evaluate.recording import CLEAN
 from kws.lab.cell import Result
-from kws.lab.outcome import Point, interval
+from kws.lab.outcome import Point
 from kws.lab.sounds import Sounds
 from kws.lab.study import Cell, Group, Places, Study
 from kws.lab.tasks import folder
@@ -119,7 +120,7 @@ def table(study: Study, places: Places, group: Group, said: Said, costs: Mapping
 def share(said: Said, runs: Sequence[Run], point: int, condition: str) -> str:
     """``116/2270 = 5.1 % (3.0 to 8.0)`` of all seeds together."""
     missed = said.missed(runs, point, condition)
-    low, high = interval(missed, said.speakers, np.random.default_rng(_SEED))
+    low, high = crossed_bootstrap(missed, said.speakers, np.random.default_rng(_SEED))
     return f"{int(missed.sum())}/{missed.size} = {100 * missed.mean():.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
@@ -130,7 +131,7 @@ def difference(said: Said, runs: Sequence[Run], others: Sequence[Run], point: in
         return ""
     own, theirs = ([run for run in group if run.seed in seeds] for group in (runs, others))
     change = said.missed(own, point, condition) - said.missed(theirs, point, condition)
-    low, high = interval(change, said.speakers, np.random.default_rng(_SEED))
+    low, high = crossed_bootstrap(change, said.speakers, np.random.default_rng(_SEED))
     return f"{100 * change.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 

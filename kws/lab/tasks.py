@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kws.data.features import FeatureDataset
 from kws.lab import cell as runs
 from kws.lab import probes
 from kws.lab.outcome import points
@@ -54,8 +55,9 @@ def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
     study, recipe = task.study, task.recipe
     if task.kind == FEATURES:
         batches = scene_module(recipe, lexicon_of(recipe)).batches()
+        assert isinstance(batches, FeatureDataset)  # a study's recipe names a folder for them
         for step in range(recipe.steps):
-            batches[step]
+            batches.keep(step)
         return str(task)
     if task.kind in (OBSERVE, SMOOTH):
         (probes.observe if task.kind == OBSERVE else probes.smooth)(recipe, study, _test(study, task.places))
