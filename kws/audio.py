@@ -25,6 +25,7 @@ Samples = NDArray[np.float32]
 _Pieces = Generator[Samples, None, None]
 
 LOWEST_RATE = 8_000  # Hz
+HIGHEST_RATE = 768_000
 
 _PIECE_FRAMES = 4_096  # decoded at a time: what a damaged file loses before its damage is at most this
 _BLOCK_SAMPLES = 65_536
@@ -105,7 +106,9 @@ class Resampler:
 def check_rate(rate: int) -> None:
     """Raise InputError unless the rate (Hz) is one that can be brought to 16 kHz."""
     if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)) or rate < LOWEST_RATE:
-        raise InputError(f"a sample rate of {rate} Hz cannot be used: it takes {LOWEST_RATE} Hz or more")
+        raise InputError(f"a sample rate of {rate!s:.20} Hz cannot be used: it takes {LOWEST_RATE} Hz or more")
+    if rate > HIGHEST_RATE:  # soxr never comes back from a rate beyond all reason
+        raise InputError(f"a sample rate of {rate!s:.20} Hz cannot be used: it takes {HIGHEST_RATE} Hz or less")
 
 
 def _resampled(path: Path, rate: int, start_s: float) -> _Pieces:
@@ -166,14 +169,15 @@ def _wave_pieces(path: Path, reader: wave.Wave_read, start_s: float) -> _Pieces:
         while data := reader.readframes(_PIECE_FRAMES):
             data = data[: len(data) - len(data) % (channels * width)]  # the file may end inside a frame
             done += len(data) // (channels * width)
-            yield _mono(path, _from_pcm(data, width).reshape(-1, channels))
+            yield _mono(path, from_pcm(data, width).reshape(-1, channels))
         rate = reader.getframerate()
     known = frames * channels * width < _UNKNOWN_BYTES
     _check_length(path, done, frames if known else done, rate)
 
 
-def _from_pcm(data: bytes, width: int) -> Samples:
-    if width == 1:  # unsigned
+def from_pcm(data: bytes, width: int) -> Samples:
+    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is unsigned, 2, 3 or 4."""
+    if width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
     if width == 2:
         return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(2**15)

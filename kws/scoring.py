@@ -6,8 +6,7 @@ between its token's log-posterior and the best token's (the greedy background), 
 log-likelihood ratios, bounded and free of drift. A keyword ends on its last label only: ending on the blank
 after it would keep the score up until speech resumes.
 
-T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels) and
-two that never change, "a path may begin" and "no path".
+T frames, V tokens, K keywords, P spellings, S states of all chains (see `kws.chains`), B streams scored at once.
 """
 
 from __future__ import annotations
@@ -19,27 +18,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kws import chains
+from kws.chains import AGE, COLUMNS, DONE, LLR, PEAK, Chains
 from kws.errors import InputError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Columns of ScorerState.paths: what the best path of each state carries.
-_LLR = 0  # log-likelihood of the path minus that of the greedy background since the path began
-_AGE = 1  # frames that the path covers, the present one included
-_GAP = 2  # length in frames of the run of blanks that the path is in
-_DONE = 3  # sum over its finished labels of the label's best log-posterior
-_PEAK = 4  # the best log-posterior so far of the label that it is in (or was in last)
-_COLUMNS = 5
-
-_STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go to the first
-
 
 class ScorerState(NamedTuple):
     """All that a stream's scorer remembers; its size never changes.
 
-    paths: (2, S + 2, 5). First the best path of each state as it is; then the same path as it looks to the
-    label that it enters next: its own label finished, its run of blanks over.
+    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams. First the best path of each state as it is; then the same
+    path as it looks to the label that it enters next: its own label finished, its run of blanks over.
     """
 
     paths: FloatArray
@@ -83,36 +74,19 @@ class KeywordScorer:
         self._owners = _spellings_of_keywords(spellings, owner, blank)
         self._one_each = self._owners.tolist() == [[k] for k in range(len(spellings))]
         self._peak_weight = peak_weight
-        self._max_gap = max_gap_frames
         self._lengths = np.array([len(labels) for labels in spellings], np.float64)
         self._last_token = max((max(labels) for labels in spellings), default=blank)
-        chains = [_chain(labels, blank) for labels in spellings]
-        self._states = sum(map(len, chains)) + 2
-        self._inputs = _inputs(chains, blank)
-        self._sources = _predecessors(chains, blank)
-        self._flat_sources = self._sources.reshape(-1)
-        self._rows = np.arange(self._states) * 3
-        # The last states, in the second half of paths: there _DONE is the sum over all labels.
-        self._ends = np.cumsum([len(chain) for chain in chains], dtype=np.intp) - 1 + self._states
-        self._increments = np.zeros((self._states, _COLUMNS))
-        self._increments[:-2, _AGE] = 1.0
-        self._increments[:-2, _GAP] = [token == blank for chain in chains for token in chain]
-        firsts = np.cumsum([0, *(len(chain) for chain in chains)])[:-1]
-        self._max_ages = np.full(self._states, float(max_duration_frames))
-        self._max_ages[firsts] = min(max_duration_frames, max_gap_frames)
+        self._inputs = chains.inputs(spellings, blank)
+        self._chains = Chains.of(spellings, blank, max_duration_frames, max_gap_frames)
 
     @property
     def keywords(self) -> int:
         """The number of keywords, K."""
         return len(self._owners)
 
-    def init_state(self) -> ScorerState:
-        """The state of a fresh stream: no path anywhere."""
-        paths = np.zeros((2, self._states, _COLUMNS))
-        paths[:, :, _LLR] = -np.inf
-        paths[:, -2, _LLR] = 0.0
-        paths[1, :, _PEAK] = -np.inf
-        return ScorerState(paths)
+    def init_state(self, *batch: int) -> ScorerState:
+        """The state of a fresh stream, or of B of them: no path anywhere."""
+        return ScorerState(self._chains.fresh(*batch))
 
     def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[FloatArray, IntArray, ScorerState]:
         """Score one frame: `score` for log-posteriors of shape (V,); scores and ages have shape (K,)."""
@@ -122,31 +96,28 @@ class KeywordScorer:
     def score(
         self, log_posteriors: ArrayLike, state: ScorerState | None = None
     ) -> tuple[FloatArray, IntArray, ScorerState]:
-        """Score the frames of a chunk, following `state` (None: a fresh stream).
+        """Score the frames of a chunk of one stream, or of B streams, following `state` (None: fresh).
 
-        log_posteriors: (T, V), finite. Returns scores (T, K), each exp(LLR / U + peak_weight * mean of the
-        labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none does;
-        ages (T, K), the number of frames that path covers, the frame itself included; and the new state.
-        Raises InputError for anything that is not a finite matrix wide enough for the spellings.
+        log_posteriors: (T, V) or (B, T, V), finite. Returns scores (T, K) or (B, T, K), each exp(LLR / U + peak_weight
+        * mean of the labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none
+        does; ages of that shape, the number of frames that path covers, the frame itself included; and the new state.
+        What a stream gets is the same alone and among others. Raises InputError for anything that is not finite, of
+        such a shape, wide enough for the spellings, and of as many streams as the state.
         """
         posteriors = np.asarray(log_posteriors, np.float64)
-        if posteriors.ndim != 2 or posteriors.shape[1] <= self._last_token:
+        if not 2 <= posteriors.ndim <= 3 or posteriors.shape[-1] <= self._last_token:
             raise InputError(f"log-posteriors of shape {posteriors.shape} are not (frames, tokens)")
         if not math.isfinite(np.add.reduce(posteriors, axis=None)):
             raise InputError("the log-posteriors are not finite numbers")
-        frames, tokens = posteriors.shape
-        table = np.zeros((frames, tokens + 1, 2))  # costs and log-posteriors; the last row is 0 and -inf
-        best = np.maximum.reduce(posteriors, axis=1, keepdims=True)
-        np.subtract(posteriors, best, out=table[:, :-1, 0])
-        table[:, :-1, 1] = posteriors
-        table[:, -1, 1] = -np.inf
-        inputs = table.reshape(frames, 2 * tokens + 2).take(self._inputs, axis=1)
-        ends = np.empty((frames, self._ends.size, _COLUMNS))
-        paths = (self.init_state() if state is None else state).paths.copy()
-        spare = paths.copy()
-        for (cost, peak, fresh), end in zip(inputs, ends, strict=True):
-            self._advance(paths, spare, cost, peak, fresh, end)
-            paths, spare = spare, paths
+        *batch, frames, tokens = posteriors.shape
+        paths = (self.init_state(*batch) if state is None else state).paths
+        if paths.shape[:-3] != (*batch,):
+            raise InputError(f"log-posteriors of shape {posteriors.shape} cannot follow paths of shape {paths.shape}")
+        arguments = self._arguments(posteriors.reshape(-1, tokens))
+        if batch:
+            ends, paths = self._chains.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
+        else:
+            ends, paths = self._chains.search(arguments, paths)
         return *self._keyword_scores(ends), ScorerState(paths)
 
     def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
@@ -161,69 +132,50 @@ class KeywordScorer:
         for row in np.asarray(log_posteriors):
             state = self.step(row, state)[2]
             history.append(state.paths)
-        ends = state.paths.reshape(-1, _COLUMNS)[self._ends]
+        ends = state.paths.reshape(-1, COLUMNS)[self._chains.ends]
         own = self._owners[keyword]
         spelling = int(own[self._spelling_scores(ends[None])[0, own].argmax()])
         _, age, *_ = ends[spelling]
-        if not np.isfinite(ends[spelling, _LLR]):
+        if not np.isfinite(ends[spelling, LLR]):
             return None
         if age >= len(history):
             raise ValueError(f"the path covers {age:.0f} frames, and {len(history) - 1} are given")
-        states = [int(self._ends[spelling]) - self._states]
+        count = self._chains.states
+        states = [int(self._chains.ends[spelling]) - count]
         for paths in reversed(history[len(history) - int(age) : -1]):
-            sources = self._sources[states[-1]]
-            choice = paths.reshape(-1, _COLUMNS)[sources, _LLR].argmax()
-            states.append(int(sources[choice]) % self._states)
+            sources = self._chains.sources[states[-1]]
+            choice = paths.reshape(-1, COLUMNS)[sources, LLR].argmax()
+            states.append(int(sources[choice]) % count)
         states.reverse()
         rows = np.array([paths[0, s] for paths, s in zip(history[-len(states) :], states, strict=True)])
         first = states[-1] - 2 * (int(self._lengths[spelling]) - 1)
-        return Path(spelling, np.array(states) - first, rows[:, _LLR], rows[:, _PEAK])
+        return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
-    def _advance(
-        self,
-        old: FloatArray,
-        new: FloatArray,
-        cost: FloatArray,
-        peak: FloatArray,
-        fresh: FloatArray,
-        ends: FloatArray,
-    ) -> None:
-        """One frame of the search, from `old` into `new`: few calls, for their number is what costs time.
-
-        cost, peak, fresh: (S + 2,), what a state's token costs, its log-posterior (-inf for a blank), and the
-        LLR of a path that takes the place of one beyond its limits (-inf where none can). ends: (P, 5), out.
-        """
-        rows = old.reshape(-1, _COLUMNS)
-        choice = rows[:, _LLR].take(self._sources).argmax(axis=1)
-        choice += self._rows
-        own, entering = new
-        rows.take(self._flat_sources.take(choice), axis=0, out=own, mode="clip")
-        own += self._increments
-        llr, age, peaks = own[:, _LLR], own[:, _AGE], own[:, _PEAK]
-        llr += cost
-        np.maximum(peaks, peak, out=peaks)
-        beyond = (age > self._max_ages) | (own[:, _GAP] > self._max_gap)
-        np.copyto(llr, fresh, where=beyond)
-        np.copyto(age, 1.0, where=beyond)
-        entering[:, :_GAP] = own[:, :_GAP]
-        np.add(own[:, _DONE], peaks, out=entering[:, _DONE])
-        new.reshape(-1, _COLUMNS).take(self._ends, axis=0, out=ends, mode="clip")
+    def _arguments(self, posteriors: FloatArray) -> FloatArray:
+        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of `Chains.search`."""
+        rows, tokens = posteriors.shape
+        table = np.zeros((rows, tokens + 1, 2))
+        best = np.maximum.reduce(posteriors, axis=1, keepdims=True)
+        np.subtract(posteriors, best, out=table[:, :-1, 0])
+        table[:, :-1, 1] = posteriors
+        table[:, -1, 1] = -np.inf
+        return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
 
     def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
-        """From the paths of the last states (T, P, 5) to the scores and ages (T, K) of keywords."""
+        """From the paths of the last states (..., P, 5) to the scores and ages (..., K) of keywords."""
         scores = self._spelling_scores(ends)
-        ages = ends[..., _AGE].astype(np.int64)
+        ages = ends[..., AGE].astype(np.int64)
         if self._one_each:
             return scores, ages
-        candidates = scores[:, self._owners]  # (T, K, spellings of a keyword)
-        choice = candidates.argmax(axis=2)[..., None]
-        scores = np.take_along_axis(candidates, choice, axis=2)[..., 0]
-        return scores, np.take_along_axis(ages[:, self._owners], choice, axis=2)[..., 0]
+        candidates = scores[..., self._owners]  # (..., K, spellings of a keyword)
+        choice = candidates.argmax(axis=-1)[..., None]
+        scores = np.take_along_axis(candidates, choice, axis=-1)[..., 0]
+        return scores, np.take_along_axis(ages[..., self._owners], choice, axis=-1)[..., 0]
 
     def _spelling_scores(self, ends: FloatArray) -> FloatArray:
-        """The scores (T, P) of spellings."""
-        logs = ends[..., _DONE] * self._peak_weight
-        logs += ends[..., _LLR]
+        """The scores (..., P) of spellings."""
+        logs = ends[..., DONE] * self._peak_weight
+        logs += ends[..., LLR]
         logs /= self._lengths
         return np.exp(np.minimum(logs, 0.0, out=logs), out=logs)  # a float32 log-softmax may exceed 0
 
@@ -236,39 +188,6 @@ def best_path(log_posteriors: NDArray[Any], blank: int = 0) -> list[tuple[int, i
     best = log_posteriors.argmax(axis=1)
     starts = np.flatnonzero(np.diff(best, prepend=blank))
     return [(int(best[start]), int(start)) for start in starts if best[start] != blank]
-
-
-def _chain(labels: Sequence[int], blank: int) -> list[int]:
-    """The tokens of a spelling's states: its labels with blanks between."""
-    return [token for label in labels for token in (blank, label)][1:]
-
-
-def _inputs(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.intp]:
-    """(3, S + 2): places in a frame's flattened table of the arguments cost, peak and fresh of `_advance`."""
-    zero, nothing = -2, -1
-    places = [
-        (2 * token, nothing if token == blank else 2 * token + 1, nothing if state else 2 * token)
-        for chain in chains
-        for state, token in enumerate(chain)
-    ]
-    return np.array([*places, *[(zero, nothing, nothing)] * 2], np.intp).T.copy()
-
-
-def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> NDArray[np.intp]:
-    """(S + 2, 3): rows of the flattened paths that may precede each state by staying, next and skipping."""
-    states = sum(map(len, chains)) + 2
-    begin, never = states - 2, states - 1
-    table: list[list[int]] = []
-    for chain in chains:
-        first = len(table)
-        for state, token in enumerate(chain, first):
-            is_label = token != blank
-            # A blank must stand between equal labels, or CTC would merge them into one.
-            skips = is_label and state - first >= 2 and token != chain[state - first - 2]
-            before = begin if state == first else state - 1
-            entering = states if is_label else 0
-            table.append([state, before + entering, (state - 2 if skips else never) + entering])
-    return np.array([*table, [begin] * 3, [never] * 3], np.intp)
 
 
 def _spellings_of_keywords(spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int) -> NDArray[np.intp]:

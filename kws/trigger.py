@@ -44,6 +44,10 @@ class Trigger:
         long_ago = np.full(self._thresholds.size, _LONG_AGO, np.int64)
         return TriggerState(long_ago, long_ago)
 
+    def reached(self, scores: FloatArray) -> NDArray[np.bool_]:
+        """Which scores, (..., K), are at their keyword's threshold or above: nearly always none."""
+        return scores >= self._thresholds
+
     def step(
         self, scores: FloatArray, ages: IntArray, frame: int, state: TriggerState
     ) -> tuple[list[int], TriggerState]:
@@ -59,8 +63,8 @@ class Trigger:
         scores, ages: (T, K) as `KeywordScorer.score` gives them. Returns pairs (row of the chunk, keyword) in
         order of time, and the new state.
         """
-        loud = scores >= self._thresholds
-        if not loud.any():  # nearly always
+        loud = self.reached(scores)
+        if not loud.any():
             return [], state
         fired, began = state.fired.copy(), state.began.copy()
         events = []

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import tones
 from kws.errors import InputError, KwsError
 from kws.runtime.detector import Detector, Stream
+from kws.runtime.intake import Intake
 from kws.runtime.session import OnnxModel, find, shipped
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED "  # seven words, two of them broken, in some 8 s
@@ -178,7 +179,7 @@ def memory(value, seen=None):
         return value.nbytes
     if isinstance(value, (list, tuple)):
         return len(value) + sum(memory(item) for item in value)
-    return sum(map(memory, vars(value).values())) if isinstance(value, Stream) else 0
+    return sum(map(memory, vars(value).values())) if isinstance(value, (Stream, Intake)) else 0
 
 
 def test_an_hour_of_silence_changes_neither_state_nor_sensitivity(detector):

@@ -9,7 +9,7 @@ from trees import MODULES, Module, below, pretend
 
 # Who may know whom inside kws: a module belongs to the longest entry that fits.
 ZERO = {"kws.errors", "kws.units", "kws.audio", "kws.lexicon", "kws.events"}
-ONE = {"kws.scoring", "kws.likelihood", "kws.trigger", "kws.bundle"}
+ONE = {"kws.chains", "kws.scoring", "kws.likelihood", "kws.trigger", "kws.bundle"}
 BELOW = ZERO | ONE
 ABOVE = {"kws.data", "kws.train", "kws.evaluate"}
 MAY_KNOW: dict[str, set[str]] = {
@@ -45,6 +45,8 @@ OWNERS: dict[str, set[str]] = {
     "timeit": set(),
     "random": set(),  # randomness comes from a generator that was passed in
     **{name: {"kws.data.sources"} for name in NETWORK},
+    "socket": {"kws.data.sources", "kws.demo.service"},
+    "wyoming": {"kws.demo.service"},
 }
 OPTIONAL = {"soundfile", "soxr"}  # what floor 0 may `require` inside a function
 

@@ -307,7 +307,7 @@ def test_posteriors_that_are_not_finite_are_refused(bad):
         score_of(posteriors)
 
 
-@pytest.mark.parametrize("shape", [(4,), (2, 3, 4), (5, 2)])
+@pytest.mark.parametrize("shape", [(4,), (1, 2, 3, 4), (5, 2), (3, 5, 2)])
 def test_posteriors_of_another_shape_are_refused(shape):
     with pytest.raises(InputError, match="shape"):
         score_of(np.zeros(shape))

@@ -5,8 +5,7 @@ n frames, K keywords, V tokens.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
@@ -15,17 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.audio import Resampler, Samples, check_rate
+from kws.audio import Samples
 from kws.bundle import Keyword, Manifest
-from kws.errors import InputError, KwsError
+from kws.errors import KwsError
 from kws.events import Detection
+from kws.runtime.intake import Intake
+from kws.runtime.many import Streams
 from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
 from kws.trigger import Trigger
-
-_FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
-_INT16 = np.dtype(np.int16)
-_TYPES = (_INT16, np.dtype(np.float32))
-_LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
 
 class StreamResult(NamedTuple):
@@ -103,6 +99,29 @@ class Detector:
         """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need soxr (kws[audio])."""
         return Stream(self, sample_rate)
 
+    def streams(self) -> Streams:
+        """No stream yet, but a place for many that join and leave: their chunks run together, which costs less."""
+        return Streams(self)
+
+    def detections(
+        self,
+        fired: Sequence[tuple[int, int]],
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
+        first_frame: int,
+    ) -> list[Detection]:
+        """The events that `Trigger.run` found, as (row, keyword), in scores and ages (n, K) from a frame on."""
+        frame_samples = self.manifest.frame_samples
+        return [
+            Detection(
+                keyword=self.keywords[keyword].name,
+                score=float(scores[row, keyword]),
+                start=(first_frame + row + 1 - int(ages[row, keyword])) * frame_samples,
+                end=(first_frame + row + 1) * frame_samples,
+            )
+            for row, keyword in fired
+        ]
+
 
 class Stream:
     """What one microphone remembers: less than a chunk of sound, and states whose size never changes.
@@ -111,22 +130,21 @@ class Stream:
     """
 
     def __init__(self, detector: Detector, sample_rate: int) -> None:
-        check_rate(sample_rate)
         self.detector = detector
         self.sample_rate = sample_rate
-        self._chunk = np.zeros((1, detector.manifest.chunk_samples), np.float32)
-        self.reset()
+        self._intake = Intake(sample_rate, detector.manifest.chunk_samples)
+        self._restart()
 
     def reset(self) -> None:
         """Forget everything: the stream is as new, and its time begins at 0."""
-        self._fill = 0
+        self._intake.reset()
+        self._restart()
+
+    def _restart(self) -> None:
         self._frame = 0
-        self._ended = False
         self._states = self.detector.model.init_states()
         self._scorer_state = self.detector.scorer.init_state()
         self._trigger_state = self.detector.trigger.init_state()
-        resamples = self.sample_rate != units.SAMPLE_RATE
-        self._resampler = Resampler(self.sample_rate) if resamples else None
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
         """Hear the next samples of the stream; the events that they complete, in order of time.
@@ -135,7 +153,7 @@ class Stream:
         other type or shape, for NaN or infinity, for integers in floats, and after `flush`; the stream is
         then as it was before.
         """
-        return [event for result in self._chunks(self._take(samples)) for event in result.detections]
+        return [event for chunk in self._intake.take(samples) for event in self._run(chunk).detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end is heard."""
@@ -144,7 +162,7 @@ class Stream:
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
         first = self._frame
-        results = list(self._chunks(self._take(samples, last)))
+        results = [self._run(chunk) for chunk in self._intake.take(samples, last)]
         keywords, tokens = len(self.detector.keywords), len(self.detector.manifest.tokens)
         none = StreamResult(
             [],
@@ -162,64 +180,12 @@ class Stream:
             first,
         )
 
-    def _take(self, samples: NDArray[Any], last: bool = False) -> Samples:
-        """The samples to run, at 16 kHz, once they are known to be of the right kind."""
-        if self._ended:
-            raise InputError("the stream has ended: reset() makes it new")
-        pcm = _checked(samples)
-        if self._resampler is not None:
-            pcm = self._resampler.push(pcm, last)
-        if last:
-            self._ended = True
-            size = self._chunk.shape[1]
-            used = self._fill + pcm.size + _FLUSH_SAMPLES
-            pcm = np.concatenate([pcm, np.zeros(_FLUSH_SAMPLES + -used % size, np.float32)])
-        return pcm
-
-    def _chunks(self, pcm: Samples) -> Iterator[StreamResult]:
-        """Run every chunk that the samples complete, and keep the rest."""
-        size = self._chunk.shape[1]
-        while self._fill + pcm.size >= size:
-            missing = size - self._fill
-            self._chunk[0, self._fill :] = pcm[:missing]
-            pcm = pcm[missing:]
-            self._fill = 0
-            yield self._run()
-        self._chunk[0, self._fill : self._fill + pcm.size] = pcm
-        self._fill += pcm.size
-
-    def _run(self) -> StreamResult:
+    def _run(self, chunk: Samples) -> StreamResult:
+        """Hear one chunk, (1, chunk_samples)."""
         detector, first = self.detector, self._frame
-        batch, self._states = detector.model.run(self._chunk, self._states)
+        batch, self._states = detector.model.run(chunk, self._states)
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
         self._frame += len(posteriors)
-        frame_samples = detector.manifest.frame_samples
-        detections = [
-            Detection(
-                keyword=detector.keywords[keyword].name,
-                score=float(scores[row, keyword]),
-                start=(first + row + 1 - int(ages[row, keyword])) * frame_samples,
-                end=(first + row + 1) * frame_samples,
-            )
-            for row, keyword in fired
-        ]
-        return StreamResult(detections, scores, ages, posteriors, first)
-
-
-def _checked(samples: NDArray[Any]) -> Samples:
-    """float32 samples in [-1, 1], or InputError."""
-    if not isinstance(samples, np.ndarray) or samples.dtype not in _TYPES:
-        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise InputError(f"samples must be a numpy array of int16 or float32, not {kind}")
-    if samples.ndim != 1:
-        raise InputError(f"samples must be mono, of shape (n,), not {samples.shape}")
-    if samples.dtype == _INT16:
-        return np.multiply(samples, np.float32(2**-15), dtype=np.float32)
-    loudest = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
-    if not math.isfinite(loudest):
-        raise InputError("samples must be finite numbers, and some are NaN or infinite")
-    if loudest > _LOUDEST:
-        raise InputError(f"float32 samples must lie in [-1, 1], not reach {loudest:g}: divide int16 by 32768")
-    return samples
+        return StreamResult(detector.detections(fired, scores, ages, first), scores, ages, posteriors, first)

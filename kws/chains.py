@@ -1,0 +1,179 @@
+"""The chains of labels and blanks that spellings are, laid out as tables, and one frame of the search along them.
+
+T frames, P spellings, S states of all chains (2 U - 1 for a spelling of U labels) and two that never change, "a path
+may begin" and "no path"; B streams searched at once, which are nothing but B times the chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+# Columns of paths: what the best path of each state carries.
+LLR = 0  # log-likelihood of the path minus that of the greedy background since the path began
+AGE = 1  # frames that the path covers, the present one included
+GAP = 2  # length in frames of the run of blanks that the path is in
+DONE = 3  # sum over its finished labels of the label's best log-posterior
+PEAK = 4  # the best log-posterior so far of the label that it is in (or was in last)
+COLUMNS = 5
+
+_STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go to the first
+
+
+class Chains:
+    """The tables of a search; immutable.
+
+    sources: (S + 2, 3), rows of the flattened paths that may precede each state by staying, next and skipping. ends:
+    (P,), rows of the last states of spellings, in the second half of paths, where DONE is the sum over all labels.
+    increments: (S + 2, 5), what a frame adds to a path. max_ages, max_gaps: (S + 2,), its limits in frames, as arrays
+    because a comparison with one number takes twice as long.
+    """
+
+    def __init__(
+        self, sources: Places, ends: Places, increments: FloatArray, max_ages: FloatArray, max_gaps: FloatArray
+    ) -> None:
+        self.sources = sources
+        self.ends = ends
+        self.states = len(sources)
+        self._flat_sources = sources.reshape(-1)
+        self._rows = np.arange(0, sources.size, 3)
+        self._increments = increments
+        self._max_ages = max_ages
+        self._max_gaps = max_gaps
+        self._new_age = np.array(1.0)
+
+    @classmethod
+    def of(cls, spellings: Sequence[Sequence[int]], blank: int, max_duration: int, max_gap: int) -> Chains:
+        """The tables of spellings (token ids); the limits of a path are in frames."""
+        chains = [_chain(labels, blank) for labels in spellings]
+        lengths = [len(chain) for chain in chains]
+        sources = _predecessors(chains, blank)
+        states = len(sources)
+        increments = np.zeros((states, COLUMNS))
+        increments[:-2, AGE] = 1.0
+        increments[:-2, GAP] = [token == blank for chain in chains for token in chain]
+        max_ages = np.full(states, float(max_duration))
+        max_ages[np.cumsum([0, *lengths])[:-1]] = min(max_duration, max_gap)
+        ends = np.cumsum(lengths, dtype=np.intp) - 1 + states
+        return cls(sources, ends, increments, max_ages, np.full(states, float(max_gap)))
+
+    def fresh(self, *batch: int) -> FloatArray:
+        """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5): none anywhere."""
+        paths = np.zeros((*batch, 2, self.states, COLUMNS))
+        paths[..., LLR] = -np.inf
+        paths[..., -2, LLR] = 0.0
+        paths[..., 1, :, PEAK] = -np.inf
+        return paths
+
+    def search(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """T frames from `paths` (2, S + 2, 5) on: the paths of the last states (T, P, 5), and all paths after them.
+
+        arguments: (T, 3, S + 2), for each state what its token costs, its log-posterior (-inf for a blank), and the LLR
+        of a path that takes the place of one beyond its limits (-inf where none can).
+        """
+        ends = np.empty((len(arguments), self.ends.size, COLUMNS))
+        paths = paths.copy()
+        spare = paths.copy()
+        for (cost, peak, fresh), end in zip(arguments, ends, strict=True):
+            self._advance(paths, spare, cost, peak, fresh, end)
+            paths, spare = spare, paths
+        return ends, paths
+
+    def search_many(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`search` for B streams at once: everything has a first axis B, and each stream's numbers are as if alone."""
+        streams, frames, _, states = arguments.shape
+        beside = arguments.transpose(1, 2, 0, 3).reshape(frames, 3, streams * states)
+        chains = self if streams == 1 else self._repeated(streams)
+        ends, after = chains.search(beside, paths.swapaxes(0, 1).reshape(2, streams * states, COLUMNS))
+        return (
+            ends.reshape(frames, streams, self.ends.size, COLUMNS).swapaxes(0, 1),
+            after.reshape(2, streams, states, COLUMNS).swapaxes(0, 1),
+        )
+
+    def _repeated(self, streams: int) -> Chains:
+        """The chains of B streams side by side: each table B times as long."""
+        return Chains(
+            _side_by_side(self.sources, self.states, streams),
+            _side_by_side(self.ends, self.states, streams),
+            np.tile(self._increments, (streams, 1)),
+            np.tile(self._max_ages, streams),
+            np.tile(self._max_gaps, streams),
+        )
+
+    def _advance(
+        self,
+        old: FloatArray,
+        new: FloatArray,
+        cost: FloatArray,
+        peak: FloatArray,
+        fresh: FloatArray,
+        ends: FloatArray,
+    ) -> None:
+        """One frame of the search, from `old` into `new`: few calls, for their number is what costs time.
+
+        cost, peak, fresh: (S + 2,), the arguments of `search`. ends: (P, 5), out.
+        """
+        rows = old.reshape(-1, COLUMNS)
+        choice = rows[:, LLR].take(self.sources).argmax(axis=1)
+        choice += self._rows
+        own, entering = new
+        rows.take(self._flat_sources.take(choice), axis=0, out=own, mode="clip")
+        own += self._increments
+        llr, age, peaks = own[:, LLR], own[:, AGE], own[:, PEAK]
+        llr += cost
+        np.maximum(peaks, peak, out=peaks)
+        beyond = (age > self._max_ages) | (own[:, GAP] > self._max_gaps)
+        np.copyto(llr, fresh, where=beyond)
+        np.copyto(age, self._new_age, where=beyond)
+        entering[:, :GAP] = own[:, :GAP]
+        np.add(own[:, DONE], peaks, out=entering[:, DONE])
+        new.reshape(-1, COLUMNS).take(self.ends, axis=0, out=ends, mode="clip")
+
+
+def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
+    """(3, S + 2): places in a frame's flattened table of the arguments of `Chains.search`.
+
+    The table has a row of each token's cost and log-posterior, and a last row of 0 and -inf.
+    """
+    zero, nothing = -2, -1
+    places = [
+        (2 * token, nothing if token == blank else 2 * token + 1, nothing if state else 2 * token)
+        for labels in spellings
+        for state, token in enumerate(_chain(labels, blank))
+    ]
+    return np.array([*places, *[(zero, nothing, nothing)] * 2], np.intp).T.copy()
+
+
+def _chain(labels: Sequence[int], blank: int) -> list[int]:
+    """The tokens of a spelling's states: its labels with blanks between."""
+    return [token for label in labels for token in (blank, label)][1:]
+
+
+def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> Places:
+    """(S + 2, 3): `Chains.sources`."""
+    states = sum(map(len, chains)) + 2
+    begin, never = states - 2, states - 1
+    table: list[list[int]] = []
+    for chain in chains:
+        first = len(table)
+        for state, token in enumerate(chain, first):
+            is_label = token != blank
+            # A blank must stand between equal labels, or CTC would merge them into one.
+            skips = is_label and state - first >= 2 and token != chain[state - first - 2]
+            before = begin if state == first else state - 1
+            entering = states if is_label else 0
+            table.append([state, before + entering, (state - 2 if skips else never) + entering])
+    return np.array([*table, [begin] * 3, [never] * 3], np.intp)
+
+
+def _side_by_side(places: Places, states: int, streams: int) -> Places:
+    """Rows of the flattened paths (2, S + 2) as those of (2, B, S + 2), B times."""
+    in_second_half = places // states
+    firsts = np.arange(streams) * states
+    moved: Places = np.add.outer(firsts, places + in_second_half * (states * (streams - 1)))
+    return moved.reshape(-1, *places.shape[1:])

@@ -1,0 +1,81 @@
+"""What comes in: samples of any type, rate and block size that can be heard, out as whole chunks of a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.audio import Resampler, Samples, check_rate
+from kws.errors import InputError
+
+_FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
+_INT16 = np.dtype(np.int16)
+_TYPES = (_INT16, np.dtype(np.float32))
+_LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
+
+
+class Intake:
+    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its resampler keeps."""
+
+    def __init__(self, sample_rate: int, chunk_samples: int) -> None:
+        """Raises InputError for a rate that cannot be heard, KwsError without soxr where it is needed."""
+        check_rate(sample_rate)
+        self.sample_rate = sample_rate
+        self._chunk = np.zeros((1, chunk_samples), np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: as new."""
+        self._fill = 0
+        self._ended = False
+        self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)
+
+    def take(self, samples: NDArray[Any], last: bool = False) -> Iterator[Samples]:
+        """The chunks (1, chunk_samples) that the samples complete, each in the same memory: use it before the next.
+
+        samples: as `Stream.push` takes them, which also says what raises InputError; that happens at once, and the
+        intake is then as it was before. last: half a second of silence and whatever fills a chunk follow, and the end.
+        """
+        if self._ended:
+            raise InputError("the stream has ended: reset it, or begin a new one")
+        pcm = _checked(samples)
+        if self._resampler is not None:
+            pcm = self._resampler.push(pcm, last)
+        if last:
+            self._ended = True
+            used = self._fill + pcm.size + _FLUSH_SAMPLES
+            pcm = np.concatenate([pcm, np.zeros(_FLUSH_SAMPLES + -used % self._chunk.size, np.float32)])
+        return self._chunks(pcm)
+
+    def _chunks(self, pcm: Samples) -> Iterator[Samples]:
+        size = self._chunk.size
+        while self._fill + pcm.size >= size:
+            missing = size - self._fill
+            self._chunk[0, self._fill :] = pcm[:missing]
+            pcm = pcm[missing:]
+            self._fill = 0
+            yield self._chunk
+        self._chunk[0, self._fill : self._fill + pcm.size] = pcm
+        self._fill += pcm.size
+
+
+def _checked(samples: NDArray[Any]) -> Samples:
+    """float32 samples in [-1, 1], or InputError."""
+    if not isinstance(samples, np.ndarray) or samples.dtype not in _TYPES:
+        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
+        raise InputError(f"samples must be a numpy array of int16 or float32, not {kind}")
+    if samples.ndim != 1:
+        raise InputError(f"samples must be mono, of shape (n,), not {samples.shape}")
+    if samples.dtype == _INT16:
+        return np.multiply(samples, np.float32(2**-15), dtype=np.float32)
+    loudest = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+    if not math.isfinite(loudest):
+        raise InputError("samples must be finite numbers, and some are NaN or infinite")
+    if loudest > _LOUDEST:
+        raise InputError(f"float32 samples must lie in [-1, 1], not reach {loudest:g}: divide int16 by 32768")
+    return samples
