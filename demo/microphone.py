@@ -1,86 +1,257 @@
-"""`kws listen`: keywords from a microphone, live. Nothing is written and nothing leaves the machine."""
+"""A microphone as an endless row of mono blocks at the device's own rate: an unplugged one is waited for.
 
-import argparse
-import json
+n samples, C channels.
+"""
+
 import queue
-import sys
-from datetime import datetime
-from typing import Any
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kws.errors import KwsError, require
-from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
 
-_BLOCK_MS = 40
-_WAITING_BLOCKS = 250  # ten seconds: more means that this machine cannot keep up
+Samples = NDArray[np.float32]
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws listen`."""
-    parser.description = "Hear keywords from a microphone, live, until Ctrl-C. Sound is neither kept nor sent."
-    parser.epilog = "examples:\n  kws listen\n  kws listen my-model.onnx --device 3\n  kws listen --list-devices"
-    parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a model's name ({DEFAULT_MODEL})"
-    )
-    parser.add_argument("--device", help="number or part of the name of the microphone (default: the system's)")
-    parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
-    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
+_BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
+_WAITING_BLOCKS = 125  # ten seconds: more means that this machine cannot keep up
+_TICK_S = 0.25
+_STALLED_S = 3.0  # some systems keep an unplugged device "active" and merely stop calling
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the attempts to open a lost device again; the last one repeats
+_TOLD_EVERY_S = 10.0
+# Sound servers offer 32 channels and more of which the microphone fills one or two: they mix better than we could.
+_MOST_CHANNELS = 8
 
 
-def run(args: argparse.Namespace) -> int:
-    """Listens until it is interrupted."""
+class Device(NamedTuple):
+    """A device that can record: its number and name, how many channels it has, and its own rate in Hz."""
+
+    number: int
+    name: str
+    channels: int
+    rate: int
+    is_default: bool
+
+
+class Block(NamedTuple):
+    """Sound (n,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
+
+    opening: counts how often the device was opened; between two openings sound was lost.
+    """
+
+    samples: Samples
+    rate: int
+    arrived: float
+    opening: int
+
+
+def devices() -> list[Device]:
+    """Everything that can record here. Raises KwsError without sounddevice or PortAudio."""
     sounddevice = require("sounddevice", extra="mic")
-    if args.list_devices:
-        print(sounddevice.query_devices())
-        return 0
-    detector = Detector.load(args.model)
-    device = int(args.device) if args.device and args.device.isdigit() else args.device
     try:
-        found = sounddevice.query_devices(device, kind="input")
-        listen(sounddevice, detector, device, int(found["default_samplerate"]), found["name"], args.json)
-    except (ValueError, sounddevice.PortAudioError) as error:
-        raise KwsError(f"no microphone can be opened ({error}): see kws listen --list-devices") from error
-    return 0
+        default = sounddevice.query_devices(kind="input")["index"]
+    except (ValueError, sounddevice.PortAudioError):
+        default = None
+    return [
+        Device(
+            found["index"],
+            found["name"],
+            found["max_input_channels"],
+            int(found["default_samplerate"]),
+            found["index"] == default,
+        )
+        for found in sounddevice.query_devices()
+        if found["max_input_channels"] > 0
+    ]
 
 
-def listen(sounddevice: Any, detector: Detector, device: Any, rate: int, name: str, as_json: bool) -> None:
-    """Feeds blocks of the device's own rate to a stream and prints its events."""
-    waiting: queue.Queue[tuple[Any, bool]] = queue.Queue(_WAITING_BLOCKS)
+def find(wanted: str | None, found: Sequence[Device]) -> Device:
+    """The device with a number or name, or part of a name; None: the system's default. KwsError unless it is one."""
+    if wanted is None:
+        fitting = [device for device in found if device.is_default]
+        missing = "there is no microphone" if not found else "the system names no default microphone"
+    else:
+        fitting = [device for device in found if wanted in (str(device.number), device.name)]
+        fitting = fitting or [device for device in found if wanted.lower() in device.name.lower()]
+        missing = f"there is no microphone '{wanted}'"
+    if not fitting:
+        raise KwsError(f"{missing}: see kws listen --list-devices")
+    if len({device.name for device in fitting}) > 1:
+        names = ", ".join(f"{device.number} ({device.name})" for device in fitting)
+        raise KwsError(f"'{wanted}' may be any of {names}: give the number")
+    return fitting[0]
 
-    def keep(block: Any, _frames: int, _time: Any, status: Any) -> None:
+
+class Microphone:
+    """A device that gives blocks of mono sound, and is opened again when it was unplugged.
+
+    device: its number, name or part of a name; the system's default when None. channel: the one to hear, from 1;
+    the mean of all when None. tell: is told in one line what became of the device and what was lost.
+    """
+
+    def __init__(
+        self, device: str | None = None, channel: int | None = None, tell: Callable[[str], object] = lambda line: None
+    ) -> None:
+        self._sounddevice = require("sounddevice", extra="mic")
+        self._wanted = device
+        self._channel = channel
+        self._tell = tell
+        self._overflows = 0
+        self._source: _Source | None = None
+        self.device = self._find()
+        if device is not None and device.isdigit():  # numbers change when something is plugged in, ALSA's as well
+            self._wanted = self.device.name.partition(" (hw:")[0]
+
+    @property
+    def overflows(self) -> int:
+        """How often sound was lost because this machine was busy."""
+        return self._overflows + (self._source.overflows if self._source else 0)
+
+    def __str__(self) -> str:
+        """Its name with what is heard of it."""
+        channels = self._source.channels if self._source else self._native()
+        mixed = f"channel {self._channel} of {channels}" if self._channel else f"{channels} channels averaged"
+        return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
+
+    def blocks(self) -> Generator[Block | None, None, None]:
+        """Opens the device and gives its sound without end; None where nothing came for a quarter of a second.
+
+        Raises KwsError when the device cannot be opened at first; later it is tried again and again.
+        """
         try:
-            waiting.put_nowait((block[:, 0].copy(), bool(status.input_overflow)))
-        except queue.Full:
-            raise sounddevice.CallbackAbort from None
+            self._open_first()
+            for opening in range(2**62):
+                arrived = yield from self._hear(opening)
+                self._close()
+                self._tell(f"{self.device.name} gives no sound any more (unplugged?): waiting for it")
+                yield from self._reopen()
+                self._tell(f"{self}: heard again; {time.monotonic() - arrived:.1f} s of sound were lost")
+        finally:
+            self._close()
 
-    stream = detector.stream(rate)
-    words = ", ".join(keyword.name for keyword in detector.keywords)
-    print(f"listening for {words} on {name} at {rate} Hz; Ctrl-C stops", file=sys.stderr)
-    with sounddevice.InputStream(
-        device=device,
-        samplerate=rate,
-        channels=1,
-        dtype="float32",
-        blocksize=rate * _BLOCK_MS // 1000,
-        callback=keep,
-    ) as source:
-        while source.active or not waiting.empty():
+    def _find(self) -> Device:
+        """The device, once it is known to have the channel."""
+        device, channel = find(self._wanted, devices()), self._channel
+        if channel is not None and not 1 <= channel <= device.channels:
+            counts = "1 channel" if device.channels == 1 else f"channels 1 to {device.channels}"
+            raise KwsError(f"{device.name} has {counts}, and no channel {channel}")
+        return device
+
+    def _hear(self, opening: int) -> Generator[Block | None, None, float]:
+        """Blocks until the device is lost; returns when the last one came."""
+        source, told, told_at = self._source, 0, -_TOLD_EVERY_S
+        assert source is not None
+        arrived = time.monotonic()
+        while (block := source.take(opening)) or (source.is_active and time.monotonic() < arrived + _STALLED_S):
+            if block is not None:
+                arrived = block.arrived
+            if source.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
+                told, told_at = source.overflows, time.monotonic()
+                self._tell(f"some sound was lost, as this machine was busy (overflow {self.overflows})")
+            yield block
+        return arrived
+
+    def _reopen(self) -> Iterator[None]:
+        """Ends when the device is open again, after growing pauses."""
+        for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+            until = time.monotonic() + pause
+            while time.monotonic() < until:
+                time.sleep(min(_TICK_S, pause))
+                yield None
             try:
-                block, overflow = waiting.get(timeout=1.0)
-            except queue.Empty:
+                # PortAudio lists the devices once, when it starts: its binding's author says to start it again
+                # (github.com/spatialaudio/python-sounddevice/issues/125).
+                with suppress(self._sounddevice.PortAudioError):  # it may not have started the last time
+                    self._sounddevice._terminate()
+                self._sounddevice._initialize()
+                self.device = self._find()
+                self._open()
+                return
+            except (KwsError, ValueError, self._sounddevice.PortAudioError):
                 continue
-            if overflow:
-                print("kws: some sound was lost: the machine was busy", file=sys.stderr)
-            for event in stream.push(np.ascontiguousarray(block, np.float32)):
-                print(line(event.keyword, event.score, as_json), flush=True)
-    raise KwsError("the microphone stopped giving sound: was it unplugged?")
+
+    def _open_first(self) -> None:
+        try:
+            self._open()
+        except (ValueError, self._sounddevice.PortAudioError) as error:
+            raise KwsError(f"{self.device.name} cannot be opened ({error}): see kws listen --list-devices") from error
+
+    def _open(self) -> None:
+        """Starts the device with its own rate and number of channels, or else with one channel."""
+        channels = self._native()
+        try:
+            self._source = _Source(self._sounddevice, self.device, channels, self._channel)
+        except (ValueError, self._sounddevice.PortAudioError):
+            if channels == 1 or self._channel is not None:
+                raise
+            self._source = _Source(self._sounddevice, self.device, 1, None)
+
+    def _native(self) -> int:
+        """How many channels to open."""
+        return self.device.channels if self.device.channels <= _MOST_CHANNELS else self._channel or 1
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._overflows += self._source.overflows
+            self._source.close()
+            self._source = None
 
 
-def line(keyword: str, score: float, as_json: bool) -> str:
-    """One event with the time of day."""
-    now = datetime.now().astimezone()
-    if as_json:
-        return json.dumps({"keyword": keyword, "score": round(score, 4), "time": now.isoformat()})
-    return f"{now:%H:%M:%S}  {keyword}  (score {score:.2f})"
+class _Source:
+    """An open device: PortAudio's thread puts blocks into a queue, and ours takes them."""
+
+    def __init__(self, sounddevice: Any, device: Device, channels: int, channel: int | None) -> None:
+        self.channels = channels
+        self.overflows = 0
+        self._rate = device.rate
+        self._channel = channel
+        self._waiting: queue.Queue[tuple[Samples, float]] = queue.Queue(_WAITING_BLOCKS)
+        self._stream = sounddevice.InputStream(
+            device=device.number,
+            samplerate=device.rate,
+            channels=channels,
+            dtype="float32",
+            blocksize=device.rate * _BLOCK_MS // 1000,
+            callback=self._keep,
+        )
+        try:
+            self._stream.start()
+        except Exception:
+            self.close()
+            raise
+
+    def _keep(self, sound: Samples, frames: int, times: Any, status: Any) -> None:
+        """Called by PortAudio's thread, which must never wait; sound (n, C) is valid until it returns."""
+        self.overflows += bool(status.input_overflow)
+        try:
+            self._waiting.put_nowait((sound.copy(), time.monotonic()))
+        except queue.Full:
+            self.overflows += 1
+
+    @property
+    def is_active(self) -> bool:
+        """Whether more sound may come."""
+        return bool(self._stream.active)
+
+    def take(self, opening: int) -> Block | None:
+        """The next block, or None after a quarter of a second."""
+        try:
+            sound, arrived = self._waiting.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
+        return Block(mono(sound, self._channel), self._rate, arrived, opening)
+
+    def close(self) -> None:
+        """Lets the device go, whatever state it is in."""
+        self._stream.close(ignore_errors=True)
+
+
+def mono(sound: Samples, channel: int | None) -> Samples:
+    """Samples (n,) of sound (n, C): of one channel (from 1), or the mean of all."""
+    if channel is not None:
+        return np.ascontiguousarray(sound[:, channel - 1])
+    return np.ascontiguousarray(sound[:, 0]) if sound.shape[1] == 1 else sound.mean(axis=1, dtype=np.float32)

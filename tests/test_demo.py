@@ -5,19 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-import tones
-
 pytest.importorskip("rich")
 
-from kws.demo import microphone
 from kws.demo.hear import Truth, belongs, summary
 from kws.demo.timeline import blocks
-from kws.errors import KwsError
 from kws.events import Detection
 from kws.runtime.session import DEFAULT_MODEL, shipped
 
@@ -58,46 +53,6 @@ def test_the_demo_runs_and_draws(tmp_path):
     assert int(hits) >= 10 and int(false) <= 3, "the recording holds near misses: snowball, few glasses"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
     assert "kws listen" in " ".join(done.stdout.split())
-
-
-class FakeSound:
-    """A sound card that plays a tune to its one client and is then unplugged."""
-
-    CallbackAbort = RuntimeError
-
-    def __init__(self, samples: np.ndarray) -> None:
-        self.samples = samples
-
-    def InputStream(self, callback, blocksize, **_):
-        self.feed = lambda: [
-            callback(self.samples[i : i + blocksize, None], blocksize, None, SimpleNamespace(input_overflow=i == 0))
-            for i in range(0, len(self.samples), blocksize)
-        ]
-        return self
-
-    def __enter__(self):
-        self.feed()
-        self.active = False
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-
-@pytest.mark.parametrize("rate", [16_000, 48_000])
-def test_listen_hears_at_the_rate_of_the_device_and_says_when_it_stops(rate, detector, capsys):
-    sound = np.concatenate([tones.speak("  ABC  ", rate=rate), np.zeros(rate, np.float32)])
-    with pytest.raises(KwsError, match="unplugged"):
-        microphone.listen(FakeSound(sound), detector, None, rate, "fake", as_json=True)
-    out, err = capsys.readouterr()
-    assert [json.loads(line)["keyword"] for line in out.splitlines()] == ["abc"]
-    assert f"on fake at {rate} Hz" in err and "some sound was lost" in err
-
-
-def test_listen_without_portaudio_or_device_is_one_sentence():
-    words = [sys.executable, "-m", "kws", "listen", "--device", "no such microphone"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and done.stderr.startswith("kws: ") and "Traceback" not in done.stderr
 
 
 def test_the_truth_of_the_recording_is_complete():

@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="MODEL", help=f"the model, by path or name ({DEFAULT_MODEL})")
     add_keyword_argument(parser)
-    parser.add_argument("--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
+    add_threshold_argument(parser)
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     parser.add_argument(
         "--explain",
@@ -132,6 +132,11 @@ def add_keyword_argument(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
     )
+
+
+def add_threshold_argument(parser: argparse.ArgumentParser) -> None:
+    """--threshold, likewise."""
+    parser.add_argument("--threshold", type=_threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
 
 
 def _threshold(text: str) -> float:

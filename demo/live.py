@@ -1,0 +1,140 @@
+"""Listening to a microphone from Python: what `kws listen` is made of.
+
+>>> import kws
+>>> from kws.demo.live import listen
+>>> listen(kws.Detector.load(), lambda event: print(event.keyword, event.latency_s))
+
+Nothing is written (but by a `Recorder`) and nothing leaves the machine.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kws import units
+from kws.demo.microphone import Block, Microphone
+from kws.demo.recording import Recorder
+from kws.events import Detection
+from kws.runtime.detector import Detector, Stream, StreamResult
+
+_DRIFT = 1e-4  # by which a sound card's clock may differ from the machine's
+
+
+@dataclass(frozen=True)
+class LiveDetection(Detection):
+    """A keyword heard live; its samples count the sound that was heard since listening began.
+
+    time: of the day. latency_s: from the end of the word, as the detector has it (`end`), to the event, but for what
+    the sound card itself holds back. recording, recording_end_s: the file that keeps it and where in it, as
+    `kws detect` says it; None without a recorder.
+    """
+
+    time: datetime
+    latency_s: float
+    recording: Path | None = None
+    recording_end_s: float | None = None
+
+
+class Heard(NamedTuple):
+    """A block of sound and what the stream made of it; the frames of `result` count from the device's last opening."""
+
+    block: Block
+    result: StreamResult
+
+
+def listen(
+    detector: Detector,
+    on_event: Callable[[LiveDetection], object],
+    *,
+    microphone: Microphone | None = None,
+    recorder: Recorder | None = None,
+    watch: Callable[[Heard | None], object] = lambda heard: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Hear keywords from a microphone until `stop` is set (None: until Ctrl-C).
+
+    on_event: called with each event, in this thread; up to ten seconds of sound wait for it, so hand longer work to a
+    thread of yours. microphone: the system's default when None. recorder: keeps the sound around each event. watch:
+    called after every block, and with None while no sound comes. Raises KwsError when the microphone cannot be opened.
+    """
+    microphone = microphone or Microphone()
+    ears = _Ears(detector, recorder)
+    try:
+        with closing(microphone.blocks()) as blocks:
+            for block in blocks:
+                heard = ears.hear(block, on_event) if block is not None else None
+                watch(heard)
+                if stop is not None and stop.is_set():
+                    break
+        ears.end(on_event)
+    finally:
+        if recorder is not None:
+            recorder.end()
+
+
+class _Ears:
+    """A stream for each opening of the device, on one clock.
+
+    What was lost between two openings is not in the clock, and no word reaches over it.
+    """
+
+    def __init__(self, detector: Detector, recorder: Recorder | None) -> None:
+        self._detector = detector
+        self._recorder = recorder
+        self._stream: Stream | None = None
+        self._opening = -1
+        self._before = 0  # samples at 16 kHz that earlier openings gave
+        self._count = 0  # samples of this opening, at its rate
+        self._rate = units.SAMPLE_RATE
+        self._began = 0.0  # when this opening's first sample was taken
+
+    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:
+        """Push a block, and hand on its events."""
+        if block.opening != self._opening:
+            self.end(on_event)
+            self._opening, self._rate, self._count, self._began = block.opening, block.rate, 0, np.inf
+            self._stream = self._detector.stream(block.rate)
+            if self._recorder is not None:
+                self._recorder.begin(block.rate, self._detector.manifest.chunk_samples)
+        assert self._stream is not None
+        self._count += block.samples.size
+        # No sample comes before it was taken: the block that came earliest for its place tells when.
+        began = block.arrived - units.seconds(self._count, block.rate)
+        self._began = min(self._began + _DRIFT * units.seconds(block.samples.size, block.rate), began)
+        if self._recorder is not None:
+            self._recorder.hear(block.samples)
+        result = self._stream.process(block.samples)
+        for event in result.detections:
+            on_event(self._live(event))
+        return Heard(block, result)
+
+    def end(self, on_event: Callable[[LiveDetection], object]) -> None:
+        """The device was closed: what its last sounds still gave."""
+        if self._stream is None:
+            return
+        for event in self._stream.flush():
+            on_event(self._live(event))
+        self._stream = None
+        self._before += units.samples(units.seconds(self._count, self._rate))
+        if self._recorder is not None:
+            self._recorder.end()
+
+    def _live(self, event: Detection) -> LiveDetection:
+        latency_s = time.monotonic() - self._began - event.end_s
+        kept = self._recorder.keep(event) if self._recorder is not None else None
+        return LiveDetection(
+            event.keyword,
+            event.score,
+            event.start + self._before,
+            event.end + self._before,
+            datetime.now().astimezone(),
+            latency_s,
+            *(kept or ()),
+        )
