@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "
 class Browser:
     """One page in one browser. `complaints`: its console errors, exceptions, and what it tried to fetch in vain."""
 
-    def __init__(self, width: int = 1280, height: int = 900) -> None:
+    def __init__(self, width: int = 1280, height: int = 900, flags: Sequence[str] = ()) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._read, out = os.pipe()
         into, self._write = os.pipe()
@@ -33,7 +34,8 @@ class Browser:
             os.dup2(theirs[0], 3)
             os.dup2(theirs[1], 4)
 
-        words = [CHROMIUM, *_FLAGS, "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}", "about:blank"]
+        profile = f"--user-data-dir={self._profile.name}"
+        words = [CHROMIUM, *_FLAGS, *flags, "--remote-debugging-pipe", profile, "about:blank"]
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(words, pass_fds=(3, 4), preexec_fn=connect, **silent)  # noqa: PLW1509 - no threads
         for fd in (into, out, *theirs):
@@ -75,10 +77,10 @@ class Browser:
         sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.send("Emulation.setDeviceMetricsOverride", **sizes)
 
-    def open(self, path: Path) -> None:
-        """Opens a file and waits until it has loaded."""
+    def open(self, page: Path | str) -> None:
+        """Opens a file, or an address, and waits until it has loaded."""
         self._loaded = False
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not self._loaded:
             self._receive()
 

@@ -135,6 +135,7 @@ def test_the_wheel_is_small_and_complete(wheel):
         expected |= {f"{inside}/{path.relative_to(ROOT / folder)}" for path in files}
     expected |= {f"kws/models/{path.name}" for path in MODEL.parent.glob("*.*")}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "kws/evaluate/page/web").iterdir()}
+    expected |= {f"kws/demo/web/{path.name}" for path in (ROOT / "demo/web").iterdir()}
     assert expected - names == set()
 
 

