@@ -1,4 +1,4 @@
-# make help | demo | test | clean. Needs only make and Python 3.10 or newer; everything else goes into a
+# make help | demo | web | test | clean. Needs only make and Python 3.10 or newer; everything else goes into a
 # virtual environment in this folder and is installed again only when the two files below change.
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -9,13 +9,17 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint clean python
+.PHONY: help demo web test lint clean python
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 demo: .venv-demo/installed  ## stream the bundled recording through the shipped model (installs no torch)
 	.venv-demo/bin/python -m kws.demo.hear
+
+web: .venv-demo/installed  ## a page that hears in the browser, in runs/web, served on http://localhost:8000
+	.venv-demo/bin/python -m kws web -o runs/web --download
+	.venv-demo/bin/python -m http.server --bind localhost --directory runs/web 8000
 
 test: lint  ## install everything, then ruff, mypy and pytest
 	.venv/bin/python -m pytest

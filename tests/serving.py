@@ -1,0 +1,101 @@
+"""`kws serve` as a process, and a client of the wyoming library that talks to it."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncTcpClient
+from wyoming.event import Event
+from wyoming.ping import Ping, Pong
+from wyoming.wake import Detection, NotDetected
+
+from trees import ROOT
+
+SERVE = [sys.executable, "-m", "kws", "serve"]
+RATE, CHUNK = 16_000, 1024
+
+
+class Server:
+    """`kws serve` at a port of its own, and the lines that it has logged."""
+
+    def __init__(self, *words: str) -> None:
+        command = [*SERVE, "--uri", "tcp://127.0.0.1:0", *words]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.port = int(self.wait_for(r"listening at tcp://127.0.0.1:(\d+)")[1])
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def wait_for(self, pattern: str, since: int = 0) -> re.Match[str]:
+        """The first line that fits, once it is there."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            for line in self.lines[since:]:
+                if found := re.search(pattern, line):
+                    return found
+            time.sleep(0.01)
+        raise AssertionError(f"{pattern!r} was not logged: {self.lines[since:]}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit code after a signal; nothing that looks like a fault may have been logged."""
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        self._reader.join()
+        self.process.stderr.close()
+        assert "Traceback" not in "".join(self.lines)
+        assert "fault of kws" not in "".join(self.lines)
+        return code
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def talk(self, *events: Event, until: type = NotDetected) -> list[Event]:
+        """What is answered to events, up to the first answer of a type."""
+        return asyncio.run(talk(self.port, events, until))
+
+
+async def talk(port: int, events: tuple[Event, ...], until: type | None) -> list[Event]:
+    """What is answered to events: up to an answer of a type, or to the pong of a ping when None."""
+    async with AsyncTcpClient("127.0.0.1", port) as client:
+        if until is None:
+            events, until = (*events, Ping("done").event()), Pong
+        answers: list[Event] = []
+
+        async def listen() -> None:
+            while not (answers and until.is_type(answers[-1].type)):
+                answers.append(await asyncio.wait_for(client.read_event(), 30))
+                assert answers[-1] is not None, "the server hung up"
+
+        listening = asyncio.create_task(listen())
+        for event in events:
+            await client.write_event(event)
+        await listening
+        return answers
+
+
+def spoken(samples: np.ndarray, timestamp: int | None = None) -> list[Event]:
+    """One stream: start, chunks (with timestamps from a moment on, unless None), stop."""
+    chunks = [
+        AudioChunk(
+            RATE, 2, 1, samples[at : at + CHUNK].tobytes(), None if timestamp is None else timestamp + at * 1000 // RATE
+        )
+        for at in range(0, samples.size, CHUNK)
+    ]
+    return [event.event() for event in (AudioStart(RATE, 2, 1), *chunks, AudioStop())]
+
+
+def heard(answers: list[Event]) -> list[tuple[str | None, int | None]]:
+    """Name and milliseconds of every detection."""
+    found = [Detection.from_event(event) for event in answers if Detection.is_type(event.type)]
+    return [(event.name, event.timestamp) for event in found]
