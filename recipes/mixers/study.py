@@ -14,6 +14,7 @@ noise.
 """
 
 from kws.data.scenes import SceneConfig
+from kws.lab.smoothness import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.acoustic import AcousticConfig
 from kws.recipes import corpora
@@ -112,6 +113,8 @@ STUDY = Study(
         ("XSA causal", "xsa, 16 s"),
         ("XSA windowed", "xsa"),
     ),
+    sizes=Sizes(frames=(25, 50, 100, 200)),  # 400 frames and more cost most of the time
+    excerpts=2,
     groups=(
         Group(
             "segment",

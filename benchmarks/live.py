@@ -1,0 +1,171 @@
+"""What `kws listen` costs and how late it is, with real sound through a real audio server, for as long as is wished.
+
+    python benchmarks/live.py [--minutes 60] [--rate 48000] [--recording demo/hear.wav --truth demo/hear.json]
+
+A PulseAudio server of its own has a sink whose monitor is the microphone; the recording is played into it again and
+again in real time, and `kws listen --json` hears that through PortAudio, as it hears any device. Needs what tests of
+the microphone need: pip install '.[dev]' and the packages that tests/vmic.py names. Printed:
+
+- CPU: user and system time of the whole process (PortAudio's and ALSA's threads included) as a share of one core, from
+  the third second on; in every tenth of the run, so that a drift shows;
+- memory: resident size after the first and after the last tenth, and the highest;
+- events: how many, and whether each playing of the recording gave those of `kws detect` on the file;
+- latency: from the end of the word, as the truth has it, to the line of the event, over all playings.
+
+The sound card's own delay is not in the latency: a null sink has none to speak of, a USB microphone some 10 ms.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kws import audio, units
+from kws.events import Detection
+from kws.runtime.detector import Detector
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTLED_S = 3.0
+PARTS = 10
+SAME_S = 0.12  # a playing begins between chunks, which moves an event by one frame or two
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds so far, and bytes of memory, at a moment (`time.monotonic`)."""
+
+    at: float
+    cpu_s: float
+    resident: int
+
+
+def usage(process: int) -> Usage:
+    """Of a process with all its threads, from Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    ticks = 100  # USER_HZ is 100 on every Linux of today
+    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    return Usage(time.monotonic(), (int(fields[11]) + int(fields[12])) / ticks, 4096 * pages)
+
+
+def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[dict[str, Any]], list[Usage]]:
+    """The events of `kws listen` while the recording is played again and again, and what it used, second by second."""
+    command = [sys.executable, "-m", "kws", "listen", "--json"]
+    listener = subprocess.Popen(command, env=microphone.environment, stdout=subprocess.PIPE, text=True)
+    used: list[Usage] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            used.append(usage(listener.pid))
+
+    assert listener.stdout is not None
+    time.sleep(SETTLED_S)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    events: list[dict[str, Any]] = []
+    out = listener.stdout
+    reader = threading.Thread(target=lambda: events.extend(json.loads(line) for line in out))
+    reader.start()
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        microphone.play(recording)
+    time.sleep(1.0)
+    over.set()
+    watcher.join()
+    listener.terminate()
+    listener.wait()
+    reader.join()
+    return events, used
+
+
+def playings(events: list[dict[str, Any]], expected: list[Detection]) -> tuple[int, list[list[dict[str, Any]]]]:
+    """How many playings gave exactly the expected events, and the events in as many lists as there were playings."""
+    number = -(-len(events) // len(expected))
+    lists = [events[i * len(expected) : (i + 1) * len(expected)] for i in range(number)]
+    return sum(same(heard, expected) for heard in lists), lists
+
+
+def same(heard: list[dict[str, Any]], expected: list[Detection]) -> bool:
+    """Whether these are the same words at the same distances."""
+    if [event["keyword"] for event in heard] != [event.keyword for event in expected]:
+        return False
+    offsets = [event["end_s"] - one.end_s for event, one in zip(heard, expected, strict=True)]
+    return max(offsets) - min(offsets) <= SAME_S
+
+
+def latencies(heard: list[dict[str, Any]], expected: list[Detection], words: list[dict[str, Any]]) -> list[float]:
+    """From the end of each word to its event, in seconds, for one playing."""
+    offset = statistics.median(event["end_s"] - one.end_s for event, one in zip(heard, expected, strict=True))
+    found = []
+    for event in heard:
+        end = event["end_s"] - offset
+        word = [w for w in words if w["keyword"] == event["keyword"] and w["start_s"] < end < w["end_s"] + 1]
+        found += [event["latency_s"] + end - w["end_s"] for w in word[:1]]
+    return found
+
+
+def report(args: argparse.Namespace, events: list[dict[str, Any]], used: list[Usage], expected: list[Detection]) -> str:
+    """The lines that are printed."""
+    whole, lists = playings(events, expected)
+    words = json.loads(args.truth.read_text(encoding="utf-8"))["wake_words"]
+    late = [s for heard in lists if same(heard, expected) for s in latencies(heard, expected, words)]
+    parts = np.array_split(np.arange(len(used)), PARTS)
+    shares = [100 * share(used[part[0]], used[part[-1]]) for part in parts if len(part) > 1]
+    sizes = [one.resident / 2**20 for one in used]
+    first = sizes[len(parts[0]) - 1]
+    lines = [
+        f"heard: {used[-1].at - used[0].at:.0f} s at {args.rate} Hz, {args.recording.name} again and again",
+        f"CPU: {100 * share(used[0], used[-1]):.2f} % of a core; by tenths {' '.join(f'{s:.2f}' for s in shares)}",
+        f"memory: {first:.1f} MB after a tenth, {sizes[-1]:.1f} MB at the end, {max(sizes):.1f} MB at most",
+        f"events: {len(events)}; {whole} of {len(lists)} playings gave the {len(expected)} events of kws detect",
+    ]
+    if late:
+        p95 = float(np.quantile(late, 0.95))
+        lines.append(
+            f"latency from the word's end: median {1000 * statistics.median(late):.0f} ms, "
+            f"95th percentile {1000 * p95:.0f} ms, {len(late)} words"
+        )
+    return "\n".join(lines)
+
+
+def share(first: Usage, last: Usage) -> float:
+    """Of one core, between two moments."""
+    return (last.cpu_s - first.cpu_s) / max(last.at - first.at, 1e-9)
+
+
+def main() -> None:
+    """Plays, listens and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rate", type=int, default=48_000, help="of the microphone, in Hz")
+    parser.add_argument("--recording", type=Path, default=ROOT / "demo/hear.wav")
+    parser.add_argument("--truth", type=Path, default=ROOT / "demo/hear.json", help="its words with start_s and end_s")
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "tests"))
+    from vmic import VirtualMicrophone, missing
+
+    if reason := missing():
+        sys.exit(reason)
+    stream = Detector.load().stream(units.SAMPLE_RATE)
+    expected = stream.push(audio.read(args.recording)) + stream.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        microphone = VirtualMicrophone(Path(folder), args.rate)
+        try:
+            events, used = listen(microphone, args.recording, args.minutes)
+        finally:
+            microphone.server.terminate()
+            microphone.server.wait()
+    print(report(args, events, used, expected))
+
+
+if __name__ == "__main__":
+    main()
