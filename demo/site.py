@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"  python -m http.server --bind localhost --directory site {PORT}\n"
     )
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=".onnx files or names of shipped models (those with keywords)"
+        "models", nargs="*", metavar="MODEL", help=".onnx files or names of shipped models (all that have keywords)"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the folder to write")
     name, version = RUNTIME
@@ -59,13 +60,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
-    """Everything but the runtime. Raises KwsError for a model without keywords, and for two of the same name."""
-    names = [model.path.stem for model in models]
-    for model in models:
-        if not model.manifest.keywords:
-            raise KwsError(f"the model {model.manifest.name} has no keyword of its own, so that a page hears nothing")
-        if names.count(model.path.stem) > 1:
-            raise KwsError(f"two of the models are named {model.path.stem}: rename the file of one")
+    """Everything but the runtime. Raises KwsError for two models of the same name."""
+    for name, count in Counter(model.path.stem for model in models).items():
+        if count > 1:
+            raise KwsError(f"two of the models are named {name}: rename the file of one")
     (folder / "models").mkdir(parents=True, exist_ok=True)
     for model in models:
         target = folder / "models" / model.path.name

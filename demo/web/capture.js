@@ -1,6 +1,8 @@
 // Where sound comes from: the microphone, or a file. What stands in the way is an Error with one sentence for a person.
 
 const RATE = 16000;
+const BEGIN_MS = 5000; // for the browser's audio to start
+const LATE_S = 10; // of sound that waits to be heard: then this machine cannot keep up
 
 // Speech as it is: what makes a call pleasant (echo, noise, level) changes what the model was trained on.
 const CONSTRAINTS = { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } };
@@ -13,10 +15,10 @@ const REFUSALS = {
 };
 
 /**
- * Opens the microphone at its own rate. onSamples(Float32Array): each block of mono samples; onLost(sentence): it has
- * gone. Resolves to {rate, name, close}.
+ * Opens the microphone at its own rate. Resolves to {rate, name, blocks}: a ReadableStream of mono samples
+ * (Float32Array). Cancelling it closes the microphone; it fails with a sentence when the microphone has gone.
  */
-export async function openMicrophone(onSamples, onLost) {
+export async function openMicrophone() {
   if (!window.isSecureContext || !navigator.mediaDevices) {
     throw new Error(
       `Browsers give the microphone to pages from https:// or from localhost alone, and this page comes from ${location.origin}. Open it from one of those; a sound file can be opened meanwhile.`,
@@ -26,28 +28,57 @@ export async function openMicrophone(onSamples, onLost) {
     throw new Error(REFUSALS[error.name] ?? `The microphone cannot be opened (${error.message || error.name}).`);
   });
   const context = new AudioContext();
+  try {
+    await context.audioWorklet.addModule(new URL("./worklet.js", import.meta.url));
+    await begun(context);
+  } catch (error) {
+    media.getTracks().forEach((track) => track.stop());
+    context.close();
+    throw new Error(`This browser cannot listen: ${error.message}`);
+  }
+  return {
+    rate: context.sampleRate,
+    name: media.getAudioTracks()[0].label || "the microphone",
+    blocks: blocksOf(media, context),
+  };
+}
+
+/** Firefox waits for an output device for ever, and runs nothing without one. */
+async function begun(context) {
+  const late = new Promise((resume) => setTimeout(resume, BEGIN_MS));
+  await Promise.race([context.resume(), late]);
+  if (context.state !== "running")
+    throw new Error("its audio does not start. Some need a loudspeaker or headphones for that: plug one in, then listen again.");
+}
+
+function blocksOf(media, context) {
   const [track] = media.getAudioTracks();
+  const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
   const close = () => {
-    track.onended = context.onstatechange = null;
+    track.onended = context.onstatechange = capture.port.onmessage = null;
     track.stop();
     return context.close();
   };
-  try {
-    await context.audioWorklet.addModule(new URL("./worklet.js", import.meta.url));
-    await context.resume();
-  } catch (error) {
-    close();
-    throw new Error(`This browser cannot listen (${error.message}): a current Firefox, Chrome, Edge or Safari can.`);
-  }
-  const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
-  capture.port.onmessage = ({ data }) => onSamples(data);
-  context.createMediaStreamSource(media).connect(capture);
-  track.onended = () => onLost("The microphone has gone. Was it unplugged, or its permission taken back?");
-  context.onstatechange = () => {
-    if (context.state !== "running")
-      onLost("The browser has taken the microphone away, perhaps for a call. Listen again when it is free.");
+  const start = (controller) => {
+    const lose = (sentence) => {
+      close();
+      controller.error(new Error(sentence));
+    };
+    capture.port.onmessage = ({ data }) => {
+      if (controller.desiredSize > 0) controller.enqueue(data);
+      else lose("This machine cannot keep up with the sound: close what else it does, then listen again.");
+    };
+    track.onended = () => lose("The microphone has gone. Was it unplugged, or its permission taken back?");
+    context.onstatechange = () => {
+      if (context.state !== "running")
+        lose("The browser has taken the microphone away, perhaps for a call. Listen again when it is free.");
+    };
   };
-  return { rate: context.sampleRate, name: track.label || "the microphone", close };
+  context.createMediaStreamSource(media).connect(capture);
+  return new ReadableStream(
+    { start, cancel: close },
+    { highWaterMark: LATE_S * context.sampleRate, size: (block) => block.length },
+  );
 }
 
 /** A sound file (Blob) as mono samples at 16 kHz; the browser decodes and resamples it. */

@@ -2,7 +2,7 @@
 // knows onnxruntime-web.
 
 import * as ort from "./vendor/ort.js";
-import { readManifest } from "./manifest.js";
+import { readManifest, withPhrase } from "./manifest.js";
 import { Resampler } from "./resample.js";
 import { KeywordScorer, Trigger } from "./scoring.js";
 
@@ -35,6 +35,11 @@ export class Detector {
         maxGapFrames: scoring.max_gap_frames,
       },
     );
+  }
+
+  /** A detector that hears a further phrase too; see manifest.js. */
+  withPhrase(phrase, phones) {
+    return new Detector(withPhrase(this.manifest, phrase, phones), this.session);
   }
 
   /** A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. */

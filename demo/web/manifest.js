@@ -7,6 +7,7 @@ const KEY = 1; // of StringStringEntryProto
 const VALUE = 2;
 const SCHEMA = 1;
 const RATE = 16000;
+const STRESS = /\d/g; // of dictionaries: EY1 is EY
 
 /** The manifest of a model file (Uint8Array). Throws an Error with one sentence for any other file. */
 export function readManifest(bytes) {
@@ -23,8 +24,28 @@ export function readManifest(bytes) {
       `this page reads models of schema ${SCHEMA} at ${RATE} Hz: make the page anew with this model's kws`,
     );
   }
-  if (!manifest.keywords.length) throw new Error(`the model ${manifest.name} has no keyword of its own`);
   return manifest;
+}
+
+/**
+ * The manifest with a further keyword, as `kws detect --keyword "PHRASE=PHONES"` adds it: phones of the model, | between
+ * several spellings, the model's default threshold. Replaces one that was added under the same name. Throws an Error
+ * with one sentence for a keyword of the model's own, and for what the model's tokens cannot spell.
+ */
+export function withPhrase(manifest, phrase, phones) {
+  const words = (text) => text.split(/\s+/).filter(Boolean);
+  const name = words(phrase.toLowerCase()).join(" ");
+  if (!name) throw new Error("The phrase has no name: write what is to be said.");
+  const known = manifest.tokens.slice(1);
+  const spellings = phones.split("|").map((spelling) => words(spelling.toUpperCase().replace(STRESS, "")));
+  if (!spellings.every((spelling) => spelling.length)) throw new Error(`“${name}” has no phones: write how it sounds.`);
+  const strange = spellings.flat().filter((phone) => !known.includes(phone));
+  if (strange.length)
+    throw new Error(`The model has no phone ${[...new Set(strange)].join(", ")}. It has ${known.join(" ")}.`);
+  const others = manifest.keywords.filter((keyword) => !(keyword.added && keyword.name === name));
+  if (others.some((keyword) => keyword.name === name)) throw new Error(`The model hears “${name}” already.`);
+  const { default_threshold: threshold } = manifest.scoring;
+  return { ...manifest, keywords: [...others, { name, spellings, threshold, added: true }] };
 }
 
 function metadata(bytes) {

@@ -7,16 +7,22 @@ const GAP = 8; // CSS pixels between the bands
 const AXIS = 20;
 const SHARES = [0.38, 0.34, 0.28]; // of spectrogram, phones, scores
 const FIRING_PX = 18; // height of an event's name
+const FIRING_ROWS = 3;
 const LEGIBLE_PX = 90; // a second must be that wide for the phones to be named
 
 export class Timeline {
-  /** keywords: names, in the order of the model; tokens: its tokens, the blank first. */
-  constructor(canvas, { keywords, tokens, frame_samples: frameSamples }) {
+  /** manifest: of the model whose posteriors and scores are shown. */
+  constructor(canvas, manifest) {
     this.canvas = canvas;
-    this.keywords = keywords.map(({ name }) => name);
-    this.tokens = tokens;
-    this.framesPerSecond = 16000 / frameSamples;
     this.tinted = document.createElement("canvas");
+    this.open(manifest);
+  }
+
+  /** Begins anew with another model. */
+  open({ keywords, tokens, frame_samples: frameSamples }) {
+    this.keywords = keywords.map(({ name }) => name);
+    this.tokens = tokens; // the blank first
+    this.framesPerSecond = 16000 / frameSamples;
     this.reset();
   }
 
@@ -77,6 +83,7 @@ export class Timeline {
 
   draw() {
     const { clientWidth: width, clientHeight: whole } = this.canvas;
+    if (!width || !whole) return; // the style sheet has not come yet
     const scale = devicePixelRatio;
     this.canvas.width = width * scale;
     this.canvas.height = whole * scale;
@@ -151,20 +158,21 @@ export class Timeline {
       [width, y(0.5)],
     ]);
     context.setLineDash([]);
-    this.#label("threshold", width - 66, y(0.5) + 4);
+    this.#label("threshold", width - context.measureText("threshold").width - 8, y(0.5) + 4);
     context.lineWidth = 2;
     this.keywords.forEach((_, keyword) => {
+      if (!this.frames.some(({ heights }) => heights[keyword] > 0.01)) return;
       context.strokeStyle = this.colour(`c${keyword % 8}`);
       const points = this.frames.map(({ heights }, index) => [
         this.x((this.dropped + index + 1) / this.framesPerSecond),
         y(heights[keyword]),
       ]);
-      if (this.frames.some(({ heights }) => heights[keyword] > 0.01)) line(context, points);
+      line(context, points);
     });
     context.lineWidth = 1;
   }
 
-  /** A line and a name for each event; names that would overlap go one row down. */
+  /** A line for each event, and a name where it fits: one row down where names would overlap. */
   #drawEvents(top, bottom) {
     const { context } = this;
     const taken = [];
@@ -174,14 +182,15 @@ export class Timeline {
       const left = Math.max(0, Math.min(x - long / 2, this.canvas.clientWidth - long));
       if (x < 0) continue;
       let row = taken.findIndex((right) => right < left);
-      if (row < 0) row = taken.length < 3 ? taken.length : 0;
-      taken[row] = left + long;
+      if (row < 0) row = taken.length;
       const colour = this.colour(`c${this.keywords.indexOf(keyword) % 8}`);
       context.strokeStyle = context.fillStyle = colour;
       line(context, [
         [x, 0],
         [x, bottom],
       ]);
+      if (row === FIRING_ROWS) continue;
+      taken[row] = left + long;
       context.beginPath();
       context.roundRect(left, top + 3 + row * (FIRING_PX + 2), long, FIRING_PX, 9);
       context.fill();
@@ -207,8 +216,10 @@ export class Timeline {
         [this.x(second), top],
         [this.x(second), top + 5],
       ]);
+      const [text, left] = [`${second} s`, this.x(second) + 4];
+      if (left + this.context.measureText(text).width > this.canvas.clientWidth) break;
       this.context.fillStyle = this.colour("soft");
-      this.context.fillText(`${second} s`, this.x(second) + 4, top + 14);
+      this.context.fillText(text, left, top + 14);
     }
   }
 
