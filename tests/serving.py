@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+import wave
+from collections.abc import Iterator
 
 import numpy as np
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -20,6 +22,8 @@ from trees import ROOT
 
 SERVE = [sys.executable, "-m", "kws", "serve"]
 RATE, CHUNK = 16_000, 1024
+RECORDING = ROOT / "demo/hear.wav"
+ALEXA = slice(0, int(1.2 * RATE))  # of the recording: one word
 
 
 class Server:
@@ -65,6 +69,14 @@ class Server:
         return asyncio.run(talk(self.port, events, until))
 
 
+def lasting() -> Iterator[Server]:
+    """For a fixture: one server for all clients of a file, however mad, that ends as if nothing had been."""
+    server = Server()
+    yield server
+    assert server.process.poll() is None
+    assert server.stop() == 0
+
+
 async def talk(port: int, events: tuple[Event, ...], until: type | None) -> list[Event]:
     """What is answered to events: up to an answer of a type, or to the pong of a ping when None."""
     async with AsyncTcpClient("127.0.0.1", port) as client:
@@ -82,6 +94,19 @@ async def talk(port: int, events: tuple[Event, ...], until: type | None) -> list
             await client.write_event(event)
         await listening
         return answers
+
+
+def recording() -> np.ndarray:
+    """(S,) int16 at 16 kHz."""
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def chunk(
+    rate: object = RATE, width: object = 2, channels: object = 1, payload: bytes = bytes(64), **more: object
+) -> Event:
+    """One `audio-chunk`, however wrong."""
+    return Event("audio-chunk", {"rate": rate, "width": width, "channels": channels, **more}, payload)
 
 
 def spoken(samples: np.ndarray, timestamp: int | None = None) -> list[Event]:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import tones
 from kws import audio
-from kws.errors import InputError
+from kws.errors import InputError, KwsError
 from kws.runtime.detector import Detector
 from kws.runtime.many import MOST_AT_ONCE
+from kws.runtime.session import OnnxModel
 from kws.scoring import KeywordScorer
 from kws.trigger import Trigger
 
@@ -152,6 +153,29 @@ def test_a_wrong_block_is_its_senders_alone(detector, sounds):
     assert of(bad, events) == alone(detector, sounds[1], last=False) != []
     with pytest.raises(InputError, match="sample rate"):
         streams.join(4000)
+
+
+def test_a_model_that_fails_once_leaves_nobody_deaf(detector, sounds, monkeypatch):
+    streams = detector.streams()
+    members = [streams.join() for _ in range(2)]
+    for member in members:
+        member.push(sounds[0])
+    waiting = members[0].waiting
+    with monkeypatch.context() as broken:
+        broken.setattr(OnnxModel, "run", fail)
+        with pytest.raises(KwsError, match="out of memory"):
+            streams.run()
+    assert [member.waiting for member in members] == [waiting - 1] * 2
+    streams.run()
+    assert [member.waiting for member in members] == [0, 0]
+    for member in members:
+        member.push(sounds[1])
+        member.leave()
+    assert streams.run() == []
+
+
+def fail(*_):
+    raise KwsError("the model failed to run: out of memory")
 
 
 def test_a_buffer_may_be_used_again_before_what_it_held_is_heard(detector, sounds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from wyoming.info import Attribution, Info, WakeModel, WakeProgram
 
@@ -10,7 +10,7 @@ from kws import __version__
 from kws.bundle import Keyword, Manifest
 from kws.errors import KwsError
 from kws.lexicon import TOKENS
-from kws.runtime.detector import Detector, Stream
+from kws.runtime.detector import Detector
 
 _LONGEST_NAME = 60  # characters of a stranger's name that are repeated to a person
 
@@ -20,8 +20,8 @@ class Offer:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         """Raises KwsError where two detectors hear keywords of one name."""
-        self._detectors = tuple(detectors)
-        names = [keyword.name for detector in self._detectors for keyword in detector.keywords]
+        self.detectors = tuple(detectors)
+        names = [keyword.name for detector in self.detectors for keyword in detector.keywords]
         self._names = {_normal(name): name for name in names}
         if len(self._names) < len(names):
             twice = next(name for name in names if sum(_normal(name) == _normal(other) for other in names) > 1)
@@ -30,20 +30,13 @@ class Offer:
 
     def choose(self, names: Iterable[str]) -> tuple[frozenset[str], list[str]]:
         """The keywords that a client's names mean, in any case and with `_` for a space, and the names of none."""
-        asked = list(dict.fromkeys(names))
-        known = frozenset(self._names[_normal(name)] for name in asked if _normal(name) in self._names)
-        return known, [f"{name[:_LONGEST_NAME]!r}" for name in asked if _normal(name) not in self._names]
-
-    def streams(self, names: Collection[str], rate: int) -> list[Stream]:
-        """Fresh streams at `rate` Hz of the detectors that these keywords need."""
-        needed = [detector for detector in self._detectors if any(word.name in names for word in detector.keywords)]
-        return [detector.stream(rate) for detector in needed]
+        asked = {_normal(name): name for name in names}
+        known = frozenset(self._names[name] for name in asked if name in self._names)
+        return known, [f"{asked[name][:_LONGEST_NAME]!r}" for name in asked if name not in self._names]
 
     def info(self) -> Info:
         """The answer to `describe`: one program, and a model for each keyword."""
-        models = [
-            _describe(keyword, detector.manifest) for detector in self._detectors for keyword in detector.keywords
-        ]
+        models = [_describe(keyword, detector.manifest) for detector in self.detectors for keyword in detector.keywords]
         program = WakeProgram(
             name="kws",
             description="A streaming voice-trigger detector",

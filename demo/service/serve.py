@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from kws.bundle import Keyword
 from kws.errors import KwsError
 from kws.lexicon import phrase_name
 from kws.runtime.detect import add_keyword_argument, open_detector
@@ -58,6 +60,13 @@ class _Threshold(NamedTuple):
     keyword: str | None  # None: every keyword
     value: float
 
+    def of(self, keyword: Keyword) -> Keyword:
+        """The keyword with this threshold, if it is the one that is meant."""
+        return replace(keyword, threshold=self.value, calibration=None) if self.concerns(keyword) else keyword
+
+    def concerns(self, keyword: Keyword) -> bool:
+        return self.keyword in (None, keyword.name)
+
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes; 0 after SIGTERM and at the end of the input."""
@@ -65,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     from kws.demo.service.server import serve
 
     def log(line: str) -> None:
-        print(f"kws: {line}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read it may have gone
+            print(f"kws: {line}", file=sys.stderr, flush=True)
 
     models = args.models or [DEFAULT_MODEL]
     detectors = [open_detector(model, [] if number else args.keyword) for number, model in enumerate(models)]
@@ -78,28 +88,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _threshold(text: str) -> _Threshold:
     keyword, _, number = text.rpartition("=")
-    value = float(number)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{number} is not in (0, 1]")
-    return _Threshold(phrase_name(keyword) if keyword else None, value)
+    with suppress(ValueError):  # no number
+        if 0 < float(number) <= 1:
+            return _Threshold(phrase_name(keyword) if keyword else None, float(number))
+    raise argparse.ArgumentTypeError(f"'{number}' is not a number in (0, 1]")
 
 
 def _with_thresholds(detectors: list[Detector], thresholds: list[_Threshold]) -> list[Detector]:
     """The detectors with thresholds changed one after the other."""
     for threshold in thresholds:
-        names = [keyword.name for detector in detectors for keyword in detector.keywords]
-        if threshold.keyword is not None and threshold.keyword not in names:
-            raise KwsError(f"--threshold is for '{threshold.keyword}', and the keywords are {', '.join(names)}")
-        detectors = [
-            Detector(
-                detector.model,
-                [
-                    replace(keyword, threshold=threshold.value, calibration=None)
-                    if threshold.keyword in (None, keyword.name)
-                    else keyword
-                    for keyword in detector.keywords
-                ],
-            )
-            for detector in detectors
-        ]
+        keywords = [keyword for detector in detectors for keyword in detector.keywords]
+        if not any(map(threshold.concerns, keywords)):
+            names = ", ".join(keyword.name for keyword in keywords)
+            raise KwsError(f"--threshold is for '{threshold.keyword}', and the keywords are {names}")
+        detectors = [Detector(detector.model, list(map(threshold.of, detector.keywords))) for detector in detectors]
     return detectors

@@ -1,12 +1,16 @@
-"""Sockets, standard input and output, and signals: each client has its own task and its own streams."""
+"""Sockets, standard input and output, and signals: each client has its own task, and all are heard in one room."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from signal import SIGINT, SIGTERM
+from typing import Any
 from urllib.parse import urlsplit
 
 from wyoming.error import Error
@@ -15,6 +19,7 @@ from wyoming.wake import Detection
 
 from kws.demo.service.listener import Listener
 from kws.demo.service.offer import Offer
+from kws.demo.service.room import Room
 from kws.demo.service.wire import Wire
 from kws.errors import KwsError
 
@@ -42,7 +47,7 @@ async def serve(uri: str, offer: Offer, log: Log) -> bool:
             clients.welcome(reader, writer, "stdio").add_done_callback(lambda _: _settle(interrupted, False))
         else:
             doors = await _open(uri, clients)
-            log(f"listening at tcp://{doors.sockets[0].getsockname()[0]}:{doors.sockets[0].getsockname()[1]}")
+            log(f"listening at tcp://{_spelled(doors.sockets[0].getsockname())}")
         return await interrupted
     finally:
         if doors is not None:
@@ -56,10 +61,18 @@ def _settle(future: asyncio.Future[bool], value: bool) -> None:
 
 
 async def _pipes() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        return await async_get_stdin(), await async_get_stdout()
-    except (OSError, ValueError) as error:
-        raise KwsError("stdio:// needs pipes as standard input and output, not files") from error
+    for file in (sys.stdin, sys.stdout):
+        if file is None or not _is_line(file.fileno()):
+            raise KwsError("stdio:// needs pipes as standard input and output, not files")
+    reader, writer = await async_get_stdin(), await async_get_stdout()
+    writer.transport.set_write_buffer_limits(0)  # what is said has been written when the input ends
+    return reader, writer
+
+
+def _is_line(number: int) -> bool:
+    """Whether somebody may be at the other end of a file descriptor."""
+    mode = os.fstat(number).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)
 
 
 async def _open(uri: str, clients: _Clients) -> asyncio.Server:
@@ -68,8 +81,7 @@ async def _open(uri: str, clients: _Clients) -> asyncio.Server:
     def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = writer.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a satellite without power says no goodbye
-        host, port, *_ = writer.get_extra_info("peername") or ("somebody", 0)
-        clients.welcome(reader, writer, f"{host}:{port}")
+        clients.welcome(reader, writer, _spelled(writer.get_extra_info("peername") or ("somebody", 0)))
 
     host, port = _host_and_port(uri)
     try:
@@ -86,16 +98,23 @@ def _host_and_port(uri: str) -> tuple[str, int]:
     raise KwsError(f"'{uri}' is no place to listen at: give tcp://127.0.0.1:10400 or stdio://")
 
 
+def _spelled(address: tuple[Any, ...]) -> str:
+    host, port, *_ = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class _Clients:
     """The tasks of the clients that are here."""
 
     def __init__(self, offer: Offer, log: Log) -> None:
         self._offer = offer
+        self._room = Room(offer.detectors)
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
 
     def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> asyncio.Task[None]:
-        client = _Client(Wire(reader), writer, Listener(self._offer), lambda line: self._log(f"{name}: {line}"))
+        listener = Listener(self._offer, self._room)
+        client = _Client(Wire(reader), writer, listener, lambda line: self._log(f"{name}: {line}"))
         task = asyncio.get_running_loop().create_task(client.attend())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -124,10 +143,11 @@ class _Client:
         try:
             while (event := await self._wire.read()) is not None:
                 await self._answer(event)
+                await asyncio.sleep(0)  # the others' turn
         except KwsError as error:
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await self._refuse(error)
-        except ConnectionError as error:
+        except OSError as error:  # reset, or nobody has been there for long
             self._log(f"the connection broke: {error.strerror or error}")
         except asyncio.CancelledError:
             self._writer.transport.abort()
@@ -135,16 +155,18 @@ class _Client:
         except Exception as error:
             self._log(f"cut off after a fault of kws, {type(error).__name__}: {error}")
         finally:
+            self._listener.leave()
             self._writer.close()
 
     async def _answer(self, event: Event) -> None:
         try:
             for answer in self._listener.answers(event):
-                if answer is not None:
-                    await async_write_event(answer.event(), self._writer)
+                if answer is None:
+                    await asyncio.sleep(0)  # the others' turn
+                    continue
+                await async_write_event(answer.event(), self._writer)
                 if isinstance(answer, Detection):
                     self._log(f"{answer.name} at {answer.timestamp} ms")
-                await asyncio.sleep(0)  # the others' turn
         except KwsError as error:
             await self._refuse(error)
 

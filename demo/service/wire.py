@@ -51,6 +51,8 @@ class Wire:
 
     async def readexactly(self, size: int) -> bytes:
         """For the library: another part."""
-        if not isinstance(size, int) or size > MOST_BYTES:
+        if not isinstance(size, int):
+            raise KwsError(f"what came is not an event of the Wyoming protocol: a length of {size!r:.20}")
+        if size > MOST_BYTES:
             raise KwsError(f"an event of {size!r:.20} bytes is too long: a part may have {MOST_BYTES}")
         return await self._reader.readexactly(size)

@@ -70,6 +70,7 @@ class Streams:
         detector = self.detector
         *states, paths = self._states.of(rows)
         pcm = np.concatenate([member._chunks.popleft() for member in members])
+        self._waiting.extend(member for member in members if member._chunks)
         posteriors, following = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
         self._states.put(rows, (*following, *scored))
@@ -79,8 +80,6 @@ class Streams:
             if heard:  # seldom
                 events += [(member, event) for event in member._fire(own_scores, own_ages)]
             member._frame += len(own_scores)
-            if member._chunks:
-                self._waiting.append(member)
         return events
 
     def _forget(self, member: Member) -> None:
