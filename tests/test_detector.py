@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import corpora
 import tones
 from kws.errors import InputError, KwsError
 from kws.runtime.detector import Detector, Stream
@@ -393,6 +395,17 @@ def test_a_name_is_that_of_a_shipped_model():
         assert find(name) == path
     with pytest.raises(KwsError, match="there is no model 'wake-wrods'"):
         find("wake-wrods")
+
+
+def test_nothing_is_left_behind_where_onnxruntime_would_report_to_its_makers(tone_model, tmp_path):
+    silence = tmp_path / "silence.wav"
+    corpora.write_wav(silence, np.zeros(16_000, np.float32))
+    home = tmp_path / "home"
+    home.mkdir()
+    said = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    command = [sys.executable, "-B", "-m", "kws", "detect", tone_model, silence]
+    subprocess.run(command, env={**said, "HOME": str(home)}, check=True, capture_output=True)
+    assert list(home.rglob("*")) == []  # onnxruntime 1.29 and later write an identifier of the device there
 
 
 def test_the_device_needs_numpy_and_onnxruntime_alone(tone_model):

@@ -13,6 +13,7 @@ PRINTS = {"print", "sys.stdout.write", "sys.stderr.write"}
 MAY_SET_TORCH = {"kws.train.run", "kws.export", "kws.lab.cost"}
 MAY_SEED = {"kws.train", "kws.export"}  # dropout draws from torch's global generator and takes no other
 SEEDING = {"manual_seed", "seed_everything"}
+MAY_SET_ENVIRONMENT = {"kws.privacy"}
 ENVIRONMENT = {"environ", "environb", "getenv", "putenv", "unsetenv"}
 GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"}
 MUTATORS = {
@@ -43,7 +44,7 @@ def environment_variables(modules: list[Module]) -> list[str]:
                 names = {alias.name for alias in node.names}
             elif isinstance(node, ast.Attribute) and dotted(node.value) == "os":
                 names = {node.attr}
-            if names & ENVIRONMENT:
+            if names & ENVIRONMENT and not module.within(MAY_SET_ENVIRONMENT):
                 bad.append(f"{module.where(node)}: an environment variable")
     return bad
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from kws.bundle import METADATA_KEY, Manifest
 from kws.errors import KwsError
+from kws.privacy import no_telemetry
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 States = tuple[NDArray[Any], ...]
 FloatArray = NDArray[np.float32]
@@ -116,6 +119,9 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
         raise KwsError(f"{path} does not exist")
     if path.is_dir():
         raise KwsError(f"{path} is a folder, not an .onnx file")
+    no_telemetry()
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a chunk is too small to share: two threads cost more than they bring
     options.inter_op_num_threads = 1

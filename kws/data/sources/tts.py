@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from kws.data.sources import packages
 from kws.errors import KwsError, require
+from kws.privacy import no_telemetry
 from kws.units import SAMPLE_RATE
 
 Audio = npt.NDArray[np.float32]
@@ -162,6 +163,7 @@ class Synthesiser:
     """Text to 16 kHz speech in many voices. One thread; the same call and seed give the same samples."""
 
     def __init__(self, root: Path, styles: Mapping[str, Audio]) -> None:
+        no_telemetry()  # the engines load onnxruntime
         self.root = root
         self.styles = dict(styles)
         self._loaded: dict[str, Any] = {}  # engines and dictionaries, loaded when first used
