@@ -35,6 +35,7 @@ from kws.runtime.detector import Detector
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTLED_S = 3.0
+BETWEEN_S = 1.5  # of silence between two playings, longer than any event is late
 PARTS = 10
 SAME_S = 0.12  # a playing begins between chunks, which moves an event by one frame or two
 
@@ -56,8 +57,8 @@ def usage(process: int) -> Usage:
     return Usage(time.monotonic(), (int(fields[11]) + int(fields[12])) / ticks, 4096 * pages)
 
 
-def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[dict[str, Any]], list[Usage]]:
-    """The events of `kws listen` while the recording is played again and again, and what it used, second by second."""
+def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[dict[str, Any]]], list[Usage]]:
+    """The events of `kws listen` in each playing of the recording, and what it used, second by second."""
     command = [sys.executable, "-m", "kws", "listen", "--json"]
     listener = subprocess.Popen(command, env=microphone.environment, stdout=subprocess.PIPE, text=True)
     used: list[Usage] = []
@@ -71,27 +72,21 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[dict[
     time.sleep(SETTLED_S)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    events: list[dict[str, Any]] = []
+    heard: list[list[dict[str, Any]]] = []
     out = listener.stdout
-    reader = threading.Thread(target=lambda: events.extend(json.loads(line) for line in out))
+    reader = threading.Thread(target=lambda: [heard[-1].append(json.loads(line)) for line in out])
     reader.start()
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
+        heard.append([])
         microphone.play(recording)
-    time.sleep(1.0)
+        time.sleep(BETWEEN_S)
     over.set()
     watcher.join()
     listener.terminate()
     listener.wait()
     reader.join()
-    return events, used
-
-
-def playings(events: list[dict[str, Any]], expected: list[Detection]) -> tuple[int, list[list[dict[str, Any]]]]:
-    """How many playings gave exactly the expected events, and the events in as many lists as there were playings."""
-    number = -(-len(events) // len(expected))
-    lists = [events[i * len(expected) : (i + 1) * len(expected)] for i in range(number)]
-    return sum(same(heard, expected) for heard in lists), lists
+    return heard, used
 
 
 def same(heard: list[dict[str, Any]], expected: list[Detection]) -> bool:
@@ -113,11 +108,15 @@ def latencies(heard: list[dict[str, Any]], expected: list[Detection], words: lis
     return found
 
 
-def report(args: argparse.Namespace, events: list[dict[str, Any]], used: list[Usage], expected: list[Detection]) -> str:
+def report(
+    args: argparse.Namespace, playings: list[list[dict[str, Any]]], used: list[Usage], expected: list[Detection]
+) -> str:
     """The lines that are printed."""
-    whole, lists = playings(events, expected)
     words = json.loads(args.truth.read_text(encoding="utf-8"))["wake_words"]
-    late = [s for heard in lists if same(heard, expected) for s in latencies(heard, expected, words)]
+    equal = [heard for heard in playings if same(heard, expected)]
+    late = [s for heard in equal for s in latencies(heard, expected, words)]
+    others = [len(heard) for heard in playings if not same(heard, expected)]
+    other = f", the others {', '.join(map(str, others))}" if others else ""
     parts = np.array_split(np.arange(len(used)), PARTS)
     shares = [100 * share(used[part[0]], used[part[-1]]) for part in parts if len(part) > 1]
     sizes = [one.resident / 2**20 for one in used]
@@ -126,7 +125,8 @@ def report(args: argparse.Namespace, events: list[dict[str, Any]], used: list[Us
         f"heard: {used[-1].at - used[0].at:.0f} s at {args.rate} Hz, {args.recording.name} again and again",
         f"CPU: {100 * share(used[0], used[-1]):.2f} % of a core; by tenths {' '.join(f'{s:.2f}' for s in shares)}",
         f"memory: {first:.1f} MB after a tenth, {sizes[-1]:.1f} MB at the end, {max(sizes):.1f} MB at most",
-        f"events: {len(events)}; {whole} of {len(lists)} playings gave the {len(expected)} events of kws detect",
+        f"events: {sum(map(len, playings))}; {len(equal)} of {len(playings)} playings gave the {len(expected)} "
+        "events of kws detect" + other,
     ]
     if late:
         p95 = float(np.quantile(late, 0.95))
@@ -160,11 +160,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         microphone = VirtualMicrophone(Path(folder), args.rate)
         try:
-            events, used = listen(microphone, args.recording, args.minutes)
+            playings, used = listen(microphone, args.recording, args.minutes)
         finally:
             microphone.server.terminate()
             microphone.server.wait()
-    print(report(args, events, used, expected))
+    print(report(args, playings, used, expected))
 
 
 if __name__ == "__main__":
