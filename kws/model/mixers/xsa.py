@@ -19,16 +19,19 @@ from torch import Tensor, nn
 from kws.model.mixers.spec import Switches
 
 EPSILON = 1e-6  # small beside |v|^2 (of the order of K): z stays continuous at v = 0; the same in every execution
+# In silence all values become equal, and centred ones pass through 0: with the eps above, what rounding leaves of them
+# was enlarged a thousandfold there (a trained model differed from its own ONNX file by 2e-4).
+CENTRED_EPSILON = 1e-3
 
 
-def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None) -> Tensor:
+def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: float = EPSILON) -> Tensor:
     """`y` (..., K) without its projection on `direction` (..., K), the projection times `gate` where there is one.
 
     Computed in float32 because the difference cancels.
     """
     exact = torch.promote_types(y.dtype, torch.float32)
     wide_y, wide_u = y.to(exact), direction.to(exact)
-    share = (wide_y * wide_u).sum(-1, keepdim=True) / ((wide_u * wide_u).sum(-1, keepdim=True) + EPSILON)
+    share = (wide_y * wide_u).sum(-1, keepdim=True) / ((wide_u * wide_u).sum(-1, keepdim=True) + epsilon)
     if gate is not None:
         share = share * gate
     return (wide_y - share * wide_u).to(y.dtype)
@@ -57,8 +60,10 @@ class Exclusion(nn.Module):
         `centre`.
         """
         gate = None if self.alpha is None else per_head(torch.tanh(self.alpha)[:, None], y.dim())
+        if self.own and mean is not None:
+            return exclude(y, values - mean, gate, CENTRED_EPSILON)
         if self.own:
-            return exclude(y, values if mean is None else values - mean, gate)
+            return exclude(y, values, gate)
         if self.previous:
             assert previous is not None
             return exclude(y, previous, gate)
