@@ -3,7 +3,8 @@
     z_i = y_i - g_h (y_i . u_i) u_i / (|u_i|^2 + eps)        per head, between the weighted sum y and W_O
 
     xsa      u_i = v_i, the frame's own value                (Zhai 2026, arXiv 2603.09078, equation 2)
-    centre   u_i = v_i - mean of the values in the window    removes what the frame alone brings, not what all share
+    centre   u_i = v_i - mean of the values in the window    removes what the frame alone brings, not what all share;
+                                                             eps grows with |v_i|^2
     prev     u_i = v_(i-1)                                   control: another frame's direction; 0 at the first frame
     offdir   u_i = a fixed random direction of the head      control: a direction less, whichever
 
@@ -19,12 +20,12 @@ from torch import Tensor, nn
 from kws.model.mixers.spec import Switches
 
 EPSILON = 1e-6  # small beside |v|^2 (of the order of K): z stays continuous at v = 0; the same in every execution
-# In silence all values become equal, and centred ones pass through 0: with the eps above, what rounding leaves of them
-# was enlarged a thousandfold there (a trained model differed from its own ONNX file by 2e-4).
-CENTRED_EPSILON = 1e-3
+# Of |v|^2, for centred values: in steady sounds v - mean is a small difference of large numbers, and what rounding
+# leaves of it must not count as a direction (trained models differed from their own ONNX files by more than 1e-4).
+CENTRED_SHARE = 1e-2
 
 
-def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: float = EPSILON) -> Tensor:
+def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: Tensor | float = EPSILON) -> Tensor:
     """`y` (..., K) without its projection on `direction` (..., K), the projection times `gate` where there is one.
 
     Computed in float32 because the difference cancels.
@@ -61,7 +62,8 @@ class Exclusion(nn.Module):
         """
         gate = None if self.alpha is None else per_head(torch.tanh(self.alpha)[:, None], y.dim())
         if self.own and mean is not None:
-            return exclude(y, values - mean, gate, CENTRED_EPSILON)
+            epsilon = EPSILON + CENTRED_SHARE * (values * values).sum(-1, keepdim=True)
+            return exclude(y, values - mean, gate, epsilon)
         if self.own:
             return exclude(y, values, gate)
         if self.previous:
