@@ -9,8 +9,11 @@ the microphone need: pip install '.[dev]' and the packages that tests/vmic.py na
 - CPU: user and system time of the whole process (PortAudio's and ALSA's threads included) as a share of one core, from
   the third second on; in every tenth of the run, so that a drift shows;
 - memory: resident size after the first and after the last tenth, and the highest;
-- events: how many, and whether each playing of the recording gave those of `kws detect` on the file;
-- latency: from the end of the word, as the truth has it, to the line of the event, over all playings.
+- words: how many of the truth were heard and how many other events there were, and the same for `kws detect` on the
+  file. The two need not agree: a playing begins anywhere between two frames, and a score near its threshold (the
+  recording has near misses on purpose) moves with that. On the very samples that were heard they do
+  (tests/test_listen.py);
+- latency: from the end of the word, as the truth has it, to the event, over all playings.
 
 The sound card's own delay is not in the latency: a null sink has none to speak of, a USB microphone some 10 ms.
 """
@@ -38,6 +41,7 @@ SETTLED_S = 3.0
 BETWEEN_S = 1.5  # of silence between two playings, longer than any event is late
 PARTS = 10
 SAME_S = 0.12  # a playing begins between chunks, which moves an event by one frame or two
+WINDOW_S = 0.75  # after the end of a word, in which its event counts, as in kws score
 
 
 @dataclass(frozen=True)
@@ -89,22 +93,24 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
     return heard, used
 
 
-def same(heard: list[dict[str, Any]], expected: list[Detection]) -> bool:
-    """Whether these are the same words at the same distances."""
-    if [event["keyword"] for event in heard] != [event.keyword for event in expected]:
-        return False
-    offsets = [event["end_s"] - one.end_s for event, one in zip(heard, expected, strict=True)]
-    return max(offsets) - min(offsets) <= SAME_S
+def began(heard: list[dict[str, Any]], expected: list[Detection]) -> float:
+    """When the recording began, in the listener's seconds: what most pairs of equal words agree on."""
+    offsets = [event["end_s"] - one.end_s for event in heard for one in expected if event["keyword"] == one.keyword]
+    votes = [[other for other in offsets if abs(other - offset) <= SAME_S] for offset in offsets]
+    return statistics.median(max(votes, key=len)) if votes else 0.0
 
 
-def latencies(heard: list[dict[str, Any]], expected: list[Detection], words: list[dict[str, Any]]) -> list[float]:
-    """From the end of each word to its event, in seconds, for one playing."""
-    offset = statistics.median(event["end_s"] - one.end_s for event, one in zip(heard, expected, strict=True))
+def latencies(heard: list[dict[str, Any]], offset: float, words: list[dict[str, Any]]) -> list[float]:
+    """From the end of each word that was heard to its event, in seconds, for one playing."""
     found = []
-    for event in heard:
-        end = event["end_s"] - offset
-        word = [w for w in words if w["keyword"] == event["keyword"] and w["start_s"] < end < w["end_s"] + 1]
-        found += [event["latency_s"] + end - w["end_s"] for w in word[:1]]
+    for word in words:
+        fitting = (
+            event["latency_s"] + event["end_s"] - offset - word["end_s"]
+            for event in heard
+            if event["keyword"] == word["keyword"]
+            if word["start_s"] < event["end_s"] - offset < word["end_s"] + WINDOW_S
+        )
+        found += list(fitting)[:1]
     return found
 
 
@@ -113,10 +119,8 @@ def report(
 ) -> str:
     """The lines that are printed."""
     words = json.loads(args.truth.read_text(encoding="utf-8"))["wake_words"]
-    equal = [heard for heard in playings if same(heard, expected)]
-    late = [s for heard in equal for s in latencies(heard, expected, words)]
-    others = [len(heard) for heard in playings if not same(heard, expected)]
-    other = f", the others {', '.join(map(str, others))}" if others else ""
+    late = [s for heard in playings for s in latencies(heard, began(heard, expected), words)]
+    in_file = [{"keyword": one.keyword, "end_s": one.end_s, "latency_s": 0.0} for one in expected]
     parts = np.array_split(np.arange(len(used)), PARTS)
     shares = [100 * share(used[part[0]], used[part[-1]]) for part in parts if len(part) > 1]
     sizes = [one.resident / 2**20 for one in used]
@@ -125,14 +129,14 @@ def report(
         f"heard: {used[-1].at - used[0].at:.0f} s at {args.rate} Hz, {args.recording.name} again and again",
         f"CPU: {100 * share(used[0], used[-1]):.2f} % of a core; by tenths {' '.join(f'{s:.2f}' for s in shares)}",
         f"memory: {first:.1f} MB after a tenth, {sizes[-1]:.1f} MB at the end, {max(sizes):.1f} MB at most",
-        f"events: {sum(map(len, playings))}; {len(equal)} of {len(playings)} playings gave the {len(expected)} "
-        "events of kws detect" + other,
+        f"words: {len(late)} of {len(playings) * len(words)} heard, {sum(map(len, playings)) - len(late)} other events",
+        f"kws detect: {len(latencies(in_file, 0.0, words))} of {len(words)} in the file, {len(expected)} events in all",
     ]
     if late:
         p95 = float(np.quantile(late, 0.95))
         lines.append(
             f"latency from the word's end: median {1000 * statistics.median(late):.0f} ms, "
-            f"95th percentile {1000 * p95:.0f} ms, {len(late)} words"
+            f"95th percentile {1000 * p95:.0f} ms"
         )
     return "\n".join(lines)
 
