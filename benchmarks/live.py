@@ -20,6 +20,7 @@ The sound card's own delay is not in the latency: a null sink has none to speak 
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from kws import audio, units
+from kws.evaluate.matching import LATE_S
 from kws.events import Detection
 from kws.runtime.detector import Detector
 
@@ -41,7 +43,6 @@ SETTLED_S = 3.0
 BETWEEN_S = 1.5  # of silence between two playings, longer than any event is late
 PARTS = 10
 SAME_S = 0.12  # a playing begins between chunks, which moves an event by one frame or two
-WINDOW_S = 0.75  # after the end of a word, in which its event counts, as in kws score
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Usage:
 def usage(process: int) -> Usage:
     """Of a process with all its threads, from Linux."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    ticks = 100  # USER_HZ is 100 on every Linux of today
+    ticks, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    return Usage(time.monotonic(), (int(fields[11]) + int(fields[12])) / ticks, 4096 * pages)
+    return Usage(time.monotonic(), (int(fields[11]) + int(fields[12])) / ticks, page_bytes * pages)
 
 
 def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[dict[str, Any]]], list[Usage]]:
@@ -74,6 +75,8 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
 
     assert listener.stdout is not None
     time.sleep(SETTLED_S)
+    if listener.poll() is not None:
+        sys.exit("kws listen ended before anything was played: what it said stands above")
     watcher = threading.Thread(target=watch)
     watcher.start()
     heard: list[list[dict[str, Any]]] = []
@@ -108,7 +111,7 @@ def latencies(heard: list[dict[str, Any]], offset: float, words: list[dict[str, 
             event["latency_s"] + event["end_s"] - offset - word["end_s"]
             for event in heard
             if event["keyword"] == word["keyword"]
-            if word["start_s"] < event["end_s"] - offset < word["end_s"] + WINDOW_S
+            if word["start_s"] < event["end_s"] - offset < word["end_s"] + LATE_S
         )
         found += list(fitting)[:1]
     return found

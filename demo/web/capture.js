@@ -1,6 +1,7 @@
 // Where sound comes from: the microphone, or a file. What stands in the way is an Error with one sentence for a person.
 
-const RATE = 16000;
+import { RATE } from "./resample.js";
+
 const BEGIN_MS = 5000; // for the browser's audio to start
 const LATE_S = 10; // of sound that waits to be heard: then this machine cannot keep up
 

@@ -3,13 +3,12 @@
 
 import * as ort from "./vendor/ort.js";
 import { readManifest, withPhrase } from "./manifest.js";
-import { Resampler } from "./resample.js";
+import { RATE, Resampler } from "./resample.js";
 import { KeywordScorer, Trigger } from "./scoring.js";
 
 ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
 ort.env.wasm.wasmPaths = { wasm: new URL("./vendor/ort.wasm", import.meta.url).href };
 
-const RATE = 16000;
 const FLUSH_SAMPLES = RATE / 2; // a model's posteriors come some frames after the sound
 
 /** A model file, opened for running; shared by all streams. */

@@ -1,8 +1,8 @@
 // One hearing: a microphone or a file through a stream, until it is over, stopped or lost.
 
 import { openMicrophone } from "./capture.js";
+import { RATE } from "./resample.js";
 
-const RATE = 16000;
 const SILENT_S = 2; // without one bit of sound: then the microphone is muted
 const ONE_BIT = 2 ** -15;
 const TELL_MS = 3000; // between two words on how far a file is: they are read aloud

@@ -2,11 +2,12 @@
 // onnxruntime-web does not hand out. An .onnx file is a protocol buffer, and its wire format is simple:
 // https://protobuf.dev/programming-guides/encoding/; field numbers: onnx/onnx.proto of ONNX.
 
+import { RATE } from "./resample.js";
+
 const METADATA_PROPS = 14; // of ModelProto
 const KEY = 1; // of StringStringEntryProto
 const VALUE = 2;
 const SCHEMA = 1;
-const RATE = 16000;
 const STRESS = /\d/g; // of dictionaries: EY1 is EY
 
 /** The manifest of a model file (Uint8Array). Throws an Error with one sentence for any other file. */

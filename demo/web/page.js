@@ -3,9 +3,9 @@
 import { readSound } from "./capture.js";
 import { Hearing } from "./hearing.js";
 import { KeywordTable, colour, element, percent } from "./keywords.js";
+import { RATE } from "./resample.js";
 import { Timeline } from "./timeline.js";
 
-const RATE = 16000;
 const MOST_EVENTS = 200; // that are listed
 const MOST_NAMED = 6; // keywords in the headline
 

@@ -3,19 +3,19 @@
 // Why not the browser's own: it resamples a microphone to the AudioContext's rate in Chromium and Safari, while Firefox
 // refuses to connect the two (https://bugzilla.mozilla.org/show_bug.cgi?id=1674892). One way for all is one to test.
 
-const TARGET = 16000;
+export const RATE = 16000; // of all models
 const CROSSINGS = 64; // of zero, on each side of the sinc
 const CUTOFF = 0.95; // of the lower of both Nyquist frequencies: 8 kHz and more are gone, 7.2 kHz are whole
 const BETA = 10; // of the Kaiser window
 
-/** Block sizes do not change what comes out; output n stands for the time of input n * rate / 16000. */
+/** Block sizes do not change what comes out; output n stands for the time of input n * rate / RATE. */
 export class Resampler {
   constructor(rate) {
-    const common = gcd(rate, TARGET);
-    this.phases = TARGET / common;
+    const common = gcd(rate, RATE);
+    this.phases = RATE / common;
     this.step = rate / common;
-    this.half = Math.ceil(CROSSINGS / (CUTOFF * Math.min(1, TARGET / rate)));
-    this.kernels = kernels(this.phases, this.half, CUTOFF * Math.min(1, TARGET / rate));
+    this.half = Math.ceil(CROSSINGS / (CUTOFF * Math.min(1, RATE / rate)));
+    this.kernels = kernels(this.phases, this.half, CUTOFF * Math.min(1, RATE / rate));
     this.held = new Float32Array(this.half - 1); // the first of them stands half - 1 before the output's centre
     this.phase = 0;
   }

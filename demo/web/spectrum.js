@@ -1,5 +1,7 @@
 // What a spectrogram shows: a column every 10 ms, rows of equal width on the mel scale, loudness from 0 to 255.
 
+import { RATE } from "./resample.js";
+
 const SIZE = 512; // samples, of which the window takes 400 (25 ms)
 const WINDOW = 400;
 const HOP = 160;
@@ -9,7 +11,7 @@ const FLOOR_DB = -80; // of a full-scale sine: what is drawn as nothing
 const CEILING_DB = -20;
 
 export const ROWS = 64;
-export const COLUMNS_PER_SECOND = 16000 / HOP;
+export const COLUMNS_PER_SECOND = RATE / HOP;
 
 /** A stream's spectrogram; block sizes change nothing. */
 export class Spectrum {
@@ -59,7 +61,7 @@ function edges() {
   const mel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
   const hertz = (mels) => 700 * (10 ** (mels / 2595) - 1);
   const width = (mel(HIGH) - mel(LOW)) / ROWS;
-  return Array.from({ length: ROWS + 1 }, (_, row) => Math.round((hertz(mel(LOW) + row * width) * SIZE) / 16000));
+  return Array.from({ length: ROWS + 1 }, (_, row) => Math.round((hertz(mel(LOW) + row * width) * SIZE) / RATE));
 }
 
 /** The discrete Fourier transform in place: radix 2, decimation in time. */

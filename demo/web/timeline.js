@@ -1,5 +1,6 @@
 // The picture: spectrogram, phones and scores of the last seconds, one above the other, drawn on a canvas.
 
+import { RATE } from "./resample.js";
 import { COLUMNS_PER_SECOND, ROWS, Spectrum } from "./spectrum.js";
 
 const LONGEST_S = 60; // of what a file shows; what lies before scrolls away
@@ -22,7 +23,7 @@ export class Timeline {
   open({ keywords, tokens, frame_samples: frameSamples }) {
     this.keywords = keywords.map(({ name }) => name);
     this.tokens = tokens; // the blank first
-    this.framesPerSecond = 16000 / frameSamples;
+    this.framesPerSecond = RATE / frameSamples;
     this.reset();
   }
 
