@@ -73,7 +73,15 @@ def run(args: argparse.Namespace) -> int:
         recorder = Recorder(args.record, front.tell) if args.record else None
         microphone = Microphone(args.device, args.channel, front.tell)
         front.begin(stack, detector, microphone)
-        listen(detector, front.fire, microphone=microphone, recorder=recorder, watch=front.watch, stop=stop)
+        listen(
+            detector,
+            front.fire,
+            microphone=microphone,
+            recorder=recorder,
+            watch=front.watch,
+            every_block=front.has_meter,
+            stop=stop,
+        )
     return 0
 
 
@@ -99,6 +107,11 @@ class Front:
             return
         words = ", ".join(keyword.name for keyword in detector.keywords)
         self._greeting = lambda: f"listening for {words} on {microphone}; Ctrl-C stops"
+
+    @property
+    def has_meter(self) -> bool:
+        """Whether somebody watches the sound."""
+        return self._with_screen
 
     def tell(self, line: str) -> None:
         """A line about the microphone, the recording or the command."""

@@ -56,18 +56,21 @@ def listen(
     microphone: Microphone | None = None,
     recorder: Recorder | None = None,
     watch: Callable[[Heard | None], object] = lambda heard: None,
+    every_block: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
     """Hear keywords from a microphone until `stop` is set (None: until Ctrl-C).
 
-    on_event: called with each event, in this thread; up to ten seconds of sound wait for it, so hand longer work to a
+    on_event: called with each event, in this thread; a second or two of sound wait for it, so hand longer work to a
     thread of yours. microphone: the system's default when None. recorder: keeps the sound around each event. watch:
-    called after every block, and with None while no sound comes. Raises KwsError when the microphone cannot be opened.
+    called after every block, and with None while no sound comes. every_block: hear all that comes at once, as a meter
+    wants it; else no sooner than an event is possible, which costs half. Raises KwsError when the microphone cannot be
+    opened.
     """
     microphone = microphone or Microphone()
     ears = _Ears(detector, recorder)
     try:
-        with closing(microphone.blocks()) as blocks:
+        with closing(microphone.blocks((lambda: 0.0) if every_block else ears.patience_s)) as blocks:
             for block in blocks:
                 heard = ears.hear(block, on_event) if block is not None else None
                 watch(heard)
@@ -94,6 +97,10 @@ class _Ears:
         self._count = 0  # samples of this opening, at its rate
         self._rate = units.SAMPLE_RATE
         self._began = 0.0  # when this opening's first sample was taken
+
+    def patience_s(self) -> float:
+        """Seconds of sound that may be collected without any event coming later for it."""
+        return self._stream.patience_s if self._stream is not None else 0.0
 
     def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:
         """Push a block, and hand on its events."""

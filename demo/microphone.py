@@ -3,7 +3,6 @@
 n samples, C channels.
 """
 
-import queue
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -13,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kws import units
 from kws.errors import KwsError, require
 
 Samples = NDArray[np.float32]
 
 _BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
-_WAITING_BLOCKS = 125  # ten seconds: more means that this machine cannot keep up
+_KEPT_S = 2.0  # that the system is asked to keep: more means that this machine cannot keep up
 _TICK_S = 0.25
+_SHORTEST_S = 0.01  # of a wait for the rest of a block
 _STALLED_S = 3.0  # some systems keep an unplugged device "active" and merely stop calling
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the attempts to open a lost device again; the last one repeats
 _TOLD_EVERY_S = 10.0
@@ -117,15 +118,16 @@ class Microphone:
         mixed = f"channel {self._channel} of {channels}" if self._channel else f"{channels} channels averaged"
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
 
-    def blocks(self) -> Generator[Block | None, None, None]:
+    def blocks(self, patience_s: Callable[[], float] = lambda: 0.0) -> Generator[Block | None, None, None]:
         """Opens the device and gives its sound without end; None where nothing came for a quarter of a second.
 
-        Raises KwsError when the device cannot be opened at first; later it is tried again and again.
+        patience_s: asked before each block how many seconds of sound may be collected for it. Raises KwsError when the
+        device cannot be opened at first; later it is tried again and again.
         """
         try:
             self._open_first()
             for opening in range(2**62):
-                arrived = yield from self._hear(opening)
+                arrived = yield from self._hear(opening, patience_s)
                 self._close()
                 self._tell(f"{self.device.name} gives no sound any more (unplugged?): waiting for it")
                 yield from self._reopen()
@@ -141,19 +143,21 @@ class Microphone:
             raise KwsError(f"{device.name} has {counts}, and no channel {channel}")
         return device
 
-    def _hear(self, opening: int) -> Generator[Block | None, None, float]:
+    def _hear(self, opening: int, patience_s: Callable[[], float]) -> Generator[Block | None, None, float]:
         """Blocks until the device is lost; returns when the last one came."""
         source, told, told_at = self._source, 0, -_TOLD_EVERY_S
         assert source is not None
         arrived = time.monotonic()
-        while (block := source.take(opening)) or (source.is_active and time.monotonic() < arrived + _STALLED_S):
+        while True:
+            block = source.take(opening, patience_s())
+            if block is None and not (source.is_active and time.monotonic() < arrived + _STALLED_S):
+                return arrived
             if block is not None:
                 arrived = block.arrived
             if source.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
                 told, told_at = source.overflows, time.monotonic()
                 self._tell(f"some sound was lost, as this machine was busy (overflow {self.overflows})")
             yield block
-        return arrived
 
     def _reopen(self) -> Iterator[None]:
         """Ends when the device is open again, after growing pauses."""
@@ -202,48 +206,56 @@ class Microphone:
 
 
 class _Source:
-    """An open device: PortAudio's thread puts blocks into a queue, and ours takes them."""
+    """An open device: the system keeps its sound until it is fetched.
+
+    Fetching costs less than being called for each block by PortAudio's thread, which would have to wake Python's.
+    """
 
     def __init__(self, sounddevice: Any, device: Device, channels: int, channel: int | None) -> None:
         self.channels = channels
         self.overflows = 0
+        self._lost = sounddevice.PortAudioError
         self._rate = device.rate
         self._channel = channel
-        self._waiting: queue.Queue[tuple[Samples, float]] = queue.Queue(_WAITING_BLOCKS)
+        self._block = device.rate * _BLOCK_MS // 1000
         self._stream = sounddevice.InputStream(
             device=device.number,
             samplerate=device.rate,
             channels=channels,
             dtype="float32",
-            blocksize=device.rate * _BLOCK_MS // 1000,
-            callback=self._keep,
+            blocksize=self._block,
+            latency=_KEPT_S,
         )
         try:
             self._stream.start()
         except Exception:
             self.close()
             raise
-
-    def _keep(self, sound: Samples, frames: int, times: Any, status: Any) -> None:
-        """Called by PortAudio's thread, which must never wait; sound (n, C) is valid until it returns."""
-        self.overflows += bool(status.input_overflow)
-        try:
-            self._waiting.put_nowait((sound.copy(), time.monotonic()))
-        except queue.Full:
-            self.overflows += 1
+        self._longest_s = self._stream.latency / 2  # not every device keeps as much as it is asked to
 
     @property
     def is_active(self) -> bool:
         """Whether more sound may come."""
         return bool(self._stream.active)
 
-    def take(self, opening: int) -> Block | None:
-        """The next block, or None after a quarter of a second."""
+    def take(self, opening: int, patience_s: float) -> Block | None:
+        """What has come, once it is a block or as long as may be waited for; None where none comes in that time.
+
+        Where less has come than was waited for, it is better late than never.
+        """
+        wait_s = max(min(patience_s, self._longest_s), units.seconds(self._block, self._rate))
+        until = time.monotonic() + wait_s + _TICK_S
         try:
-            sound, arrived = self._waiting.get(timeout=_TICK_S)
-        except queue.Empty:
+            while (there := self._stream.read_available) < wait_s * self._rate and time.monotonic() < until:
+                time.sleep(min(max(wait_s - there / self._rate, _SHORTEST_S), _TICK_S))
+            if not there:
+                return None
+            sound, overflowed = self._stream.read(there)
+        except self._lost:  # it is gone: `is_active` says so, or nothing comes any more
+            time.sleep(_TICK_S)
             return None
-        return Block(mono(sound, self._channel), self._rate, arrived, opening)
+        self.overflows += bool(overflowed)
+        return Block(mono(sound, self._channel), self._rate, time.monotonic(), opening)
 
     def close(self) -> None:
         """Lets the device go, whatever state it is in."""

@@ -1,6 +1,6 @@
 """A streaming model as a graph of tensors: PCM and states in, log-posteriors and states out.
 
-Shapes: B batch, S samples of a chunk, T frames of a chunk, V tokens.
+Shapes: B batch, S samples of a call, T frames of a call, V tokens.
 """
 
 import io
@@ -32,13 +32,30 @@ class StreamingGraph(nn.Module):
         return (log_posteriors, *flatten_state(after).values())
 
 
+def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
+    """The most chunks of `chunk_frames` that one call of the model's graph takes.
+
+    One where a mixer's graph is laid out for one number of frames, and with chunks of a single frame: a product with
+    one row is summed in another order than the same row among others, and a stream's numbers must not depend on how
+    its chunks are put together.
+    """
+    free = model.any_length and chunk_frames > 1
+    return max(1, model.config.window_frames // chunk_frames) if free else 1
+
+
 def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
-    """The model as ONNX for chunks of `chunk_frames`, any batch; a state `x` comes out as `next.x`."""
+    """The model as ONNX for 1 to `chunks_per_call` chunks of `chunk_frames`, any batch; a state `x` comes out as
+    `next.x`.
+    """
     model = model.eval()
     graph = StreamingGraph(model)
     states = flatten_state(model.init_state(_BATCH_EXAMPLE))
-    pcm = torch.zeros(_BATCH_EXAMPLE, chunk_frames * model.stride)
+    most = chunk_frames * chunks_per_call(model, chunk_frames)
+    pcm = torch.zeros(_BATCH_EXAMPLE, most * model.stride)
     batch = torch.export.Dim.DYNAMIC
+    dims: dict[int, Any] = {0: batch}
+    if most > chunk_frames:
+        dims[1] = model.stride * torch.export.Dim("frames", min=2, max=most)
     buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
     with warnings.catch_warnings(), torch.no_grad():
@@ -48,7 +65,7 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
             (pcm, *states.values()),
             input_names=["pcm", *states],
             output_names=["log_posteriors", *(f"next.{name}" for name in states)],
-            dynamic_shapes=({0: batch}, tuple({0: batch} for _ in states)),
+            dynamic_shapes=(dims, tuple({0: batch} for _ in states)),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from kws import __version__
 from kws.bundle import SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training, embed
 from kws.errors import KwsError
-from kws.export.graph import export_graph
+from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
 from kws.model.acoustic import parameter_count
@@ -131,6 +131,7 @@ def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manif
         chunk_samples=chunk_frames * model.stride,
         frame_samples=model.stride,
         frames_per_chunk=chunk_frames,
+        chunks_per_call=chunks_per_call(model, chunk_frames),
         tokens=model.config.tokens,
         states=tuple(
             StateSpec(state, tuple(t.shape[1:]), str(t.dtype).removeprefix("torch.")) for state, t in states.items()

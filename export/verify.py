@@ -16,7 +16,10 @@ _BATCHES = (1, 3)
 
 
 def largest_difference(model: AcousticModel, path: Path) -> float:
-    """Largest absolute difference in log-posteriors between `model` on whole audio and `path` chunk by chunk."""
+    """Largest absolute difference in log-posteriors between `model` on whole audio and `path` on pieces of it.
+
+    The pieces: single chunks, and the most chunks that a call takes.
+    """
     session = OnnxModel.load(path)
     chunk = session.manifest.chunk_samples
     worst = 0.0
@@ -24,12 +27,19 @@ def largest_difference(model: AcousticModel, path: Path) -> float:
         pcm = probe(batch, -(-_SECONDS * SAMPLE_RATE // chunk) * chunk)
         with torch.no_grad():
             expected, _ = model(torch.from_numpy(pcm), model.init_state(batch))
-        states, parts = session.init_states(batch), []
-        for start in range(0, pcm.shape[1], chunk):
-            log_posteriors, states = session.run(np.ascontiguousarray(pcm[:, start : start + chunk]), states)
-            parts.append(log_posteriors)
-        worst = max(worst, float(np.abs(np.concatenate(parts, axis=1) - expected.numpy()).max()))
+        for call in {chunk, chunk * session.manifest.chunks_per_call}:
+            heard = in_calls(session, pcm, call)
+            worst = max(worst, float(np.abs(heard - expected.numpy()).max()))
     return worst
+
+
+def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
+    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model from a fresh state, `samples` at a time."""
+    states, parts = session.init_states(len(pcm)), []
+    for start in range(0, pcm.shape[1], samples):
+        log_posteriors, states = session.run(np.ascontiguousarray(pcm[:, start : start + samples]), states)
+        parts.append(log_posteriors)
+    return np.concatenate(parts, axis=1)
 
 
 def probe(batch: int, samples: int) -> npt.NDArray[np.float32]:

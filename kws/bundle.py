@@ -99,7 +99,7 @@ class Manifest:
     schema: int
     name: str
     sample_rate: int  # Hz
-    chunk_samples: int  # what one call of the graph takes
+    chunk_samples: int  # the least that one call of the graph takes
     frame_samples: int  # one row of log-posteriors
     frames_per_chunk: int
     tokens: tuple[str, ...]  # token 0 is the CTC blank
@@ -110,6 +110,7 @@ class Manifest:
     parameters: int
     kws_version: str
     commit: str | None = None
+    chunks_per_call: int = 1  # the most
 
     def __post_init__(self) -> None:
         _check_clock(self)
@@ -183,6 +184,7 @@ def _check_clock(manifest: Manifest) -> None:
     _demand(manifest.frame_samples > 0 and manifest.frames_per_chunk > 0, "a frame or a chunk is empty")
     whole = manifest.frame_samples * manifest.frames_per_chunk
     _demand(manifest.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
+    _demand(manifest.chunks_per_call > 0, "a call takes no chunk")
     _demand(manifest.parameters >= 0, "parameters is negative")
 
 

@@ -40,6 +40,7 @@ FAULTS = [
     (("frame_samples",), 0, "frame"),
     (("frames_per_chunk",), 3, "frames_per_chunk"),
     (("frames_per_chunk",), -2, "empty"),
+    (("chunks_per_call",), 0, "no chunk"),
     (("tokens",), ["A", "B"], "token 0"),
     (("tokens",), ["<blank>"], "tokens"),
     (("tokens",), ["<blank>", "A", "A"], "twice"),

@@ -84,6 +84,14 @@ def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
 
     reference = load_checkpoint(tmp_path / "m.ckpt").model
     assert verify.largest_difference(reference, path) <= 1e-4
+    most = 1 if "memory" in mixer else 4  # a window of 8 frames
+    assert model.manifest.chunks_per_call == most
+    for batch in (1, 3):
+        pcm = verify.probe(batch, 24 * 1280)
+        alone = verify.in_calls(model, pcm, model.manifest.chunk_samples)
+        for chunks in range(2, most + 1):
+            together = verify.in_calls(model, pcm, chunks * model.manifest.chunk_samples)
+            assert np.array_equal(alone, together), "not a bit differs, however chunks are put together"
 
 
 def test_command_writes_one_verified_file(tmp_path):

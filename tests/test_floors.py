@@ -9,7 +9,7 @@ from trees import MODULES, Module, below, pretend
 
 # Who may know whom inside kws: a module belongs to the longest entry that fits.
 ZERO = {"kws.errors", "kws.privacy", "kws.units", "kws.audio", "kws.lexicon", "kws.events"}
-ONE = {"kws.chains", "kws.scoring", "kws.likelihood", "kws.trigger", "kws.bundle"}
+ONE = {"kws.chains", "kws.scoring", "kws.patience", "kws.likelihood", "kws.trigger", "kws.bundle"}
 BELOW = ZERO | ONE
 ABOVE = {"kws.data", "kws.train", "kws.evaluate"}
 MAY_KNOW: dict[str, set[str]] = {

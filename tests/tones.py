@@ -38,6 +38,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "chunk_samples": CHUNK,
         "frame_samples": FRAME,
         "frames_per_chunk": 2,
+        "chunks_per_call": 1,
         "tokens": TOKENS,
         "states": [
             {"name": "tail", "shape": [TAIL], "dtype": "float32"},

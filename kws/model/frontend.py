@@ -64,7 +64,7 @@ class LogMel(StreamingLayer):
         frames = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
         hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES)
-        frame = torch.cat([hops[:, i : i + frames] for i in range(_HOPS)], dim=2) * self.window
+        frame = torch.cat([hops[:, i : i + 1 - _HOPS or None] for i in range(_HOPS)], dim=2) * self.window
         # stage 1 over n1, for all n2: (2 x 16 outputs: real and imaginary, k1) x (15 rows)
         grid = self.first @ frame.reshape(batch * frames, _USED_ROWS, _COLUMNS)
         # stage 2 over n2 and (real, imaginary), one matrix per k1, the twiddle factors inside
@@ -72,7 +72,7 @@ class LogMel(StreamingLayer):
         spectrum = grid.reshape(_ROWS, batch * frames, 2 * _COLUMNS) @ self.second
         power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _ROWS * 2 * _USED_K2)
         mel = power @ self.filters
-        return torch.log(mel + _FLOOR), FrontendState(pcm[:, samples:])
+        return torch.log(mel + _FLOOR), FrontendState(pcm[:, -state.tail.shape[1] :])
 
 
 def _window() -> Tensor:

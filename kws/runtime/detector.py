@@ -18,6 +18,7 @@ from kws.audio import Samples
 from kws.bundle import Keyword, Manifest
 from kws.errors import KwsError
 from kws.events import Detection
+from kws.patience import Patience
 from kws.runtime.intake import Intake
 from kws.runtime.many import Streams
 from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
@@ -58,6 +59,7 @@ class Detector:
         self.scorer = scoring.scorer(manifest.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
+        self.patience = Patience([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
 
     @classmethod
     def load(cls, model: str | PathLike[str] = DEFAULT_MODEL) -> Detector:
@@ -132,7 +134,8 @@ class Stream:
     def __init__(self, detector: Detector, sample_rate: int) -> None:
         self.detector = detector
         self.sample_rate = sample_rate
-        self._intake = Intake(sample_rate, detector.manifest.chunk_samples)
+        manifest = detector.manifest
+        self._intake = Intake(sample_rate, manifest.chunk_samples, manifest.chunks_per_call)
         self._restart()
 
     def reset(self) -> None:
@@ -146,6 +149,18 @@ class Stream:
         self._scorer_state = self.detector.scorer.init_state()
         self._trigger_state = self.detector.trigger.init_state()
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds of sound that may be collected before the next `push` without any event coming later for it.
+
+        At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
+        sleeps between: see benchmarks/live.py.
+        """
+        manifest = self.detector.manifest
+        frames = self.detector.patience.frames(self._scorer_state)
+        more = -(-frames // manifest.frames_per_chunk) - 1
+        return units.seconds(self._intake.missing + more * manifest.chunk_samples)
+
     def push(self, samples: NDArray[Any]) -> list[Detection]:
         """Hear the next samples of the stream; the events that they complete, in order of time.
 
@@ -153,7 +168,7 @@ class Stream:
         other type or shape, for NaN or infinity, for integers in floats, and after `flush`; the stream is
         then as it was before.
         """
-        return [event for chunk in self._intake.take(samples) for event in self._run(chunk).detections]
+        return [event for chunks in self._intake.take(samples) for event in self._run(chunks).detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end is heard."""
@@ -162,7 +177,7 @@ class Stream:
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
         first = self._frame
-        results = [self._run(chunk) for chunk in self._intake.take(samples, last)]
+        results = [self._run(chunks) for chunks in self._intake.take(samples, last)]
         keywords, tokens = len(self.detector.keywords), len(self.detector.manifest.tokens)
         none = StreamResult(
             [],
@@ -180,10 +195,10 @@ class Stream:
             first,
         )
 
-    def _run(self, chunk: Samples) -> StreamResult:
-        """Hear one chunk, (1, chunk_samples)."""
+    def _run(self, chunks: Samples) -> StreamResult:
+        """Hear whole chunks, (1, chunks * chunk_samples)."""
         detector, first = self.detector, self._frame
-        batch, self._states = detector.model.run(chunk, self._states)
+        batch, self._states = detector.model.run(chunks, self._states)
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)

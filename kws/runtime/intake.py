@@ -20,14 +20,25 @@ _LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled
 
 
 class Intake:
-    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its resampler keeps."""
+    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its resampler keeps.
 
-    def __init__(self, sample_rate: int, chunk_samples: int) -> None:
-        """Raises InputError for a rate that cannot be heard, KwsError without soxr where it is needed."""
+    missing: how many samples at 16 kHz complete the next chunk.
+    """
+
+    def __init__(self, sample_rate: int, chunk_samples: int, most_chunks: int = 1) -> None:
+        """most_chunks: that are taken together.
+
+        Raises InputError for a rate that cannot be heard, KwsError without soxr where it is needed.
+        """
         check_rate(sample_rate)
         self.sample_rate = sample_rate
-        self._chunk = np.zeros((1, chunk_samples), np.float32)
+        self._chunk_samples = chunk_samples
+        self._kept = np.zeros((1, most_chunks * chunk_samples), np.float32)
         self.reset()
+
+    @property
+    def missing(self) -> int:
+        return self._chunk_samples - self._fill
 
     def reset(self) -> None:
         """Forget everything: as new."""
@@ -36,7 +47,8 @@ class Intake:
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)
 
     def take(self, samples: NDArray[Any], last: bool = False) -> Iterator[Samples]:
-        """The chunks (1, chunk_samples) that the samples complete, each in the same memory: use it before the next.
+        """The chunks that the samples complete, up to `most_chunks` together, (1, chunks * chunk_samples), each time in
+        the same memory: use it before the next.
 
         samples: as `Stream.push` takes them, which also says what raises InputError; that happens at once, and the
         intake is then as it was before. last: half a second of silence and whatever fills a chunk follow, and the end.
@@ -49,18 +61,17 @@ class Intake:
         if last:
             self._ended = True
             used = self._fill + pcm.size + _FLUSH_SAMPLES
-            pcm = np.concatenate([pcm, np.zeros(_FLUSH_SAMPLES + -used % self._chunk.size, np.float32)])
+            pcm = np.concatenate([pcm, np.zeros(_FLUSH_SAMPLES + -used % self._chunk_samples, np.float32)])
         return self._chunks(pcm)
 
     def _chunks(self, pcm: Samples) -> Iterator[Samples]:
-        size = self._chunk.size
-        while self._fill + pcm.size >= size:
-            missing = size - self._fill
-            self._chunk[0, self._fill :] = pcm[:missing]
-            pcm = pcm[missing:]
+        while whole := min(self._fill + pcm.size, self._kept.size) // self._chunk_samples * self._chunk_samples:
+            new = whole - self._fill
+            self._kept[0, self._fill : whole] = pcm[:new]
+            pcm = pcm[new:]
             self._fill = 0
-            yield self._chunk
-        self._chunk[0, self._fill : self._fill + pcm.size] = pcm
+            yield self._kept[:, :whole]
+        self._kept[0, self._fill : self._fill + pcm.size] = pcm
         self._fill += pcm.size
 
 

@@ -1,6 +1,6 @@
 """A model file opened for running: the only place that knows onnxruntime.
 
-B streams at once, F frames per chunk, V tokens. The file's graph takes `pcm` (B, chunk_samples) and the
+B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm` (B, C * chunk_samples) and the
 states named in its manifest, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
 """
 
@@ -66,7 +66,9 @@ class OnnxModel:
         return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.manifest.states)
 
     def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
-        """One chunk: pcm (B, chunk_samples) in [-1, 1] to log-posteriors (B, F, V) and the next states."""
+        """The next C chunks, 1 to `chunks_per_call` of the manifest, and what they are told does not depend on C:
+        pcm (B, C * chunk_samples) in [-1, 1] to log-posteriors (B, F, V) and the next states.
+        """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
             posteriors, *following = self._session.run(self._outputs, feed)
@@ -85,15 +87,16 @@ class OnnxModel:
         _compare(self._session.get_outputs(), self._outputs, wanted_out)
 
     def _check_posteriors(self) -> None:
-        """Run a chunk of silence: it must work, and give logarithms of probabilities."""
+        """Run the least and the most silence: it must work, and give logarithms of probabilities."""
         manifest = self.manifest
-        silence = np.zeros((1, manifest.chunk_samples), np.float32)
-        posteriors, _ = self.run(silence, self.init_states())
-        shape = (1, manifest.frames_per_chunk, len(manifest.tokens))
-        if posteriors.shape != shape:
-            raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
-        if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):
-            raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
+        for chunks in sorted({1, manifest.chunks_per_call}):
+            silence = np.zeros((1, chunks * manifest.chunk_samples), np.float32)
+            posteriors, _ = self.run(silence, self.init_states())
+            shape = (1, chunks * manifest.frames_per_chunk, len(manifest.tokens))
+            if posteriors.shape != shape:
+                raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
+            if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):
+                raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
 
 
 def shipped() -> dict[str, Path]:

@@ -4,6 +4,10 @@ Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C qu
 
 The formula is in heads.py, what a frame's own value takes away in xsa.py. Here stands which keys a query meets:
 those of the last W frames, its own included, or those of the whole segment.
+
+Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W meet in the softmax, as a table
+(C, W): each in the same place however many queries a block has, so that a chunk's numbers are the same bit by bit
+alone and among others.
 """
 
 import math
@@ -87,13 +91,16 @@ class SelfAttention(StreamingMixer):
         """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
         k, v = self.projections.keys_and_values(kv)
         queries = q.shape[-2]
-        bias, empty = self._window_bias(queries, guide), self._cache_mask(valid, queries)
+        bias, empty = self.projections.table(guide).flip(1)[:, None], self._cache_mask(valid, queries)
+        scores = in_window(self.projections.similarity(q, k), self.window)
         if q.dim() == 4:
-            scores = self.projections.similarity(q, k) + (bias + empty)
+            scores = scores + (bias + empty)
         else:
-            scores = self.projections.similarity(q, k) + bias[:, None]
+            scores = scores + bias[:, None]
             scores[:, :, 0] += empty  # only the first block can meet empty slots of the cache
-        return (*self.projections.weigh(scores, q, v), v)
+        a, null = self.projections.weigh(scores, q)
+        a = among_keys(a)
+        return a, self.projections.sums(a, null, v), v
 
     def _exclude(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
         """What the exclusion leaves of the sums (..., C, K), given the values (..., L, K) that their window meets."""
@@ -104,20 +111,30 @@ class SelfAttention(StreamingMixer):
     def _mean(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
         """(..., C, K): of the values in each query's window; empty slots hold zeros and do not count."""
         shape, queries = y.shape[2:-1], y.shape[-2]
-        band = toeplitz(functional.pad(v.new_ones(1, self.window), (queries - 1, queries - 1)), queries)[0]
+        band = among_keys(v.new_ones(queries, self.window))
         frames = torch.arange(1, math.prod(shape) + 1, device=v.device).view(shape)
         count = torch.clamp(valid.view(-1, 1, *[1] * len(shape)) + frames, max=self.window)
         return (band @ v) / count[..., None].to(torch.promote_types(v.dtype, torch.float32))
 
-    def _window_bias(self, queries: int, guide: Tensor | None) -> Tensor:
-        """(H, C, L): the bias at distances 0 .. W - 1, masked elsewhere."""
-        row = self.projections.table(guide).flip(1)
-        return toeplitz(functional.pad(row, (queries - 1, queries - 1), value=MASKED), queries)
-
     def _cache_mask(self, valid: Tensor, queries: int) -> Tensor:
-        """(B, 1, 1, L): masks the slots that no frame has filled yet."""
-        keys = torch.arange(self.window - 1 + queries, device=valid.device)
+        """(B, 1, C, W): masks the slots that no frame has filled yet."""
+        keys = torch.arange(queries, device=valid.device)[:, None] + torch.arange(self.window, device=valid.device)
         return torch.where(keys < (self.window - 1) - valid, MASKED, 0.0)
+
+
+def in_window(scores: Tensor, window: int) -> Tensor:
+    """(..., C, L) -> (..., C, W): element (c, w) is that of (c, c + w); lines laid end to end, read longer by one."""
+    *front, queries, keys = scores.shape
+    flat = functional.pad(scores.reshape(*front, queries * keys), (0, queries))
+    return flat.view(*front, queries, keys + 1)[..., :window]
+
+
+def among_keys(weights: Tensor) -> Tensor:
+    """(..., C, W) -> (..., C, L): the inverse of `in_window`, with zeros outside of the windows."""
+    *front, queries, window = weights.shape
+    keys = window - 1 + queries
+    flat = functional.pad(weights, (0, queries)).view(*front, queries * (keys + 1))
+    return flat[..., : queries * keys].view(*front, queries, keys)
 
 
 class FullSelfAttention(SegmentMixer):
@@ -155,8 +172,8 @@ class FullSelfAttention(SegmentMixer):
         beyond = torch.where(_inside(x, lengths), 0.0, MASKED)[:, None, None, :]
         scores = p.similarity(q, k) + self._bias(x.shape[1])
         scores += beyond
-        a, y = p.weigh(scores, q, v)
-        return a, y, v
+        a, null = p.weigh(scores, q)
+        return a, p.sums(a, null, v), v
 
     def _bias(self, frames: int) -> Tensor:
         """(H, T, T): the bias of query i and key j at distance i - j, from T - 1 down to 1 - T along a row."""

@@ -33,10 +33,12 @@ class StreamingMixer(StreamingLayer):
         reads: what it is given as `guide` beside its input: "" nothing; "front" what the encoder took in, before any
             block, (B, T, D); "random" or "fixed" a reference sequence (1, W, D) that the encoder carries through its
             own blocks, as it stands at this depth.
+        any_length: whether a graph of it can take any number of frames up to W; else only that of its export.
     """
 
     fits: ClassVar[frozenset[str]] = frozenset()
     reads: ClassVar[str] = ""
+    any_length: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, config: MixerConfig, switches: Switches) -> None:

@@ -94,22 +94,23 @@ class Heads(nn.Module):
         at = torch.arange(self.distance_bias.shape[1], device=self.distance_bias.device)
         return torch.where(at == self.excluded, MASKED, self.distance_bias)
 
-    def weigh(self, scores: Tensor, q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores with biases and masks (B, H, ..., C, L) -> weights of the same shape and sums (B, H, ..., C, K)."""
+    def weigh(self, scores: Tensor, q: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Scores with biases and masks (B, H, ..., C, L) -> weights of that shape, and of null (B, H, ..., C, 1)."""
         beside = []
         if self.has_null:
             beside.append(self.score(q, per_head(self.null_key, scores.dim())))
         if self.sink is not None:
             beside.append(per_head(self.sink, scores.dim()).expand(*scores.shape[:-1], 1))
         if not beside:
-            a = torch.softmax(scores, dim=-1).to(v.dtype)
-            return a, a @ v
-        a = torch.softmax(torch.cat([scores, *beside], dim=-1), dim=-1).to(v.dtype)
+            return torch.softmax(scores, dim=-1).to(q.dtype), None
+        a = torch.softmax(torch.cat([scores, *beside], dim=-1), dim=-1).to(q.dtype)
         keys = scores.shape[-1]
-        y = a[..., :keys] @ v
-        if self.has_null:
-            y = y + a[..., keys : keys + 1] * per_head(self.null_value.to(v.dtype), scores.dim())
-        return a[..., :keys], y
+        return a[..., :keys], a[..., keys : keys + 1] if self.has_null else None
+
+    def sums(self, a: Tensor, null: Tensor | None, v: Tensor) -> Tensor:
+        """Weights as `weigh` gives them, (B, H, ..., C, L), and values (B, H, ..., L, K) -> (B, H, ..., C, K)."""
+        y = a @ v
+        return y if null is None else y + null * per_head(self.null_value.to(v.dtype), v.dim())
 
     def merge(self, z: Tensor) -> Tensor:
         """(B, H, T, K) -> (B, T, D), through W_O."""
