@@ -79,6 +79,18 @@ def test_random_blocks_change_nothing(detector, tune, wanted, cuts):
     assert_equal(in_blocks(detector.stream(), tune, sorted(cuts)), wanted)
 
 
+@pytest.mark.parametrize("name", ["wake-words", "phones", "speech-commands"])
+def test_blocks_do_not_change_a_bit_of_what_a_shipped_model_hears(name):
+    """Chunks that are there together go through its graph together: the numbers must be those of single chunks."""
+    detector = Detector.load(name)
+    sound = np.random.default_rng(0).normal(0, 0.1, 16_000 * 8).astype(np.float32)
+    size = detector.manifest.chunk_samples
+    assert detector.manifest.chunks_per_call > 8
+    single = in_blocks(detector.stream(), sound, range(size, sound.size, size))
+    for cuts in ([], range(3 * size, sound.size, 3 * size), [1, 5000, 50_000, 51_279]):
+        assert_equal(in_blocks(detector.stream(), sound, cuts), single)
+
+
 def test_push_and_flush_give_the_same_events_as_process(detector, tune, wanted):
     stream = detector.stream()
     events = [event for part in np.split(tune, range(1000, len(tune), 1000)) for event in stream.push(part)]
