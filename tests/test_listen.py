@@ -4,7 +4,6 @@ import io
 import json
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +27,7 @@ from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recording import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
-from vmic import virtual_microphone
+from vmic import Listening, virtual_microphone
 
 RATES = [8_000, 11_025, 16_000, 44_100, 48_000]
 HEAR = Path(__file__).parents[1] / "demo" / "hear.wav"
@@ -458,19 +457,6 @@ def test_the_screen_shows_what_is_heard(detector, width):
 
 # From here on the real thing: processes, PortAudio, a virtual microphone.
 
-NATIVE = """
-import sys, sounddevice
-true = sounddevice.query_devices
-def query_devices(*args, **words):  # PortAudio names 44100 Hz for every device of ALSA's plugins
-    found = true(*args, **words)
-    for device in [found] if isinstance(found, dict) else found:
-        device["default_samplerate"] = {rate}.0
-    return found
-sounddevice.query_devices = query_devices
-from kws.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory) -> Path:
@@ -494,30 +480,6 @@ def detected(*files: Path) -> list[dict]:
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-class Listening:
-    """A process of `kws listen` at a device of a given rate, its lines as they come."""
-
-    def __init__(self, device, *words: str) -> None:
-        command = [sys.executable, "-c", NATIVE.format(rate=device.rate), "listen", *words]
-        self.process = subprocess.Popen(
-            command, env=device.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.greeting = self.process.stderr.readline()
-
-    def __enter__(self) -> "Listening":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> tuple[str, str]:
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, err
-        return out, err
 
 
 @pytest.fixture(scope="module")

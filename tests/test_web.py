@@ -10,17 +10,9 @@ from browser import Browser
 from kws import audio
 from kws.runtime.detect import open_detector
 from kws.runtime.detector import Detector
-from webpage import click, evaluate, press, served, speak, text, wait
+from webpage import Events, click, drop, evaluate, events, press, ready, served, speak, text, wait
 
 STRANGE = "kws.test"  # a name that leads here and is neither https nor localhost
-Events = list[tuple[str, float, float]]  # (keyword, end, score)
-
-
-def events(browser: Browser) -> Events:
-    """The list on the page, in order of time."""
-    rows = "[...document.querySelectorAll('#events li:not(.none)')]"
-    shown = browser.evaluate(f"{rows}.map((li) => [...li.children].map((part) => part.textContent))")
-    return [(word, float(end.removesuffix(" s")), float(score.split()[1])) for end, word, score in reversed(shown)]
 
 
 def detected(recording: Path, model: str = "wake-words", *phrases: str) -> Events:
@@ -52,14 +44,6 @@ def browser(port, recording) -> Iterator[Browser]:
 def page(browser, port) -> Browser:
     """The page, ready to hear."""
     return ready(browser, f"http://localhost:{port}/")
-
-
-def ready(browser: Browser, address: str) -> Browser:
-    browser.complaints.clear()
-    browser.requests.clear()
-    browser.open(address)
-    wait(browser, "status", "is ready")
-    return browser
 
 
 # The page
@@ -111,13 +95,6 @@ def hear(page: Browser, file: str = "words.wav") -> None:
 def choose(page: Browser, model: str) -> None:
     evaluate(page, CHOOSE, model=model)
     wait(page, "status", f"{model} is ready")
-
-
-def drop(page: Browser, file: Path) -> None:
-    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.send("Input.dispatchDragEvent", type=kind, x=300, y=500, data=data)
-        assert page.evaluate("document.body.classList.contains('dropping')") == (kind == "dragOver")
 
 
 def test_a_file_gives_the_events_of_kws_detect_and_nobody_is_asked_for_anything(page, port, recording):

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+_NATIVE = """
+import sys, sounddevice
+true = sounddevice.query_devices
+def query_devices(*args, **words):  # PortAudio names 44100 Hz for every device of ALSA's plugins
+    found = true(*args, **words)
+    for device in [found] if isinstance(found, dict) else found:
+        device["default_samplerate"] = {rate}.0
+    return found
+sounddevice.query_devices = query_devices
+from kws.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 PACKAGES = "apt-get install -y --no-install-recommends libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils"
 
@@ -86,3 +101,27 @@ def virtual_microphone(folder: Path, rate: int) -> Iterator[VirtualMicrophone]:
     finally:
         microphone.server.terminate()
         microphone.server.wait()
+
+
+class Listening:
+    """A process of `kws listen` at a device of a given rate, its lines as they come."""
+
+    def __init__(self, device, *words: str) -> None:
+        command = [sys.executable, "-c", _NATIVE.format(rate=device.rate), "listen", *words]
+        self.process = subprocess.Popen(
+            command, env=device.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.greeting = self.process.stderr.readline()
+
+    def __enter__(self) -> "Listening":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> tuple[str, str]:
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, err
+        return out, err

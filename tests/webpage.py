@@ -21,6 +21,7 @@ from kws.demo import site
 from trees import ROOT
 
 RUNTIME = ROOT / "runs/web/vendor"
+Events = list[tuple[str, float, float]]  # (keyword, end, score)
 
 
 @contextmanager
@@ -89,3 +90,25 @@ def press(browser: Browser, key: str, code: int) -> None:
     for kind in ("keyDown", "keyUp"):
         words = {"text": key} if len(key) == 1 else {}
         browser.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **words)
+
+
+def ready(browser: Browser, address: str) -> Browser:
+    browser.complaints.clear()
+    browser.requests.clear()
+    browser.open(address)
+    wait(browser, "status", "is ready")
+    return browser
+
+
+def drop(page: Browser, file: Path) -> None:
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.send("Input.dispatchDragEvent", type=kind, x=300, y=500, data=data)
+        assert page.evaluate("document.body.classList.contains('dropping')") == (kind == "dragOver")
+
+
+def events(browser: Browser) -> Events:
+    """The list on the page, in order of time."""
+    rows = "[...document.querySelectorAll('#events li:not(.none)')]"
+    shown = browser.evaluate(f"{rows}.map((li) => [...li.children].map((part) => part.textContent))")
+    return [(word, float(end.removesuffix(" s")), float(score.split()[1])) for end, word, score in reversed(shown)]
