@@ -6,7 +6,9 @@ Tokens of the shipped models are the 39 ARPAbet phones of the CMU Pronouncing Di
 
 import importlib.util
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 
@@ -20,6 +22,7 @@ TOKENS = (BLANK, *PHONES)
 
 Spelling = tuple[str, ...]
 
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060", "'"))
 _STRESS = re.compile(r"\d")
 _VARIANT = re.compile(r"\(\d+\)$")
 _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply without end
@@ -70,7 +73,12 @@ class Lexicon:
 
     def missing(self, phrase: str) -> list[str]:
         """The words of `phrase` that have no entry, each once, in order."""
-        return [word for word in dict.fromkeys(phrase.lower().split()) if word not in self._words]
+        return [word for word in dict.fromkeys(self._looked_up(phrase)) if word not in self._words]
+
+    def _looked_up(self, phrase: str) -> list[str]:
+        """The words of `phrase` as the dictionary may have them: as they are written ("x-ray"), or normalised."""
+        written = phrase.lower().split()
+        return [part for word in written for part in ([word] if word in self._words else normalise(word).split())]
 
     def spell(self, phrase: str) -> list[Spelling]:
         """All spellings of `phrase` (at most 8), most usual first.
@@ -79,11 +87,12 @@ class Lexicon:
         KwsError that names every word without an entry.
         """
         words, given, phones = phrase.partition("=")
+        name = phrase_name(words)
+        if not name:
+            raise KwsError("an empty phrase cannot be spelled: give at least one word")
         if given:
             return list(dict.fromkeys(parse_phones(variant) for variant in phones.split("|")))
-        if not words.split():
-            raise KwsError("an empty phrase cannot be spelled: give at least one word")
-        if (name := phrase_name(words)) in self._words:
+        if name in self._words:
             return list(self._words[name][:_MAX_SPELLINGS])
         missing = self.missing(words)
         if missing:
@@ -91,7 +100,7 @@ class Lexicon:
                 f"the dictionary has no spelling for: {', '.join(missing)}; give phones yourself, "
                 f'as in "{words}=HH EY K AH M"'
             )
-        variants = product(*(self._words[word] for word in words.lower().split()))
+        variants = product(*(self._words[word] for word in self._looked_up(words)))
         joined = (tuple(phone for word in choice for phone in word) for choice in variants)
         return list(dict.fromkeys(islice(joined, _MAX_SPELLINGS)))
 
@@ -107,13 +116,50 @@ def parse_phones(text: str) -> Spelling:
 
 
 def phrase_name(phrase: str) -> str:
-    """The name a phrase is reported under: its words without the phones that may follow ``=``."""
-    return " ".join(phrase.partition("=")[0].lower().split())
+    """The name a phrase is reported under: its words, normalised, without the phones that may follow ``=``."""
+    return normalise(phrase.partition("=")[0])
+
+
+def normalise(text: str) -> str:
+    """Words as transcripts and names of keywords have them: ``"Turn on the View-Glass!"`` is turn on the view glass.
+
+    Unicode NFKC, lower case, one space between words; letters, their marks, digits, apostrophes and the underscores of
+    classes such as ``_unknown_`` stay, and whatever else can be seen divides words. Normalising again changes nothing.
+    """
+    if not text.isascii():
+        visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).lower())
+    words = " ".join(map(_divided, text.translate(_APOSTROPHES).lower().split())).split()
+    return " ".join(word for word in words if any(map(str.isalnum, word)))
+
+
+def _divided(word: str) -> str:
+    """A word with spaces for its punctuation."""
+    if word.isalnum():
+        return word
+    return "".join(c if c in "'_" or unicodedata.category(c)[0] in "LMN" else " " for c in word)
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Whether the whole words of `phrase` stand in `text` in that order, side by side."""
-    return f" {phrase} " in f" {text} "
+    """Whether the words of `phrase` stand in `text` in that order, side by side, maybe with a possessive 's.
+
+    Case and punctuation do not count: "turn on the computer." and "the computer's off" contain "Computer", "computers"
+    does not.
+    """
+    asked = _compared(phrase)
+    pattern = "".join(f" {word}(?:'s)?" for word in asked) + " "  # of letters, marks, digits: nothing to escape
+    return bool(asked) and re.search(pattern, f" {' '.join(_compared(text))} ") is not None
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether `text` is `phrase` and nothing else, but for case and punctuation."""
+    return _compared(text) == _compared(phrase)
+
+
+@lru_cache(maxsize=4096)  # matching compares each text with every keyword, again and again
+def _compared(text: str) -> tuple[str, ...]:
+    """The words of a text as they are compared: apostrophes around them are quotation marks, or a plural's."""
+    return tuple(word.strip("'") for word in normalise(text).casefold().split())
 
 
 def load_cmudict() -> Lexicon:

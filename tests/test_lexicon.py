@@ -1,10 +1,24 @@
 """Spellings of phrases."""
 
+import string
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones, phrase_name
+from kws.lexicon import (
+    PHONES,
+    TOKENS,
+    Lexicon,
+    contains,
+    load_cmudict,
+    normalise,
+    parse_phones,
+    phrase_name,
+    says,
+)
 
 LINES = [
     ";;; a comment",
@@ -83,3 +97,66 @@ def test_phrases_with_phones_become_entries(lexicon):
     assert taught.spell("hey") == [("HH", "AY")] and taught.spell("tomato") == lexicon.spell("tomato")
     assert transcribe("hey snow boy", taught) == (("HH", "AY", "S", "N", "OW", "B", "OY"), 0)
     assert transcribe("snow hey", taught)[1] == 1  # half of the phrase is a word that must be guessed
+
+
+# Texts and keywords are compared by their words.
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Turn on the View-Glass!", "turn on the view glass"),
+        ("\u201cALEXA\u2019s\u201d\t snake case", "alexa's snake case"),
+        ("com\u00adputer \uff23\uff4f\uff4d", "computer com"),
+        ("cafe\u0301 ' -- \u0928\u092e\u0938\u094d\u0924\u0947", "caf\u00e9 \u0928\u092e\u0938\u094d\u0924\u0947"),
+        ("eight o'clock precisely", "eight o'clock precisely"),
+        (" ... ", ""),
+        ("_unknown_", "_unknown_"),
+    ],
+)
+def test_normalised_text_is_words(text, words):
+    assert normalise(text) == words
+
+
+@given(st.text())
+def test_normalising_again_changes_nothing(text):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "found"),
+    [
+        ("turn on the computer.", "computer", True),
+        ("a view-glass, please", "view glass", True),
+        ("Alexa's", "alexa", True),
+        ("the computers' room; the 'view glass'", "view glass", True),
+        ("the computers", "computer", False),
+        ("review glass", "view glass", False),
+        ("glass view", "view glass", False),
+        ("let go", "let's go", False),
+        ("anything", "", False),
+    ],
+)
+def test_a_text_contains_a_phrase_by_whole_words(text, phrase, found):
+    assert contains(text, phrase) == found
+
+
+words = st.lists(st.text(string.ascii_lowercase + "\u00e9\u00df\u0436", min_size=1, max_size=3), min_size=1, max_size=4)
+between = st.sampled_from([" ", "-", ", ", "! ", "\u2014", ' "', "\u2026 "])
+
+
+@given(words, words, st.lists(between, min_size=3, max_size=3), st.sampled_from([str.lower, str.upper, str.title]))
+def test_punctuation_and_case_do_not_count(said, asked, marks, cased):
+    spoken = "".join(word + marks[n % 3] for n, word in enumerate(said))
+    plain, phrase = " ".join(said), " ".join(asked)
+    assert contains(cased(spoken), phrase) == contains(plain, phrase) == contains(plain, cased(phrase))
+    assert says(cased(spoken), plain)
+    assert contains(f"{spoken} {cased(phrase)}.", phrase) and contains(f"so {phrase}'s {spoken}", phrase)
+
+
+def test_a_phrase_may_be_written_with_punctuation(lexicon):
+    assert lexicon.spell("Hey, Tomato!") == lexicon.spell("hey tomato") and phrase_name("Hey, Tomato!") == "hey tomato"
+    hyphenated = lexicon.extended([("x-ray", "EH K S R EY")])
+    assert hyphenated.spell("hey x-ray") == [("HH", "EY", "EH", "K", "S", "R", "EY")]
+    with pytest.raises(KwsError, match="empty"):
+        lexicon.spell("!!=HH EY")

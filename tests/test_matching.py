@@ -76,3 +76,12 @@ def test_a_sentence_with_the_keyword_in_it_is_neither_right_nor_wrong():
     recording = Recording.of(source(Label("say a now")), 16_000, none, none.astype(np.int64))
     assert negative_samples(recording, found) == 0
     assert windows(source(Label("say again")), "a", COUNTING) == []
+
+
+def test_case_and_punctuation_hide_no_keyword():
+    def found(*texts):
+        return windows(source(*map(Label, texts)), "view glass", COUNTING)
+
+    exact, part, possessive = (found(text)[0] for text in ("VIEW-GLASS!", "my view glass.", "View glass\u2019s"))
+    assert exact.label is not None and part.label is None and possessive.label is None
+    assert found("review glass") == []

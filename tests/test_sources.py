@@ -14,6 +14,7 @@ from kws.audio import read
 from kws.cli import main
 from kws.data.manifest import Utterance, read_manifest, shared_speakers, write_manifest
 from kws.errors import KwsError
+from kws.lexicon import normalise
 
 pytest.importorskip("soundfile", reason="recordings are read by soundfile, of the extra `audio`")
 pytest.importorskip("tqdm", reason="of the extra `train`")
@@ -395,10 +396,7 @@ def test_nothing_usable_is_an_error_and_leaves_no_manifest(tmp_path):
 )
 def test_a_manifest_reads_back_as_it_was_written(tmp_path_factory, drawn):
     folder = tmp_path_factory.mktemp("m")
-    written = [
-        Utterance((folder / "x" / name), 1.25, " ".join(text.lower().split()), name.strip(), "dev")
-        for name, text in drawn
-    ]
+    written = [Utterance((folder / "x" / name), 1.25, normalise(text), name.strip(), "dev") for name, text in drawn]
     write_manifest(folder / "manifest.csv", written)
     assert read_manifest(folder) == written
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws.errors import KwsError
+from kws.lexicon import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")
@@ -74,7 +75,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
     seconds = _number(row, "seconds", path, line)
-    text = " ".join((row.get("text") or "").lower().split())
+    text = normalise(row.get("text") or "")
     audio, speaker, split = path.parent / row["audio"], row.get("speaker") or "", row.get("split") or ""
     said = [name for name in SPAN if row.get(name)]
     if not said:

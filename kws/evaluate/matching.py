@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.evaluate.recording import Label, Recording, Source
-from kws.lexicon import contains
+from kws.lexicon import contains, says
 from kws.trigger import Trigger
 from kws.units import samples
 
@@ -67,7 +67,7 @@ def windows(source: Source, keyword: str, counting: Counting) -> list[Window]:
     for label in source.labels:
         if not contains(label.text, keyword):
             continue
-        known = label if label.text == keyword else None
+        known = label if says(label.text, keyword) else None
         if label.start is None or label.end is None:
             found.append(Window(-_ALWAYS, _ALWAYS, known))
         else:

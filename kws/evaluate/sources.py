@@ -7,6 +7,7 @@ from pathlib import Path
 from kws.data.manifest import Utterance, place_of, rows_of
 from kws.errors import KwsError
 from kws.evaluate.recording import CLEAN, Label, Role, Source
+from kws.lexicon import says
 from kws.units import samples
 
 _PARTS = 3  # of a path that is not below its manifest: corpus, folder, file
@@ -65,6 +66,7 @@ def under_conditions(sources: Sequence[Source], conditions: Sequence[str], keywo
         replace(source, condition=condition)
         for condition in further
         for source in sources
-        if source.role == "positive" and any(label.text in keywords for label in source.labels)
+        if source.role == "positive"
+        and any(says(label.text, keyword) for label in source.labels for keyword in keywords)
     ]
     return [*sources, *copies]

@@ -28,6 +28,7 @@ from kws.data.manifest import (
     write_manifest,
 )
 from kws.errors import InputError, KwsError, require
+from kws.lexicon import normalise
 from kws.units import SAMPLE_RATE
 
 SPLITS = ("train", "dev", "test")
@@ -140,7 +141,7 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
                         (printable(audio.relative_to(root) if audio.is_relative_to(root) else audio), *found)
                     )
                 else:
-                    rows.append(Utterance(audio, found, clip.text, clip.speaker, clip.split))
+                    rows.append(Utterance(audio, found, normalise(clip.text), clip.speaker, clip.split))
     return rows, skipped
 
 

@@ -25,6 +25,7 @@ from kws.data.sources.corpus import (
     split_by_file,
 )
 from kws.errors import KwsError
+from kws.lexicon import normalise
 
 _NOT_SOUND = frozenset({".csv", ".json", ".md", ".pdf", ".toml", ".tsv", ".txt", ".yaml", ".yml"})
 
@@ -52,7 +53,7 @@ def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -
 
 def phrase_of(folder: str) -> str:
     """ "Hey_Computer" -> "hey computer"; "" for names that start with an underscore."""
-    return "" if folder.startswith("_") else " ".join(folder.replace("_", " ").lower().split())
+    return "" if folder.startswith("_") else normalise(folder.replace("_", " "))
 
 
 def from_folders(folder: Path) -> Listing:
@@ -82,7 +83,7 @@ def _from_table(table: Path) -> Listing:
             if split and split not in SPLITS:
                 raise KwsError(f"{table} line {reader.line_num}: the split is {split!r}, not {', '.join(SPLITS)}")
             text, speaker = row.get("text"), row.get("speaker")
-            text = place.text if text is None else " ".join(text.lower().split())
+            text = place.text if text is None else normalise(text)
             fault = place.fault if row.get("text") is None else None
             clips.append(Clip(path, text, (place.speaker if speaker is None else speaker.strip()), split, fault))
     unlisted = [path for path in files_below(table.parent, AUDIO_SUFFIXES) if path not in listed]

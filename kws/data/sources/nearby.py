@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 
 from kws.errors import KwsError
-from kws.lexicon import PHONES, Lexicon, Spelling
+from kws.lexicon import PHONES, Lexicon, Spelling, phrase_name
 
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 # Who says one for the other still says the same word: a near miss must differ by more.
@@ -70,11 +70,10 @@ def sound(spelling: Spelling) -> Unit:
 
 def units_of(phrase: str, lexicon: Lexicon) -> tuple[Unit, ...]:
     """The units of a phrase: its words, or with ``name=PHONES`` one unit with those spellings."""
-    name, given, _ = phrase.partition("=")
-    spelled = lexicon.spell(phrase)
-    if given:
-        return (Unit(" ".join(name.lower().split()), tuple(spelled)),)
-    return tuple(Unit(word, tuple(lexicon.spell(word))) for word in phrase.lower().split())
+    name, spelled = phrase_name(phrase), lexicon.spell(phrase)
+    if "=" in phrase:
+        return (Unit(name, tuple(spelled)),)
+    return tuple(Unit(word, tuple(lexicon.spell(word))) for word in name.split())
 
 
 def near_misses(phrase: str, lexicon: Lexicon, count: int) -> list[Near]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kws.data.sources.nearby import sound_name
 from kws.data.sources.tts import kokoro_phones
+from kws.lexicon import normalise
 
 Kind = Literal["bare", "carrier", "near"]
 
@@ -105,10 +106,8 @@ def spoken_form(sentence: str) -> str:
 
 
 def transcript(spoken: str) -> str:
-    """Lower-case words with one space between, apostrophes kept; sounds by their names."""
-    spoken = _SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken)
-    kept = (letter if letter.isalnum() or letter in "' " else " " for letter in spoken.lower())
-    return " ".join("".join(kept).split())
+    """The normalised words; sounds by their names."""
+    return normalise(_SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken))
 
 
 Card = tuple[Kind, str]  # what to say next: a kind of phrase, and the word or text that it is about

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from kws.data.manifest import Utterance, read_manifest
 from kws.data.sources.corpus import Clip, Listing, build, files_below
 from kws.errors import KwsError
+from kws.lexicon import says
 
 NEGATIVES = "negatives"
 _HELD_OUT = 5  # one recording, or one speaker, in so many is kept for the test
@@ -57,7 +58,7 @@ def prepare(source: Path, phrase: str, root: Path, report: Callable[[str], None]
 
 def _list(source: Path, phrase: str) -> Listing:
     if (source / "manifest.csv").exists():
-        rows = [row for row in read_manifest(source) if row.text == phrase]
+        rows = [row for row in read_manifest(source) if says(row.text, phrase)]
         return _hold_out([Clip(row.audio, phrase, row.speaker) for row in rows]), []
     inside = [(file, file.relative_to(source).parts[:-1]) for file in files_below(source)]
     clips = [Clip(file, phrase, "/".join(at)) for file, at in inside if at[:1] != (NEGATIVES,)]
