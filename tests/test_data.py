@@ -15,8 +15,9 @@ from hypothesis import strategies as st  # noqa: E402
 
 from kws.data import augment  # noqa: E402
 from kws.data.clips import load_clips  # noqa: E402
-from kws.data.manifest import Utterance, read_manifest, shared_speakers, write_manifest  # noqa: E402
+from kws.data.manifest import Utterance, read_manifest, rows_of, shared_speakers, write_manifest  # noqa: E402
 from kws.data.scenes import SceneConfig, SceneDataset, Source  # noqa: E402
+from kws.data.sources import folder  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 
 
@@ -58,12 +59,38 @@ def test_shared_speakers_are_found(corpus):
         ("audio,seconds,start,end\na.wav,1,0.5,\n", "line 2: start stands alone"),
         ("audio,seconds,start,end\na.wav,1,0.5,x\n", "line 2: end is 'x'"),
         ("audio,seconds,start,end\na.wav,1,0.5,0.25\n", "line 2: from 0.5 to 0.25 s is no span"),
+        ("seconds,text,audio\n1,yes\n", "line 2: the column audio names no file"),
     ],
 )
 def test_a_broken_manifest_is_one_sentence(tmp_path, content, sentence):
     (tmp_path / "manifest.csv").write_text(content)
     with pytest.raises(KwsError, match=sentence):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_a_manifest_in_another_encoding_is_one_sentence(tmp_path, encoding):
+    (tmp_path / "manifest.csv").write_text("audio,seconds,text\na.wav,1,caf\u00e9\n", encoding)
+    with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
+        read_manifest(tmp_path)
+    with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
+        folder.prepare(tmp_path / "root", tmp_path)
+
+
+def test_a_manifest_as_excel_writes_it(tmp_path):
+    (tmp_path / "manifest.csv").write_text("audio,seconds,text\r\na.wav,1,ALEXA!\r\n", "utf-8-sig")
+    assert [(row.audio.name, row.text) for row in read_manifest(tmp_path)] == [("a.wav", "alexa")]
+
+
+def test_a_split_that_no_row_has_is_an_error(corpus, tmp_path):
+    assert len(rows_of([f"{corpus}@dev", str(corpus)])) == 12
+    with pytest.raises(KwsError, match=r"words@dve: no rows are of that split; there are train, dev"):
+        rows_of([f"{corpus}@dve"])
+    (corpus / "plain.csv").write_text("audio,seconds\n0/0.wav,1\n")
+    with pytest.raises(KwsError, match=r"plain\.csv@dev: no rows are of that split; there are none"):
+        rows_of([f"{corpus / 'plain.csv'}@dev"])
+    with pytest.raises(KwsError, match="no manifest at"):
+        rows_of([f"{corpus / '0'}@dev"])
 
 
 def test_missing_manifest(tmp_path):

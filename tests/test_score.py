@@ -207,7 +207,7 @@ def test_a_second_run_with_the_same_folder_gives_the_same(tone_model, corpus, tm
         (["--positives", "{said}", "--silence", "-1"], "not a number from 0 up"),
         (["--positives", "{said}", "--jobs", "0"], "less than 1"),
         (["--positives", "{said}", "--noise", "{said}", "--seed", "-1"], "less than 0"),
-        (["--positives", "{said}@test"], "no recording"),
+        (["--positives", "{said}@tset"], "said@tset: no rows are of that split; there are dev"),
         (["--positives", "{twice}"], "each needs start and end"),
     ],
 )

@@ -1,13 +1,14 @@
 """Manifests: what a corpus is after `prepare`.
 
-A manifest is a CSV file with the columns audio (relative to its folder), seconds, text (lower case, empty where there
-is none), speaker, split; further columns are allowed. Of these, start and end say where in the audio the text is said
-(seconds); a recording in which several things are said has a row for each.
+A manifest is a CSV file (UTF-8) with the columns audio (relative to its folder), seconds, text (empty where there is
+none; read as `kws.lexicon.normalise` has it), speaker, split; further columns are allowed. Of these, start and end say
+where in the audio the text is said (seconds); a recording in which several things are said has a row for each.
 """
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,19 +35,28 @@ class Utterance:
 def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utterance]:
     """The rows of a manifest (a folder stands for its manifest.csv), of the given splits or of all.
 
-    Raises KwsError when the file, a column or a number is missing, naming the line.
+    Raises KwsError when the file, a column or a number is missing, naming the line, and for a file that is no UTF-8.
     """
     path = path / "manifest.csv" if path.is_dir() else path
     if not path.is_file():
         raise KwsError(f"there is no manifest at {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
     wanted = None if splits is None else set(splits)
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with open_table(path) as reader:
         if missing := [name for name in ("audio", "seconds") if name not in (reader.fieldnames or [])]:
             raise KwsError(f"{path} lacks the columns {', '.join(missing)}: a manifest has {', '.join(COLUMNS)}")
         return [
             _utterance(row, path, reader.line_num) for row in reader if wanted is None or row.get("split", "") in wanted
         ]
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator["csv.DictReader[str]"]:
+    """A CSV file of a user's in UTF-8, with the mark at its begin that Excel writes or without. KwsError for others."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield csv.DictReader(file)
+    except (UnicodeDecodeError, csv.Error) as error:  # the latter for the zero bytes of UTF-16
+        raise KwsError(f"{path} is not a CSV file in UTF-8: save it as such (in Excel, 'CSV UTF-8')") from error
 
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
@@ -74,6 +84,8 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
+    if not row["audio"]:
+        raise KwsError(f"{path} line {line}: the column audio names no file")
     seconds = _number(row, "seconds", path, line)
     text = normalise(row.get("text") or "")
     audio, speaker, split = path.parent / row["audio"], row.get("speaker") or "", row.get("split") or ""
@@ -129,14 +141,18 @@ def place_of(source: str) -> tuple[Path, str]:
 
 def rows_of(sources: Sequence[str]) -> list[Utterance]:
     """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder without a manifest gives its audio
-    files, without text.
+    files, without text. Raises KwsError where no row is of that split.
     """
     rows: list[Utterance] = []
     for source in sources:
         path, split = place_of(source)
-        if path.is_dir() and not (path / "manifest.csv").exists():
+        if not split and path.is_dir() and not (path / "manifest.csv").exists():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
             rows += [Utterance(file, 0.0, "", "", "") for file in files]
         else:
-            rows += read_manifest(path, [split] if split else None)
+            found = read_manifest(path, [split] if split else None)
+            if split and not found:
+                there = ", ".join(dict.fromkeys(row.split for row in read_manifest(path) if row.split)) or "none"
+                raise KwsError(f"{source}: no rows are of that split; there are {there}")
+            rows += found
     return rows

@@ -6,12 +6,11 @@ transcript, such as _other_. Columns of a manifest (audio, and any of text, spea
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kws.data.manifest import AUDIO_SUFFIXES
+from kws.data.manifest import AUDIO_SUFFIXES, open_table
 from kws.data.sources.corpus import (
     SPLITS,
     Clip,
@@ -71,8 +70,7 @@ def _by_place(path: Path, folder: Path) -> Clip:
 
 def _from_table(table: Path) -> Listing:
     clips, listed = [], set()
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
+    with open_table(table) as reader:
         if "audio" not in (reader.fieldnames or ()):
             raise KwsError(f"{table} has no column audio: it names each recording, relative to {table.parent}")
         for row in reader:
