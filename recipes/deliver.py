@@ -5,10 +5,10 @@ from pathlib import Path
 
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
-from kws.evaluate.calibrate import store
+from kws.evaluate.calibrate import operating_points, store
 from kws.evaluate.conditions import Rules
 from kws.evaluate.matching import Counting, events
-from kws.evaluate.metrics import KeywordRates, at_rate, count, det, hours
+from kws.evaluate.metrics import KeywordRates
 from kws.evaluate.recording import Recording, Source
 from kws.evaluate.systems import KwsSystem, SystemSpec
 from kws.evaluate.workers import replay_all
@@ -20,7 +20,6 @@ from kws.train.recipe import Recipe
 from kws.train.run import claim, train, without_paths
 
 _SILENCE_S = 1.0  # around every recording that is replayed
-_LITTLE_H = 0.25  # of negatives: too little for a threshold below the model's default
 Report = Callable[[str], None]
 
 
@@ -53,7 +52,7 @@ def deliver(
     rates = []
     if recordings:
         system = system_of(unfinished)
-        rates = [point(system, recordings, index, fa_per_hour) for index in range(len(system.keywords))]
+        rates = operating_points(system, recordings, fa_per_hour)
         store(unfinished, system.detector.manifest, rates, fa_per_hour, data)
     unfinished.replace(model)
     return model, rates
@@ -62,15 +61,6 @@ def deliver(
 def system_of(model: Path) -> KwsSystem:
     """The model as what is scored."""
     return KwsSystem(Detector.load(model))
-
-
-def point(system: KwsSystem, recordings: Sequence[Recording], index: int, fa_per_hour: float) -> KeywordRates:
-    """The operating point of keyword `index`; little audio cannot set it below the model's default threshold."""
-    counting, default = Counting.of(system), system.detector.manifest.scoring.default_threshold
-    found = at_rate(det(recordings, system.keywords, index, counting), fa_per_hour)
-    if hours(recordings) < _LITTLE_H and found.threshold < default:
-        return count(recordings, system.keywords, index, [default], counting)[0]
-    return found
 
 
 def heard(model: Path, rows: Sequence[Utterance], report: Report) -> list[Recording]:

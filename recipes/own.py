@@ -20,6 +20,7 @@ from kws.data.sources.phrases import KeywordScript
 from kws.data.sources.recordings import Recordings
 from kws.data.sources.synthetic import generate
 from kws.errors import KwsError
+from kws.evaluate.calibrate import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
@@ -177,6 +178,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, report: Repor
         f"{len(negatives)} recordings"
         for rate in rates
     ]
+    lines += notes(rates, fa_per_hour, recipe.scoring.default_threshold)
     own = material.own
     known = own is not None and any(row.speaker for row in own.rows)
     tests = {

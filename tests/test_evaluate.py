@@ -12,8 +12,9 @@ import pytest
 
 import tones
 from corpora import COLUMNS, write_wav
+from kws.bundle import Calibration
 from kws.runtime.detector import Detector
-from kws.runtime.session import OnnxModel
+from kws.runtime.session import OnnxModel, shipped
 
 pytest.importorskip("scipy")
 
@@ -93,12 +94,64 @@ def test_calibrate_writes_thresholds_and_their_provenance(tone_model, recordings
     ]
 
 
+def test_what_the_hours_cannot_show_is_said(tone_model, recordings, tmp_path):
+    path, copy = tmp_path / "model.onnx", tmp_path / "copy.onnx"
+    shutil.copy(tone_model, path)
+    content = path.read_bytes()
+    silence = manifest(tmp_path / "silence", [("", np.zeros(72 * 16_000, np.float32))])
+    done = kws("calibrate", path, "--negatives", silence, "--fa-per-hour", 0.5, "-o", copy)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "abc: 0 in 0.02 h: at most 150/h at 95 %; 6 h without any are needed to show 0.5/h; "
+        "too little to set a threshold below the model's default, 0.4" in done.stdout
+    )
+    assert f"written: {copy}" in done.stdout and path.read_bytes() == content
+    abc = OnnxModel.load(copy).manifest.keywords[0]
+    assert abc.threshold == 0.4 and abc.calibration == Calibration(0.5, 0, 72 / 3600, "silence")
+    assert "0.5 FA/h (0 false in 0.02 h of silence)" in kws("info", copy).stdout
+    assert kws("detect", copy, recordings[0] / "0.wav").stdout.count("abc") == 1
+    done = kws("calibrate", path, "--negatives", silence, "--fa-per-hour", 200)
+    assert done.returncode == 0 and "needed to show" not in done.stdout
+    assert OnnxModel.load(path).manifest.keywords[0].threshold == 0.01  # 72 s do show 200/h
+
+
+def test_calibrate_never_writes_over_a_shipped_model(recordings, tmp_path):
+    model = shipped()["wake-words"]
+    before = model.stat().st_mtime_ns
+    link = tmp_path / "link.onnx"
+    link.symlink_to(model)
+    for words in ([], ["wake-words"], [model], [link], ["wake-words", "-o", model]):
+        done = kws("calibrate", *words, "--negatives", recordings[1], "--fa-per-hour", 1)
+        assert done.returncode == 1 and "wake-words ships with kws and stays as it is: give -o FILE.onnx" in done.stderr
+    assert model.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--positives", "{positives}"], "give --negatives"),
+        (["--negatives", "{abc}"], "every recording says abc: give --negatives that do not"),
+        (["--negatives", "{negatives}", "-o", "copy"], "copy cannot be written: give -o a file that ends in .onnx"),
+        (["--negatives", "{negatives}", "-o", "no/copy.onnx"], "in a folder that exists"),
+    ],
+)
+def test_mistakes_of_calibrating_are_one_sentence(words, sentence, tone_model, recordings, tmp_path):
+    path = tmp_path / "model.onnx"
+    shutil.copy(tone_model, path)
+    content = path.read_bytes()
+    abc = manifest(tmp_path / "abc", [("ABC!", tones.speak("ABC"))])
+    places = {"positives": recordings[0], "negatives": recordings[1], "abc": abc}
+    done = kws("calibrate", path, "--fa-per-hour", 1, *(word.format(**places) for word in words))
+    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+    assert path.read_bytes() == content
+
+
 def test_calibrate_refuses_a_rate_that_makes_a_keyword_deaf(tone_model, recordings, tmp_path):
     path = tmp_path / "model.onnx"
     shutil.copy(tone_model, path)
     content = path.read_bytes()
     done = kws("calibrate", path, "--positives", recordings[0], "--negatives", recordings[1], "--fa-per-hour", 0)
-    assert done.returncode == 1 and "no threshold hears abc" in done.stderr
+    assert done.returncode == 1 and "no threshold that this audio allows hears abc at 0 FA/h" in done.stderr
     assert path.read_bytes() == content
 
 
