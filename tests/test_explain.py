@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tones
 from kws.runtime.detect import open_detector
 from kws.runtime.explain.explainer import MOST_PICTURED, Explainer
-from kws.runtime.explain.figure import mel_db, picture_paths
+from kws.runtime.explain.figure import mel_db, picture_paths, spectrogram
 from kws.runtime.explain.sound import Sound, level_db
 from kws.runtime.explain.story import Phone, parts_lacking, phones_of, propose
 from kws.runtime.explain.words import as_values, in_words, sound_facts
@@ -202,6 +202,15 @@ def test_where_nothing_like_it_is_said_that_is_said(detector):
     assert "digital silence" in words and "no phone at all" in words and "cut off" not in words
 
 
+@pytest.mark.parametrize(("samples", "told"), [(10, 0), (3 * 640 - 1, 0), (3 * 640, 1)])
+def test_a_sound_that_is_too_short_for_a_word_is_told(detector, samples, told):
+    explanation = explain(detector, np.full(samples, 0.001, np.float32), ["abc"])
+    words = in_words(explanation, detector.manifest)
+    assert len(explanation.stories) == told
+    if not told:
+        assert words == [f"it lasts {samples / 16:.3g} ms: too short to hold a keyword"]
+
+
 def test_a_word_that_is_cut_off_is_told(detector):
     _, words = story_of(detector, tones.speak("BC   "))
     assert "it begins where the file begins" in words
@@ -316,6 +325,13 @@ def test_the_spectrogram_shows_a_tone_where_and_when_it_sounds(hop):
     assert decibels[band, -3] - decibels[band, 3] > 60
 
 
+def test_the_spectrogram_of_silence_is_white():
+    axes = pytest.importorskip("matplotlib.figure").Figure().subplots()
+    spectrogram(axes, np.zeros(8000, np.float32))
+    (image,) = axes.images
+    assert image.norm(image.get_array()).max() == 0
+
+
 # The command.
 
 
@@ -337,6 +353,8 @@ def test_the_command_tells_and_draws(tone_model, tmp_path):
     for name in ("good", "miss"):
         pixels = image.imread(tmp_path / f"{name}.explain.png")
         assert min(pixels.shape[:2]) > 500 and pixels[..., :3].std() > 0.1
+        title = np.flatnonzero((pixels[:18, :, :3] < 0.6).any(axis=(0, 2)))  # the columns with ink
+        assert title.min() < 0.03 * pixels.shape[1] and title.max() < 0.5 * pixels.shape[1]
 
 
 def test_the_command_draws_where_it_is_told_to(tone_model, tmp_path):

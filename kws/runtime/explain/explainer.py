@@ -22,7 +22,9 @@ _NEAR = 0.1  # of the threshold: what scores lower is told only where there is n
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is told of a file. stories: in order of time; those to be pictured have their excerpts."""
+    """What is told of a file. stories: in order of time; those to be pictured have their excerpts; none where the sound
+    is too short to hold a keyword.
+    """
 
     sound: Sound
     stories: tuple[Story, ...]
@@ -62,6 +64,7 @@ class Explainer:
         if not self._sound.samples:
             return []
         self._hear(np.empty(0, np.float32), last=True)
+        self._misses = [miss for miss in self._misses if self._fits(miss.attempt)]
         misses = [replace(m.story, proposal=propose(self._detector, m.story)) for m in self._told()]
         fires = self._fires[: MOST_PICTURED - 1 if misses else MOST_PICTURED]
         pictured = [*fires, *misses][:MOST_PICTURED]
@@ -94,6 +97,11 @@ class Explainer:
         if leads or (nearness >= _NEAR and ahead < _MOST_MISSES):
             self._misses.append(_Miss(nearness, attempt, slow, self._tell(attempt, slow)))
             self._misses = _nearest(self._misses, self._groups)
+
+    def _fits(self, attempt: Attempt) -> bool:
+        """Whether the sound is as long as the keyword at its fastest, a frame for each phone: no miss otherwise."""
+        fewest = min(map(len, self._detector.keywords[attempt.keyword].spellings))
+        return self._sound.samples >= fewest * self._detector.manifest.frame_samples
 
     def _told(self) -> list[_Miss]:
         """The misses to tell, the nearest first: those that are near, and where a group has nothing else its best."""

@@ -30,7 +30,9 @@ _POINTS, _BANDS, _LOWEST_HZ, _COLUMNS, _RANGE_DB = 512, 96, 60, 1200, 65.0  # of
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
 _WIDTH, _LINE, _LANE, _SOUND, _CURVE = 11.0, 0.19, 0.23, 1.7, 1.2  # inches
 _HEARD, _AIR = 0.22, 0.8  # inches of the row of phones that were heard, and between and around the rows
+_MARGIN = 0.01  # left of the titles, of the whole width
 _BEFORE_S = 1.0  # shown before the path
+_NOTHING_DB = -100.0  # of the power of digital silence
 
 
 def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
@@ -72,7 +74,7 @@ def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) ->
     ]
     figure = figures.Figure((_WIDTH, sum(map(sum, heights)) + _AIR * len(stories) + 0.3), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)
-    figure.suptitle(f"{name}  ({manifest.name})", fontsize=10, color="#444444")
+    figure.suptitle(f"{name}  ({manifest.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
     parts = figure.subfigures(len(stories), 1, height_ratios=[sum(h) + _AIR for h in heights], squeeze=False)
     for part, story, lines, ratios in zip(parts[:, 0], stories, captions, heights, strict=True):
         _draw_story(part, story, lines, ratios, manifest)
@@ -94,7 +96,7 @@ def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
     """Draw the mel spectrogram of samples (S,) at 16 kHz, the first of them at second `start_s`."""
     hop = max(SAMPLE_RATE // 100, samples.size // _COLUMNS)
     decibels = mel_db(samples, hop)
-    top = float(decibels.max())
+    top = max(float(decibels.max()), _NOTHING_DB + _RANGE_DB)  # silence is white
     extent = (start_s, start_s + decibels.shape[1] * hop / SAMPLE_RATE, _mel(_LOWEST_HZ), _mel(SAMPLE_RATE / 2))
     options = {"vmin": top - _RANGE_DB, "vmax": top, "cmap": "Greys", "aspect": "auto", "origin": "lower"}
     axes.imshow(decibels, extent=extent, interpolation="bilinear", **options)
@@ -114,7 +116,9 @@ def mel_db(samples: Samples, hop: int) -> NDArray[np.float64]:
     # Triangles around the centres, as wide as the distance to the next one, and at least two bins wide.
     widths = np.maximum(np.gradient(centres), SAMPLE_RATE / _POINTS)[:, None]
     bands = np.maximum(0, 1 - np.abs(bins - centres[:, None]) / widths)
-    decibels: NDArray[np.float64] = 10 * np.log10(bands @ power / bands.sum(axis=1, keepdims=True) + 1e-10)
+    decibels: NDArray[np.float64] = 10 * np.log10(
+        bands @ power / bands.sum(axis=1, keepdims=True) + 10 ** (_NOTHING_DB / 10)
+    )
     return decibels
 
 
@@ -127,11 +131,13 @@ def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], 
     excerpt = story.excerpt
     assert excerpt is not None
     frame_s = manifest.frame_samples / SAMPLE_RATE
-    part.suptitle(headline(story, manifest), fontsize=13, weight="bold", x=0.01, ha="left")
+    part.suptitle(headline(story, manifest), fontsize=13, weight="bold", x=_MARGIN, ha="left")
     sound, heard, lanes, curve, words = part.subplots(5, 1, sharex=False, height_ratios=ratios)
     for axes in (heard, lanes, curve):
         axes.sharex(sound)
     spectrogram(sound, excerpt.samples, excerpt.first_frame * frame_s)
+    for axes in (sound, curve):
+        axes.axvspan(story.start * frame_s, (story.frame + 1) * frame_s, color=_PATH, alpha=0.08, linewidth=0)
     _draw_heard(heard, story, frame_s)
     _draw_lanes(lanes, story, excerpt, manifest.tokens, frame_s)
     _draw_curve(curve, story, excerpt, manifest)
@@ -173,6 +179,7 @@ def _draw_lanes(axes: Any, story: Story, excerpt: Excerpt, tokens: tuple[str, ..
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(columns)), [number(phone.best) for phone in story.phones], fontsize=9)
     right.tick_params(length=0)
+    right.set_ylabel("at best", fontsize=9, color=_LIMIT)
     for label, text in enumerate(right.get_yticklabels()):
         if label in story.lacking:
             text.set(color=_LACK, weight="bold")
@@ -202,13 +209,16 @@ def _draw_curve(axes: Any, story: Story, excerpt: Excerpt, manifest: Manifest) -
     )
     end_s = (story.frame + 1) * frame_s
     mark = {"color": _FIRE, "marker": "v"} if story.fired else {"color": _LACK, "marker": "x"}
-    axes.plot([end_s], [story.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, **mark)
+    axes.plot(
+        [end_s], [story.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, clip_on=False, **mark
+    )
     note = f"fired {number(story.score)}" if story.fired else number(story.score)
     axes.annotate(
         note + (" without the limit" if story.cause in ("too long", "gap") else ""),
         (end_s, story.score),
-        (8, 3),
+        (-8, 3),  # to the left: an event comes while the score rises
         textcoords="offset points",
+        ha="right",
         fontsize=9,
         color=mark["color"],
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},

@@ -25,7 +25,7 @@ def in_words(explanation: Explanation, manifest: Manifest) -> list[str]:
     """The lines of an explanation: a headline per story, what supports it below, and what is wrong with the sound."""
     lines = [line for story in explanation.stories for line in story_lines(story, explanation.sound, manifest)]
     if not lines:
-        lines = ["no keyword fits into it: it is too short"]
+        lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
     return [*lines, *(f"the sound: {fact}" for fact in sound_facts(explanation.sound))]
 
 
