@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.errors import KwsError
-from kws.evaluate.matching import Counting
+from kws.evaluate.matching import Counting, end_samples, events, match, windows
 from kws.evaluate.metrics import at_rate, count, det, rates_at
 from kws.evaluate.recording import FLOOR, Label, Recording, Source
 
@@ -35,15 +35,70 @@ def test_known_events_give_known_rates():
     ]
     points = det(recordings, ["a"], 0, COUNTING)
     counted = {round(p.threshold, 3): (p.misses, p.false_accepts) for p in points}
-    assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1)}
-    assert points[0].threshold == 0.9 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
-    assert at_rate(points, 1.0).threshold == pytest.approx(0.55) and at_rate(points, 1.0).threshold > 0.55
-    assert at_rate(points, 0.5).threshold == pytest.approx(0.7)
-    assert at_rate(points, 0.0).misses == 3
+    assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1), 1.0: (3, 0)}
+    assert points[0].threshold == 1.0 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
+    assert at_rate(points, 1.0).threshold == pytest.approx((0.55 + 0.7) / 2)
+    assert at_rate(points, 0.5).threshold == pytest.approx((0.7 + 0.8) / 2)
+    assert at_rate(points, 0.0).threshold == pytest.approx((0.9 + 1.0) / 2)
+    assert (at_rate(points, 0.0).misses, at_rate(points, 0.0).false_accepts) == (3, 0)
+    assert at_rate(points, 9.0).threshold == FLOOR
     for threshold, counts in [(0.58, (2, 2)), (0.95, (3, 0)), (0.65, (2, 2)), (0.3, (1, 3))]:
         (point,) = count(recordings, ["a"], 0, [threshold], COUNTING)
         assert (point.misses, point.false_accepts) == counts
     assert rates_at(recordings, ["a"], 1.0, COUNTING)[0].misses == 2
+
+
+def test_a_certain_false_accept_is_excluded_too():
+    points = det([recording("", [[1.0], [0.5]])], ["a"], 0, COUNTING)
+    assert [(p.threshold > 1, p.false_accepts) for p in points] == [(True, 0), (False, 1), (False, 1)]
+    assert at_rate(points, 0.0).threshold > 1.0
+
+
+def test_a_refractory_that_ends_earlier_changes_counts_where_there_is_no_peak():
+    ramp = [0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.95, 0.95]
+    points = det([recording("", [[score] for score in ramp])], ["a"], 0, COUNTING)
+    assert [(p.threshold, p.false_accepts) for p in points] == [(1.0, 0), (0.95, 1), (0.6, 2), (FLOOR, 2)]
+
+
+LEVELS = st.sampled_from([0.0, FLOOR, 0.02, *np.linspace(0.1, 1.0, 12).tolist()])
+TRACKS = st.lists(st.tuples(LEVELS, st.integers(1, 6)), min_size=1, max_size=60)
+SPANS = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 6), st.sampled_from(["a", "b a"])), max_size=3)
+
+
+@given(st.lists(st.tuples(TRACKS, SPANS | st.just(None)), min_size=1, max_size=3), st.floats(0.0, 8.0))
+@settings(max_examples=300, deadline=None)
+def test_the_curve_is_that_of_every_threshold_there_is(tracks, rate):
+    recordings = []
+    for track, spans in tracks:
+        labels = {Label(text, start=s * FRAME, end=(s + n) * FRAME) for s, n, text in spans or []}
+        source = Source(Path(), "", "negative", tuple(labels) if spans is not None else (Label("a"),))
+        scores, ages = (np.array(column)[:, None] for column in zip(*track, strict=True))
+        recordings.append(Recording.of(source, HOUR, scores, ages))
+
+    def plain(threshold: float) -> tuple[int, int, int]:
+        misses = accepts = repeats = 0
+        for one in recordings:
+            found = windows(one.source, "a", COUNTING)
+            rows = events(one, 0, threshold, COUNTING)
+            verdict = match(end_samples(one, rows, COUNTING), found)
+            misses += sum(window.label is not None for window in found) - len(verdict.hits)
+            accepts, repeats = accepts + len(verdict.false_accepts), repeats + len(verdict.repeats)
+        return misses, accepts, repeats
+
+    levels = np.unique(np.concatenate([[FLOOR, 1.1], *(r.scores[:, 0] for r in recordings)]))
+    levels = levels[levels >= FLOOR]
+    points = det(recordings, ["a"], 0, COUNTING)
+    for threshold in [*levels, *(levels[1:] + levels[:-1]) / 2]:
+        held = [point for point in points if point.threshold >= threshold]
+        nothing = (points[0].positives, 0, 0)  # above the first point
+        expected = (held[-1].misses, held[-1].false_accepts, held[-1].repeats) if held else nothing
+        assert plain(threshold) == expected
+    chosen = at_rate(points, rate)
+    assert plain(chosen.threshold) == (chosen.misses, chosen.false_accepts, chosen.repeats)
+    assert chosen.false_accepts <= rate * chosen.hours
+    for shuffled in (levels, levels[::-1]):
+        counted = count(recordings, ["a"], 0, shuffled, COUNTING)
+        assert [(p.misses, p.false_accepts, p.repeats) for p in counted] == [plain(t) for t in shuffled]
 
 
 def test_thresholds_below_what_is_kept_are_refused():

@@ -1,17 +1,18 @@
 """Which events are right: each keyword that is said has a window, and its first event inside is the hit.
 
-N kept frames of a recording; T thresholds.
+T thresholds.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kws.evaluate.recording import Label, Recording, Source
 from kws.lexicon import contains, says
+from kws.evaluate.recording import FLOOR, Label, Recording, Source
 from kws.trigger import Trigger
 from kws.units import samples
 
@@ -125,24 +126,58 @@ def end_samples(recording: Recording, rows: Sequence[int], counting: Counting) -
 
 def tally(
     recording: Recording, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
-) -> npt.NDArray[np.int64]:
-    """(3, T): misses, false accepts and repeats of keyword `index` at each threshold."""
-    levels = np.sort(recording.scores[:, index])
-    loud = len(levels) - np.searchsorted(levels, thresholds)  # frames that reach each threshold
-    counts, where = np.unique(loud, return_inverse=True)
-    return np.array([_judged(recording, index, found, levels, int(n), counting) for n in counts]).T[:, where]
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Where the counts of keyword `index` change along thresholds (T,), ascending, of FLOOR or more.
+
+    Yields pairs: the number of a threshold, or T, and by how much misses, false accepts and repeats (3,) differ there
+    from those at the threshold before; the counts before the first are 0. Several pairs may have the same number.
+    """
+    for part, own in _apart(recording, index, found, counting):
+        levels = np.unique(part.scores[:, index])
+        before, at = np.zeros(3, np.int64), 0
+        for level, end in zip(levels, np.searchsorted(thresholds, levels, side="right").tolist(), strict=True):
+            if end > at:  # some threshold is reached by this score and not by the next lower one
+                counts = _judged(part, index, own, float(level), counting)
+                yield at, counts - before
+                before, at = counts, end
+        yield at, np.array([_words(own), 0, 0]) - before
+
+
+def _apart(
+    recording: Recording, index: int, found: Sequence[Window], by: Counting
+) -> Iterator[tuple[Recording, list[Window]]]:
+    """A recording in parts, each with its windows, that know nothing of each other at any threshold: no event of one
+    silences a frame of another, and no window holds frames of two. It makes a sweep of hours as cheap as one of clips.
+    """
+    loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
+    frames = recording.frames[loud]
+    began, ends = frames + 1 - recording.ages[loud, index], (frames + 1) * by.frame_samples
+    first = np.searchsorted(ends, [window.start for window in found])
+    last = np.searchsorted(ends, [window.end for window in found], side="right")
+    newest = np.maximum.accumulate(began)[:-1]  # begin of a path so far, and the oldest that is still to come
+    oldest = np.minimum.accumulate(began[::-1])[::-1][1:]
+    apart = (np.diff(frames) >= by.refractory_frames) & (oldest > newest)
+    for begin, end in zip(first, last, strict=True):
+        apart[begin : max(begin, end - 1)] = False
+    borders = [0, *(np.flatnonzero(apart) + 1).tolist(), len(loud)]
+    for begin, end in pairwise(borders):
+        rows = loud[begin:end]
+        part = replace(recording, frames=frames[begin:end], scores=recording.scores[rows], ages=recording.ages[rows])
+        yield part, [w for w, a, b in zip(found, first, last, strict=True) if begin <= a < min(b, end)]
+    none = replace(recording, frames=frames[:0], scores=recording.scores[:0], ages=recording.ages[:0])
+    yield none, [w for w, a, b in zip(found, first, last, strict=True) if a == b]
 
 
 def _judged(
-    recording: Recording, index: int, found: Sequence[Window], levels: npt.NDArray[np.float64], n: int, by: Counting
-) -> tuple[int, int, int]:
-    """The counts where the `n` loudest frames reach the threshold."""
-    words = sum(window.label is not None for window in found)
-    if n == 0:
-        return words, 0, 0
-    rows = events(recording, index, float(levels[-n]), by)
-    verdict = match(end_samples(recording, rows, by), found)
-    return words - len(verdict.hits), len(verdict.false_accepts), len(verdict.repeats)
+    recording: Recording, index: int, found: Sequence[Window], threshold: float, by: Counting
+) -> npt.NDArray[np.int64]:
+    """Misses, false accepts and repeats at a threshold."""
+    verdict = match(end_samples(recording, events(recording, index, threshold, by), by), found)
+    return np.array([_words(found) - len(verdict.hits), len(verdict.false_accepts), len(verdict.repeats)])
+
+
+def _words(found: Sequence[Window]) -> int:
+    return sum(window.label is not None for window in found)
 
 
 class Trial(NamedTuple):

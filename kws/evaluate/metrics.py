@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import KwsError
-from kws.evaluate.matching import Counting, negative_samples, tally, trials, windows
+from kws.evaluate.matching import Counting, negative_samples, tally, windows
 from kws.evaluate.recording import FLOOR, Recording
 from kws.units import SAMPLE_RATE
 
@@ -51,13 +51,16 @@ def count(
     keyword, tried = keywords[index], np.asarray(thresholds, np.float64)
     if len(tried) and tried.min() < FLOOR:
         raise KwsError(f"the threshold of '{keyword}' is {tried.min():g}: thresholds below {FLOOR} cannot be counted")
-    counts = np.zeros((3, len(tried)), np.int64)
+    ascending = np.sort(tried)
+    changes = np.zeros((3, len(tried) + 1), np.int64)
     positives = negative = 0
     for recording in recordings:
         found = windows(recording.source, keyword, counting)
-        counts += tally(recording, index, found, tried, counting)
+        for at, change in tally(recording, index, found, ascending, counting):
+            changes[:, at] += change
         positives += sum(window.label is not None for window in found)
         negative += negative_samples(recording, found)
+    counts = changes.cumsum(axis=1)[:, np.searchsorted(ascending, tried)]
     length = negative / SAMPLE_RATE / 3600
     return [
         KeywordRates(keyword, float(threshold), positives, int(misses), int(accepts), length, int(repeats))
@@ -66,13 +69,18 @@ def count(
 
 
 def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
-    """The operating points of keyword `index` at which a count changes, from the highest threshold down to FLOOR.
+    """The operating points of keyword `index`, from the highest threshold down to FLOOR: each change of a count.
 
-    The thresholds tried are the peaks of all scores, and the best score in each window.
+    Every score is tried, since a count changes at other scores than peaks too: a lower threshold fires earlier, and its
+    refractory is over earlier. A point's counts hold from its threshold down to the next point's, which has others.
+    Where the loudest score is a false accept, the first point is one above it, at which nothing fires.
     """
-    tried = [candidates(recording, keywords[index], index, counting) for recording in recordings]
-    thresholds = np.unique(np.concatenate([[FLOOR], *tried]))[::-1]
+    scores = [recording.scores[:, index] for recording in recordings]
+    thresholds = np.unique(np.concatenate([[FLOOR], *(heard[heard > FLOOR] for heard in scores)]))[::-1]
     points = count(recordings, keywords, index, thresholds, counting)
+    if points[0].false_accepts:
+        nothing = 1.0 if points[0].threshold < 1.0 else float(np.nextafter(1.0, 2.0))  # is reached by no score
+        points = [*count(recordings, keywords, index, [nothing], counting), *points]
     return [
         point
         for point, higher in zip(points, [None, *points[:-1]], strict=True)
@@ -80,30 +88,19 @@ def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, co
     ]
 
 
-def candidates(recording: Recording, keyword: str, index: int, counting: Counting) -> npt.NDArray[np.float64]:
-    """The local maxima of keyword `index` over FLOOR, and the best score in each of its windows."""
-    scores = np.pad(recording.scores[:, index], 1)
-    follows = np.pad(np.diff(recording.frames) == 1, 1)  # whether a kept frame comes right before, right after
-    before = np.where(follows[:-1], scores[:-2], 0.0)
-    after = np.where(follows[1:], scores[2:], 0.0)
-    here = scores[1:-1]
-    peaks = here[(here >= before) & (here > after)]
-    best = [trial.score for trial in trials(recording, index, keyword, 1.0, counting)]
-    found = np.concatenate([peaks, best])
-    return found[found > FLOOR]
-
-
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The counts at the lowest threshold with at most `fa_per_hour`, no higher one having more.
+    """The lowest of the operating points with at most `fa_per_hour`, no higher one having more.
 
-    points: as `det` gives them. The threshold returned lies just above the first score that is too many.
+    points: as `det` gives them. The threshold returned is the middle of those that have these counts, far from the
+    scores at which they change: on a device whose frames begin elsewhere, scores are a little higher or lower.
     """
     if not points:
         raise ValueError("no operating points")
-    chosen = replace(points[0], misses=points[0].positives, false_accepts=0, repeats=0)
+    chosen = points[0]
     for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            return replace(chosen, threshold=float(np.nextafter(point.threshold, 2.0)))
+            middle = max((point.threshold + chosen.threshold) / 2, float(np.nextafter(point.threshold, 2.0)))
+            return replace(chosen, threshold=middle)
         chosen = point
     return chosen
 

@@ -27,7 +27,7 @@ def _points(report: Json) -> Iterator[list[str]]:
     for _, same in groupby(numbers, key=counted):
         group = list(same)
         rates = " or ".join(f"{report['rates'][number - 1]:g}" for number in group)
-        title = f"at the lowest thresholds with at most {rates} FA/h each, chosen on these very recordings"
+        title = f"at the lowest operating points with at most {rates} FA/h each, chosen on these very recordings"
         yield [title, *rates_table(report, group[-1])]
 
 
