@@ -206,6 +206,17 @@ def test_mistakes_are_one_sentence(folder, tmp_path, condition, noise, sentence)
         hear(source_of(folder, condition=condition), Rules(0.5, 0, tuple(tmp_path / name for name in noise)))
 
 
+def test_only_what_can_be_heard_is_mixed_with(tmp_path):
+    quiet_first = np.concatenate([np.zeros(20 * 16_000), 0.1 * np.ones(100)])
+    for name, sound in (("a", np.zeros(800)), ("b", quiet_first), ("c", np.zeros(800))):
+        write_wav(tmp_path / f"{name}.wav", sound)
+    files, skipped = conditions.sound_files(str(tmp_path)), []
+    assert conditions.with_sound(files, skipped) == (tmp_path / "b.wav",)
+    assert [Path(line.partition(" ")[0]).name for line in skipped] == ["a.wav", "c.wav"]
+    with pytest.raises(KwsError, match=r"none of 1 files .*a\.wav is silent"):
+        conditions.with_sound(files[:1], [])
+
+
 def test_a_place_without_noise_is_refused(tmp_path):
     with pytest.raises(KwsError, match="there is no sound file in"):
         conditions.sound_files(str(tmp_path))

@@ -173,6 +173,115 @@ def test_two_models_on_the_same_clips_are_compared_in_pairs(tone_model, corpus, 
     assert min(row["mcnemar_p"] for row in rows) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (["--negatives", "{stream}"], "rest on other recordings"),
+        (["--negatives", "{other}", "--silence", "0.5"], "silence_s 0.0 there and 0.5 here"),
+        (["--negatives", "{other}", "--noise", "{stream}", "--conditions", "10"], "mix other noise"),
+        (["--negatives", "{other}", "--noise", "{noise}", "--conditions", "10", "--seed", "1"], "mix other noise"),
+    ],
+)
+def test_what_heard_other_things_is_not_compared(change, sentence, tone_model, corpus, report, tmp_path, capsys):
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    places = {name: corpus / name for name in ("stream", "other", "noise")}
+    words = ["score", tone_model, "--positives", corpus / "said", "--silence", "0", "--jobs", "1"]
+    words += ["--against", tmp_path, "-o", tmp_path / "new", *(word.format(**places) for word in change)]
+    assert main([str(word) for word in words]) == 1
+    assert sentence in capsys.readouterr().err
+    assert json.loads((tmp_path / "new" / "report.json").read_text())["comparison"] is None
+
+
+def test_reports_that_cannot_be_compared_are_one_sentence(tone_model, corpus, report, tmp_path, capsys):
+    short, old = json.loads(json.dumps(report)), json.loads(json.dumps(report))
+    short["trials"][3]["missed"].pop()
+    del old["data"]["digests"]
+    for wrong, sentence in ((short, "not a report of kws score"), (old, "score that model again")):
+        (tmp_path / "report.json").write_text(json.dumps(wrong))
+        words = [
+            "score",
+            tone_model,
+            "--positives",
+            corpus / "said",
+            "--silence",
+            0,
+            "--jobs",
+            1,
+            "--against",
+            tmp_path,
+        ]
+        assert main([*map(str, words), "--negatives", str(corpus / "other")]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_negatives_alone_are_counted(tone_model, corpus, tmp_path, capsys):
+    report = score(tone_model, "--negatives", corpus / "other", "-o", tmp_path)
+    assert "nothing is known of misses" in capsys.readouterr().out
+    point = report["all"]["points"][0]
+    assert point["positives"] == 0 and point["frr"] is None and point["false_accepts"] > 0 and report["trials"] == []
+    assert (tmp_path / "report.html").exists() and (tmp_path / "scores.png").exists()
+
+
+def test_a_label_outside_of_its_recording_is_named_and_left_out(tone_model, corpus, tmp_path, capsys):
+    shutil.copytree(corpus / "said", tmp_path / "said")
+    manifest = tmp_path / "said" / "manifest.csv"
+    head, first, *rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([head, first.rstrip(",") + ",100,101", *rows]))
+    report = score(tone_model, "--positives", tmp_path / "said", "-o", tmp_path / "out")
+    assert report["keywords"]["abc"]["positives"] == 23
+    (line,) = report["data"]["skipped"]
+    assert "0.wav has" in line and "'abc' ends at 101.00 s" in line
+    assert f"skipped: {line}" in capsys.readouterr().err
+
+
+def test_noise_that_cannot_be_mixed_with_is_named_once_and_another_is_taken(tone_model, corpus, tmp_path, capsys):
+    shutil.copy(corpus / "noise" / "0.wav", tmp_path / "noise.wav")
+    write_wav(tmp_path / "silent.wav", np.zeros(RATE))
+    (tmp_path / "text.wav").write_text("no sound")
+    words = ["--positives", corpus / "said", "--noise", tmp_path, "--conditions", "10", "-o", tmp_path / "out"]
+    report = score(tone_model, *words)
+    assert report["keywords"]["abc"]["conditions"]["10 dB"][0]["positives"] == 24
+    assert len(report["data"]["skipped"]) == 2 and capsys.readouterr().err.count("silent.wav is silent") == 1
+
+
+def test_events_and_manifests_are_enough_to_count_again(tone_model, corpus, tmp_path):
+    words = ["--positives", corpus / "said", corpus / "stream", "--negatives", corpus / "other"]
+    report = score(tone_model, *words, "--silence", 0, "--fa-per-hour", 1, 100, "-o", tmp_path)
+    rows = [r for folder in ("said", "stream", "other") for r in read(corpus / folder / "manifest.csv", folder)]
+    events = read(tmp_path / "events.csv", "")
+    for keyword, found in report["keywords"].items():
+        for point in found["points"]:
+            target = "" if point["target"] is None else str(point["target"])
+            fired = [e for e in events if (e["keyword"], e["target"], e["condition"]) == (keyword, target, "clean")]
+            assert {float(e["threshold"]) for e in fired} <= {point["threshold"]}
+            assert all(float(e["score"]) >= point["threshold"] for e in fired)
+            assert recount(fired, rows, keyword) == (point["misses"], point["false_accepts"])
+            verdicts = [e["verdict"] for e in fired]
+            assert verdicts.count("hit") == point["positives"] - point["misses"]
+            assert verdicts.count("false accept") == point["false_accepts"]
+            assert verdicts.count("repeat") == point["repeats"]
+    assert {"hit", "false accept"} <= {e["verdict"] for e in events}
+
+
+def read(table: Path, folder: str) -> list[dict[str, str]]:
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    return [{**row, "recording": row.get("recording") or f"{folder}/{row['audio']}"} for row in rows]
+
+
+def recount(events: list[dict[str, str]], rows: list[dict[str, str]], keyword: str) -> tuple[int, int]:
+    """Misses and false accepts, from the two tables alone, where words of a recording do not overlap."""
+    misses, inside = 0, set()
+    for row in rows:
+        if keyword in row["text"].split():
+            begin, end = float(row["start"] or "-inf"), float(row["end"] or "inf") + 0.75
+            here = {i: float(e["time_s"]) for i, e in enumerate(events) if e["recording"] == row["recording"]}
+            own = [i for i, time in here.items() if begin <= time <= end]
+            inside.update(own)
+            misses += row["text"] == keyword and not own
+    return misses, len(events) - len(inside)
+
+
 def test_confusable_phrases_are_counted_apart(tone_model, corpus, tmp_path):
     apart = score(tone_model, "--positives", corpus / "said", "--confusables", corpus / "other", "-o", tmp_path)
     abc = apart["keywords"]["abc"]
@@ -204,7 +313,10 @@ def test_a_second_run_with_the_same_folder_gives_the_same(tone_model, corpus, tm
         (["--positives", "{other}"], "says a keyword of the model"),
         (["--positives", "{said}", "--against", "{not_a_report}"], "not a report of kws score"),
         (["--positives", "{said}", "--fa-per-hour", "0"], "no rate"),
-        (["--positives", "{said}", "--silence", "-1"], "not a number from 0 up"),
+        (["--positives", "{said}", "--fa-per-hour", "inf"], "no rate"),
+        (["--positives", "{said}", "--fa-per-hour", "1e-320"], "no rate"),
+        (["--positives", "{said}", "--silence", "-1"], "not a number of seconds from 0"),
+        (["--positives", "{said}", "--silence", "1e12"], "not a number of seconds from 0"),
         (["--positives", "{said}", "--jobs", "0"], "less than 1"),
         (["--positives", "{said}", "--noise", "{said}", "--seed", "-1"], "less than 0"),
         (["--positives", "{said}@tset"], "said@tset: no rows are of that split; there are dev"),

@@ -33,6 +33,23 @@ def test_none_in_little_time_is_an_upper_bound_and_no_rate():
     assert point_json(rates(0, 7.0), 0.5)["supported"]
 
 
+def test_little_time_is_told_in_seconds_and_cells_do_not_touch():
+    short = point_json(rates(0, 0.004), 0.5)
+    assert fa_text(short) == "at most 750"
+    (_, line) = counts_table([("a", {**short, "positives": 0, "frr": None})])
+    assert " 0 in 14 s " in line and " no positives " in line
+
+
+def test_the_text_says_what_is_not_known_and_where_false_accepts_are_counted():
+    report = make_report(["alexa"])
+    assert "false accepts are counted on the recordings as they are" in as_text(report)
+    report["all"]["latency_ms"] = None
+    report["trials"] = [{**trial, "end_s": None} for trial in report["trials"]]
+    assert "`kws data align`" in as_text(report)
+    plain = as_text(make_report(["alexa"], conditions=["clean"]))
+    assert "as they are" not in plain and "kws data align" not in plain
+
+
 def test_a_count_has_its_interval():
     two = point_json(rates(2, 4.0), None)
     assert fa_text(two) == "0.50 (0.06 to 1.81)"

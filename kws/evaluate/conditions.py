@@ -6,7 +6,7 @@ on the machine; the noise of a source is the same at every SNR. Memory is bounde
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
@@ -100,6 +100,28 @@ def sound_files(place: str) -> tuple[Path, ...]:
     if not files:
         raise KwsError(f"there is no sound file in {place}: give a folder, a manifest or MANIFEST@SPLIT")
     return files
+
+
+def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
+    """Those of the files that can be mixed with: they can be read, and not all of their samples are nearly zero.
+
+    `skipped` gets a line for each other one. Raises KwsError when none is left.
+    """
+    problems = {file: _useless(file) for file in files}
+    skipped += filter(None, problems.values())
+    if all(problems.values()):
+        raise KwsError(f"none of {len(files)} files can be mixed with; the first: {problems[files[0]]}")
+    return tuple(file for file in files if not problems[file])
+
+
+def _useless(file: Path) -> str:
+    """Why nothing can be mixed with a file; empty where it can."""
+    try:
+        if any(augment.rms(block) >= _SILENT for block in audio.blocks(file, _STEP)):
+            return ""
+    except KwsError as error:
+        return str(error)
+    return f"{file} is silent: nothing can be mixed with it"
 
 
 def file_identity(path: Path) -> FileIdentity:

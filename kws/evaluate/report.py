@@ -15,6 +15,7 @@ from kws.evaluate.intervals import poisson, upper_rate, wilson
 from kws.evaluate.matching import Counting, Trial, end_samples, events, match, trials, windows
 from kws.evaluate.metrics import KeywordRates, at_rate, count, det, hours
 from kws.evaluate.recording import CLEAN, FLOOR, Recording
+from kws.evaluate.store import digest
 from kws.evaluate.systems import System
 from kws.units import SAMPLE_RATE, seconds
 
@@ -104,7 +105,8 @@ class Scoring:
         speakers = {
             name: [_share([t for t in trials if t.label.speaker == name]) for trials in clean] for name in names
         }
-        return {"conditions": conditions, "speakers": speakers, "latency_ms": self._latency(clean[0])}
+        late = latency_json(map(self._late_ms, clean[0]))
+        return {"conditions": conditions, "speakers": speakers, "latency_ms": late}
 
     def _confused(self, index: int) -> Json:
         """What each confusable phrase did: its clips, and how often the keyword fired in them at each point."""
@@ -137,6 +139,7 @@ class Scoring:
                     "end_s": None if label.end is None else round(seconds(label.end), DECIMALS),
                     "score": round(first.score, DECIMALS),
                     "fired_s": None if first.row is None else self._end_s(first.recording, first.row),
+                    "latency_ms": self._late_ms(first),
                     "missed": [trial.row is None for trial in same],
                 }
             )
@@ -171,24 +174,28 @@ class Scoring:
     def _end_s(self, recording: Recording, row: int) -> float:
         return round(seconds(end_samples(recording, [row], self.counting)[0]), DECIMALS)
 
-    def _latency(self, heard: Iterable[Trial]) -> Json | None:
+    def _late_ms(self, trial: Trial) -> float | None:
         """From the labelled end of a word to the end of the chunk in which it fired: before that, nobody knows."""
+        if trial.row is None or trial.label.end is None:
+            return None
         chunk, frame = self.system.chunk_samples, self.system.frame_samples
         lead = self.rules.lead_frames(frame) * frame
-        late = []
-        for trial in heard:
-            if trial.row is not None and trial.label.end is not None:
-                fired = end_samples(trial.recording, [trial.row], self.counting)[0] + lead
-                late.append(-(-fired // chunk) * chunk - lead - trial.label.end)
-        if not late:
-            return None
-        median, p95 = np.quantile(late, [0.5, 0.95]) * 1000 / SAMPLE_RATE
-        return {"n": len(late), "median": round(float(median), 1), "p95": round(float(p95), 1)}
+        fired = end_samples(trial.recording, [trial.row], self.counting)[0] + lead
+        return 1000 * (-(-fired // chunk) * chunk - lead - trial.label.end) / SAMPLE_RATE
 
     def data(self) -> Json:
-        """What was heard: the recordings, and the length of those that are no confusables."""
+        """What was heard: the recordings, and the length of those that are no confusables; and what tells them, the
+        noises and the rooms from others.
+        """
         clean = [r for r in self.recordings if r.source.condition == CLEAN]
-        return {"recordings": len(clean), "hours": hours(self.clean)}
+        heard = [(r.source.name, r.samples, [(x.text, x.start, x.end) for x in r.source.labels]) for r in self.clean]
+        mixed = {"noise": self.rules.noise, "rooms": self.rules.rooms}
+        digests = {name: digest([(f.name, f.stat().st_size) for f in files]) for name, files in mixed.items()}
+        return {
+            "recordings": len(clean),
+            "hours": hours(self.clean),
+            "digests": {"recordings": digest(sorted(heard, key=repr)), **digests},
+        }
 
     def rules_json(self) -> Json:
         """How it was heard and counted."""
@@ -199,6 +206,7 @@ class Scoring:
             "late_s": seconds(counting.late_samples),
             "floor": FLOOR,
             "seed": self.rules.seed,
+            "accepts_condition": CLEAN,
             "frame_s": seconds(system.frame_samples),
             "chunk_s": seconds(system.chunk_samples),
         }
@@ -207,6 +215,15 @@ class Scoring:
 def _share(found: Sequence[Trial]) -> Json:
     """Misses among trials, with the interval."""
     return count_json(sum(trial.row is None for trial in found), len(found))
+
+
+def latency_json(late: Iterable[float | None]) -> Json | None:
+    """Median and 95th percentile of what is known: LATENCY of the schema, None where nothing is."""
+    known = [one for one in late if one is not None]
+    if not known:
+        return None
+    median, p95 = np.quantile(known, [0.5, 0.95])
+    return {"n": len(known), "median": round(float(median), 1), "p95": round(float(p95), 1)}
 
 
 def count_json(misses: int, positives: int) -> Json:

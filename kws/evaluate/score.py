@@ -5,14 +5,15 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kws.audio import Samples
 from kws.errors import KwsError
 from kws.evaluate.compare import compare, read_report
-from kws.evaluate.conditions import ROOM, Rules, excerpt, parse_condition, sound_files
+from kws.evaluate.conditions import ROOM, Rules, excerpt, parse_condition, sound_files, with_sound
+from kws.evaluate.event_table import write_events
 from kws.evaluate.metrics import hours
 from kws.evaluate.page.document import write_page
 from kws.evaluate.page.figures import write_figures
@@ -24,9 +25,13 @@ from kws.evaluate.systems import ENGINES, SystemSpec, open_system
 from kws.evaluate.workers import replay_all
 from kws.runtime.detect import add_keyword_argument
 from kws.runtime.session import DEFAULT_MODEL
+from kws.units import samples, seconds
 
 RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told
 NOISES = ("20 dB", "10 dB", "5 dB", "0 dB")
+_LONGEST_PAUSE_S = 600.0
+_POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
+_ROUNDED_S = 0.1  # by which a label may end after its recording
 
 _EXAMPLES = """examples:
   kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev -o report
@@ -67,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="for report.json, report.html and figures; goes on there",
+        help="for report.json, events.csv, report.html and figures; goes on there",
     )
 
 
@@ -93,7 +98,7 @@ def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="manifests, MANIFEST@SPLIT or folders of other audio",
     )
-    parser.add_argument("--silence", type=not_negative, default=1.0, help="seconds around each clip (default: 1)")
+    parser.add_argument("--silence", type=_pause, default=1.0, help="seconds around each clip (default: 1)")
     parser.add_argument("--jobs", type=_whole(1), metavar="N", help="processes (default: a core each)")
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="replay on the workers of this Dask scheduler (tcp://HOST:8786)"
@@ -119,51 +124,70 @@ def not_negative(text: str) -> float:
     return value
 
 
+def _pause(text: str) -> float:
+    if not 0 <= float(text) <= _LONGEST_PAUSE_S:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {_LONGEST_PAUSE_S:g}")
+    return float(text)
+
+
 def _rate(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is no rate of false accepts")
-    return value
+    low, high = _POSSIBLE_RATES
+    if not low <= float(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text} is no rate of false accepts per hour: those are {low:g} to {high:g}")
+    return float(text)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores, prints tables, writes the report."""
+    """Scores, prints tables, writes the report. What cannot be compared is told when all of that is done."""
     against = read_report(args.against) if args.against else None
     spec = SystemSpec(args.model, tuple(args.keyword))
-    rules, conditions = rules_of(args)
+    unusable: list[str] = []
+    rules, conditions = rules_of(args, unusable)
     recordings, skipped = listen(spec, args, rules, conditions)
     scoring = Scoring(open_system(spec), recordings, sorted(set(args.fa_per_hour)), rules)
-    report = {**head(scoring, args, skipped), **scoring.as_json()}
-    if not report["all"]["points"][0]["positives"]:
-        raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
-    report["comparison"] = compare(report, against, args.seed) if against else None
+    report = {**head(scoring, args, [*unusable, *skipped]), **scoring.as_json(), "comparison": None}
+    refused = None
+    if against:
+        try:
+            report["comparison"] = compare(report, against, args.seed)
+        except KwsError as error:
+            refused = error
     print(as_text(report))
     if report["comparison"]:
         print(f"\n{comparison_text(report['comparison'])}")
     if args.output:
-        args.output.mkdir(parents=True, exist_ok=True)
-        print(f"\nwritten: {', '.join(map(str, write(report, recordings, rules, args.output)))}")
+        print(f"\nwritten: {', '.join(map(str, write(report, scoring, args.output)))}")
+    if refused:
+        raise refused
     return 0
 
 
-def write(report: dict[str, Any], recordings: list[Recording], rules: Rules, folder: Path) -> list[Path]:
-    """The report as JSON, as a page with the sound of what went wrong, and as figures; returns what was written."""
+def write(report: dict[str, Any], scoring: Scoring, folder: Path) -> list[Path]:
+    """The report as JSON, its events as a table, as a page with the sound of what went wrong, and as figures; returns
+    what was written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    json_path, page = folder / "report.json", folder / "report.html"
+    json_path, table, page = folder / "report.json", folder / "events.csv", folder / "report.html"
     json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    sources = {(str(r.source.audio), r.source.condition): r.source for r in recordings}
+    write_events(scoring, table)
+    sources = {(str(r.source.audio), r.source.condition): r.source for r in scoring.recordings}
 
     def sound(audio: str, condition: str, start_s: float, end_s: float) -> Samples:
-        return excerpt(sources[audio, condition], rules, start_s, end_s)
+        return excerpt(sources[audio, condition], scoring.rules, start_s, end_s)
 
     write_page(report, sound, page)
-    return [json_path, page, *write_figures(report, folder)]
+    return [json_path, table, page, *write_figures(report, folder)]
 
 
-def rules_of(args: argparse.Namespace) -> tuple[Rules, list[str]]:
-    """How the recordings are heard, and under which conditions besides clean."""
-    noise = sound_files(args.noise) if args.noise else ()
-    rooms = sound_files(args.rooms) if args.rooms else ()
+def rules_of(args: argparse.Namespace, unusable: list[str]) -> tuple[Rules, list[str]]:
+    """How the recordings are heard, and under which conditions besides clean.
+
+    `unusable` gets a line, which is printed too, for each noise or room that nothing can be mixed with.
+    """
+    noise = with_sound(sound_files(args.noise), unusable) if args.noise else ()
+    rooms = with_sound(sound_files(args.rooms), unusable) if args.rooms else ()
+    for line in unusable:
+        print(f"skipped: {line}", file=sys.stderr)
     usual = [*(NOISES if noise else ()), *([ROOM] if rooms else [])]
     asked = [parse_condition(text) for text in args.conditions] if args.conditions else usual
     for condition in asked:
@@ -179,16 +203,20 @@ def listen(
     repeated: list[str] = []
     sources = sources_of(args.positives, args.negatives, getattr(args, "confusables", []), repeated)
     skipped: list[str] = []
-    output = getattr(args, "output", None)
-    recordings = replay_all(
+    output, keywords = getattr(args, "output", None), open_system(spec).keywords
+    said = {label.text for source in sources for label in source.labels}
+    if args.positives and sources and said.isdisjoint(keywords):
+        raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
+    replayed = replay_all(
         spec,
-        under_conditions(sources, conditions, open_system(spec).keywords),
+        under_conditions(sources, conditions, keywords),
         rules,
         store=output / "replay.db" if output else None,
         jobs=args.jobs,
         dask=args.dask,
         skipped=skipped,
     )
+    recordings = list(_labelled_inside(replayed, skipped))
     for line in repeated:
         print(line, file=sys.stderr)
     for line in skipped:
@@ -198,6 +226,19 @@ def listen(
     clean = [recording for recording in recordings if recording.source.condition == CLEAN]
     print(f"{len(clean)} recordings, {hours(clean):.2f} h, {len(sources) - len(clean)} skipped", file=sys.stderr)
     return recordings, skipped
+
+
+def _labelled_inside(recordings: Iterable[Recording], skipped: list[str]) -> Iterator[Recording]:
+    """The recordings whose labels lie in them; `skipped` gets a line for each other one."""
+    for recording in recordings:
+        latest = max(recording.source.labels, key=lambda label: label.end or 0, default=None)
+        if latest is None or (latest.end or 0) <= recording.samples + samples(_ROUNDED_S):
+            yield recording
+        elif recording.source.condition == CLEAN:
+            ends = f"ends at {seconds(latest.end or 0):.2f} s in its manifest"
+            skipped.append(
+                f"{recording.source.audio} has {seconds(recording.samples):.2f} s, and '{latest.text}' {ends}"
+            )
 
 
 def head(scoring: Scoring, args: argparse.Namespace, skipped: list[str]) -> dict[str, Any]:

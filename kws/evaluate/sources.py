@@ -63,8 +63,8 @@ def _label(row: Utterance) -> Label:
 
 
 def _depth(real: Path, place: str) -> int:
-    """How many parts of a path, from its end, are the same on every machine and by whichever manifest it is named: those
-    from its corpus on, which is the nearest folder with a manifest.csv, or else the folder that `place` means.
+    """How many parts of a path, from its end, are the same on every machine and whichever manifest names it: those from
+    its corpus on, which is the nearest folder with a manifest.csv, or else the folder that `place` means.
     """
     for depth, folder in enumerate(real.parents, 2):
         if (folder / "manifest.csv").is_file():

@@ -7,6 +7,7 @@ from typing import Any
 from kws.evaluate.intervals import hours_for
 
 Json = dict[str, Any]
+_FEW_HOURS = 0.1  # are told in seconds
 
 
 def as_text(report: Json) -> str:
@@ -40,7 +41,7 @@ def rates_table(report: Json, number: int) -> list[str]:
 def counts_table(rows: Sequence[tuple[str, Json]]) -> list[str]:
     """One line per (name, POINT of the schema)."""
     return [
-        f"{'keyword':<16}{'threshold':>10}{'missed':>12}  {'FRR (95 %)':<24}{'false accepts':>16}  FA/h (95 %)",
+        f"{'keyword':<16}{'threshold':>10}{'missed':>14}  {'FRR (95 %)':<24}{'false accepts':>16}  FA/h (95 %)",
         *(f"{name:<16}{_cells(point)}" for name, point in rows),
     ]
 
@@ -49,10 +50,15 @@ def _cells(point: Json) -> str:
     threshold = "" if point["threshold"] is None else f"{point['threshold']:.3f}"
     missed = f"{point['misses']}/{point['positives']}" if point["positives"] else "no positives"
     if point["hours"]:
-        accepts = f"{point['false_accepts']} in {point['hours']:.2f} h"
+        accepts = f"{point['false_accepts']} in {_length(point['hours'])}"
     else:
         accepts = "no negatives"
-    return f"{threshold:>10}{missed:>12}  {_frr(point):<24}{accepts:>16}  {fa_text(point)}"
+    return f"{threshold:>10}{missed:>14}  {_frr(point):<24}{accepts:>16}  {fa_text(point)}"
+
+
+def _length(hours: float) -> str:
+    """Hours, or seconds where they are few: "2.45 h", "72 s"."""
+    return f"{hours:.2f} h" if hours >= _FEW_HOURS else f"{3600 * hours:.0f} s"
 
 
 def _frr(count: Json) -> str:
@@ -67,9 +73,15 @@ def fa_text(point: Json) -> str:
     if point["fa_per_hour"] is None:
         return ""
     if not point["false_accepts"]:
-        return f"at most {point['upper95']:.2g}"
+        return f"at most {_two_digits(point['upper95'])}"
     value, low, high = point["fa_per_hour"]
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _two_digits(value: float) -> str:
+    """A positive number with the two digits that count, and no power of ten: 0.31, 2.1, 1,100."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
 def _conditions(report: Json) -> list[str]:
@@ -117,12 +129,19 @@ def _notes(report: Json) -> list[str]:
             f"latency after the end of the word, own thresholds: median {latency['median']:.0f} ms, "
             f"95th percentile {latency['p95']:.0f} ms, of {latency['n']} hits"
         )
+    elif report["trials"] and all(trial["end_s"] is None for trial in report["trials"]):
+        lines.append("no latency: the manifests do not say when a word ends (start, end); `kws data align` finds it")
+    if not report["all"]["points"][0]["positives"]:
+        lines.append("no keyword is said in these recordings: nothing is known of misses (give --positives)")
+    if len(report["conditions"]) > 1:
+        lines.append("false accepts are counted on the recordings as they are, not in noise or rooms")
     hours = max((keyword["hours"] for keyword in report["keywords"].values()), default=0.0)
     short = [rate for rate in report["rates"] if hours < hours_for(rate)]
     if hours and short:
-        needed = ", ".join(f"{hours_for(rate):.0f} h for {rate:g}" for rate in short)
+        least = _two_digits(hours_for(1.0) / hours)
+        needed = ", ".join(f"{_two_digits(hours_for(rate))} h for {rate:g}" for rate in short)
         lines.append(
-            f"{hours:.2f} h of negatives without a false accept show at most {hours_for(1.0) / hours:.2g} FA/h (95 %); "
+            f"{_length(hours)} of negatives without a false accept show at most {least} FA/h (95 %); "
             f"to show less takes, without any: {needed}"
         )
     repeats = report["all"]["points"][0]["repeats"]
