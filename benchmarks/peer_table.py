@@ -1,10 +1,11 @@
 """The table of peers.py: what the reports of `kws score` say of the keywords that two systems share."""
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from kws.evaluate.intervals import wilson
+from kws.evaluate.recording import CLEAN
+from kws.evaluate.report import latency_json
 
 RATES = (0.5, 1.0)  # FA/h of each keyword
 NOISE = "10 dB"
@@ -26,20 +27,13 @@ def row(name: str, report: Json, words: Sequence[str], cost: Json | None) -> Jso
         }
 
     targets = [point["target"] for point in keywords[0]["points"]]
-    late = [keyword["latency_ms"] for keyword in keywords if keyword["latency_ms"]]
+    clean = [trial for trial in report["trials"] if trial["condition"] == CLEAN and trial["keyword"] in words]
     return {
         "system": name,
         "version": report["system"]["version"],
         "words": list(words),
         "points": {"own" if target is None else f"{target:g}": pooled(i) for i, target in enumerate(targets)},
-        # of several keywords: the median of their medians, and the latest of their 95th percentiles
-        "latency_ms": {
-            "n": sum(one["n"] for one in late),
-            "median": statistics.median(one["median"] for one in late),
-            "p95": max(one["p95"] for one in late),
-        }
-        if late
-        else None,
+        "latency_ms": latency_json(trial["latency_ms"] for trial in clean),  # of all words together
         "bytes": report["system"]["bytes"],
         "cost": cost,
     }

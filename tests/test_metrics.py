@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kws.errors import KwsError
 from kws.evaluate.matching import Counting, end_samples, events, match, windows
-from kws.evaluate.metrics import at_rate, count, det, rates_at
+from kws.evaluate.metrics import ASIDE, at_rate, count, det, rates_at
 from kws.evaluate.recording import FLOOR, Label, Recording, Source
 
 HOUR = 16_000 * 3600
@@ -37,9 +37,9 @@ def test_known_events_give_known_rates():
     counted = {round(p.threshold, 3): (p.misses, p.false_accepts) for p in points}
     assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1), 1.0: (3, 0)}
     assert points[0].threshold == 1.0 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
-    assert at_rate(points, 1.0).threshold == pytest.approx((0.55 + 0.7) / 2)
-    assert at_rate(points, 0.5).threshold == pytest.approx((0.7 + 0.8) / 2)
-    assert at_rate(points, 0.0).threshold == pytest.approx((0.9 + 1.0) / 2)
+    assert at_rate(points, 1.0).threshold == pytest.approx(0.55 + ASIDE)
+    assert at_rate(points, 0.5).threshold == pytest.approx(0.7 + ASIDE)
+    assert at_rate(points, 0.0).threshold == pytest.approx(0.9 + ASIDE)
     assert (at_rate(points, 0.0).misses, at_rate(points, 0.0).false_accepts) == (3, 0)
     assert at_rate(points, 9.0).threshold == FLOOR
     for threshold, counts in [(0.58, (2, 2)), (0.95, (3, 0)), (0.65, (2, 2)), (0.3, (1, 3))]:
@@ -52,6 +52,11 @@ def test_a_certain_false_accept_is_excluded_too():
     points = det([recording("", [[1.0], [0.5]])], ["a"], 0, COUNTING)
     assert [(p.threshold > 1, p.false_accepts) for p in points] == [(True, 0), (False, 1), (False, 1)]
     assert at_rate(points, 0.0).threshold > 1.0
+
+
+def test_a_threshold_between_two_near_scores_is_in_the_middle():
+    recordings = [recording("", [[0.5]]), recording("", [[0.51]])]
+    assert at_rate(det(recordings, ["a"], 0, COUNTING), 0.5).threshold == pytest.approx(0.505)
 
 
 def test_a_refractory_that_ends_earlier_changes_counts_where_there_is_no_peak():

@@ -21,7 +21,7 @@ def benchmark(name: str, monkeypatch) -> object:
     return importlib.import_module(name)
 
 
-def made_report(keywords: dict, conditions: bool = True) -> dict:
+def made_report(keywords: dict, conditions: bool = True, ends: bool = True) -> dict:
     """Of each keyword (misses, false accepts, positives) at the own threshold and two rates."""
     found = {}
     for name, triples in keywords.items():
@@ -30,9 +30,15 @@ def made_report(keywords: dict, conditions: bool = True) -> dict:
             for target, (m, fa, n) in zip((None, 0.5, 1.0), triples, strict=True)
         ]
         noisy = {"10 dB": [{"misses": 2 * m, "positives": n} for m, _, n in triples]} if conditions else {}
-        late = {"n": 9, "median": 100.0, "p95": 200.0}
-        found[name] = {"points": points, "conditions": noisy, "latency_ms": late if name == "alexa" else None}
-    return {"system": {"version": "1.0", "bytes": 2_000_000}, "keywords": found}
+        found[name] = {"points": points, "conditions": noisy}
+    late = {"alexa": [*[100.0] * 8, 200.0], "jarvis": [None, 50.0], "x": [999.0]}
+    trials = [
+        {"keyword": word, "condition": condition, "latency_ms": ms if ends else None}
+        for word in keywords
+        for ms in late[word]
+        for condition in ("clean", "10 dB")
+    ]
+    return {"system": {"version": "1.0", "bytes": 2_000_000}, "keywords": found, "trials": trials}
 
 
 def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
@@ -43,7 +49,7 @@ def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
     assert [(p["misses"], p["positives"], p["false_accepts"]) for p in row["points"].values()] == [
         (4, 30, 2), (5, 30, 1), (3, 30, 2)
     ]  # fmt: skip
-    assert row["points"]["1"]["noise"]["misses"] == 6 and row["latency_ms"]["n"] == 9
+    assert row["points"]["1"]["noise"]["misses"] == 6 and row["latency_ms"]["n"] == 10
     result = {"rows": [row], "failures": {"x": "no wheel"}, "date": "d", "commit": "c", "machine": "m", "command": "k"}
     text = table.markdown(result)
     line = next(line for line in text.splitlines() if line.startswith("| ours: alexa, jarvis"))
@@ -51,13 +57,13 @@ def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
     assert cells[1].startswith("5/30 = 16.7 % (") and cells[1].endswith("1 FA")
     assert cells[3].startswith("6/30") and cells[4].startswith("4/30") and cells[5].startswith("8/30")
-    assert cells[6:] == ["2 in 2.00 h", "0.0123", "66", "100 (200)", "2.00"]
+    assert cells[6:] == ["2 in 2.00 h", "0.0123", "66", "100 (155)", "2.00"]
     assert "x failed: no wheel" in text
 
 
 def test_a_row_without_noise_costs_or_word_ends_has_empty_cells(monkeypatch):
     table = benchmark("peer_table", monkeypatch)
-    row = table.row("ours", made_report({"jarvis": [(0, 0, 5)] * 3}, conditions=False), ["jarvis"], None)
+    row = table.row("ours", made_report({"jarvis": [(0, 0, 5)] * 3}, conditions=False, ends=False), ["jarvis"], None)
     result = {"rows": [row], "failures": {}, "date": "d", "commit": "c", "machine": "m", "command": "k"}
     last = table.markdown(result).splitlines()[-1]
     cells = [cell.strip() for cell in last.strip("|").split("|")]

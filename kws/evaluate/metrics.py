@@ -15,6 +15,10 @@ from kws.evaluate.matching import Counting, negative_samples, tally, windows
 from kws.evaluate.recording import FLOOR, Recording
 from kws.units import SAMPLE_RATE
 
+ASIDE = (
+    0.02  # of a score: other frame borders move those of false accepts by about as much; more costs words for nothing
+)
+
 
 @dataclass(frozen=True)
 class KeywordRates:
@@ -91,16 +95,17 @@ def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, co
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
     """The lowest of the operating points with at most `fa_per_hour`, no higher one having more.
 
-    points: as `det` gives them. The threshold returned is the middle of those that have these counts, far from the
-    scores at which they change: on a device whose frames begin elsewhere, scores are a little higher or lower.
+    points: as `det` gives them. The threshold returned has these counts and lies in the middle between its point's and
+    that of the point which is too many, at most ASIDE from the latter: on a device whose frames begin elsewhere, the
+    same sound scores a little more or less.
     """
     if not points:
         raise ValueError("no operating points")
     chosen = points[0]
     for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            middle = max((point.threshold + chosen.threshold) / 2, float(np.nextafter(point.threshold, 2.0)))
-            return replace(chosen, threshold=middle)
+            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + ASIDE)
+            return replace(chosen, threshold=max(aside, float(np.nextafter(point.threshold, 2.0))))
         chosen = point
     return chosen
 
