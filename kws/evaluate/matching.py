@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kws.lexicon import contains, says
 from kws.evaluate.recording import FLOOR, Label, Recording, Source
+from kws.lexicon import contains, says
 from kws.trigger import Trigger
 from kws.units import samples
 
