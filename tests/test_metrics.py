@@ -11,6 +11,7 @@ from kws.errors import KwsError
 from kws.evaluate.matching import Counting, end_samples, events, match, windows
 from kws.evaluate.metrics import ASIDE, at_rate, count, det, rates_at
 from kws.evaluate.recording import FLOOR, Label, Recording, Source
+from kws.evaluate.report import accepts_at
 
 HOUR = 16_000 * 3600
 FRAME = 640
@@ -130,6 +131,36 @@ def test_every_point_agrees_with_a_plain_count(positives, negatives):
         assert point.misses == sum(max(x) < point.threshold or max(x) <= FLOOR for x in positives)
         heard = [[s if s > FLOOR else 0.0 for s in x] for x in negatives]
         assert point.false_accepts == sum(len(fires(x, point.threshold)) for x in heard)
+
+
+@given(
+    SCORES,
+    st.lists(st.integers(1, 12), min_size=40, max_size=40),
+    st.lists(st.floats(FLOOR, 1), min_size=1, max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_false_accepts_of_each_threshold_are_listed(scores, ages, thresholds):
+    """As many as are counted, with the scores they fire at; and never more rows than events."""
+    word = Label("a", start=3 * FRAME, end=8 * FRAME)
+    source = Source(Path(), "", "positive", (word,))
+    column = np.array(scores)[:, None]
+    heard = Recording.of(source, HOUR, column, np.array(ages[: len(scores)])[:, None])
+    found = windows(source, "a", COUNTING)
+    listed = accepts_at(heard, 0, found, thresholds, COUNTING)
+    assert list(listed) == sorted(listed)
+    for number, threshold in enumerate(thresholds):
+        (point,) = count([heard], ["a"], 0, [threshold], COUNTING)
+        here = [rows[number] for rows in listed.values() if rows[number] is not None]
+        assert len(here) == point.false_accepts and all(score >= threshold for score in here)
+        rows = events(heard, 0, threshold, COUNTING)
+        wrong = match(end_samples(heard, rows, COUNTING), found).false_accepts
+        assert here == [heard.scores[rows[event], 0] for event in wrong]
+    assert all(any(score is not None for score in rows) for rows in listed.values())
+
+
+def test_a_false_accept_that_a_higher_threshold_hears_later_is_one():
+    heard = recording("", [[0.0], [0.3], [0.7], [0.0]] + [[0.0]] * 8 + [[0.5]])
+    assert accepts_at(heard, 0, [], [0.6, 0.2], COUNTING) == {0: [0.7, 0.3], 2: [None, 0.5]}
 
 
 @given(

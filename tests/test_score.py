@@ -124,10 +124,12 @@ def tones_length(path: Path) -> float:
 
 
 def test_parts_add_up(report):
-    for keyword in report["keywords"].values():
+    for name, keyword in report["keywords"].items():
         for i, point in enumerate(keyword["points"]):
             assert sum(counts[i]["misses"] for counts in keyword["speakers"].values()) == point["misses"]
             assert keyword["conditions"]["clean"][i]["misses"] == point["misses"]
+            woke = [a for a in report["accepts"] if a["keyword"] == name and a["scores"][i] is not None]
+            assert len(woke) == point["false_accepts"]
     for i, point in enumerate(report["all"]["points"]):
         assert point["misses"] == sum(k["points"][i]["misses"] for k in report["keywords"].values())
         missed = [t for t in report["trials"] if t["condition"] == "clean" and t["missed"][i]]

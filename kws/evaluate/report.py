@@ -12,7 +12,7 @@ import numpy as np
 
 from kws.evaluate.conditions import Rules
 from kws.evaluate.intervals import poisson, upper_rate, wilson
-from kws.evaluate.matching import Counting, Trial, end_samples, events, match, trials, windows
+from kws.evaluate.matching import Counting, Trial, Window, end_samples, events, match, trials, windows
 from kws.evaluate.metrics import KeywordRates, at_rate, count, det, hours
 from kws.evaluate.recording import CLEAN, FLOOR, Recording
 from kws.evaluate.store import digest
@@ -146,27 +146,27 @@ class Scoring:
         return rows
 
     def _accepts(self, index: int) -> list[Json]:
-        """The false accepts at the lowest threshold of the points, and what confusable phrases did there."""
-        keyword = self.system.keywords[index]
-        lowest = min(point.threshold for point in self.results[index].points)
+        """The false accepts at any of the points, and what confusable phrases did there."""
+        keyword, frame_s = self.system.keywords[index], self.counting.frame_samples / SAMPLE_RATE
+        thresholds = [point.threshold for point in self.results[index].points]
         rows = []
         for recording in [*self.clean, *self.confusables]:
-            found = windows(recording.source, keyword, self.counting)
-            fired = events(recording, index, lowest, self.counting)
-            for event in match(end_samples(recording, fired, self.counting), found).false_accepts:
-                row, frame_s = fired[event], self.counting.frame_samples / SAMPLE_RATE
+            source, found = recording.source, windows(recording.source, keyword, self.counting)
+            for row, scores in accepts_at(recording, index, found, thresholds, self.counting).items():
                 end_s = self._end_s(recording, row)
                 rows.append(
                     {
-                        "audio": str(recording.source.audio),
-                        "name": recording.source.name,
+                        "audio": str(source.audio),
+                        "name": source.name,
                         "keyword": keyword,
-                        "text": " / ".join(label.text for label in recording.source.labels if label.text),
-                        "kind": recording.source.role,
+                        "text": " / ".join(label.text for label in source.labels if label.text),
+                        "kind": source.role,
                         "score": round(float(recording.scores[row, index]), DECIMALS),
+                        "scores": [None if score is None else round(score, DECIMALS) for score in scores],
                         "start_s": round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
                         "end_s": end_s,
-                        "at_s": self.begins[recording.source] + end_s if recording.source in self.begins else None,
+                        "seconds": round(seconds(recording.samples), DECIMALS),
+                        "at_s": self.begins[source] + end_s if source in self.begins else None,
                     }
                 )
         return rows
@@ -210,6 +210,26 @@ class Scoring:
             "frame_s": seconds(system.frame_samples),
             "chunk_s": seconds(system.chunk_samples),
         }
+
+
+def accepts_at(
+    recording: Recording, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
+) -> dict[int, list[float | None]]:
+    """The false accepts of keyword `index` at each of the thresholds, by the row of the first frame of each, in order.
+
+    A higher threshold is reached some frames later: within a refractory that is the same false accept. Values: its
+    score when it fires at each threshold, None where it does not, so that each threshold has as many as are counted.
+    """
+    known: dict[int, list[float | None]] = {}
+    for number in sorted(range(len(thresholds)), key=lambda number: thresholds[number]):
+        fired = events(recording, index, thresholds[number], counting)
+        for event in match(end_samples(recording, fired, counting), found).false_accepts:
+            row = fired[event]
+            open_rows = (r for r, scores in known.items() if r <= row and scores[number] is None)
+            near = [r for r in open_rows if recording.frames[row] - recording.frames[r] < counting.refractory_frames]
+            first = max(near, default=row)
+            known.setdefault(first, [None] * len(thresholds))[number] = float(recording.scores[row, index])
+    return dict(sorted(known.items()))
 
 
 def _share(found: Sequence[Trial]) -> Json:
