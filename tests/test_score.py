@@ -159,6 +159,9 @@ def test_two_models_on_the_same_clips_are_compared_in_pairs(tone_model, corpus, 
     (tmp_path / "before/report.json").write_text(json.dumps(report))
     words = (tone_model, "--positives", corpus / "said", "--negatives", corpus / "other", "--silence", 0)
     same = score(*words, "--against", tmp_path / "before", "-o", tmp_path / "same")["comparison"]
+    for name, theirs in same["keywords"].items():
+        assert theirs == {part: report["keywords"][name][part] for part in ("positives", "hours", "det", "points")}
+    assert set(same["keywords"]) == set(report["keywords"])
     assert {row["keyword"] for row in same["rows"]} == {"abc", "fed", "all"}
     assert all(row["mcnemar_p"] == 1 and row["difference"] == [0, 0, 0] for row in same["rows"])
     worse = json.loads(json.dumps(report))

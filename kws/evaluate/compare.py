@@ -1,6 +1,7 @@
 """Two systems on the same recordings: who misses what the other hears."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def read_report(path: Path) -> Json:
         schema = report["schema"]
         if schema == SCHEMA:
             _check(report)
+            _curves(report, report["keywords"])
     except (ValueError, KeyError, TypeError) as error:
         raise KwsError(f"{path} is not a report of kws score ({type(error).__name__}: {error})") from error
     if schema != SCHEMA:
@@ -46,11 +48,22 @@ def _parts(report: Json) -> tuple[str, list[float], dict[tuple[Any, ...], list[b
     return report["system"]["name"], report["rates"], {_key(trial): trial["missed"] for trial in report["trials"]}
 
 
+def _curves(report: Json, names: Iterable[str]) -> Json:
+    """The curves of these keywords, where the report has them, and the counts that they rest on."""
+    found = report["keywords"]
+    return {
+        name: {part: found[name][part] for part in ("positives", "hours", "det", "points")}
+        for name in names
+        if name in found
+    }
+
+
 def compare(ours: Json, theirs: Json, seed: int) -> Json:
     """Paired comparison at equal rates of false accepts, of the positives and keywords that both reports have.
 
     For each keyword, condition and rate, and for all keywords together: misses of each, those that only one has,
-    McNemar's exact p, and the difference of FRR (ours - theirs) with its interval, speakers drawn again.
+    McNemar's exact p, and the difference of FRR (ours - theirs) with its interval, speakers drawn again; and the other
+    report's curves of the keywords that both have, which count all that it heard.
     Raises KwsError when the reports share no positive or heard different things: equal rates mean nothing then.
     """
     _, our_rates, mine = _parts(ours)
@@ -73,7 +86,7 @@ def compare(ours: Json, theirs: Json, seed: int) -> Json:
                 clusters = [speakers[key] for key in keys]
                 row = {"keyword": word, "condition": condition, "target": rate}
                 rows.append({**row, **_paired(pairs, clusters, np.random.default_rng(seed))})
-    return {"against": name, "seed": seed, "rows": rows}
+    return {"against": name, "seed": seed, "rows": rows, "keywords": _curves(theirs, ours["keywords"])}
 
 
 def _demand_the_same(ours: Json, theirs: Json, conditions: set[str]) -> None:
