@@ -17,26 +17,12 @@ from hypothesis import strategies as st
 
 import reports
 import tones
-from browser import CHROMIUM, Browser
-from kws.errors import KwsError
-from kws.evaluate.page import clips, markup
+from kws.evaluate.page import clips, markup, sections
 from kws.evaluate.page import document as page
+from pages import CASES, NASTY, page_of, unreadable, write_all
 
 VOID = {"meta", "link", "input", "br", "rect", "line", "path", "circle"}
 NAMES = st.text(st.characters(), min_size=1, max_size=12)  # halves of surrogate pairs among them
-NASTY = "</script><script>alert(1)</script><!-- \" ' & \u2028 \udcff \x00 $x ${y} ü 語 </title>"
-
-
-def sound(audio: str, condition: str, start_s: float, end_s: float) -> np.ndarray:
-    """A tune of 2.4 s, of which there is what was asked for."""
-    whole = np.concatenate([tones.speak("ABC"), np.zeros(16_000, np.float32), tones.speak("FEDABC")])
-    return whole[int(start_s * 16_000) : int(end_s * 16_000)] if end_s < 20 else whole
-
-
-def page_of(report: dict[str, Any], folder: Path, voice: clips.Sound = sound) -> str:
-    path = folder / "report.html"
-    page.write_page(report, voice, path)
-    return path.read_text(encoding="utf-8")
 
 
 class Reader(HTMLParser):
@@ -81,24 +67,10 @@ class Reader(HTMLParser):
         return json.loads(self.raw["script"][0])
 
 
-CASES = {
-    "six": lambda: reports.with_more(reports.make_report(positives=12, conditions=["clean", "5 dB"])),
-    "one condition": lambda: reports.make_report(["alexa", "jarvis"], 12, conditions=["clean"]),
-    "no other audio": reports.silent_report,
-    "nobody spoke": lambda: reports.make_report(["computer", "jarvis"], 0, 5.0, ["clean"], 10.0),
-    "35 words": lambda: reports.make_report([f"word {i}" for i in range(35)], 4, 2.0, ["clean", "0 dB"], 4.0),
-    "many points": lambda: reports.make_report(["computer"], 300, 40.0, ["clean"], 40.0),
-}
-
-
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> dict[str, Path]:
     """A page of every kind of report."""
-    written = {}
-    for name, make in CASES.items():
-        written[name] = tmp_path_factory.mktemp("pages") / "report.html"
-        page.write_page(make(), sound if name == "six" else unreadable("a clip"), written[name])
-    return written
+    return write_all(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -179,13 +151,6 @@ def assert_stays_a_name(name: str, folder: Path) -> None:
     assert kinds[0] == kinds[1]
 
 
-def unreadable(what: str) -> clips.Sound:
-    def fails(*_: object) -> np.ndarray:
-        raise KwsError(f"{what} does not exist")
-
-    return fails
-
-
 def test_a_clip_that_cannot_be_read_leaves_a_note(tmp_path):
     report = reports.make_report(["computer"], 30, conditions=["clean"])
     reader = Reader(page_of(report, tmp_path, unreadable("c.flac")))
@@ -216,25 +181,57 @@ def test_rates_beyond_the_hours_are_marked(pages):
 def test_misses_and_false_accepts_are_all_listed_the_keywords_in_turns():
     report = reports.make_report(positives=25, conditions=["clean", "0 dB"], seed=1)
     found = clips.events(report)
+    for number, point in enumerate(report["all"]["points"]):
+        here = [event for event in found if event.scores[number] is not None]
+        missed = [event for event in here if event.kind == "miss"]
+        assert len(missed) == sum(trial["missed"][number] for trial in report["trials"])
+        assert sum(event.condition == "clean" for event in missed) == point["misses"]
+        assert len(here) - len(missed) == point["false_accepts"]
     missed = [event for event in found if event.kind == "miss"]
-    assert len(missed) == sum(trial["fired_s"] is None for trial in report["trials"])
-    assert len(found) - len(missed) == len(report["accepts"])
     clean = [event for event in missed if event.condition == "clean"]
     assert missed[: len(clean)] == clean, "clean ones come first"
     turns = [sum(e.keyword == event.keyword for e in clean[:i]) for i, event in enumerate(clean)]
     assert turns == sorted(turns)
+
+    def scores(kind: str, keyword: str) -> list[float]:
+        """Of clean events."""
+        mine = [e for e in found if (e.kind, e.keyword, e.condition) == (kind, keyword, "clean")]
+        return [max(score for score in event.scores if score is not None) for event in mine]
+
     for keyword in report["keywords"]:
-        scores = [event.score for event in clean if event.keyword == keyword]
-        woken = [event.score for event in found if event.kind == "accept" and event.keyword == keyword]
-        assert scores == sorted(scores) and woken == sorted(woken, reverse=True)
+        assert scores("miss", keyword) == sorted(scores("miss", keyword))
+        assert scores("accept", keyword) == sorted(scores("accept", keyword), reverse=True)
+
+
+def test_the_words_at_a_place_are_told_with_some_around_them():
+    text = " ".join(f"word{i:02}" for i in range(100))
+    before, here, after = clips.passage(text, 0.5, 0.505)
+    assert here == "word50" and before.startswith("…word") and after.endswith("…")
+    assert before.endswith("word49 ") and after.startswith(" word51") and len(before + here + after) < 140
+    assert clips.passage(text, -0.2, 0.001)[:2] == ("", "word00") and clips.passage(text, 0.999, 7)[1:] == (
+        "word99",
+        "",
+    )
+    assert clips.passage("few glasses", 0.1, 0.9) == ("", "few glasses", "")
+
+
+@given(st.text(st.sampled_from("ab 語"), max_size=400), st.floats(-1, 2), st.floats(0, 1))
+def test_a_passage_is_short_and_a_part_of_the_text(text, start, length):
+    found = clips.passage(text, start, start + length)
+    assert "".join(found).strip("…") in " ".join(text.split())
+    assert len(found.before) <= 61 and len(found.after) <= 61
+    assert found.here or not text.strip()
 
 
 def test_the_number_of_clips_has_a_limit_that_the_page_tells(tmp_path):
     report = reports.make_report(["alexa", "computer"], 150, conditions=reports.CONDITIONS, hopeless=0.6)
     reader = Reader(page_of(report, tmp_path, lambda *_: np.zeros(800, np.float32)))
-    events = len(clips.events(report))
-    assert events > 200 and len(reader.data["clips"]) == 200 and len(reader.data["events"]) == events
-    assert f"200 of {events} events have their sound here" in reader.text
+    found = clips.events(report)
+    assert len(found) > 200 and len(reader.data["clips"]) == 200 and len(reader.data["events"]) == len(found)
+    for number in range(len(report["all"]["points"])):
+        here = [place for place, event in enumerate(found) if event.scores[number] is not None]
+        loud = sum(place < 200 for place in here)
+        assert loud < len(here) and f"{loud} of {len(here)} events have their sound here" in reader.text
 
 
 @pytest.mark.parametrize(
@@ -255,7 +252,8 @@ def test_the_sound_around_an_event_is_asked_for(start_s, end_s, asked):
 
     report = reports.make_report(["computer"], 1, conditions=["clean"])
     report["accepts"] = []
-    report["trials"][0].update(fired_s=None, start_s=start_s, end_s=end_s, audio="a.flac")
+    trial = report["trials"][0]
+    trial.update(missed=[True] * len(trial["missed"]), start_s=start_s, end_s=end_s, audio="a.flac")
     (event,) = clips.events(report)
     clip = clips.cut(event, listen)
     ((audio, condition, *span),) = calls
@@ -284,159 +282,35 @@ def test_the_drawing_of_a_clip_is_loud_where_the_clip_is():
     assert clips.bars(np.zeros(3, np.float32)) == "000"
 
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def latency_of(median: float, p95: float) -> str:
+    report = reports.make_report(["alexa", "computer"], 12, conditions=["clean"])
+    for part in (*report["keywords"].values(), report["all"]):
+        part["latency_ms"] = {"n": 9, "median": median, "p95": p95}
+    report["keywords"]["alexa"]["latency_ms"] = {"n": 9, "median": -220.0, "p95": -150.0}
+    return sections.latency(report) + markup.headline(report)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as opened:
-        yield opened
-
-
-@needs_chromium
-@pytest.mark.parametrize("case", CASES)
-def test_a_browser_opens_it_without_complaint_at_any_width(case, pages, browser):
-    browser.complaints.clear()
-    browser.requests.clear()
-    browser.open(pages[case])
-    for width in (1280, 700, 390, 320):
-        browser.resize(width, 900)
-        assert browser.evaluate("document.documentElement.scrollWidth") <= width, "it scrolls sideways"
-    browser.resize(1280, 900)
-    assert browser.evaluate("[...document.querySelectorAll('svg *')].every((e) => !/NaN|undefined/.test(e.outerHTML))")
-    assert browser.complaints == [] and browser.requests == [pages[case].resolve().as_uri()]
-
-
-@needs_chromium
-def test_switching_the_thresholds_shows_their_counts(pages, browser):
-    report = CASES["six"]()
-    browser.open(pages["six"])
-    for number, point in enumerate(report["all"]["points"]):
-        browser.evaluate(f"document.querySelectorAll('.switch input')[{number}].click()")
-        leads = "[...document.querySelectorAll('.lead')].filter((p) => p.offsetParent)"
-        (lead,) = browser.evaluate(f"{leads}.map((p) => p.innerText)")
-        assert f"{point['misses']} of {point['positives']}" in lead
-
-
-@needs_chromium
-def test_the_threshold_can_be_moved_over_every_count(pages, browser):
-    """With the arrow keys, from the lowest threshold to the highest: each stop tells the counts of report.json."""
-    report = reports.make_report(["alexa", "jarvis"], 12, conditions=["clean"])
-    browser.open(pages["one condition"])
-    browser.evaluate("document.querySelectorAll('#chips button')[1].click()")
-    seen = browser.evaluate(
-        """(() => {
-          const slider = document.getElementById('threshold'), seen = [];
-          slider.value = 0;
-          slider.dispatchEvent(new Event('input'));
-          for (let text = '', last = null; text !== last; ) {
-            seen.push(text = document.getElementById('readout').innerText);
-            slider.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }));
-            last = document.getElementById('readout').innerText;
-          }
-          return seen;
-        })()"""
+def test_an_event_before_the_end_of_the_word_is_drawn_and_told_so():
+    early, late = latency_of(-110.0, 80.0), latency_of(45.0, 135.0)
+    ticks, zeros = (
+        [float(x) for x in re.findall(rf'class="{part}" x="([\d.]+)"', early)] for part in ("value", "zero")
     )
-    keyword = report["keywords"]["jarvis"]
-    stops = {p["threshold"]: p for p in [*keyword["det"], *keyword["points"]]}
-    assert len(seen) == len(stops)
-    for text, threshold in zip(seen, sorted(stops), strict=True):
-        assert text.startswith(f"jarvis at {threshold:.3f}")
-        assert f"missed {stops[threshold]['misses']} of 12" in text
-        assert f"{stops[threshold]['false_accepts']} false accept" in text
+    assert ticks[0] == 0 and ticks[1] == pytest.approx(100 * 110 / 300, abs=1)
+    assert len(zeros) == 3 and zeros == pytest.approx([100 * 220 / 300] * 3, abs=0.01)
+    assert "220 ms before" in early and "80 ms after" in early and "45 ms after" in late
+    assert "Heard before the word’s end</dt><dd><b>0.11 s</b>" in early and "95 % by 0.08 s after it" in early
+    assert "Heard after the word’s end" in late
 
 
-@needs_chromium
-def test_every_clip_plays(pages, browser):
-    browser.open(pages["six"])
-    durations = browser.evaluate(
-        """(async () => {
-          const { clips } = JSON.parse(document.getElementById('data').textContent);
-          const context = new OfflineAudioContext(1, 1, 16000);
-          const bytes = (clip) => Uint8Array.from(atob(clip.mp3), (c) => c.charCodeAt(0)).buffer;
-          const decoded = await Promise.all(clips.map((clip) => context.decodeAudioData(bytes(clip))));
-          return decoded.map((sound, i) => sound.duration - clips[i].seconds);
-        })()"""
-    )
-    assert len(durations) > 10 and max(map(abs, durations)) < 0.01
-    playing = """(async () => {
-      const button = document.querySelector('[data-play]');
-      button.click();
-      for (let wait = 0; wait < 100 && !document.querySelector('.played').getAttribute('d'); wait++)
-        await new Promise((done) => setTimeout(done, 50));
-      const played = document.querySelector('.played').getAttribute('d').length;
-      button.click();
-      return [played, document.querySelector('.played').getAttribute('d').length];
-    })()"""
-    during, after = browser.evaluate(playing)
-    assert during > 0 and after == 0
-
-
-@needs_chromium
-def test_a_mark_on_the_timeline_leads_to_its_card(pages, browser):
-    browser.open(pages["six"])
-    found = browser.evaluate(
-        """[...document.querySelectorAll('.event')].map((mark) => {
-          mark.dispatchEvent(new MouseEvent('click', { bubbles: true }));
-          const card = document.querySelector('.card.on');
-          const keyword = card.querySelector('h3').firstChild.data;
-          return card.dataset.event === mark.dataset.event && mark.getAttribute('aria-label').includes(keyword);
-        })"""
-    )
-    assert len(found) > 10 and all(found)
-
-
-@needs_chromium
-def test_a_nasty_name_is_shown_as_it_is(tmp_path, browser):
-    report = reports.make_report([NASTY, "<b>bold</b>"], 5, 2.0, ["clean", "<i>0 dB"], 3.0)
-    for row in [*report["trials"], *report["accepts"]]:
-        row["name"] = row["text"] = row["speaker"] = NASTY
-    page_of(report, tmp_path, unreadable(NASTY))
-    browser.complaints.clear()
-    browser.open(tmp_path / "report.html")
-    assert browser.evaluate("document.querySelectorAll('b b, h3 script, #chips script').length") == 0
-    assert "<b>bold</b>" in browser.evaluate("document.getElementById('chips').innerText")
-    assert browser.complaints == []
-
-
-@needs_chromium
-def test_pointing_at_the_curve_tells_its_counts(pages, browser):
-    """At the mark of the keyword's own threshold: threshold, misses, false accepts and hours."""
-    browser.open(pages["six"])
-    place = "document.querySelector('#det .here').getBoundingClientRect()"
-    browser.evaluate(
-        f"document.getElementById('det').scrollIntoView({{behavior: 'instant', block: 'center'}}) ?? {place}.x"
-    )
-    box = browser.evaluate(f"{place}.toJSON()")
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    browser.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-    own = CASES["six"]()["keywords"]["alexa"]["points"][0]
-    told = browser.evaluate("document.getElementById('tip').innerText")
-    assert told.startswith("alexa at 0.46\n") and f"missed {own['misses']} of {own['positives']}" in told
-    assert f"{own['false_accepts']} false accept" in told and "in 2.45 h" in told
-
-
-@needs_chromium
-@pytest.mark.parametrize(("timed", "title"), [(True, "along 2.62 h of audio"), (False, "False accepts, in order")])
-def test_false_accepts_stand_on_the_time_axis_where_it_is_known(timed, title, tmp_path, browser):
-    """Confusable phrases, which are not in the hours, have a panel of their own."""
+def test_who_has_no_word_ends_is_told_how_to_get_them():
     report = reports.make_report(["alexa"], 12, conditions=["clean"])
-    row = {**report["accepts"][0], "kind": "confusable", "at_s": None}
-    hours = report["data"]["hours"]
-    first = {**report["accepts"][0], "at_s": 1800 * hours if timed else None}
-    report["accepts"] = [first, row]
-    page_of(report, tmp_path, unreadable("it"))
-    browser.open(tmp_path / "report.html")
-    titles = browser.evaluate("[...document.querySelectorAll('#timeline b')].map((b) => b.innerText)")
-    assert any(title in found for found in titles) and any("Confusable" in found for found in titles)
-    if timed:
-        shares = browser.evaluate(
-            """[...document.querySelectorAll('#timeline figure')].slice(1, 2).flatMap((figure) => {
-              const lane = figure.querySelector('.lane').getBoundingClientRect();
-              return [...figure.querySelectorAll('.event')].map((mark) => {
-                const box = mark.getBoundingClientRect();
-                return (box.x + box.width / 2 - lane.x) / lane.width;
-              });
-            })"""
-        )
-        assert shares == [pytest.approx(0.5, abs=0.02)]
+    report["keywords"]["alexa"]["latency_ms"] = report["all"]["latency_ms"] = None
+    assert sections.latency(report) == "", "they are known, and nothing was heard"
+    for trial in report["trials"]:
+        trial["start_s"] = trial["end_s"] = None
+    assert "kws data align" in sections.latency(report)
+
+
+def test_the_page_says_that_false_accepts_are_counted_without_noise(pages):
+    for case, told in (("six", True), ("one condition", False)):
+        assert ("as they are, without noise" in pages[case].read_text(encoding="utf-8")) == told

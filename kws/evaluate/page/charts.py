@@ -57,7 +57,7 @@ def fa_of(false_accepts: int, hours: float) -> Interval:
 
 
 def curve(keyword: Json) -> Curve:
-    """The curve of one keyword of a report: its operating points and as many others as can be told apart."""
+    """The curve of one keyword of a report, or of `earlier`: operating points and others that can be told apart."""
     stops = {point["threshold"]: point for point in [*thin(keyword["det"]), *keyword["points"]]}
     points = [stops[threshold] for threshold in sorted(t for t in stops if t is not None)]
     misses = [int(point["misses"]) for point in points]
@@ -108,11 +108,18 @@ def histogram(report: Json, name: str) -> Histogram:
 
 def axes(report: Json) -> Axes:
     """Log axes that hold the rates asked for and the part of the curves that anyone would use."""
-    hours = [keyword["hours"] for keyword in report["keywords"].values() if keyword["hours"]]
-    positives = [keyword["positives"] for keyword in report["keywords"].values() if keyword["positives"]]
+    keywords = [*report["keywords"].values(), *earlier(report).values()]
+    hours = [keyword["hours"] for keyword in keywords if keyword["hours"]]
+    positives = [keyword["positives"] for keyword in keywords if keyword["positives"]]
     lowest = min([*report["rates"], 1 / max(hours, default=1.0)])
     highest = max([10.0, *(10 * rate for rate in report["rates"])])
     return Axes((lowest / 1.5, highest), (max(1e-4, 0.6 / max(positives, default=100)), 1.0))
+
+
+def earlier(report: Json) -> Mapping[str, Json]:
+    """The keywords of the report that this one is compared with, where they have a curve."""
+    found = report["comparison"]["keywords"] if report["comparison"] else {}
+    return {name: keyword for name, keyword in found.items() if keyword["positives"] and keyword["hours"]}
 
 
 def unsupported(hours: float) -> float:
@@ -137,6 +144,11 @@ def misses_in_words(count: Json) -> str:
         return "never said"
     value, low, high = count["frr"]
     return f"{count['misses']} of {count['positives']}: {percent(value)} ({percent(low, '')} to {percent(high, '')})"
+
+
+def side(latency: float) -> str:
+    """On which side of its word's end an event comes."""
+    return "before" if latency < 0 else "after"
 
 
 def name_of(target: float | None) -> str:

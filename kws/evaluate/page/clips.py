@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,17 +17,28 @@ Sound = Callable[[str, str, float, float], Samples]  # (audio, condition, start_
 
 BEFORE_S, AFTER_S = 1.5, 0.75  # of sound around an event
 _LONGEST_S = 8.0
+_AROUND = 60  # characters before and after what is said at an event
+_LONGEST_WORD = 24  # characters: some languages have no spaces
 _BARS = 72  # of the drawing of a clip
 _LOUDNESS_STEPS = 35
 
 
+class Passage(NamedTuple):
+    """What is said before, at and after a place, cut short where it is long."""
+
+    before: str
+    here: str
+    after: str
+
+
 @dataclass(frozen=True)
 class Event:
-    """A word that was missed, or a false accept.
+    """A word that was missed, or a false accept, at some operating point of a report.
 
-    threshold: that of the report's first operating point. start_s, end_s: None where it is not known when in the clip
-    the word is said. role: that of the recording. order, out_of: its number among its keyword's words of the same
-    condition (misses), or among its keyword's false accepts. at_s: seconds into all audio, where that is known.
+    scores: at each of the points, None where nothing is wrong there. start_s, end_s: None where it is not known when in
+    the clip the word is said. role: that of the recording. order, out_of: its number among its keyword's words of the
+    same condition (misses), or among its keyword's false accepts. at_s: seconds into all audio; None for misses and
+    confusable phrases.
     """
 
     kind: Literal["miss", "accept"]
@@ -36,9 +47,8 @@ class Event:
     name: str
     condition: str
     speaker: str
-    text: str
-    score: float
-    threshold: float | None
+    words: Passage | None
+    scores: list[float | None]
     start_s: float | None
     end_s: float | None
     role: str
@@ -48,7 +58,7 @@ class Event:
 
 
 def events(report: Mapping[str, Any]) -> list[Event]:
-    """All misses at the first operating point and all false accepts of a report, the worst of each keyword first.
+    """All misses and all false accepts of a report, at any of its operating points, the worst of each keyword first.
 
     The keywords take turns, so that none crowds out another; false accepts and clean misses come before the misses of
     the other conditions. The worst miss has the lowest score, the worst false accept the highest.
@@ -64,13 +74,27 @@ def events(report: Mapping[str, Any]) -> list[Event]:
     return [event for _, _, event in sorted(ranked, key=lambda entry: entry[:2])]
 
 
+def passage(text: str, start: float, end: float) -> Passage:
+    """The words of a text at a place, given as shares of the recording's length, and some around them.
+
+    When each word is said is not known: the share of the text stands for the share of the time.
+    """
+    text = " ".join(text.split())
+    first, last = (round(min(1.0, max(0.0, share)) * len(text)) for share in (start, end))
+    first = max(text.rfind(" ", 0, first) + 1, first - _LONGEST_WORD)
+    blank = text.find(" ", last)
+    last = min(len(text) if blank < 0 else blank, last + _LONGEST_WORD)
+    before, after = text[:first], text[last:]
+    if len(before) > _AROUND:
+        before = "…" + (before[-_AROUND:].partition(" ")[2] or before[-_AROUND:])
+    if len(after) > _AROUND:
+        after = (after[:_AROUND].rpartition(" ")[0] or after[:_AROUND]) + "…"
+    return Passage(before, text[first:last], after)
+
+
 def _badness(event: Event) -> float:
-    return -event.score if event.kind == "miss" else event.score
-
-
-def _threshold(report: Mapping[str, Any], keyword: str) -> float | None:
-    threshold: float | None = report["keywords"][keyword]["points"][0]["threshold"]
-    return threshold
+    scores = [score for score in event.scores if score is not None]
+    return -min(scores) if event.kind == "miss" else max(scores)
 
 
 def _misses(report: Mapping[str, Any]) -> Iterator[Event]:
@@ -81,8 +105,19 @@ def _misses(report: Mapping[str, Any]) -> Iterator[Event]:
     orders: Counter[tuple[str, str]] = Counter()
     for trial in report["trials"]:
         orders[group(trial)] += 1
-        if trial["fired_s"] is None:
-            yield _event("miss", report, trial, orders[group(trial)], totals[group(trial)])
+        if any(trial["missed"]):
+            yield Event(
+                kind="miss",
+                condition=trial["condition"],
+                speaker=trial["speaker"],
+                words=None,
+                scores=[trial["score"] if missed else None for missed in trial["missed"]],
+                role="positive",
+                order=orders[group(trial)],
+                out_of=totals[group(trial)],
+                at_s=None,
+                **_place(trial),
+            )
 
 
 def _accepts(report: Mapping[str, Any]) -> Iterator[Event]:
@@ -90,29 +125,23 @@ def _accepts(report: Mapping[str, Any]) -> Iterator[Event]:
     orders: Counter[str] = Counter()
     for accept in report["accepts"]:
         orders[accept["keyword"]] += 1
-        yield _event("accept", report, accept, orders[accept["keyword"]], totals[accept["keyword"]])
+        start, end = (accept[part] / max(accept["seconds"], 1e-9) for part in ("start_s", "end_s"))
+        yield Event(
+            kind="accept",
+            condition=report["conditions"][0],
+            speaker="",
+            words=passage(accept["text"], start, end) if accept["text"] else None,
+            scores=accept["scores"],
+            role=accept["kind"],
+            order=orders[accept["keyword"]],
+            out_of=totals[accept["keyword"]],
+            at_s=accept["at_s"],
+            **_place(accept),
+        )
 
 
-def _event(
-    kind: Literal["miss", "accept"], report: Mapping[str, Any], row: Mapping[str, Any], order: int, out_of: int
-) -> Event:
-    return Event(
-        kind=kind,
-        keyword=row["keyword"],
-        audio=row["audio"],
-        name=row["name"],
-        condition=row.get("condition", report["conditions"][0] if report["conditions"] else "clean"),
-        speaker=row.get("speaker") or "",
-        text=row.get("text") or "",
-        score=row["score"] or 0.0,
-        threshold=_threshold(report, row["keyword"]),
-        start_s=row["start_s"],
-        end_s=row["end_s"],
-        role=row.get("kind", "positive"),
-        order=order,
-        out_of=out_of,
-        at_s=row.get("at_s"),
-    )
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {part: row[part] for part in ("keyword", "audio", "name", "start_s", "end_s")}
 
 
 def cut(event: Event, sound: Sound) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from kws.evaluate.page import charts, markup
+from kws.evaluate.page import charts, markup, sections
 from kws.evaluate.page.clips import Event, Sound, cut_all, events
 from kws.evaluate.page.method import facts, method
 
@@ -37,13 +37,14 @@ def write_page(report: Mapping[str, Any], sound: Sound, path: Path) -> None:
         "headline": markup.headline(report),
         "support": markup.support(report),
         "keywords": markup.keywords(report),
-        "conditions": _section("conditions", "Noise and rooms", markup.conditions(report)),
-        "speakers": _section("speakers", "By speaker", markup.speakers(report)),
-        "confusables": _section("confusables", "Phrases that sound alike", markup.confusables(report)),
-        "latency": _section("latency", "How soon", markup.latency(report)),
-        "comparison": _section("comparison", "Beside another model", markup.comparison(report)),
+        "conditions": _section("conditions", "Noise and rooms", sections.conditions(report)),
+        "speakers": _section("speakers", "By speaker", sections.speakers(report)),
+        "confusables": _section("confusables", "Phrases that sound alike", sections.confusables(report)),
+        "latency": _section("latency", "How soon", sections.latency(report)),
+        "comparison": _section("comparison", "Beside another model", sections.comparison(report)),
         "method": method(report),
-        "left_out": _left_out(found, clips),
+        "dashed": sections.dashed(report),
+        "left_out": _left_out(report, found, len(clips)),
         "data": script_json(page_data(report, found[:_EVENTS], clips)),
         "script": script,
         "style": style,
@@ -56,6 +57,7 @@ def write_page(report: Mapping[str, Any], sound: Sound, path: Path) -> None:
 def page_data(report: Mapping[str, Any], found: Sequence[Event], clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the page's script draws: numbers that were all computed here."""
     hours = max((keyword["hours"] for keyword in report["keywords"].values()), default=0.0)
+    other = charts.earlier(report)
     return {
         "points": [charts.name_of(point["target"]) for point in report["all"]["points"]],
         "conditions": report["conditions"],
@@ -72,6 +74,7 @@ def page_data(report: Mapping[str, Any], found: Sequence[Event], clips: Sequence
                 "points": keyword["points"],
                 "conditions": keyword["conditions"],
                 "curve": charts.curve(keyword)._asdict(),
+                "earlier": charts.curve(other[name])._asdict() if name in other else None,
                 "histogram": charts.histogram(report, name)._asdict(),
             }
             for name, keyword in report["keywords"].items()
@@ -88,14 +91,20 @@ def script_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(escapes)
 
 
-def _left_out(found: Sequence[Event], clips: Sequence[object]) -> str:
-    if not found:
+def _left_out(report: Mapping[str, Any], found: Sequence[Event], clips: int) -> str:
+    return markup.each_point(report, lambda number, name: _sounds(found, clips, number))
+
+
+def _sounds(found: Sequence[Event], clips: int, number: int) -> str:
+    """Which of the events at point `number` are not in the page, or have no sound there."""
+    here = [place for place, event in enumerate(found) if event.scores[number] is not None]
+    if not here:
         return "<p>Nothing was missed, and nothing woke it falsely.</p>"
-    silent = len(found) - len(clips)
-    if not silent:
+    loud, unlisted = sum(place < clips for place in here), sum(place >= _EVENTS for place in here)
+    if loud == len(here):
         return ""
-    hidden = f", and {len(found) - _EVENTS} are not listed" if len(found) > _EVENTS else ""
-    return f"<p>{len(clips)} of {len(found)} events have their sound here, the worst of each keyword{hidden}.</p>"
+    hidden = f", and {unlisted} are not listed" if unlisted else ""
+    return f"<p>{loud} of {len(here)} events have their sound here, the worst of each keyword{hidden}.</p>"
 
 
 def _section(name: str, head: str, content: str) -> str:

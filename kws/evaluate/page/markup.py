@@ -1,16 +1,17 @@
-"""A report's tables and sentences as HTML: what the page says without a script."""
+"""A report's headline and main table as HTML, and what its other tables are made of.
+
+What the page says without a script: here and in kws.evaluate.page.sections.
+"""
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kws.evaluate.intervals import hours_for
-from kws.evaluate.page.charts import accepts_in_words, figure, misses_in_words, name_of, percent, unsupported
+from kws.evaluate.page.charts import accepts_in_words, figure, misses_in_words, name_of, percent, side, unsupported
 
 Json = Mapping[str, Any]
 
-_SPEAKERS = 30  # in the table; more are one line
-_PHRASES = 60
 _DOUBT = ' <span class="doubt" title="more than these hours can show">*</span>'
 
 
@@ -28,7 +29,7 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -70,9 +71,12 @@ def _tiles(report: Json, point: Json, number: int) -> str:
         ("accept", "False accepts", _rate(point), _rates(point)),
     ]
     latency = report["all"]["latency_ms"]
-    if latency and number == 0:
-        heard = f"median of {latency['n']} words; 95 % of them within {figure(latency['p95'] / 1000)} s"
-        tiles.append(("", "Heard after the word’s end", f"{figure(latency['median'] / 1000)} s", heard))
+    if latency:
+        median, p95 = (latency[part] / 1000 for part in ("median", "p95"))
+        heard = (
+            f"median of {latency['n']}{', own thresholds' * (number > 0)}; 95 % by {figure(abs(p95))} s {side(p95)} it"
+        )
+        tiles.append(("", f"Heard {side(median)} the word’s end", f"{figure(abs(median))} s", heard))
     data = report["data"]
     skipped = f", {len(data['skipped'])} skipped" if data["skipped"] else ""
     tiles.append(("", "Audio", f"{figure(data['hours'])} h", f"{data['recordings']:,} recordings{skipped}"))
@@ -159,160 +163,17 @@ def _doubt(point: Json) -> str:
     return "" if point["target"] is None or point["supported"] or point["threshold"] is None else _DOUBT
 
 
-def bar(interval: Sequence[float] | None, largest: float, kind: str) -> str:
-    """An interval on a scale from 0 to `largest`, as a small picture."""
+def bar(interval: Sequence[float] | None, largest: float, kind: str, least: float = 0.0) -> str:
+    """An interval on a scale from `least` to `largest`, as a small picture; with a line at 0 where that is inside."""
     if interval is None:
         return ""
-    value, low, high = (100 * max(0.0, min(1.0, part / max(largest, 1e-9))) for part in interval)
+    value, low, high, zero = (
+        100 * max(0.0, min(1.0, (part - least) / max(largest - least, 1e-9))) for part in (*interval, 0.0)
+    )
+    line = f'<rect class="zero" x="{min(99.0, zero):.2f}" y="0" width="1" height="10"/>' if least < 0 else ""
     return (
         f'<svg class="bar {kind}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" y="4.5" width="100" height="1"/>'
+        f'<rect class="track" y="4.5" width="100" height="1"/>{line}'
         f'<rect class="spread" x="{low:.2f}" y="2" width="{max(0.8, high - low):.2f}" height="6"/>'
         f'<rect class="value" x="{max(0.0, value - 0.8):.2f}" y="0" width="1.6" height="10"/></svg>'
     )
-
-
-def conditions(report: Json) -> str:
-    """Misses of each keyword under each condition, for every operating point; nothing of one condition alone."""
-    if len(report["conditions"]) < 2:
-        return ""
-    together = "all keywords together, and the one chosen above" if len(report["keywords"]) > 1 else "dots and bars"
-    chart = (
-        '<figure class="scripted" hidden><figcaption>Share missed under each condition, with its 95 % interval: '
-        f'{together}.</figcaption><div class="chart" id="condition-chart"></div></figure>'
-    )
-    return chart + each_point(report, lambda number, name: _conditions(report, number, name))
-
-
-def _conditions(report: Json, number: int, name: str) -> str:
-    rows = [(text(word), keyword["conditions"]) for word, keyword in report["keywords"].items()]
-    if len(rows) > 1:
-        rows.append(("<i>all</i>", report["all"]["conditions"]))
-    cells = [(word, *(_share(found, condition, number) for condition in report["conditions"])) for word, found in rows]
-    return table(f"Missed under each condition: {name}", ("keyword", *map(text, report["conditions"])), cells)
-
-
-def _share(found: Json, condition: str, number: int) -> str:
-    counts = found.get(condition)
-    if not counts or counts[number]["frr"] is None:
-        return "–"
-    count = counts[number]
-    value, low, high = count["frr"]
-    return (
-        f"<b>{percent(value)}</b> <small>{count['misses']}/{count['positives']}<br>"
-        f"{percent(low, '')} to {percent(high, '')}</small>"
-    )
-
-
-def speakers(report: Json) -> str:
-    """Misses of each speaker, those with the most first, for every operating point."""
-    if not report["all"]["speakers"]:
-        return ""
-    return each_point(report, lambda number, name: _speakers(report, number, name))
-
-
-def _speakers(report: Json, number: int, name: str) -> str:
-    counts = {who: found[number] for who, found in report["all"]["speakers"].items()}
-    worst = sorted(counts, key=lambda who: (-counts[who]["misses"], counts[who]["positives"], who))
-    missed = [who for who in worst if counts[who]["misses"]]
-    rows = [
-        (
-            text(who),
-            bar(counts[who]["frr"], 1.0, "miss"),
-            misses_in_words(counts[who]),
-            _words_of(report, who, number),
-        )
-        for who in missed[:_SPEAKERS]
-    ]
-    note = f"<p>{len(counts) - len(missed)} of {len(counts)} speakers were heard every time."
-    note += f" {len(missed) - len(rows)} more were not and are in report.json.</p>" if missed[len(rows) :] else "</p>"
-    heads = ("speaker", "", "missed", "words")
-    return (table(f"Speakers who were missed, clean: {name}", heads, rows) if rows else "") + note
-
-
-def _words_of(report: Json, who: str, number: int) -> str:
-    counts = {word: keyword["speakers"].get(who) for word, keyword in report["keywords"].items()}
-    missed = {word: found[number] for word, found in counts.items() if found and found[number]["misses"]}
-    return ", ".join(f"{text(word)} {count['misses']}/{count['positives']}" for word, count in missed.items())
-
-
-def confusables(report: Json) -> str:
-    """Confusable phrases that woke a keyword at some operating point: events in clips."""
-    found = [
-        (name, phrase, counts)
-        for name, keyword in report["keywords"].items()
-        for phrase, counts in keyword["confusables"].items()
-    ]
-    if not found:
-        return ""
-    loud = [row for row in found if any(count["fires"] for count in row[2])]
-    loud.sort(key=lambda row: [-count["fires"] for count in row[2]])
-    heads = ["phrase", "wakes", *(text(name_of(point["target"])) for point in report["all"]["points"])]
-    rows = [
-        (text(phrase), text(name), *(f"{count['fires']} in {count['clips']} clips" for count in counts))
-        for name, phrase, counts in loud[:_PHRASES]
-    ]
-    quiet = len({phrase for _, phrase, _ in found} - {phrase for _, phrase, _ in loud})
-    note = f"{quiet} {'other ' * bool(rows)}phrases woke nothing." if quiet else ""
-    note += f" {len(loud) - _PHRASES} more rows are in report.json." if len(loud) > _PHRASES else ""
-    shown = table("Confusable phrases: how often each fires; they are not in the hours above", heads, rows)
-    return (shown if rows else "") + (f"<p>{note}</p>" if note else "")
-
-
-def latency(report: Json) -> str:
-    """How long after the end of the word each keyword fires."""
-    found = [(text(name), keyword["latency_ms"]) for name, keyword in report["keywords"].items()]
-    if len(found) > 1:
-        found.append(("<i>all</i>", report["all"]["latency_ms"]))
-    known = [(name, value) for name, value in found if value]
-    if not known:
-        return ""
-    largest = max(1.0, *(value["p95"] for _, value in known))
-    rows = [
-        (
-            name,
-            bar((value["median"], 0.0, value["p95"]), largest, ""),
-            f"{value['median']:.0f} ms",
-            f"{value['p95']:.0f} ms",
-            str(value["n"]),
-        )
-        for name, value in known
-    ]
-    return table("From the end of the word to the event", ("keyword", "", "median", "95 % within", "words"), rows)
-
-
-def comparison(report: Json) -> str:
-    """This model beside another one on the same recordings."""
-    other = report["comparison"]
-    if not other or not other["rows"]:
-        return ""
-    return each_point(report, lambda number, name: _comparison(other, report["all"]["points"][number], name))
-
-
-def _comparison(other: Json, point: Json, name: str) -> str:
-    rows = [
-        (
-            text(row["keyword"]),
-            text(row["condition"]),
-            misses_in_words(row["ours"]),
-            misses_in_words(row["theirs"]),
-            _difference(row["difference"]),
-            f"{row['only_ours_missed']} / {row['only_theirs_missed']}",
-            f"{row['mcnemar_p']:.3f}" if row["mcnemar_p"] >= 0.001 else "&lt; 0.001",
-        )
-        for row in other["rows"]
-        if row["target"] == point["target"]
-    ]
-    against = text(other["against"])
-    if not rows:
-        return f"<p>Compared with {against} at equal rates of false accepts: choose one of them at the top.</p>"
-    heads = ("keyword", "condition", "missed here", f"missed by {against}", "difference, points (95 %)")
-    caption = f"The same recordings heard by {against}, each model with its own thresholds: {name}"
-    return table(caption, (*heads, "missed by this / that alone", "McNemar p"), rows)
-
-
-def _difference(interval: Sequence[float] | None) -> str:
-    if not interval:
-        return "–"
-    value, low, high = (f"{100 * part:+.1f}" for part in interval)
-    return f"{value} ({low} to {high})"

@@ -11,10 +11,10 @@ const decades = (low, high) => {
   return found;
 };
 const det = { x: null, y: null };
-const place = (keyword, stop) => {
-  const { fa_per_hour: fa, frr } = keyword.curve;
-  return [fa[stop][0] ? det.x(fa[stop][0]) : det.x.zero, frr[stop][0] ? det.y(frr[stop][0]) : det.y.zero];
-};
+const place = ({ fa_per_hour: fa, frr }, stop) => [
+  fa[stop][0] ? det.x(fa[stop][0]) : det.x.zero, frr[stop][0] ? det.y(frr[stop][0]) : det.y.zero,
+];
+const places = (curve) => curve.thresholds.map((_, stop) => place(curve, stop));
 const drawable = (keyword) => keyword.curve.frr && keyword.curve.fa_per_hour;
 const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
@@ -73,11 +73,12 @@ function drawAxes(root, fa, frr, { left, right, top, bottom, narrow }) {
 
 function drawCurve(layer, word) {
   const keyword = data.keywords[word], curve = keyword.curve, chosen = word === state.word, tone = colour(word);
-  const points = curve.thresholds.map((_, stop) => place(keyword, stop));
+  const points = places(curve);
   if (chosen) {
     const edge = (part) => curve.frr.map((frr, stop) => [points[stop][0], frr[part] > data.axes.frr[0] ? det.y(frr[part]) : det.y.zero]);
     layer.append(svg("path", { class: `band f${tone}`, d: `${path(edge(1))}${path(edge(2).reverse()).replace("M", "L")}Z` }));
   }
+  if (chosen && keyword.earlier) layer.append(svg("path", { class: "earlier sink", d: path(places(keyword.earlier)) }));
   layer.append(svg("path", { class: `curve s${tone}${chosen ? " chosen" : ""}`, d: path(points) }));
   if (!chosen) return;
   for (const point of [...keyword.points].reverse()) { // its own last, above the others
@@ -102,7 +103,7 @@ function hover(root, order) {
     let best = { distance: 26 };
     for (const word of order)
       data.keywords[word].curve.thresholds.forEach((_, stop) => {
-        const [px, py] = place(data.keywords[word], stop);
+        const [px, py] = place(data.keywords[word].curve, stop);
         const distance = Math.hypot(px - x, py - y) - (word !== state.word ? 0 : stop === state.stop ? 5 : 4);
         if (distance < best.distance) best = { distance, word, stop };
       });
@@ -176,7 +177,7 @@ function toStop(stop) {
 function readout() {
   const keyword = data.keywords[state.word], slider = $("threshold"), threshold = keyword.curve.thresholds[state.stop];
   slider.value = threshold;
-  const known = keyword.points.find((point) => point.threshold === threshold);
+  const known = [keyword.points[state.point], ...keyword.points].find((point) => point.threshold === threshold);
   const name = known ? ` (${known.target === null ? "its own threshold" : data.points[keyword.points.indexOf(known)]})` : "";
   slider.setAttribute("aria-valuetext", `${digits(threshold)}: ${misses(keyword, state.stop)}; ${accepts(keyword, state.stop)}`);
   $("readout").replaceChildren(

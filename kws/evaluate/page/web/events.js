@@ -2,34 +2,47 @@
 
 // ---- misses and false accepts
 const seconds = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 3600) ? `${Math.floor(s / 3600)} h ` : ""}${Math.floor((s % 3600) / 60)} min ${(s % 60).toFixed(1)} s`);
+const scoreOf = (event) => event.scores[state.point]; // null: nothing is wrong at this operating point
+const kindOf = (event) => (event.kind === "miss" ? "miss" : event.role === "confusable" ? "confusable" : "accept");
 const chosenEvents = () => {
   const [kind, word, condition] = ["kind", "word", "condition"].map((id) => $(id).value);
   return data.events.map((event, i) => i).filter((i) => {
     const event = data.events[i];
-    return (!kind || event.kind === kind) && (!word || event.keyword === word) && (event.kind === "accept" || !condition || event.condition === condition);
+    return (
+      scoreOf(event) !== null && (!kind || event.kind === kind) && (!word || event.keyword === word) &&
+      (event.kind === "accept" || !condition || event.condition === condition)
+    );
   });
 };
 const about = (event) => {
-  const against = event.threshold === null ? "" : event.score >= event.threshold ? ` ≥ ${event.threshold.toFixed(2)}` : ` < ${event.threshold.toFixed(2)}`;
-  return `score ${event.score.toFixed(2)}${against}`;
+  const { threshold } = data.keywords.find((keyword) => keyword.name === event.keyword).points[state.point], score = scoreOf(event);
+  const places = score.toFixed(2) === threshold.toFixed(2) ? 4 : 2; // scores come with no more
+  return `score ${score.toFixed(places)} ${event.kind === "miss" && score < threshold ? "<" : "≥"} ${threshold.toFixed(places)}`;
 };
-const verdict = (event) => (event.kind === "miss" ? "missed" : event.threshold !== null && event.score < event.threshold ? "below its threshold" : "false accept");
+const VERDICTS = { miss: "missed", accept: "false accept", confusable: "confusable phrase" };
+const verdict = (event) => VERDICTS[kindOf(event)];
+const tally = (chosen) => {
+  const counted = (kind, one, many) => {
+    const n = chosen.filter((i) => kindOf(data.events[i]) === kind).length;
+    return `${n} ${n === 1 ? one : many}`;
+  };
+  const confusable = data.events.some((event) => kindOf(event) === "confusable");
+  return [
+    counted("miss", "miss", "misses"), counted("accept", "false accept", "false accepts"),
+    ...(confusable ? [counted("confusable", "confusable phrase", "confusable phrases")] : []),
+  ].join(", ");
+};
 
 function drawTimeline(chosen) {
   const words = data.keywords.map((keyword) => keyword.name).filter((name) => chosen.some((i) => data.events[i].keyword === name));
   const order = (event) => (event.order - 0.5) / event.out_of;
-  const untimed = data.events.some((event) => event.at_s === null && event.role !== "confusable");
   const panels = [
-    ["Misses, along each keyword’s words in order", order, (event) => event.kind === "miss"],
-    [
-      untimed ? "False accepts, in order" : `False accepts, along ${digits(data.audio_s / 3600)} h of audio`,
-      untimed ? order : (event) => event.at_s / data.audio_s,
-      (event) => event.kind === "accept" && event.role !== "confusable",
-    ],
-    ["Confusable phrases that woke it, in order", order, (event) => event.kind === "accept" && event.role === "confusable"],
+    ["Misses, along each keyword’s words in order", order, "miss"],
+    [`False accepts, along ${digits(data.audio_s / 3600)} h of audio`, (event) => event.at_s / data.audio_s, "accept"],
+    ["Confusable phrases that woke it, in order", order, "confusable"],
   ];
-  const figures = panels.map(([title, along, belongs]) => {
-    const mine = chosen.filter((i) => belongs(data.events[i]));
+  const figures = panels.map(([title, along, kind]) => {
+    const mine = chosen.filter((i) => kindOf(data.events[i]) === kind);
     return mine.length ? { title, along, mine, box: html("div", { class: "chart" }) } : null;
   }).filter(Boolean);
   $("timeline").replaceChildren(...figures.map(({ title, box }) => html("figure", {}, html("figcaption", {}, html("b", {}, title)), box)));
@@ -87,9 +100,12 @@ function show(i) {
 const ICONS = { play: "M3 1l11 7-11 7Z", stop: "M2 2h12v12H2Z" };
 const icon = (name) => svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 function drawCards(chosen) {
-  $("cards").replaceChildren(...chosen.slice(0, state.cards).map(card));
+  const shown = chosen.slice(0, state.cards);
+  if (player.now !== null && !shown.includes(player.now)) player.stop();
+  $("cards").replaceChildren(...shown.map(card));
   $("more").hidden = chosen.length <= state.cards;
-  $("shown").textContent = `${chosen.length} of ${data.events.length}`;
+  $("shown").textContent = tally(chosen);
+  $("marked").hidden = !shown.some((i) => data.events[i].words);
   player.draw();
 }
 function card(i) {
@@ -98,10 +114,13 @@ function card(i) {
   box.append(html("h3", {}, event.keyword, html("b", {}, verdict(event)), html("span", {}, about(event))));
   if (clip?.mp3) box.append(playerOf(i, clip, event));
   else box.append(html("p", {}, clip ? `No sound: ${clip.note}` : "Its sound is not in this page."));
-  if (event.text) box.append(html("p", {}, `“${event.text.length > 140 ? `${event.text.slice(0, 140)}…` : event.text}”`));
+  if (event.words) {
+    const [before, here, after] = event.words;
+    box.append(html("p", { class: "words" }, `“${before}`, html("mark", {}, here), `${after}”`));
+  }
   const at = event.end_s === null ? "" : ` at ${seconds(event.end_s)}`;
-  const where = { confusable: "a confusable phrase", positive: "another keyword’s recording" }[event.role];
-  const rest = [event.kind === "accept" && where ? where : "", event.kind === "miss" ? event.condition : "", event.speaker ? `said by ${event.speaker}` : ""].filter(Boolean);
+  const where = event.kind === "accept" && event.role === "positive" ? "another keyword’s recording" : "";
+  const rest = [where, event.kind === "miss" ? event.condition : "", event.speaker ? `said by ${event.speaker}` : ""].filter(Boolean);
   box.append(html("p", {}, [event.name + at, ...rest].join(" · ")));
   return box;
 }

@@ -2,6 +2,7 @@
 
 // ---- all together
 function drawEvents() {
+  $("wrong").hidden = !data.events.some((event) => scoreOf(event) !== null);
   const chosen = chosenEvents();
   drawTimeline(chosen);
   drawCards(chosen);
@@ -9,7 +10,14 @@ function drawEvents() {
 function setPoint(number) {
   state.point = number;
   for (const node of document.querySelectorAll(".at-point")) node.hidden = Number(node.dataset.point) !== number;
-  if (data.keywords.length) choose(state.word);
+  state.cards = PAGE;
+  choose(state.word);
+  drawEvents();
+  scrollable();
+}
+// Only what scrolls is a stop of the tab key.
+function scrollable() {
+  for (const box of document.querySelectorAll(".scroll")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
 }
 function begin() {
   for (const node of document.querySelectorAll(".scripted")) node.hidden = false;
@@ -40,15 +48,14 @@ function begin() {
   });
   const checked = document.querySelector(".switch input:checked");
   setPoint(checked ? Number(checked.value) : 0);
-  if (data.events.length) drawEvents();
-  else for (const node of document.querySelectorAll("#events .scripted")) node.hidden = true;
   let width = window.innerWidth;
   window.addEventListener("resize", () => {
     if (window.innerWidth === width) return;
     width = window.innerWidth;
     drawCurves();
     drawConditions();
-    if (data.events.length) drawTimeline(chosenEvents());
+    drawTimeline(chosenEvents());
+    scrollable();
   });
 }
 begin();
