@@ -107,7 +107,42 @@ def test_the_pictures_are_there_and_whole(report, expected, tmp_path):
     written = figures.write_figures(report, tmp_path)
     assert {path.stem for path in written} == expected and sorted(written) == sorted(tmp_path.iterdir())
     for path in written:
-        assert size_of(path) > (300, 150)
+        assert size_of(path) > (250, 150)
+
+
+@pytest.mark.parametrize("words", [1, 3, 6, 13])
+def test_a_det_fits_a_papers_column_and_says_what_it_draws(words):
+    """In inches: a column, or a page for many keywords. With numbers on the axis and a legend for every mark."""
+    report = reports.make_report([f"word {i}" for i in range(words)], 60, conditions=["clean"])
+    drawn = figures.draw_det(report)
+    assert drawn.get_figwidth() <= (3.5 if words <= 8 else 7.1)
+    (legend,) = drawn.legends
+    told = " ".join(text.get_text() for text in legend.get_texts())
+    for part in (
+        "own threshold",
+        "rates asked for",
+        "interval, false accepts",
+        "interval, share missed",
+        "too few hours",
+    ):
+        assert part in told
+    assert ("other keywords" in told) == (words > 3) and ("word 0, 60 said" in told) == (words <= 3)
+    drawn.draw_without_rendering()
+    numbers = {label.get_text() for label in drawn.axes[0].get_yticklabels()}
+    assert {"100 %", "50 %", "20 %", "10 %", "5 %", "2 %", "none"} <= numbers
+    (left, bottom), (right, top) = legend.get_window_extent().get_points()
+    assert left >= 0 and right <= drawn.bbox.width and top <= drawn.bbox.height
+    assert bottom >= max(ax.bbox.y1 for ax in drawn.axes if ax.get_visible()), "it covers no panel"
+
+
+def test_the_other_reports_curve_is_in_the_same_plot():
+    report = reports.make_report(["alexa", "computer"], 30, conditions=["clean"])
+    alone = [len(ax.lines) for ax in figures.draw_det(report).axes]
+    drawn = figures.draw_det(reports.with_more(report))
+    assert [len(ax.lines) for ax in drawn.axes] == [alone[0] + 2]
+    dashed = [line for line in drawn.axes[0].lines if line.is_dashed() and len(line.get_xdata()) > 2]
+    assert len(dashed) == 2
+    assert any("wake-words 0.0.9" in text.get_text() for text in drawn.legends[0].get_texts())
 
 
 def size_of(path: Path) -> tuple[float, float]:

@@ -8,15 +8,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kws.errors import require
-from kws.evaluate.page.charts import Axes, Curve, Interval, axes, curve, figure, histogram, name_of, unsupported
+from kws.evaluate.page.charts import (
+    Axes,
+    Curve,
+    Interval,
+    axes,
+    curve,
+    earlier,
+    figure,
+    histogram,
+    name_of,
+    unsupported,
+)
 
 Json = Mapping[str, Any]
 
 INK, GREY, GRID = "#1c1b1a", "#63605b", "#e3dfd8"
 _MISS, _ACCEPT = "#2563b8", "#c8402f"
+_OTHER, _SHADE = "#c9c4bb", "#786e5f"
+_DASHES = (0, (3, 1.5))
 _COLOURS = ("#14746f", "#c2571a", "#5b4bb5", "#b3266b", "#4c7a12", "#1f6fc0", "#8a5a00", "#555f6b")
 _TOGETHER = 3  # curves in one panel
-_PNG_DPI = 200
+_PNG_DPI = 300
+_COLUMN, _PAGE = 3.5, 7.1  # widths in inches in which papers print
+_DET_TEXT = 7  # points
 
 
 class Zero(NamedTuple):
@@ -57,30 +72,72 @@ def save(drawn: Any, stem: Path) -> list[Path]:
 def draw_det(report: Json) -> Any:
     """FRR against false accepts per hour on log axes; zeros have a strip of their own. Returns a matplotlib Figure.
 
-    Bands: Wilson's interval of FRR; bars: the exact interval of the rate at the marked points (diamond: the keyword's
-    own threshold, dots: the report's rates); shaded: rates that the hours cannot show. More than three keywords have a
-    panel each, with the others in grey, since their bands would hide each other.
+    As wide as a paper's column, as a page for more than eight keywords. More than three have a panel each, with the
+    others in grey, since their bands would hide each other. The legend says what else is drawn.
     """
     curves = {name: curve(keyword) for name, keyword in report["keywords"].items() if _has_curve(keyword)}
+    before = {name: curve(keyword) for name, keyword in earlier(report).items() if name in curves}
     panels = [list(curves)] if len(curves) <= _TOGETHER else [[name] for name in curves]
-    drawn, grid = panel_grid(len(panels), 3.2, 2.7, alone=(6.0, 4.6))
+    columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 4
+    rows = -(-len(panels) // columns)
+    size = (_COLUMN if columns < 4 else _PAGE, (3.0 if columns == 1 else 1.55 * rows) + 0.9)
+    drawn, grid = _grid(len(panels), rows, columns, size)
     limits = axes(report)
     zero = Zero(limits.fa_per_hour[0] / 1.8, limits.frr[0] / 1.5)
-    for ax, chosen in zip(grid, panels, strict=False):
+    for number, (ax, chosen) in enumerate(zip(grid, panels, strict=False)):
         for name in set(curves) - set(chosen):
-            ax.plot(*_line(curves[name], zero), color="#c9c4bb", linewidth=0.7)
-        for number, name in enumerate(chosen):
-            keyword = report["keywords"][name]
+            ax.plot(*_line(curves[name], zero), color=_OTHER, linewidth=0.7)
+        for name in chosen:
             _draw_curve(
-                ax, keyword, curves[name], zero, _COLOURS[number], f"{plain(name)} ({keyword['positives']} said)"
+                ax, report["keywords"][name], curves[name], zero, _COLOURS[chosen.index(name)], before.get(name)
             )
-        _log_axes(ax, limits, zero, few=len(panels) > 1)
+        _log_axes(ax, limits, zero, room=(12, 20) if columns == 1 else (5, 10))
         _shade(ax, limits, zero, report["keywords"][chosen[0]]["hours"])
-        ax.legend(frameon=False, fontsize=8, loc="upper right", handlelength=1.2)
-        ax.label_outer()
-    drawn.supxlabel("false accepts per hour", fontsize=9)
-    drawn.supylabel("share missed", fontsize=9)
+        if len(panels) > 1:
+            ax.set_title(_said(report, chosen[0]), fontsize=_DET_TEXT, pad=3)
+        outer = {"labelbottom": number + columns >= len(panels), "labelleft": number % columns == 0}
+        ax.tick_params(labelsize=_DET_TEXT - 1, length=2, pad=1.5, **outer)
+    against = report["comparison"]["against"] if before else None
+    _legend(drawn, [] if len(panels) > 1 else [_said(report, name) for name in curves], len(panels) > 1, against)
+    drawn.supxlabel("false accepts per hour", fontsize=_DET_TEXT)
+    drawn.supylabel("share missed", fontsize=_DET_TEXT)
     return drawn
+
+
+def _said(report: Json, name: str) -> str:
+    return f"{plain(name)}, {report['keywords'][name]['positives']} said"
+
+
+def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None) -> None:
+    """What the lines and marks of a DET figure mean, above it. names: of curves with a colour each."""
+    lines, patches = (require(f"matplotlib.{part}", extra="score") for part in ("lines", "patches"))
+    one = _COLOURS[0] if len(names) <= 1 else INK
+
+    def line(label: str, **style: Any) -> Any:
+        return lines.Line2D([], [], label=label, **{"color": one, "linewidth": 1.5, **style})
+
+    def mark(label: str, shape: str, size: float) -> Any:
+        return line(label, marker=shape, markersize=size, linestyle="", markeredgecolor="white", markeredgewidth=0.5)
+
+    drawn.legend(
+        handles=[
+            *(line(name, color=colour) for name, colour in zip(names, _COLOURS, strict=False)),
+            *([line("the other keywords", color=_OTHER, linewidth=0.7)] if others else []),
+            *([line(f"{plain(against)}, on its report’s audio", linestyle=_DASHES, linewidth=1)] if against else []),
+            mark("own threshold", "D", 5),
+            mark("the rates asked for", "o", 4),
+            line("95 % interval, false accepts", linewidth=0.7),
+            patches.Patch(label="95 % interval, share missed", color=one, alpha=0.2, linewidth=0),
+            patches.Patch(label="too few hours to show", color=_SHADE, alpha=0.12, linewidth=0),
+        ],
+        loc="outside upper center",
+        ncols=2 if drawn.get_figwidth() < _PAGE else 4,
+        frameon=False,
+        fontsize=_DET_TEXT - 0.5,
+        handlelength=1.6,
+        columnspacing=1.2,
+        labelspacing=0.3,
+    )
 
 
 def draw_scores(report: Json) -> Any:
@@ -146,11 +203,14 @@ def _has_curve(keyword: Json) -> bool:
 
 def panel_grid(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
     """A new figure with `count` panels of this size in inches, or one of the size `alone`, and the axes of all."""
-    matplotlib = require("matplotlib.figure", extra="score")
     columns = 1 if count == 1 else 3 if count <= 9 else 5
     rows = -(-count // columns)
-    size = alone if count == 1 else (width * columns, height * rows + 0.3)
-    drawn = matplotlib.Figure(figsize=size, layout="constrained")
+    return _grid(count, rows, columns, alone if count == 1 else (width * columns, height * rows + 0.3))
+
+
+def _grid(count: int, rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """A new figure of this size in inches with `count` panels in rows and columns, and the axes of all."""
+    drawn = require("matplotlib.figure", extra="score").Figure(figsize=size, layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False).ravel().tolist()
     for number, ax in enumerate(grid):
         ax.spines[["top", "right"]].set_visible(False)
@@ -171,35 +231,40 @@ def _line(found: Curve, zero: Zero) -> tuple[list[float], list[float]]:
     return [rate[0] or zero.fa_per_hour for rate in found.fa_per_hour], [share[0] or zero.frr for share in found.frr]
 
 
-def _draw_curve(ax: Any, keyword: Json, found: Curve, zero: Zero, colour: str, label: str) -> None:
-    """One curve with its band, and marks with bars."""
+def _draw_curve(ax: Any, keyword: Json, found: Curve, zero: Zero, colour: str, before: Curve | None) -> None:
+    """One curve with its band, and marks with bars; dashed the curve of an earlier report."""
     assert found.frr is not None and found.fa_per_hour is not None
     x, y = _line(found, zero)
     low, high = ([max(share[part], zero.frr) for share in found.frr] for part in (1, 2))
     ax.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
-    ax.plot(x, y, linewidth=1.5, color=colour, label=label)
+    if before:
+        ax.plot(*_line(before, zero), linewidth=1, color=colour, linestyle=_DASHES)
+    ax.plot(x, y, linewidth=1.5, color=colour)
     for point in reversed(keyword["points"]):  # its own last, above the others
         at = found.thresholds.index(point["threshold"])
         _, least, most = found.fa_per_hour[at]
         own = point["target"] is None
         ax.plot([max(least, zero.fa_per_hour), most], [y[at], y[at]], color=colour, linewidth=0.7)
-        ax.plot(x[at], y[at], "D" if own else "o", color=colour, markersize=6 if own else 4, markeredgecolor="white",
-                markeredgewidth=0.6)  # fmt: skip
+        ax.plot(x[at], y[at], "D" if own else "o", color=colour, markersize=5 if own else 4, markeredgecolor="white",
+                markeredgewidth=0.5)  # fmt: skip
 
 
-def _log_axes(ax: Any, limits: Axes, zero: Zero, few: bool) -> None:
-    """Log axes with plain numbers, and a strip for zeros before each. few: numbers at powers of ten only."""
+def _log_axes(ax: Any, limits: Axes, zero: Zero, room: tuple[int, int]) -> None:
+    """Log axes with plain numbers, and a strip for zeros before each.
+
+    room: for how many numbers there is room on x and y, beyond which they stand at powers of ten only.
+    """
     ticker = require("matplotlib.ticker", extra="score")
     ax.set(xscale="log", yscale="log", ylim=(zero.frr / 1.2, limits.frr[1]))
     ax.set_xlim(zero.fa_per_hour / 1.25, limits.fa_per_hour[1])
-    for axis, (low, high), scale, unit, (nothing, where) in (
-        (ax.xaxis, limits.fa_per_hour, 1, "", ("0", zero.fa_per_hour)),
-        (ax.yaxis, limits.frr, 100, " %", ("none", zero.frr)),
+    for axis, (low, high), scale, unit, (nothing, where), most in (
+        (ax.xaxis, limits.fa_per_hour, 1, "", ("0", zero.fa_per_hour), room[0]),
+        (ax.yaxis, limits.frr, 100, " %", ("none", zero.frr), room[1]),
     ):
         marks = [m * 10.0**e for e in range(-6, 4) for m in (1, 2, 5) if low * 1.05 <= m * 10.0**e <= high * 1.001]
         names = [figure(scale * mark) + unit for mark in marks]
         axis.set_major_locator(ticker.FixedLocator([where, *marks]))
-        shown = [name if not few or name.strip("0.% ") == "1" else "" for name in names]
+        shown = [name if len(marks) <= most or name.strip("0.% ") == "1" else "" for name in names]
         axis.set_major_formatter(ticker.FixedFormatter([nothing, *shown]))
         axis.set_minor_locator(ticker.NullLocator())
     ax.grid(color=GRID, linewidth=0.6)
@@ -211,11 +276,4 @@ def _log_axes(ax: Any, limits: Axes, zero: Zero, few: bool) -> None:
 def _shade(ax: Any, limits: Axes, zero: Zero, hours: float) -> None:
     """Greys the rates that `hours` cannot show."""
     edge = min(unsupported(hours), limits.fa_per_hour[1])
-    ax.axvspan(zero.fa_per_hour / 1.25, edge, color="#786e5f", alpha=0.12, linewidth=0, zorder=0)
-    ax.text(
-        zero.fa_per_hour * 2,
-        zero.frr * 1.6,
-        f"< {figure(unsupported(hours))}/h:\ntoo few hours",
-        fontsize=7,
-        color=GREY,
-    )
+    ax.axvspan(zero.fa_per_hour / 1.25, edge, color=_SHADE, alpha=0.12, linewidth=0, zorder=0)
