@@ -298,8 +298,17 @@ def test_an_event_before_the_end_of_the_word_is_drawn_and_told_so():
     assert ticks[0] == 0 and ticks[1] == pytest.approx(100 * 110 / 300, abs=1)
     assert len(zeros) == 3 and zeros == pytest.approx([100 * 220 / 300] * 3, abs=0.01)
     assert "220 ms before" in early and "80 ms after" in early and "45 ms after" in late
-    assert "Heard before the word’s end</dt><dd><b>0.11 s</b>" in early and "95 % by 0.08 s after it" in early
+    assert "Heard before the word’s end</dt><dd><b>0.11 s</b>" in early and "95&nbsp;% by 0.08 s after it" in early
     assert "Heard after the word’s end" in late
+
+
+@pytest.mark.parametrize(
+    ("accepts", "sentence"), [(0, "and <b>never</b> woke"), (1, "falsely <b>once</b> in"), (2, "<b>2 times</b> in")]
+)
+def test_the_sentence_at_the_top(accepts, sentence):
+    report = reports.make_report(["alexa"], 12, conditions=["clean"])
+    report["all"]["points"] = [reports.point(None, None, 3, 12, accepts, 2.45)]
+    assert sentence in markup.headline(report)
 
 
 def test_who_has_no_word_ends_is_told_how_to_get_them():

@@ -81,7 +81,9 @@ def _tiles(report: Json, point: Json, number: int) -> str:
     skipped = f", {len(data['skipped'])} skipped" if data["skipped"] else ""
     tiles.append(("", "Audio", f"{figure(data['hours'])} h", f"{data['recordings']:,} recordings{skipped}"))
     drawn = "".join(
-        f'<div class="tile {kind}"><dt>{head}</dt><dd><b>{big}</b><span>{small}</span></dd></div>'
+        f'<div class="tile {kind}"><dt>{head}</dt><dd><b>{big}</b><span>{small}</span></dd></div>'.replace(
+            " %", "&nbsp;%"
+        )
         for kind, head, big, small in tiles
     )
     return f'<p class="lead">{_sentence(point, words)}</p><dl class="tiles">{drawn}</dl>'
@@ -114,8 +116,8 @@ def _sentence(point: Json, words: str) -> str:
     said = f"Missed <b>{missed} of {point['positives']}</b> {words}"
     if point["fa_per_hour"] is None:
         return f"{said}; no other audio was played, so false accepts are unknown."
-    times = {0: "never", 1: "once"}.get(accepts, f"{accepts} times")
-    woke = f"woke falsely <b>{times}</b> in <b>{figure(point['hours'])} hours</b>."
+    times = f"woke falsely <b>{'once' if accepts == 1 else f'{accepts} times'}</b>"
+    woke = f"{times if accepts else '<b>never</b> woke falsely'} in <b>{figure(point['hours'])} hours</b>."
     return f"{said} and {woke}" if point["positives"] else f"It {woke} Nobody said {words}, so misses are unknown."
 
 
