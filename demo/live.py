@@ -99,7 +99,7 @@ class _Ears:
         self._began = 0.0  # when this opening's first sample was taken
 
     def patience_s(self) -> float:
-        """Seconds of sound that may be collected without any event coming later for it."""
+        """Seconds of sound that may be collected before an event is possible."""
         return self._stream.patience_s if self._stream is not None else 0.0
 
     def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:

@@ -3,6 +3,7 @@
 n samples, C channels.
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ Samples = NDArray[np.float32]
 _BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
 _KEPT_S = 2.0  # that the system is asked to keep: more means that this machine cannot keep up
 _TICK_S = 0.25
-_SHORTEST_S = 0.01  # of a wait for the rest of a block
+_STEP_S = 0.01  # waits are whole steps, so that what comes in blocks is there when they are over
 _STALLED_S = 3.0  # some systems keep an unplugged device "active" and merely stop calling
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the attempts to open a lost device again; the last one repeats
 _TOLD_EVERY_S = 10.0
@@ -246,8 +247,10 @@ class _Source:
         wait_s = max(min(patience_s, self._longest_s), units.seconds(self._block, self._rate))
         until = time.monotonic() + wait_s + _TICK_S
         try:
-            while (there := self._stream.read_available) < wait_s * self._rate and time.monotonic() < until:
-                time.sleep(min(max(wait_s - there / self._rate, _SHORTEST_S), _TICK_S))
+            while (missing_s := wait_s - (there := self._stream.read_available) / self._rate) > 0:
+                if time.monotonic() > until:
+                    break
+                time.sleep(math.ceil(missing_s / _STEP_S) * _STEP_S)
             if not there:
                 return None
             sound, overflowed = self._stream.read(there)

@@ -23,6 +23,7 @@ from kws.evaluate.sources import sources_of, under_conditions
 from kws.evaluate.summary import as_text, comparison_text
 from kws.evaluate.systems import ENGINES, SystemSpec, open_system
 from kws.evaluate.workers import replay_all
+from kws.lexicon import says
 from kws.runtime.detect import add_keyword_argument
 from kws.runtime.session import DEFAULT_MODEL
 from kws.units import samples, seconds
@@ -205,7 +206,7 @@ def listen(
     skipped: list[str] = []
     output, keywords = getattr(args, "output", None), open_system(spec).keywords
     said = {label.text for source in sources for label in source.labels}
-    if args.positives and sources and said.isdisjoint(keywords):
+    if args.positives and sources and not any(says(text, keyword) for text in said for keyword in keywords):
         raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
     replayed = replay_all(
         spec,

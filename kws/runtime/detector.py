@@ -151,7 +151,7 @@ class Stream:
 
     @property
     def patience_s(self) -> float:
-        """Seconds of sound that may be collected before the next `push` without any event coming later for it.
+        """Seconds of sound that may be collected for the next `push`: before, no event is possible (see kws.patience).
 
         At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
         sleeps between: see benchmarks/live.py.
@@ -178,6 +178,8 @@ class Stream:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
         first = self._frame
         results = [self._run(chunks) for chunks in self._intake.take(samples, last)]
+        if len(results) == 1:  # as live: spares copies
+            return results[0]
         keywords, tokens = len(self.detector.keywords), len(self.detector.manifest.tokens)
         none = StreamResult(
             [],
