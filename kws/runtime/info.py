@@ -39,6 +39,7 @@ def _describe(manifest: Manifest, path: str, size: int) -> list[str]:
     training = manifest.training
     scoring = manifest.scoring
     frame_ms = 1000 * manifest.frame_samples / manifest.sample_rate
+    chunk_ms = frame_ms * manifest.frames_per_chunk
     limits = [
         f"keyword at most {scoring.max_duration_frames * frame_ms:g} ms",
         f"gap at most {scoring.max_gap_frames * frame_ms:g} ms",
@@ -49,7 +50,7 @@ def _describe(manifest: Manifest, path: str, size: int) -> list[str]:
         ("size", f"{size / 1e6:.2f} MB, {manifest.parameters:,} parameters"),
         ("written by", f"kws {manifest.kws_version}, commit {manifest.commit or 'unknown'}"),
         ("sound", f"{manifest.sample_rate} Hz, mono"),
-        ("chunk", f"{manifest.chunk_samples} samples = {frame_ms * manifest.frames_per_chunk:g} ms"),
+        ("chunk", f"{manifest.chunk_samples} samples = {chunk_ms:g} ms, up to {manifest.chunks_per_call} in one call"),
         ("frame", f"{manifest.frame_samples} samples = {frame_ms:g} ms"),
         ("tokens", f"{len(manifest.tokens)}: {' '.join(manifest.tokens)}"),
         ("trained by", f"recipe {training.recipe}, seed {training.seed}, {training.steps:,} steps"),
