@@ -71,4 +71,7 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
             verbose=False,
         )
         program.save(buffer)
-    return onnx.load_from_string(buffer.getvalue())
+    proto = onnx.load_from_string(buffer.getvalue())
+    if most > chunk_frames:  # behind an LSTM the exporter writes down the example's number
+        proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
+    return proto

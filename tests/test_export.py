@@ -40,7 +40,7 @@ RECIPE = {
 
 # an export takes seconds, however many blocks a model has: each pattern asks about several mixers
 PATTERNS = [
-    "xsa",
+    "xsa,gru,lstm",
     "sa,approximate,nonapproximate,static",
     "random,fixed+xsa,xsa+null+gate+centre,sa+nodiag+prev,static+offdir+sink",
     "lstm,gru,none,lowrank+xsa,memory",
