@@ -30,7 +30,7 @@ def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
         made = getattr(importlib.import_module(module), name)(keywords)
         made.reset()
         return made.process, made.chunk_samples
-    from kws.runtime.detect import open_detector
+    from kws.cli.detect import open_detector
     from kws.runtime.detector import Detector
 
     detector = Detector.load(place)

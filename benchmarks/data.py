@@ -10,8 +10,8 @@ slow moment of the machine meets all alike.
 What was tried, and what it gave (CPU time of one thread of a busy x86-64 server; recipe wake_words, 8 x 20 s a batch):
 - decoding once into a flat file that is mapped: 47 to 70 times the clips per second of decoding Ogg/Opus each time, and
   in one run 9 times (173 to 1,501 clips/s).
-- glibc keeping freed memory (kws.train.run.keep_freed_memory), which the worker inherits: 124 -> 93 ms a batch; rows of
-  1.3 MB were mapped and unmapped again and again. With 96 x 1.6 s, where rows are small: 134 -> 127 ms.
+- glibc keeping freed memory (trainer.keep_freed_memory), which the worker inherits: 124 -> 93 ms a batch; rows
+  of 1.3 MB were mapped and unmapped again and again. With 96 x 1.6 s, where rows are small: 134 -> 127 ms.
 - reading of a clip only what is used, the level of a noise measured once, fewer copies: about 5 % for short rows and
   nothing that shows for long ones; the same batches bit by bit. What is left is drawing normals, FFT and resampling.
 - int16 to float32 and scaling in one pass of a ufunc: a third slower than in two, since it is converted in pieces.
@@ -39,14 +39,14 @@ import torch
 from pytorch_lightning.callbacks import Timer
 
 from kws.audio import read
-from kws.data.module import SceneModule
+from kws.data.datamodule import SceneModule
 from kws.data.scenes import SceneConfig, SceneDataset, Source
 from kws.errors import KwsError
 from kws.lexicon import load_cmudict
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.train.recipe import Recipe, find_recipe, override
-from kws.train.run import keep_freed_memory, make_trainer, scene_module
 from kws.train.task import CTCTask
+from kws.train.trainer import keep_freed_memory, make_trainer, scene_module
 
 MIXERS = ("lstm", "bilstm", "sa", "xsa")
 WARM_UP = 5  # steps of a training that are not counted: the workers start, memory is touched first

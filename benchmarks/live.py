@@ -22,10 +22,11 @@ Where the time goes, and what was tried (a minute of the demo's recording each, 
 - A push of 0.36 ms right after another takes 1.1 ms after 80 ms of sleep. Arithmetic alone takes the same: it is
   the caches, which others have taken meanwhile. So what counts is how often the process wakes.
 - Blocks of 80 ms by PortAudio's callback, a call of the graph for each: 1.8 to 2.0 %.
-- Fetching instead (no callback, whose thread wakes Python's) no sooner than an event is possible (kws.patience, with a
-  frame for each label), and all that has come in one call of the graph: 1.09 %. A frame and a half for each label where
-  more than three are missing, so 4.2 wakes a second instead of 5.3: 0.94 %. Each wait in one sleep: 0.88 %. Of that the
-  audio server's thread in the process takes 0.16 %; it wakes 20 times a second whatever is done here.
+- Fetching instead (no callback, whose thread wakes Python's) no sooner than an event is possible
+  (decoding/lookahead.py, with a frame for each label), and all that has come in one call of the graph: 1.09 %. A
+  frame and a half for each label where more than three are missing, so 4.2 wakes a second instead of 5.3: 0.94 %.
+  Each wait in one sleep: 0.88 %. Of that the audio server's thread in the process takes 0.16 %; it wakes 20 times a
+  second whatever is done here.
 - Cold calls of the graph with two chunks, 0.89 ms, gain little or nothing by 8-bit weights (0.87 as MatMulInteger, 0.89
   and 1.5 as MatMulNBits), tensors bound in advance (0.80), no memory arena (0.91), no prepacking (1.05), huge
   pages (0.88), constant shapes for Reshape (0.92), depthwise convolutions as Conv nodes (0.1 more when warm).
@@ -47,7 +48,7 @@ from typing import Any
 import numpy as np
 
 from kws import audio, units
-from kws.evaluate.matching import LATE_S
+from kws.evaluate.count.matching import LATE_S
 from kws.events import Detection
 from kws.runtime.detector import Detector
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kws.evaluate.intervals import wilson
-from kws.evaluate.recording import CLEAN
-from kws.evaluate.report import latency_json
+from kws.evaluate.count.intervals import wilson
+from kws.evaluate.replay.recording import CLEAN
+from kws.evaluate.report.build import latency_json
 
 RATES = (0.5, 1.0)  # FA/h of each keyword
 NOISE = "10 dB"

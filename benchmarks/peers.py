@@ -31,17 +31,19 @@ from peer_table import NOISE, RATES, Json, markdown, row
 from kws import audio
 from kws.data.manifest import rows_of
 from kws.errors import KwsError
-from kws.evaluate.engines import REQUIREMENTS
-from kws.evaluate.systems import ENGINES, SystemSpec, open_system
+from kws.evaluate.replay.engines import REQUIREMENTS
+from kws.evaluate.replay.systems import ENGINES, SystemSpec, open_system
 from kws.runtime.session import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
-ALONE = {"porcupine": "kws.evaluate.engines.porcupine:OneSensitivity"}  # what is run where only one threshold is wanted
+ALONE = {
+    "porcupine": "kws.evaluate.replay.engines.porcupine:OneSensitivity"
+}  # what is run where only one threshold is wanted
 # Prints those of its words that an engine has a model for; the last reason goes to stderr where there is none.
 _HAS = """
 import json, sys
 from kws.errors import KwsError
-from kws.evaluate.systems import SystemSpec, open_system
+from kws.evaluate.replay.systems import SystemSpec, open_system
 words = []
 for word in sys.argv[2:]:
     try:

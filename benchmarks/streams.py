@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.runtime.detector import Detector
-from kws.runtime.many import MOST_AT_ONCE
+from kws.runtime.streams import MOST_AT_ONCE
 
 TICK_S = 0.02
 SHORTEST_S = 2.0  # of a run: some chunks of every microphone

@@ -20,7 +20,7 @@ import numpy as np
 
 from kws import units
 from kws.demo.microphone import Block, Microphone
-from kws.demo.recording import Recorder
+from kws.demo.recorder import Recorder
 from kws.events import Detection
 from kws.runtime.detector import Detector, Stream, StreamResult
 

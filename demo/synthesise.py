@@ -2,7 +2,7 @@
 
     python -m kws.demo.synthesise --models DIR --download
 
-The same seed gives the same recording. The speakers are the held-out voices of `kws.data.sources.synthetic`:
+The same seed gives the same recording. The speakers are the held-out voices of `kws.data.synthesis.generate`:
 no synthetic training clip has them. The times of the wake words come from a forced alignment of each
 sentence, made before the noise is added.
 """
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from kws.data.sources.phrases import WAKE_WORDS, spoken_form, transcript
-from kws.data.sources.tts import Audio, Synthesiser, Voice, download
+from kws.data.synthesis.scripts import WAKE_WORDS, spoken_form, transcript
+from kws.data.synthesis.tts import Audio, Synthesiser, Voice, download
 from kws.errors import KwsError, require
 from kws.lexicon import contains
 from kws.units import SAMPLE_RATE

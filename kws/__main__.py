@@ -2,7 +2,7 @@
 
 import sys
 
-from kws.cli import main
+from kws.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

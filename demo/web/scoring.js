@@ -1,4 +1,4 @@
-// From log-posteriors to a score per keyword, and from scores to events: kws/scoring.py and kws/trigger.py once more.
+// From log-posteriors to a score per keyword, and from scores to events: kws/decoding/ once more.
 // What they mean is told there; tests/test_web.py holds both languages to the same numbers and the same events.
 //
 // T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels), and two

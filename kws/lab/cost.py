@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from kws.export.to_onnx import write_model
+from kws.export.write import write_model
 from kws.model.acoustic import AcousticConfig, AcousticModel, parameter_count
 from kws.runtime.bench import CallCost, time_graphs
 from kws.runtime.session import OnnxModel
-from kws.train.losses import ctc_loss
-from kws.train.run import keep_freed_memory
+from kws.train.losses.total import ctc_loss
+from kws.train.trainer import keep_freed_memory
 from kws.units import SAMPLE_RATE
 
 

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.evaluate.recording import CLEAN, Source
-from kws.lab.diagnose import Row, diagnose
-from kws.lab.smoothness import Smoothness, resume
+from kws.evaluate.replay.recording import CLEAN, Source
+from kws.lab.attention.measure import Row, diagnose
+from kws.lab.smoothness.measure import Smoothness, resume
 from kws.lab.sounds import Sounds
 from kws.lab.study import Study
 from kws.model.checkpoint import load_checkpoint
 from kws.model.encoder import Subsampling
+from kws.train.initial import initial_model
 from kws.train.recipe import Recipe
-from kws.train.start import initial_model
 
 _LOOKED_AT = 24  # recordings of each kind that attention is looked at in
 _KINDS = ("keyword", "speech", "noise")

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kws.errors import KwsError
-from kws.evaluate.cluster import on_dask
-from kws.evaluate.pool import on_cores
-from kws.lab.cell import trained
-from kws.lab.corpora import deal
 from kws.lab.costs import costs
-from kws.lab.inside import write_inside
+from kws.lab.inside_report import write_inside
+from kws.lab.run_one import trained
 from kws.lab.sounds import sounds_of_search, sounds_of_test
+from kws.lab.splits import deal
 from kws.lab.study import Places, Study, load_study
 from kws.lab.table import tables
 from kws.lab.tasks import (
@@ -30,8 +28,10 @@ from kws.lab.tasks import (
     search_seed,
     search_tasks,
 )
+from kws.parallel.cores import on_cores
+from kws.parallel.dask import on_dask
 from kws.train.recipe import override
-from kws.train.run import refuse_impossible
+from kws.train.trainer import refuse_impossible
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

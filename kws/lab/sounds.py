@@ -17,13 +17,13 @@ from tqdm import tqdm
 from kws.data.manifest import read_manifest
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.evaluate.conditions import Rules, blocks, file_identity, sound_files
-from kws.evaluate.recording import Source
-from kws.evaluate.sources import sources_of, under_conditions
+from kws.evaluate.replay.conditions import Rules, blocks, file_identity, sound_files
+from kws.evaluate.replay.recording import Source
+from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES, LogMel
-from kws.train.run import lexicon_of
+from kws.train.trainer import lexicon_of
 from kws.units import samples
 
 FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kws.errors import KwsError
-from kws.lab.smoothness import Sizes
+from kws.lab.smoothness.measure import Sizes
 from kws.train.recipe import Recipe, load_file, override
 
 
@@ -61,7 +61,7 @@ class Study:
     there are phones: so they all know.
     learning_rates: tried for each cell with `search_steps` and the seed after all others.
     dealt: corpora whose speakers are dealt anew, test_share of them to the test and dev_share to the search.
-    negatives, noise: what is heard in the test beside the dealt corpora's; see `kws.lab.corpora`.
+    negatives, noise: what is heard in the test beside the dealt corpora's; see `kws.lab.splits`.
     observed: cells whose attention is looked at. smoothed: (name, cell) of models whose smoothness is measured, at
     `excerpts` pieces each of keywords, speech and noise, to the extent of `sizes`.
     segment_s: what a segment model is given at a time, each segment half over the last.

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kws.evaluate.intervals import crossed_bootstrap
-from kws.evaluate.recording import CLEAN
-from kws.lab.cell import Result
-from kws.lab.outcome import Point
+from kws.evaluate.count.intervals import crossed_bootstrap
+from kws.evaluate.replay.recording import CLEAN
+from kws.lab.operating_points import Point
+from kws.lab.run_one import Result
 from kws.lab.sounds import Sounds
 from kws.lab.study import Cell, Group, Places, Study
 from kws.lab.tasks import folder

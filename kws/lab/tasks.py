@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.data.features import FeatureDataset
-from kws.lab import cell as runs
 from kws.lab import probes
-from kws.lab.outcome import points
+from kws.lab import run_one as runs
+from kws.lab.operating_points import points
 from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.study import Cell, Places, Study
 from kws.train.recipe import Recipe
-from kws.train.run import lexicon_of, scene_module
+from kws.train.trainer import lexicon_of, scene_module
 
 FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe", "smooth"
 

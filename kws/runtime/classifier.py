@@ -1,6 +1,6 @@
 """Which word a short clip says: a closed choice between words, silence and everything else.
 
-Each word is scored by the CTC likelihood of its spellings over the whole clip (see kws.likelihood), with every class
+Each word is scored by the CTC likelihood of its spellings over the whole clip (see kws.decoding.ctc), with every class
 as likely beforehand as any other.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
+from kws.decoding.ctc import Likelihood
 from kws.errors import KwsError
-from kws.likelihood import Likelihood
 from kws.runtime.detector import Detector
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"

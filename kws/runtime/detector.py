@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.bundle import Keyword, Manifest
+from kws.decoding.lookahead import Patience
+from kws.decoding.trigger import Trigger
 from kws.errors import KwsError
 from kws.events import Detection
-from kws.patience import Patience
-from kws.runtime.intake import Intake
-from kws.runtime.many import Streams
+from kws.metadata import Keyword, Manifest
+from kws.runtime.chunker import Intake
 from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
-from kws.trigger import Trigger
+from kws.runtime.streams import Streams
 
 
 class StreamResult(NamedTuple):
@@ -151,7 +151,7 @@ class Stream:
 
     @property
     def patience_s(self) -> float:
-        """Seconds of sound that may be collected for the next `push`: before, no event is possible (see kws.patience).
+        """Seconds of sound that may be collected for the next `push`: before, no event is possible (lookahead.py).
 
         At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
         sleeps between: see benchmarks/live.py.

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.bundle import METADATA_KEY, Manifest
 from kws.errors import KwsError
-from kws.privacy import no_telemetry
+from kws.metadata import METADATA_KEY, Manifest
+from kws.onnxruntime_import import no_telemetry
 
 if TYPE_CHECKING:
     import onnxruntime

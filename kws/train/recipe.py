@@ -15,11 +15,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from kws.bundle import Scoring
+from kws.cli.recipes import shipped_recipes
 from kws.data.scenes import SceneConfig
 from kws.errors import KwsError
+from kws.metadata import Scoring
 from kws.model.acoustic import AcousticConfig
-from kws.train.shelf import shipped_recipes
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Recipe:
     ("" keeps none; half a MB a step where a batch is a minute long).
     start: a checkpoint, or the name of one that ships, whose weights training starts from; its model's shape is used.
     trunk: a checkpoint whose weights, those of its mixers apart, a model of the recipe's own shape starts from.
-    words: a closed vocabulary that the model learns to tell apart with the weight word_weight (kws.train.words); rows
-    of `scenes` should then hold one clip.
+    words: a closed vocabulary that the model learns to tell apart with the weight word_weight (word_loss.py); rows of
+    `scenes` should then hold one clip.
     decoder_weight: of the loss of an autoregressive decoder that learns beside the model and is then dropped
-    (kws.train.decoder). phrase_weight: of a branch of the model that learns the keywords as whole phrases
-    (kws.train.phrases); `train` sets model.phrases to fit.
+    (kws.train.losses.decoder). phrase_weight: of a branch of the model that learns the keywords as whole phrases
+    (kws.train.losses.phrase_branch); `train` sets model.phrases to fit.
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest SpecAugment time mask, in
     frames of 10 ms, one for every two seconds of a row; 0 is none.
     threads: of torch in each process; one process more builds its batches. devices: processes on this machine, which

@@ -13,15 +13,15 @@ from torch import Tensor, distributed
 
 from kws.data.scenes import Batch
 from kws.data.torchaudio_import import load_torchaudio
-from kws.evaluate.matching import Counting
-from kws.evaluate.metrics import rates_at
-from kws.evaluate.recording import Label, Recording, Source
+from kws.decoding.scorer import best_path
+from kws.evaluate.count.matching import Counting
+from kws.evaluate.count.metrics import rates_at
+from kws.evaluate.replay.recording import Label, Recording, Source
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
-from kws.scoring import best_path
-from kws.train.losses import Losses
-from kws.train.masks import SpecAugment
+from kws.train.losses.total import Losses
 from kws.train.recipe import Recipe
+from kws.train.specaugment import SpecAugment
 
 VALIDATION_FA_PER_HOUR = 1.0
 

@@ -14,8 +14,9 @@ Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to tr
 
 import argparse
 
-from kws.recipes import corpora, own
-from kws.recipes.deliver import Report
+from kws.recipes import corpora
+from kws.recipes.own import pipeline
+from kws.recipes.own.deliver import Report
 from kws.train.recipe import Recipe
 
 RECIPE = Recipe(
@@ -24,7 +25,7 @@ RECIPE = Recipe(
     output="",
     start="phones",
     speech=(
-        own.RECORDINGS.sharing(0.25),
+        pipeline.RECORDINGS.sharing(0.25),
         corpora.MINI_LIBRISPEECH.sharing(0.50),
         corpora.AN4.sharing(0.10),
         corpora.SPEECH_COMMANDS.sharing(0.15),
@@ -42,10 +43,10 @@ RECIPE = Recipe(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    own.configure(parser)
+    pipeline.configure(parser)
     parser.add_argument("--recordings", required=True, metavar="DIR", help="recordings of the word")
 
 
 def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
     """Spells, trains, exports, calibrates."""
-    return own.make(args, recipe, report)
+    return pipeline.make(args, recipe, report)

@@ -4,7 +4,7 @@
 
 FOLDER holds the corpora that are named below; the runs of words are cut out of mini_librispeech by
 
-    python -m kws.data.sources.cuts --root FOLDER/cut_runs --runs 3 -- FOLDER/mini_librispeech
+    python -m kws.data.cuts --root FOLDER/cut_runs --runs 3 -- FOLDER/mini_librispeech
 
 The models are small (130 k parameters) and short trained, so that all of it takes two cores a few hours; larger and
 longer: ``kws compare mixers data=FOLDER steps=6000 model.width=128 model.channels=96``.
@@ -14,7 +14,7 @@ noise.
 """
 
 from kws.data.scenes import SceneConfig
-from kws.lab.smoothness import Sizes
+from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.acoustic import AcousticConfig
 from kws.recipes import corpora

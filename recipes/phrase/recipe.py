@@ -13,8 +13,9 @@ Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the p
 
 import argparse
 
-from kws.recipes import corpora, own
-from kws.recipes.deliver import Report
+from kws.recipes import corpora
+from kws.recipes.own import pipeline
+from kws.recipes.own.deliver import Report
 from kws.train.recipe import Recipe
 
 RECIPE = Recipe(
@@ -23,8 +24,8 @@ RECIPE = Recipe(
     output="",
     start="phones",
     speech=(
-        own.SYNTHETIC.sharing(0.25),
-        own.RECORDINGS.sharing(0.15),
+        pipeline.SYNTHETIC.sharing(0.25),
+        pipeline.RECORDINGS.sharing(0.15),
         corpora.MINI_LIBRISPEECH.sharing(0.40),
         corpora.AN4.sharing(0.10),
         corpora.SPEECH_COMMANDS.sharing(0.10),
@@ -42,11 +43,11 @@ RECIPE = Recipe(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    own.configure(parser)
+    pipeline.configure(parser)
     parser.add_argument("--recordings", default="", metavar="DIR", help="recordings of the phrase, mixed in")
-    own.configure_synthesis(parser)
+    pipeline.configure_synthesis(parser)
 
 
 def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
     """Synthesises, trains, exports, calibrates."""
-    return own.make(args, recipe, report)
+    return pipeline.make(args, recipe, report)

@@ -8,16 +8,16 @@ recordings does not name as classes are what `_unknown_` is made of. Training st
 tells single words apart. FOLDER holds the corpora below. Where speech_commands lacks words (only eleven of the 35 were
 at hand for the model that ships), these two bring them, from sentences and from synthesised voices:
 
-    python -m kws.data.sources.cuts --root FOLDER/cut_words --words WORD ... -- FOLDER/mini_librispeech FOLDER/an4
-    python -m kws.data.sources.synthetic --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
+    python -m kws.data.cuts --root FOLDER/cut_words --words WORD ... -- FOLDER/mini_librispeech FOLDER/an4
+    python -m kws.data.synthesis.generate --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
         on off stop on off stop on off stop on off stop two three four six seven nine bed bird cat dog happy house \\
         marvin sheila tree wow backward forward follow learn visual on off stop
 
 Data: speech_commands, cut_words, synthetic_speech_commands, noise.
 """
 
+from kws.data.corpora.speech_commands import WORDS
 from kws.data.scenes import SceneConfig
-from kws.data.sources.speech_commands import WORDS
 from kws.recipes import corpora
 from kws.train.recipe import Recipe
 
@@ -56,6 +56,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kws.train.run import main
+    from kws.train.trainer import main
 
     main(RECIPE)

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from kws.data.manifest import Utterance, read_manifest, write_manifest
 from kws.data.scenes import SceneConfig
-from kws.data.sources.nearby import Unit, holds, units_of
+from kws.data.synthesis.confusables import Unit, holds, units_of
 from kws.lexicon import PHONES, Lexicon, load_cmudict
 from kws.model.acoustic import AcousticConfig
-from kws.recipes.deliver import Report, deliver, fired
+from kws.recipes.own.deliver import Report, deliver, fired
 from kws.train.recipe import Corpus, Recipe
 from kws.units import SAMPLE_RATE
 

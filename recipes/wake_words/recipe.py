@@ -5,7 +5,7 @@
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split); the synthetic one is
 made by
 
-    python -m kws.data.sources.synthetic --root FOLDER/synthetic_wake_words --download --count 1924
+    python -m kws.data.synthesis.generate --root FOLDER/synthetic_wake_words --download --count 1924
 
 Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """
@@ -37,6 +37,6 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    from kws.train.run import main
+    from kws.train.trainer import main
 
     main(RECIPE)

@@ -10,9 +10,9 @@ import numpy as np
 
 from kws.audio import Samples
 from kws.runtime.detector import Detector
+from kws.runtime.explain.diagnosis import Story, propose, tell
 from kws.runtime.explain.search import Attempt, Search
 from kws.runtime.explain.sound import Sound
-from kws.runtime.explain.story import Story, propose, tell
 
 MOST_PICTURED = 3  # stories of a file that keep their excerpts
 

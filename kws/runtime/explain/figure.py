@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.audio import Samples
-from kws.bundle import Manifest
 from kws.errors import KwsError, require
+from kws.metadata import Manifest
+from kws.runtime.explain.diagnosis import Story
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.search import Excerpt
-from kws.runtime.explain.story import Story
-from kws.runtime.explain.words import headline, number, reasons, sound_facts
+from kws.runtime.explain.text import headline, number, reasons, sound_facts
 from kws.units import SAMPLE_RATE
 
 SUFFIXES = (".png", ".svg", ".pdf")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.bundle import Scoring
+from kws.decoding.scorer import FloatArray, IntArray, ScorerState
+from kws.metadata import Scoring
 from kws.runtime.detector import Detector, StreamResult
-from kws.scoring import FloatArray, IntArray, ScorerState
 
 LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
 
@@ -23,7 +23,7 @@ _AROUND_SAMPLES = units.samples(1.0)  # shown before and after a path
 
 
 class Attempt(NamedTuple):
-    """A path of a keyword (its index) in the frame in which it scored best or fired; age as in `kws.scoring`."""
+    """A path of a keyword (its index) in the frame in which it scored best or fired; age as in decoding/scorer.py."""
 
     keyword: int
     frame: int

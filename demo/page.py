@@ -1,0 +1,116 @@
+"""`kws web`: the page that hears keywords in the browser, as a folder that any static file server can serve."""
+
+import argparse
+import json
+import shutil
+import tarfile
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from kws.data import packages
+from kws.errors import KwsError
+from kws.runtime.session import OnnxModel, find, shipped
+
+PORT = 8000
+
+# 14 MB that browsers run: not kept in the repository or the wheel, but fetched when asked for, and then served from
+# beside the page. The archive has no licence file of its own; its package.json and the first lines of ort.js say MIT.
+RUNTIME = ("onnxruntime-web", "1.30.0")
+RUNTIME_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers refuse
+    "ort.js": ("ort.wasm.bundle.min.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
+    "ort.wasm": ("ort-wasm-simd-threaded.wasm", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws web`."""
+    parser.description = (
+        "Write a folder with a page that hears keywords in the browser. Any static file server can serve it; the page "
+        "asks no other server for anything."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  kws web -o site --download\n"
+        "  kws web my-model.onnx wake-words -o site\n"
+        f"  python -m http.server --bind localhost --directory site {PORT}\n"
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=".onnx files or names of shipped models (all that have keywords)"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the folder to write")
+    name, version = RUNTIME
+    parser.add_argument(
+        "--download", action="store_true", help=f"fetch {name} {version} (33 MB, of which 14 stay) through npm"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the folder and says how to serve it."""
+    models = [OnnxModel.load(find(model)) for model in args.models] or _shipped_with_keywords()
+    bring_runtime(args.output / "vendor", download=args.download)
+    write_site(args.output, models)
+    print(f"{args.output}: the page and {', '.join(model.path.stem for model in models)}")
+    print(f"serve it   python -m http.server --bind localhost --directory {args.output} {PORT}")
+    print(f"open       http://localhost:{PORT} (browsers give the microphone to localhost and to https:// alone)")
+    return 0
+
+
+def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
+    """Everything but the runtime. Raises KwsError for two models of the same name."""
+    for name, count in Counter(model.path.stem for model in models).items():
+        if count > 1:
+            raise KwsError(f"two of the models are named {name}: rename the file of one")
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    for model in models:
+        target = folder / "models" / model.path.name
+        if not (target.exists() and target.samefile(model.path)):
+            shutil.copyfile(model.path, target)
+    listed = [{"name": model.path.stem, "file": f"models/{model.path.name}"} for model in models]
+    (folder / "models.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    demo = resources.files("kws.demo")
+    for file in (demo / "web").iterdir():
+        if file.name.endswith((".html", ".css", ".js")):
+            (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "example.wav").write_bytes((demo / "hear.wav").read_bytes())
+
+
+def has_runtime(folder: Path) -> bool:
+    """Whether the two files are there and whole."""
+    return all(
+        (folder / name).is_file() and packages.digest(folder / name) == digest
+        for name, (_, digest) in RUNTIME_FILES.items()
+    )
+
+
+def bring_runtime(folder: Path, *, download: bool) -> None:
+    """Puts onnxruntime-web's two files into a folder, unless they are there and whole.
+
+    Raises KwsError where they are not and `download` is False, or where npm, the archive or its checksum fails.
+    """
+    if has_runtime(folder):
+        return
+    name, version = RUNTIME
+    if not download:
+        raise KwsError(
+            f"the page runs on {name} {version} (MIT), which is not in {folder}: --download fetches it through npm"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = packages.npm_archive(name, version, RUNTIME_SHA256, folder, "what runs a model in the browser comes")
+    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=folder) as scratch:
+        for target, (member, _) in RUNTIME_FILES.items():
+            source = tar.extractfile(f"package/dist/{member}")
+            assert source is not None  # the checksum was right
+            (Path(scratch) / target).write_bytes(source.read())
+            (Path(scratch) / target).replace(folder / target)
+    archive.unlink()
+
+
+def _shipped_with_keywords() -> list[OnnxModel]:
+    """Those with few keywords first: the first is the one that the page opens with."""
+    models = [OnnxModel.load(path) for path in shipped().values()]
+    found = [model for model in models if model.manifest.keywords]
+    return sorted(found, key=lambda model: len(model.manifest.keywords))

@@ -1,0 +1,161 @@
+"""`kws export`: one step from a checkpoint to the one file that a device needs.
+
+The file holds the graph (frontend included), the weights in half precision (cast back to single precision when the
+file is opened) and the manifest. It is written only if it computes what the checkpoint computes.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from kws import __version__
+from kws.errors import KwsError
+from kws.export.graph import chunks_per_call, export_graph
+from kws.export.verify import TOLERANCE, largest_difference
+from kws.lexicon import phrase_name
+from kws.metadata import SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training, embed
+from kws.model.acoustic import parameter_count
+from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
+from kws.model.streaming import flatten_state
+from kws.units import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model file that was verified. difference: the largest from torch, in log-posteriors. str() tells all of it."""
+
+    path: Path
+    parameters: int
+    difference: float
+
+    def __str__(self) -> str:
+        size_kb = self.path.stat().st_size / 1000
+        return (
+            f"{self.path}: {self.parameters:,} parameters, {size_kb:,.0f} kB, "
+            f"differs from torch by {self.difference:.1e}"
+        )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws export`."""
+    parser.description = "Write a checkpoint as one .onnx file (PCM in, log-posteriors and states out) and verify it."
+    parser.epilog = (
+        "examples:\n"
+        "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
+        "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
+        "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
+    )
+    parser.add_argument("checkpoint", type=Path, help="model.ckpt, as `kws train` wrote it")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
+    parser.add_argument("--name", help="the model's name (default: the recipe's)")
+    parser.add_argument(
+        "--chunk-frames",
+        type=int,
+        default=2,
+        help="frames of 40 ms per call: latency against CPU (default: 2)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports, verifies, and only then writes; exit 1 through KwsError when ONNX and torch differ."""
+    print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))
+    return 0
+
+
+def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> Written:
+    """Writes the checkpoint `path` as the model file `output`. KwsError as `run` says."""
+    checkpoint = load_checkpoint(path)
+    checkpoint.model.phrase_head = None  # tokens alone leave a stream
+    if chunk_frames < 1:
+        raise KwsError(f"--chunk-frames {chunk_frames}: a chunk has at least one frame")
+    proto = export_graph(checkpoint.model, chunk_frames)
+    manifest = make_manifest(checkpoint, name or checkpoint.recipe["name"], chunk_frames)
+    finish(proto, manifest, halved_sizes(checkpoint.model))
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export") as folder:
+        partial = Path(folder) / "model.onnx"
+        onnx.save(proto, partial)
+        difference = largest_difference(checkpoint.model, partial)
+        if not difference <= TOLERANCE:
+            raise KwsError(
+                f"ONNX and torch differ by {difference:.2e} in log-posteriors (at most {TOLERANCE:.0e} is allowed): "
+                f"{output} was not written"
+            )
+        partial.replace(output)
+    return Written(output, manifest.parameters, difference)
+
+
+def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
+    """Stores weights of these sizes in half precision, takes the exporter's notes away, and adds the manifest."""
+    graph = proto.graph
+    casts = []
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        exact = array.dtype == np.float32 and array.size in sizes and np.array_equal(array, array.astype(np.float16))
+        if exact:
+            half = numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half")
+            casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+            tensor.CopyFrom(half)
+    nodes = [*casts, *graph.node]
+    for node in nodes:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]
+    del graph.metadata_props[:]
+    del proto.metadata_props[:]
+    embed(proto, manifest)
+    onnx.checker.check_model(proto)
+
+
+def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manifest:
+    """What the file says about itself; thresholds are the recipe's default until `kws calibrate` sets them."""
+    model, recipe = checkpoint.model, checkpoint.recipe
+    scoring = Scoring(**recipe["scoring"])
+    states = flatten_state(model.init_state(1))
+    keywords = tuple(
+        Keyword(phrase_name(keyword), tuple(spellings), scoring.default_threshold)
+        for keyword, spellings in checkpoint.spellings.items()
+    )
+    return Manifest(
+        schema=SCHEMA,
+        name=name,
+        sample_rate=SAMPLE_RATE,
+        chunk_samples=chunk_frames * model.stride,
+        frame_samples=model.stride,
+        frames_per_chunk=chunk_frames,
+        chunks_per_call=chunks_per_call(model, chunk_frames),
+        tokens=model.config.tokens,
+        states=tuple(
+            StateSpec(state, tuple(t.shape[1:]), str(t.dtype).removeprefix("torch.")) for state, t in states.items()
+        ),
+        keywords=keywords,
+        scoring=scoring,
+        training=_training(recipe, checkpoint.spent),
+        parameters=parameter_count(model),
+        kws_version=__version__,
+        commit=_commit(),
+    )
+
+
+def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
+    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
+    data = tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
+    config = {key: recipe[key] for key in ("model", "scenes", "learning_rate", "precision")} | {"spent": spent}
+    return Training(recipe["name"], recipe["seed"], recipe["steps"], data, config)
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this runs from; None outside of one."""
+    folder = Path(__file__).resolve().parent
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None

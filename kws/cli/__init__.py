@@ -1,0 +1,1 @@
+"""The `kws` command: the entry, the options that verbs share, and one module per verb."""

@@ -1,0 +1,210 @@
+"""`kws listen`: keywords from a microphone, live. Nothing leaves the machine, nothing is written unless asked."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kws.cli.detect import add_keyword_argument, add_threshold_argument, open_detector
+from kws.demo.command import Command
+from kws.demo.live import Heard, LiveDetection, listen
+from kws.demo.microphone import Device, Microphone, devices
+from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
+from kws.runtime.detector import Detector
+from kws.runtime.session import DEFAULT_MODEL
+
+_EPILOG = """examples:
+  kws listen
+  kws listen my-model.onnx --device 3 --channel 2
+  kws listen --keyword "good morning" --threshold 0.4
+  kws listen --json --record heard
+  kws listen --exec "aplay ding.wav"
+  kws listen --exec "curl -s -d @- http://localhost:8123/api/webhook/kws"
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws listen`."""
+    parser.description = (
+        "Hear keywords from a microphone, live, until Ctrl-C. No sound leaves this machine, "
+        "and none is written without --record."
+    )
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a model's name ({DEFAULT_MODEL})"
+    )
+    parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
+    parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")
+    parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
+    add_keyword_argument(parser)
+    add_threshold_argument(parser)
+    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON, and nothing else")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help=f"keep a .wav file of each event there, from {BEFORE_S:g} s before it to {AFTER_S:g} s after it, "
+        "in which `kws detect` hears the same",
+    )
+    parser.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run this at each event, without a shell and without waiting for it; its input is the line of --json",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Listens until it is interrupted or terminated, which is how it ends well."""
+    with silent_libraries(), ExitStack() as stack:
+        if args.list_devices:
+            print(table(devices()))
+            return 0
+        detector = open_detector(args.model, args.keyword, args.threshold)
+        stop = stack.enter_context(stop_on_signals())
+        front = Front(args)
+        recorder = Recorder(args.record, front.tell) if args.record else None
+        microphone = Microphone(args.device, args.channel, front.tell)
+        front.begin(stack, detector, microphone)
+        listen(
+            detector,
+            front.fire,
+            microphone=microphone,
+            recorder=recorder,
+            watch=front.watch,
+            every_block=front.has_meter,
+            stop=stop,
+        )
+    return 0
+
+
+class Front:
+    """What a person or a program sees: the screen, lines of text, or lines of JSON; and the command for each event."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._json = args.json
+        self._recording = f"kept in {args.record}" if args.record else ""
+        self._with_screen = not args.json and sys.stdout.isatty() and find_spec("rich") is not None
+        output = subprocess.DEVNULL if self._with_screen else sys.stderr
+        self._command = Command(args.exec, output, self.tell) if args.exec else None
+        self._screen: Any = None
+        self._greeting: Callable[[], str] | None = None
+
+    def begin(self, stack: ExitStack, detector: Detector, microphone: Microphone) -> None:
+        """Say what is listened to."""
+        if self._with_screen:
+            from kws.demo.screen import Screen
+
+            screen = Screen(detector, lambda: str(microphone), lambda: microphone.overflows, self._recording)
+            self._screen = stack.enter_context(screen)
+            return
+        words = ", ".join(keyword.name for keyword in detector.keywords)
+        self._greeting = lambda: f"listening for {words} on {microphone}; Ctrl-C stops"
+
+    @property
+    def has_meter(self) -> bool:
+        """Whether somebody watches the sound."""
+        return self._with_screen
+
+    def tell(self, line: str) -> None:
+        """A line about the microphone, the recording or the command."""
+        if self._screen is not None:
+            self._screen.tell(line)
+        else:
+            self._say(f"kws: {line}")
+
+    def watch(self, heard: Heard | None) -> None:
+        """Follow the sound; the microphone is open when this is called first."""
+        if self._greeting is not None:
+            self._say(self._greeting())
+            self._greeting = None
+        if self._command is not None:
+            self._command.check()
+        if self._screen is not None:
+            self._screen.watch(heard)
+
+    def fire(self, event: LiveDetection) -> None:
+        """An event."""
+        if self._command is not None:
+            self._command.start(as_json(event))
+        if self._screen is not None:
+            self._screen.fire(event)
+        elif self._json:
+            print(as_json(event), flush=True)
+        else:
+            print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
+
+    @staticmethod
+    def _say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def as_json(event: LiveDetection) -> str:
+    """An event as one line for programs; times in seconds, `recording_end_s` as `kws detect` gives it for the file."""
+    line: dict[str, object] = {
+        "keyword": event.keyword,
+        "score": round(event.score, 4),
+        "start_s": round(event.start_s, 3),
+        "end_s": round(event.end_s, 3),
+        "time": event.time.isoformat(),
+        "latency_s": round(event.latency_s, 3),
+    }
+    if event.recording is not None and event.recording_end_s is not None:
+        line |= {"recording": str(event.recording), "recording_end_s": round(event.recording_end_s, 3)}
+    return json.dumps(line)
+
+
+def table(found: list[Device]) -> str:
+    """The microphones for a person to choose from."""
+    if not found:
+        return "no microphone was found"
+    width = max(len(device.name) for device in found)
+    lines = [f"  number  {'name':<{width}}  channels  rate"]
+    lines += [
+        f"{'>' if device.is_default else ' '} {device.number:>6}  {device.name:<{width}}  {device.channels:>8}  "
+        f"{device.rate} Hz{'  (default)' if device.is_default else ''}"
+        for device in found
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that no sound is left half heard; a second one interrupts at once."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """PortAudio and ALSA write to the process's stderr as they please: only Python's own words go there meanwhile."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    before, sys.stderr = sys.stderr, os.fdopen(kept, "w", closefd=False)
+    try:
+        yield
+    finally:
+        sys.stderr.close()
+        sys.stderr = before
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,137 @@
+"""The `kws` command: one verb, one module, imported only when its verb is chosen.
+
+A verb's module offers two functions: `configure(parser)` adds its arguments, a description and an epilog with
+examples to an `argparse.ArgumentParser`; `run(args) -> int` does the work and returns the exit code.
+
+Exit codes: 0 done; 1 a file, a model or a package stood in the way (one sentence on stderr); 2 the command
+itself was wrong; 130 interrupted; 141 whoever read the output stopped reading.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NamedTuple
+
+from kws import __version__
+from kws.errors import KwsError
+
+
+class Verb(NamedTuple):
+    """What `kws --help` must know of a verb without importing it."""
+
+    module: str
+    help: str
+    extra: str  # the optional packages of pyproject.toml that this verb may need
+
+
+VERBS = {
+    "detect": Verb("kws.cli.detect", "hear keywords in audio files", "audio"),
+    "info": Verb("kws.cli.info", "show what is inside a model file", "audio"),
+    "bench": Verb("kws.runtime.bench", "measure a model's speed, memory and start-up time", "audio"),
+    "listen": Verb("kws.cli.listen", "hear keywords from a microphone", "mic"),
+    "web": Verb("kws.demo.page", "write a page that hears keywords in the browser", "audio"),
+    "serve": Verb("kws.cli.serve", "hear keywords for Home Assistant and other programs", "serve"),
+    "data": Verb("kws.cli.data", "fetch corpora and write their manifests", "train"),
+    "train": Verb("kws.train.trainer", "train a model from a recipe", "train"),
+    "recipes": Verb("kws.cli.recipes", "list, show or copy the recipes that ship", "train"),
+    "export": Verb("kws.export.write", "write a checkpoint as one .onnx file, and verify it", "export"),
+    "compare": Verb("kws.lab.run", "train the models of a study side by side, and lay out what came of it", "lab"),
+    "calibrate": Verb("kws.evaluate.count.thresholds", "set thresholds for a rate of false alarms per hour", "score"),
+    "classify": Verb("kws.evaluate.count.classify", "count how many clips of single words are heard right", "score"),
+    "score": Verb("kws.cli.score", "count hits and false alarms over long audio", "score"),
+}
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one `kws` command and return its exit code; nothing that a user can cause ends in a traceback.
+
+    Args:
+        argv: the words after `kws`; those of the process when None.
+    """
+    try:
+        try:
+            code = dispatch(sys.argv[1:] if argv is None else argv)
+        except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
+            code = stop.code if isinstance(stop.code, int) else 1
+        sys.stdout.flush()  # here, where a reader that has gone is still caught
+        return code
+    except KwsError as error:
+        return fail(str(error))
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more on its way out: let it flush into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return fail(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("\nkws: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def fail(sentence: str) -> int:
+    """Print one sentence for a person to stderr and return exit code 1."""
+    print(f"kws: {sentence}", file=sys.stderr)
+    return 1
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Hand the words after the verb to the verb's module; without a verb, answer for `kws` itself."""
+    verb = words[0] if words else None
+    if verb not in VERBS:
+        return answer(words)
+    try:
+        parser = verb_parser(verb)
+        # `MODEL --json FILE` is one list of positional words to a person; argparse cannot read it in every parser.
+        fixed = {argparse.PARSER, argparse.REMAINDER} & {action.nargs for action in parser._actions}
+        args = (parser.parse_args if fixed else parser.parse_intermixed_args)(words[1:])
+        return int(import_module(VERBS[verb].module).run(args))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "kws"):  # a fault of ours, which must look like one
+            raise
+        raise KwsError(f"`kws {verb}` needs the package {package}: pip install 'kws[{VERBS[verb].extra}]'") from error
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """The parser of one verb, with the verb's module imported to configure it."""
+    parser = argparse.ArgumentParser(
+        prog=f"kws {verb}",
+        description=VERBS[verb].help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    import_module(VERBS[verb].module).configure(parser)
+    return parser
+
+
+def answer(words: Sequence[str]) -> int:  # noqa: RET503 - parser.error does not return
+    """`kws`, `kws --help`, `kws --version`, or a verb that does not exist."""
+    width = max(map(len, VERBS)) + 3
+    listing = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="kws",
+        usage="kws VERB [ARGUMENTS]",
+        description="A streaming voice-trigger detector.",
+        epilog=f"verbs:\n{listing}\n\n`kws VERB --help` explains one verb, with examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kws {__version__}")
+    parser.add_argument("verb", nargs="?", help=argparse.SUPPRESS)
+    unknown = parser.parse_known_args(words)[0].verb
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    if unknown is None:
+        parser.error(f"a verb is missing before {' '.join(words)}")
+    nearest = get_close_matches(unknown, VERBS, n=1, cutoff=0.5)
+    hint = f"; the nearest is {nearest[0]!r}" if nearest else f": the verbs are {', '.join(VERBS)}"
+    parser.error(f"there is no verb {unknown!r}{hint}")

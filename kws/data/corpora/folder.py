@@ -1,0 +1,117 @@
+"""Recordings of one's own: PHRASE/*.wav, PHRASE/SPEAKER/*.wav, or a manifest with any of the columns.
+
+A folder's name is the phrase ("hey_computer" is "hey computer"); one that starts with "_" holds sound without a
+transcript, such as _other_. Columns of a manifest (audio, and any of text, speaker, split) go before the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from kws.data.corpora.base import (
+    SPLITS,
+    Clip,
+    Fault,
+    Listing,
+    Prepared,
+    build,
+    check_parts,
+    files_below,
+    hash_split,
+    split_by_file,
+)
+from kws.data.manifest import AUDIO_SUFFIXES, open_table
+from kws.errors import KwsError
+from kws.lexicon import normalise
+
+_NOT_SOUND = frozenset({".csv", ".json", ".md", ".pdf", ".toml", ".tsv", ".txt", ".yaml", ".yml"})
+
+
+def download(root: Path, parts: Sequence[str] = ()) -> None:
+    """Always raises KwsError: there is nothing to fetch."""
+    check_parts("folder", parts, ())
+    raise KwsError(f"nothing is fetched to {root}: give a folder of your own with --from")
+
+
+def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+    """The manifest of a folder, or of a manifest (a .csv file, or manifest.csv in a folder other than `root`)."""
+    check_parts("folder", parts, ())
+    source = (source or root).absolute()
+    table = source if source.suffix == ".csv" else source / "manifest.csv"
+    if table.parent == root.absolute() and source != table:
+        table = Path()  # what an earlier call wrote
+    if source == table and not table.is_file():
+        raise KwsError(f"there is no file {table}")
+    folder = source.parent if source == table else source
+    if table.is_file():
+        return build(root, folder, partial(_from_table, table), table=[table.name, table.stat().st_mtime_ns])
+    return build(root, folder, partial(from_folders, folder))
+
+
+def phrase_of(folder: str) -> str:
+    """ "Hey_Computer" -> "hey computer"; "" for names that start with an underscore."""
+    return "" if folder.startswith("_") else normalise(folder.replace("_", " "))
+
+
+def from_folders(folder: Path) -> Listing:
+    """Every file below `folder` that may be sound, labelled by where it stands."""
+    files = [path for path in files_below(folder, suffixes=None) if path.suffix.lower() not in _NOT_SOUND]
+    return _split([_by_place(path, folder) for path in files])
+
+
+def _by_place(path: Path, folder: Path) -> Clip:
+    above = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
+    if not above:
+        return Clip(path, split="", fault=Fault("unlabelled", "it is in no folder that names its phrase"))
+    return Clip(path, phrase_of(above[0]), "/".join(above[1:]), split="")
+
+
+def _from_table(table: Path) -> Listing:
+    clips, listed = [], set()
+    with open_table(table) as reader:
+        if "audio" not in (reader.fieldnames or ()):
+            raise KwsError(f"{table} has no column audio: it names each recording, relative to {table.parent}")
+        for row in reader:
+            path = table.parent / (row["audio"] or "")
+            listed.add(path)
+            place = _by_place(path, table.parent)
+            split = (row.get("split") or "").strip()
+            if split and split not in SPLITS:
+                raise KwsError(f"{table} line {reader.line_num}: the split is {split!r}, not {', '.join(SPLITS)}")
+            text, speaker = row.get("text"), row.get("speaker")
+            text = place.text if text is None else normalise(text)
+            fault = place.fault if row.get("text") is None else None
+            clips.append(Clip(path, text, (place.speaker if speaker is None else speaker.strip()), split, fault))
+    unlisted = [path for path in files_below(table.parent, AUDIO_SUFFIXES) if path not in listed]
+    clips += [Clip(path, split="", fault=Fault("unlabelled", f"{table.name} does not list it")) for path in unlisted]
+    return _split(clips)
+
+
+def _split(clips: Sequence[Clip]) -> Listing:
+    """Clips without a split get one from their speaker's name, or from their bytes where no speaker is known."""
+    open_clips = [clip for clip in clips if not clip.split and clip.fault is None]
+    placed = {clip.speaker: clip.split for clip in clips if clip.speaker and clip.split}
+    alone = dict(split_by_file(clip.audio for clip in open_clips if not clip.speaker))
+    split = {
+        clip.audio: placed.get(clip.speaker) or hash_split(clip.speaker) if clip.speaker else alone[clip.audio]
+        for clip in open_clips
+    }
+    notes = ["split as the manifest says"] if any(clip.split for clip in clips) else []
+    if wordless := sum(not clip.text and clip.fault is None for clip in clips):
+        notes.append(f"{wordless} files have no text: they count as sound without keywords")
+    if any(clip.speaker for clip in open_clips):
+        notes.append("split by the hash of the speaker")
+    if alone:
+        notes.append(
+            f"{len(alone)} files name no speaker and are split by the hash of the file: a voice may stand on both "
+            "sides, so figures on dev and test flatter (PHRASE/SPEAKER/*.wav tells speakers apart)"
+        )
+    if open_clips and "train" not in {*split.values(), *(clip.split for clip in clips)}:
+        split = dict.fromkeys(split, "train")
+        notes.append("too few speakers to hold one out: everything is train")
+    return [
+        Clip(clip.audio, clip.text, clip.speaker, clip.split or split.get(clip.audio, "train"), clip.fault)
+        for clip in clips
+    ], notes

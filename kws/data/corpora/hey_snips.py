@@ -1,0 +1,66 @@
+"""Hey Snips (Coucke et al. 2019, arXiv:1811.07684), given out on request.
+
+train.json, dev.json and test.json list {id, is_hotword, worker_id, duration, audio_file_path}; audio_files/*.wav.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kws.data.corpora.base import (
+    SPLITS,
+    Clip,
+    Fault,
+    Listing,
+    Prepared,
+    build,
+    check_parts,
+    files_below,
+    first_folder,
+    keep_held_out,
+    read_lists,
+)
+from kws.errors import KwsError
+
+PHRASE = "hey snips"
+WHERE = "https://github.com/sonos/keyword-spotting-research-datasets"
+_NAMES = ("hey_snips_research_6k_en_train_eval_clean_ter", "hey_snips_kws_4.0")
+_ADVICE = f"ask for it at {WHERE} (research use only), unpack it, and give its folder with --from"
+
+
+def download(root: Path, parts: Sequence[str] = ()) -> None:
+    """Always raises KwsError: the licence must be asked for by a person."""
+    check_parts("hey_snips", parts, ())
+    raise KwsError(f"Hey Snips cannot be fetched to {root} by a program: {_ADVICE}")
+
+
+def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+    """The manifest of the folder given: text is "hey snips" or empty, the speaker is the worker."""
+    check_parts("hey_snips", parts, ())
+    source = source or root
+    places = ("train.json", *(f"{name}/train.json" for name in (*_NAMES, "/".join(_NAMES[::-1]))))
+    folder = first_folder("Hey Snips", source, places, _ADVICE).parent
+    return build(root, folder, partial(_clips, folder))
+
+
+def _clips(folder: Path) -> Listing:
+    clips = {}
+    for split in SPLITS:
+        for entry in read_lists(folder / f"{split}.json"):
+            clip = _clip(folder, entry, split)
+            clips[clip.audio] = clip
+    for path in files_below(folder):
+        clips.setdefault(path, Clip(path, fault=Fault("unlabelled", "no .json file lists it")))
+    kept, notes = keep_held_out(list(clips.values()))
+    return kept, ["split as published", *notes]
+
+
+def _clip(folder: Path, entry: Any, split: str) -> Clip:
+    try:
+        text = PHRASE if int(entry["is_hotword"]) else ""
+        return Clip(folder / entry["audio_file_path"], text, str(entry["worker_id"]), split)
+    except (KeyError, TypeError, ValueError) as error:
+        raise KwsError(f"{folder / split}.json has an entry with no usable {error}: unpack the corpus again") from error

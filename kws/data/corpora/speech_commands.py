@@ -1,0 +1,176 @@
+"""Google Speech Commands v0.01 and v0.02, and the canonical test set of twelve classes (Warden 2018, arXiv:1804.03209).
+
+WORD/SPEAKER_nohash_N.wav, `_background_noise_`/*.wav, validation_list.txt, testing_list.txt. The split is the SHA-1
+of the speaker; the two lists must agree with it. Pieces of 1 s of the background noise, the class `_silence_`, become
+a noise set of their own in ROOT/silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from kws.audio import read
+from kws.data.corpora.base import (
+    Clip,
+    Fault,
+    Listing,
+    Prepared,
+    build,
+    check_parts,
+    files_below,
+    first_folder,
+    hash_split,
+)
+from kws.data.download import Archive, bring
+from kws.errors import KwsError, require
+from kws.runtime.classifier import SILENCE, UNKNOWN
+from kws.units import SAMPLE_RATE
+
+TEN = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+WORDS = (
+    "backward", "bed", "bird", "cat", "dog", "down", "eight", "five", "follow", "forward", "four", "go", "happy",
+    "house", "learn", "left", "marvin", "nine", "no", "off", "on", "one", "right", "seven", "sheila", "six", "stop",
+    "three", "tree", "two", "up", "visual", "wow", "yes", "zero",
+)  # fmt: skip
+BACKGROUND = "_background_noise_"
+
+PIECES = "silence"  # below the root: the pieces of noise, and their manifest
+
+FOLDERS = {"v1": "speech_commands_v0.01", "v2": "speech_commands_v0.02", "test": "speech_commands_test_set_v0.02"}
+_SERVER = "https://storage.googleapis.com/download.tensorflow.org/data"
+# SHA-256 from torchaudio.datasets.speechcommands and tensorflow_datasets/url_checksums/speech_commands.txt.
+ARCHIVES = {
+    "v1": Archive(
+        f"{_SERVER}/speech_commands_v0.01.tar.gz",
+        "sha256:743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+    ),
+    "v2": Archive(
+        f"{_SERVER}/speech_commands_v0.02.tar.gz",
+        "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+    ),
+    "test": Archive(
+        f"{_SERVER}/speech_commands_test_set_v0.02.tar.gz",
+        "sha256:cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
+    ),
+}
+_SPEAKER = re.compile(r"([0-9a-zA-Z]+)_nohash_\d+")
+
+
+def label(word: str, task: Literal[12, 35]) -> str:
+    """The class of a word: for 12 one of ten words, `_unknown_` or (no word) `_silence_`; for 35 the word itself.
+
+    Raises KwsError for a word that is none of the 35.
+    """
+    if task == 35:
+        if word not in WORDS:
+            raise KwsError(f"{word!r} is none of the 35 words of Speech Commands")
+        return word
+    if word in ("", SILENCE):
+        return SILENCE
+    return word if word in TEN else UNKNOWN
+
+
+def download(root: Path, parts: Sequence[str] = ()) -> None:
+    """Fetches v2 (2.4 GB) or the parts named, each into its own folder below `root`."""
+    check_parts("speech_commands", parts, FOLDERS)
+    for part in parts or ("v2",):
+        bring(ARCHIVES[part], root, root / FOLDERS[part])
+
+
+def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+    """The manifest of one part (v2 when none is named); of v1 and v2 also ROOT/silence."""
+    check_parts("speech_commands", parts, FOLDERS)
+    if len(parts) > 1:
+        raise KwsError("v1, v2 and test hold the same recordings: prepare one part, and each under its own --root")
+    part = parts[0] if parts else "v2"
+    folder = _folder(source or root, part)
+    if part == "test":
+        return build(root, folder, partial(_test_set, folder), part=part)
+    noise, pieces = folder / BACKGROUND, root.absolute() / PIECES
+    notes = []
+    if noise.is_dir():
+        silence = build(pieces, noise, partial(_cut, noise, pieces), part=BACKGROUND)
+        left_out = f", {len(silence.skipped)} files of it were of no use" if silence.skipped else ""
+        notes.append(f"{len(silence.rows)} pieces of background noise are in {silence.manifest}{left_out}")
+    prepared = build(root, folder, partial(_clips, folder), part=part)
+    return replace(prepared, notes=(*prepared.notes, *notes))
+
+
+def _folder(source: Path, part: str) -> Path:
+    name = FOLDERS[part]
+    if (source / name).is_dir():
+        return source / name
+    mark = SILENCE if part == "test" else TEN[0]
+    advice = f"add --download to fetch it, or give the unpacked folder with --from (--part {part})"
+    return first_folder("speech_commands", source, (f"{name}/{mark}", mark), advice).parent
+
+
+def _clips(folder: Path) -> Listing:
+    listed, notes = _lists(folder)
+    clips, strays = [], []
+    for path in files_below(folder):
+        word = path.relative_to(folder).parts[0]
+        if word in (BACKGROUND, PIECES):
+            continue
+        found = _SPEAKER.match(path.name)
+        if path.parent.parent != folder or not found:
+            clips.append(Clip(path, fault=Fault("unlabelled", "it is not WORD/SPEAKER_nohash_N.wav")))
+            continue
+        split = hash_split(found[1])
+        if listed and listed.get(f"{word}/{path.name}", "train") != split:
+            strays.append(f"{word}/{path.name}")
+        clips.append(Clip(path, word, found[1], split))
+    if strays:
+        raise KwsError(
+            f"{len(strays)} files of {folder} are not where validation_list.txt and testing_list.txt say "
+            f"({', '.join(strays[:3])}): this is not the published folder, fetch it again"
+        )
+    return clips, notes
+
+
+def _lists(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Split by "word/file" as published; empty, with a note, where a list is missing."""
+    listed = {}
+    for name, split in (("validation_list.txt", "dev"), ("testing_list.txt", "test")):
+        if not (folder / name).is_file():
+            return {}, ["split by the speaker's hash alone: validation_list.txt and testing_list.txt are not here"]
+        listed.update(dict.fromkeys((folder / name).read_text("utf-8").split(), split))
+    return listed, ["split by the speaker's hash, and checked against validation_list.txt and testing_list.txt"]
+
+
+def _test_set(folder: Path) -> Listing:
+    """Ten words, `_silence_` and `_unknown_`: text is the word, none for silence, and `_unknown_` for the unknown."""
+    clips = []
+    for path in files_below(folder):
+        word = path.relative_to(folder).parts[0]
+        if path.parent.parent != folder or word not in (*TEN, SILENCE, UNKNOWN):
+            clips.append(Clip(path, split="test", fault=Fault("unlabelled", "it is in none of the twelve folders")))
+            continue
+        found = _SPEAKER.search(path.name)
+        clips.append(Clip(path, "" if word == SILENCE else word, found[1] if found else "", "test"))
+    return clips, ["the canonical test set: all of it is test"]
+
+
+def _cut(noise: Path, pieces: Path) -> Listing:
+    """Cuts each noise into files of 1 s; the first 8 of 10 seconds are train, then dev, then test."""
+    soundfile = require("soundfile", extra="audio")
+    pieces.mkdir(parents=True, exist_ok=True)
+    clips = []
+    for path in files_below(noise):
+        try:
+            samples = read(path)
+        except KwsError:
+            clips.append(Clip(path))  # decoded once more, and named
+            continue
+        count = len(samples) // SAMPLE_RATE
+        for i in range(count):
+            piece = pieces / f"{path.stem}_{i:04d}.wav"
+            soundfile.write(str(piece), samples[i * SAMPLE_RATE : (i + 1) * SAMPLE_RATE], SAMPLE_RATE)
+            split = "train" if i < 0.8 * count else "dev" if i < 0.9 * count else "test"
+            clips.append(Clip(piece, split=split))
+    return clips, ["silence is split by time within each recording"]

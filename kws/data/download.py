@@ -1,0 +1,202 @@
+"""Fetching archives: resumable, checksummed, done once. The standard library's client and unpackers do the work.
+
+torchaudio's own downloaders cannot go on after an interruption and unpack without looking where to, so only their
+published addresses and checksums serve here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from kws.data.corpora.base import DOWNLOADS
+from kws.errors import KwsError, require
+
+_CHUNK = 1 << 20
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to fetch. `checksum` is "sha256:..." or "md5:..." as published; "" where none is known to be.
+
+    Then the SHA-256 of the first complete fetch is kept in the receipt, and a later fetch must equal it.
+    """
+
+    url: str
+    checksum: str = ""
+    name: str = ""  # of the file here, where the address ends in something unspeaking
+
+    @property
+    def file(self) -> str:
+        return self.name or urlsplit(self.url).path.rpartition("/")[2]
+
+
+def bring(archive: Archive, root: Path, into: Path) -> None:
+    """Fetches an archive to root/downloads and unpacks it into a folder, each unless that is done.
+
+    Raises KwsError when the network fails (a second call goes on from there), a checksum differs or the archive is
+    damaged or would write outside `into`.
+    """
+    receipt = root / DOWNLOADS / f"{archive.file}.json"
+    last = _read(receipt).get("last")
+    if last is not None and (into / last).exists():
+        return
+    path = fetch(archive, root / DOWNLOADS)
+    last = extract(path, into)
+    _write(receipt, {**_read(receipt), "last": last})
+
+
+def fetch(archive: Archive, folder: Path) -> Path:
+    """The archive as a whole, checked file in `folder`; what is there already is not fetched again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / archive.file
+    receipt = folder / f"{archive.file}.json"
+    known = _read(receipt)
+    if target.exists() and target.stat().st_size == known.get("bytes"):
+        return target
+    arrived = target
+    if not target.exists():  # else someone put it there by hand
+        arrived = folder / f"{archive.file}.partial"
+        _download(archive.url, arrived)
+    sha256 = _check(arrived, archive, known.get("sha256"))
+    arrived.replace(target)
+    _write(receipt, {"url": archive.url, "bytes": target.stat().st_size, "sha256": sha256})
+    return target
+
+
+def _check(path: Path, archive: Archive, recorded: str | None) -> str:
+    """The SHA-256 of a file, once it is known to be what was published, or else what came the first time."""
+    algorithm, _, published = archive.checksum.partition(":")
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", algorithm} - {""}}
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            for digest in digests.values():
+                digest.update(chunk)
+    sha256 = digests["sha256"].hexdigest()
+    right = digests[algorithm].hexdigest() == published if published else recorded in (None, sha256)
+    if right:
+        return sha256
+    if path.name == archive.file:
+        raise KwsError(f"{path} is not {archive.url} as it was published (its checksum differs): remove it")
+    path.unlink()
+    raise KwsError(
+        f"{archive.url} did not arrive as it was published (its checksum differs) and was removed: "
+        "fetch it again, and if it differs again do not trust the server"
+    )
+
+
+def _download(url: str, partial: Path) -> None:
+    """Fetches `url` to the end of `partial`, from where it stops (RFC 9110, Range and If-Range)."""
+    tag = partial.with_name(f"{partial.name}-tag")
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"User-Agent": "kws", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if tag.exists():  # the server starts over if the file has changed since
+            headers["If-Range"] = tag.read_text("utf-8")
+    try:
+        with urlopen(Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
+            _receive(response, partial, tag, have)
+    except HTTPError as error:
+        if error.code == 416 and have:  # nothing is missing, or the file has become shorter
+            if error.headers.get("Content-Range", "") != f"bytes */{have}":
+                partial.unlink()
+                _download(url, partial)
+        else:
+            raise KwsError(f"{url} cannot be fetched: the server says {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        size = partial.stat().st_size if partial.exists() else 0
+        raise KwsError(
+            f"fetching {url} stopped after {size / 1e6:.1f} MB ({error}): "
+            "the same command goes on from there once the network does"
+        ) from error
+    tag.unlink(missing_ok=True)
+
+
+def _receive(response: Any, partial: Path, tag: Path, have: int) -> None:
+    resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    if response.status == 206 and not resumed:
+        raise OSError("the server sent another piece than was asked for")
+    start = have if resumed else 0
+    entity = response.headers.get("ETag") or ""
+    if validator := entity if entity.startswith('"') else response.headers.get("Last-Modified"):
+        tag.write_text(validator, "utf-8")
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length else None
+    bar = require("tqdm", extra="train").tqdm(
+        total=total, initial=start, desc=partial.name.removesuffix(".partial"), unit="B", unit_scale=True, disable=None
+    )
+    with bar, partial.open("ab" if resumed else "wb") as out:
+        while chunk := response.read(_CHUNK):
+            out.write(chunk)
+            bar.update(len(chunk))
+        size = out.tell()
+    if total is not None and size < total:
+        raise OSError(f"{total - size} bytes are missing")
+
+
+def extract(archive: Path, into: Path) -> str:
+    """Unpacks a .tar, .tar.gz, .tgz or .zip and returns its last file, relative to `into`.
+
+    Members that would land outside `into` are refused (tarfile's data filter; the same rule for .zip).
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    if not hasattr(tarfile, "data_filter"):
+        raise KwsError("this Python unpacks archives without looking where to: take 3.10.12, 3.11.4 or newer")
+    try:
+        last = _extract_zip(archive, into) if zipfile.is_zipfile(archive) else _extract_tar(archive, into)
+    except tarfile.FilterError as error:
+        raise KwsError(f"{archive} wants to write outside {into} and was refused: do not trust it ({error})") from error
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise KwsError(f"{archive} is damaged ({error}): delete it and fetch it again") from error
+    if not last:
+        raise KwsError(f"{archive} holds no files: delete it and fetch it again")
+    return last
+
+
+def _extract_tar(archive: Path, into: Path) -> str:
+    last = ""
+    tqdm = require("tqdm", extra="train").tqdm
+    with tarfile.open(archive, "r|*") as tar:
+        for member in tqdm(tar, f"unpacking {archive.name}", unit="file", leave=False, disable=None):
+            tar.extract(member, into, filter="data")
+            last = member.name if member.isfile() else last
+    return last
+
+
+def _extract_zip(archive: Path, into: Path) -> str:
+    last = ""
+    tqdm = require("tqdm", extra="train").tqdm
+    inside = into.resolve()
+    with zipfile.ZipFile(archive) as file:
+        for member in tqdm(file.infolist(), f"unpacking {archive.name}", unit="file", leave=False, disable=None):
+            if not (into / member.filename).resolve().is_relative_to(inside):
+                raise KwsError(f"{archive} wants to write outside {into} and was refused: do not trust it")
+            file.extract(member, into)
+            last = last if member.is_dir() else member.filename
+    return last
+
+
+def _read(receipt: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(receipt.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(receipt: Path, content: dict[str, Any]) -> None:
+    unfinished = receipt.with_name(f"{receipt.name}.partial")
+    unfinished.write_text(json.dumps(content, indent=1), "utf-8")
+    unfinished.replace(receipt)

@@ -1,0 +1,1 @@
+"""Synthetic speech: voices, what they say, and the clips made of it."""

@@ -1,0 +1,185 @@
+"""What a synthetic phrase set says: the wake words, sentences that carry them, and near misses.
+
+A *near miss* sounds like a wake word or is a part of one and never contains it; CMUdict spells all its words. Those
+of the six wake words were chosen by hand; `kws.data.synthesis.confusables` makes those of any phrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from kws.data.synthesis.confusables import sound_name
+from kws.data.synthesis.tts import kokoro_phones
+from kws.lexicon import normalise
+
+Kind = Literal["bare", "carrier", "near"]
+
+WAKE_WORDS = ("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass")
+
+# Shares of a set, in tenths: half bare words, a fifth carriers, three tenths near misses.
+DECK: tuple[Kind, ...] = ("bare",) * 5 + ("carrier",) * 2 + ("near",) * 3
+
+# How a bare word is punctuated for the synthesiser: statement, call, question, nothing.
+ENDINGS = (".", ".", "!", "!", "?", "", ",")
+
+CARRIERS = (
+    "Hey {word}.", "Hey, {word}!", "Okay {word}.", "Okay, {word}.", "Hey {word}, what time is it?",
+    "{word}, turn on the light.", "{word}, stop.", "Hello {word}.", "I said {word}.",
+    "{word}, play some music.", "Please ask {word} to wait.", "The word is {word} today.",
+    "Is {word} listening?", "Good morning, {word}.", "{word}, what is the weather?",
+    "Now {word} is ready.", "We call it {word}.", "Thank you, {word}.",
+)  # fmt: skip
+
+NEAR_MISSES: dict[str, tuple[str, ...]] = {
+    "alexa": (
+        "alex", "lexus", "alexander", "a lecture", "alexis", "electric", "election", "elect her",
+        "a lesson", "elects", "lex", "a letter", "axe", "relax", "relax her", "selects a", "reflex",
+        "a lack of", "alaska", "a lexicon", "annexed", "texas", "a legs", "in texas", "perplexed",
+        "i'll ask her", "all except", "alas",
+    ),
+    "computer": (
+        "compute", "computing", "commuter", "competitor", "compete", "computation", "community",
+        "computed", "come", "the tutor", "company", "can you do it", "commute", "composer",
+        "compared her", "pewter", "tutor", "dispute her", "comp", "complete her", "accumulate",
+        "come to her", "compact", "suitor", "confuse her",
+    ),
+    "jarvis": (
+        "jar", "service", "harvest", "jarring", "carve this", "jars", "java", "travis", "marvel",
+        "nervous", "harvey", "jealous", "starve us", "job is", "charge this", "charles", "target",
+        "john is", "large", "davis", "marvelous", "garments", "jazz", "purpose", "surface",
+        "are this", "the jar is", "elvis", "carvers", "jarred",
+    ),
+    "smart mirror": (
+        "smart", "mirror", "smart phone", "small mirror", "mirrors", "start mirror", "smart meter",
+        "smart mayor", "smarter", "smart mirage", "smart move", "mart", "rear mirror", "smart man",
+        "hear her", "clearer", "the mirror", "part mirror", "smart miller", "smart minor",
+        "some art", "broken mirror", "dark mirror", "nearer", "smart enough", "art miracle",
+        "sport mirror", "smart letter", "smart memory",
+    ),
+    "snowboy": (
+        "snow", "boy", "cowboy", "snowball", "no boy", "slow boy", "know boys", "snowman", "soy",
+        "playboy", "boil", "snow bow", "snowy", "show boy", "snow white", "so boring", "toy",
+        "no point", "snowbound", "old boy", "know by", "tomboy", "go boy", "snow bird", "snow bay",
+        "enjoy", "snobs", "snow day",
+    ),
+    "view glass": (
+        "view", "glass", "few glasses", "review class", "few", "you pass", "new glass", "grass",
+        "class", "views", "blue glass", "view last", "you guess", "the glasses", "viewer",
+        "through glass", "view classes", "a few laughs", "preview", "gloss", "the view was",
+        "wine glass", "view plus", "you class", "view gas", "few girls", "viewing", "rude class",
+        "hourglass",
+    ),
+}  # fmt: skip
+
+_SOUND = re.compile(r"<([A-Za-z ]+)>")
+
+# The synthesiser's dictionary lacks the word; the hyphen gives its second half the weaker stress of "cowboy".
+SPOKEN_AS = {"snowboy": "snow-boy"}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the lower-case transcript."""
+
+    kind: Kind
+    keyword: str  # the wake word that it holds, or for a near miss the one that it is near to
+    spoken: str
+    text: str
+
+
+def phrase(kind: Kind, keyword: str, sentence: str) -> Phrase:
+    """A phrase from its written form with punctuation; sounds that are no words stand as ``<K AH M>``."""
+    return Phrase(kind, keyword, spoken_form(sentence), transcript(sentence))
+
+
+def spoken_form(sentence: str) -> str:
+    """The sentence as the synthesiser should read it, with a capital at its head."""
+    for written, said in SPOKEN_AS.items():
+        sentence = re.sub(rf"\b{written}\b", said, sentence, flags=re.IGNORECASE)
+    sentence = _SOUND.sub(lambda found: f"/{kokoro_phones(found[1].upper().split())}/", sentence)
+    return sentence[:1].upper() + sentence[1:]
+
+
+def transcript(spoken: str) -> str:
+    """The normalised words; sounds by their names."""
+    return normalise(_SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken))
+
+
+Card = tuple[Kind, str]  # what to say next: a kind of phrase, and the word or text that it is about
+
+
+class Script(Protocol):
+    """What a phrase set says: cards are dealt a shuffled deck at a time, and each becomes one phrase."""
+
+    def deal(self, rng: np.random.Generator) -> list[Card]: ...
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase: ...
+
+
+@dataclass(frozen=True)
+class KeywordScript:
+    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their near misses.
+
+    said: how to say a keyword that the synthesiser cannot read: by the ``<SOUND S>`` of its phones.
+    """
+
+    near_misses: Mapping[str, tuple[str, ...]]  # by keyword
+    said: tuple[tuple[str, str], ...] = ()
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every keyword in every kind (10 cards each)."""
+        return _shuffled([(kind, word) for word in self.near_misses for kind in DECK], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """One phrase of that kind for that keyword."""
+        kind, keyword = card
+        ending = ENDINGS[rng.integers(len(ENDINGS))]
+        if kind == "near":
+            near = self.near_misses[keyword]
+            return phrase(kind, keyword, near[rng.integers(len(near))] + ending)
+        form = CARRIERS[rng.integers(len(CARRIERS))] if kind == "carrier" else "{word}" + ending
+        spoken = spoken_form(form.format(word=dict(self.said).get(keyword, keyword)))
+        return Phrase(kind, keyword, spoken, transcript(form.format(word=keyword)))
+
+
+@dataclass(frozen=True)
+class WordScript:
+    """Single words, each as often as it stands in `words`."""
+
+    words: tuple[str, ...]
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every word once."""
+        return _shuffled([("bare", word) for word in self.words], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """The word, with some punctuation."""
+        return phrase("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
+
+
+@dataclass(frozen=True)
+class ExcerptScript:
+    """Runs of two to six words out of longer texts: what a corpus says, in other voices."""
+
+    texts: tuple[str, ...]
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every text once."""
+        return _shuffled([("carrier", text) for text in self.texts], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+        """A run of the text's words."""
+        words = card[1].split()
+        count = min(len(words), int(rng.integers(2, 7)))
+        start = int(rng.integers(len(words) - count + 1))
+        return phrase("carrier", "", " ".join(words[start : start + count]) + ENDINGS[rng.integers(len(ENDINGS))])
+
+
+def _shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:
+    deck = list(deck)
+    return [deck[index] for index in rng.permutation(len(deck))]

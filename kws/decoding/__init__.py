@@ -1,0 +1,1 @@
+"""From log-posteriors to scores, and from scores to events: numpy alone."""

@@ -1,0 +1,57 @@
+"""How long a stream may wait before its next frames are scored: until an event is possible.
+
+What a path has lost it does not win back: its LLR never rises, and the best log-posteriors of its finished labels stand
+(see viterbi.py). So the score that a path can still reach is known, if all that follows were perfect, and each label
+that it lacks takes a frame at least. A keyword that nobody has begun to say is as many frames away as it has labels.
+Where more than three labels are missing they are taken to last one frame and a half (60 ms) on the average: who says
+them faster is heard at most a third of the wait later, and the same.
+
+U labels of a spelling, S states of all chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kws.decoding.scorer import ScorerState
+from kws.decoding.viterbi import DONE, LLR
+
+_MOST_FRAMES = 25  # a second: who listens for nothing looks up as often
+_ROUNDING = 1e-6  # of sums of logarithms
+
+
+class Patience:
+    """For the keywords and thresholds of a detector; immutable, so one serves any number of streams.
+
+    spellings: of each keyword, sequences of labels; the order is that of the scorer's states.
+    """
+
+    def __init__(
+        self, spellings: Sequence[Sequence[Sequence[object]]], thresholds: Sequence[float], peak_weight: float
+    ) -> None:
+        labels = [(len(spelling), limit) for own, limit in zip(spellings, thresholds, strict=True) for spelling in own]
+        self._peak_weight = peak_weight
+        self._fresh = min([_MOST_FRAMES, *(_frames(count) for count, _ in labels)])
+        # state 2 u is label u, 2 u + 1 the blank after it; in the last label the next frame may be the better one
+        missing = [max(1, n - 1 - i // 2) for n, _ in labels for i in range(2 * n - 1)]
+        self._frames = np.array([_frames(count) for count in missing], np.int64)
+        self._least = np.array([n * np.log(limit) for n, limit in labels for _ in range(2 * n - 1)]) - _ROUNDING
+
+    def frames(self, state: ScorerState) -> int:
+        """The frame, counted from 1, in which the next event is possible after `state`, that of one stream.
+
+        No score reaches its threshold in the first two thirds of the frames before it, nor in any before it unless
+        more than three labels are said in less than a frame and a half each.
+        """
+        paths = state.paths[0, :-2]
+        best = paths[:, DONE] * self._peak_weight
+        best += paths[:, LLR]
+        alive = self._frames[best >= self._least]
+        return min(self._fresh, int(alive.min(initial=_MOST_FRAMES)))
+
+
+def _frames(labels: int) -> int:
+    """How long so many labels take at least."""
+    return labels if labels <= 3 else 3 * labels // 2

@@ -1,0 +1,205 @@
+"""Streaming keyword scores from CTC log-posteriors.
+
+Every spelling of every keyword is a chain of its labels with optional blanks between them. A free-start
+Viterbi search keeps one best path per state of all chains at once; a path pays, each frame, the difference
+between its token's log-posterior and the best token's (the greedy background), so that scores are
+log-likelihood ratios, bounded and free of drift. A keyword ends on its last label only: ending on the blank
+after it would keep the score up until speech resumes.
+
+T frames, V tokens, K keywords, P spellings, S states of all chains (see viterbi.py), B streams scored at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kws.decoding import viterbi
+from kws.decoding.viterbi import AGE, COLUMNS, DONE, LLR, PEAK, Chains
+from kws.errors import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class ScorerState(NamedTuple):
+    """All that a stream's scorer remembers; its size never changes.
+
+    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams. First the best path of each state as it is; then the same
+    path as it looks to the label that it enters next: its own label finished, its run of blanks over.
+    """
+
+    paths: FloatArray
+
+
+class Path(NamedTuple):
+    """The best path of a keyword, traced back over the frames that it covers (see `KeywordScorer.trace`).
+
+    spelling: its index among all spellings. places (age,): 2 u in label u of the spelling, 2 u - 1 in the blank before
+    it. llr (age,): of the path up to and with each frame. peaks (age,): the best log-posterior so far of the label that
+    it is in or was in last; the first label's may be older than the path, which then began anew in a held sound.
+    """
+
+    spelling: int
+    places: IntArray
+    llr: FloatArray
+    peaks: FloatArray
+
+
+class KeywordScorer:
+    """Scores keywords in a stream of log-posteriors; immutable, so one serves any number of streams.
+
+    spellings: token ids of each spelling. owner: for each spelling the index of its keyword; every keyword
+    from 0 up has at least one. blank: the id of the CTC blank. peak_weight: weight of the mean over labels of
+    the label's best log-posterior, which separates paths that equal the background (LLR 0).
+    max_duration_frames: longest path. max_gap_frames: longest run of blanks inside a path (they cost nothing
+    where blank is the best token, so that a limit is needed), and longest stay in its first label: then the
+    path begins anew, lest a hiss before the keyword use up its duration.
+    """
+
+    def __init__(
+        self,
+        spellings: Sequence[Sequence[int]],
+        owner: Sequence[int],
+        *,
+        blank: int = 0,
+        peak_weight: float = 1.0,
+        max_duration_frames: int,
+        max_gap_frames: int,
+    ) -> None:
+        self._owners = _spellings_of_keywords(spellings, owner, blank)
+        self._one_each = self._owners.tolist() == [[k] for k in range(len(spellings))]
+        self._peak_weight = peak_weight
+        self._lengths = np.array([len(labels) for labels in spellings], np.float64)
+        self._last_token = max((max(labels) for labels in spellings), default=blank)
+        self._inputs = viterbi.inputs(spellings, blank)
+        self._chains = Chains.of(spellings, blank, max_duration_frames, max_gap_frames)
+
+    @property
+    def keywords(self) -> int:
+        """The number of keywords, K."""
+        return len(self._owners)
+
+    def init_state(self, *batch: int) -> ScorerState:
+        """The state of a fresh stream, or of B of them: no path anywhere."""
+        return ScorerState(self._chains.fresh(*batch))
+
+    def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[FloatArray, IntArray, ScorerState]:
+        """Score one frame: `score` for log-posteriors of shape (V,); scores and ages have shape (K,)."""
+        scores, ages, state = self.score(np.asarray(log_posteriors)[None], state)
+        return scores[0], ages[0], state
+
+    def score(
+        self, log_posteriors: ArrayLike, state: ScorerState | None = None
+    ) -> tuple[FloatArray, IntArray, ScorerState]:
+        """Score the frames of a chunk of one stream, or of B streams, following `state` (None: fresh).
+
+        log_posteriors: (T, V) or (B, T, V), finite. Returns scores (T, K) or (B, T, K), each exp(LLR / U + peak_weight
+        * mean of the labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none
+        does; ages of that shape, the number of frames that path covers, the frame itself included; and the new state.
+        What a stream gets is the same alone and among others. Raises InputError for anything that is not finite, of
+        such a shape, wide enough for the spellings, and of as many streams as the state.
+        """
+        posteriors = np.asarray(log_posteriors, np.float64)
+        if not 2 <= posteriors.ndim <= 3 or posteriors.shape[-1] <= self._last_token:
+            raise InputError(f"log-posteriors of shape {posteriors.shape} are not (frames, tokens)")
+        if not math.isfinite(np.add.reduce(posteriors, axis=None)):
+            raise InputError("the log-posteriors are not finite numbers")
+        *batch, frames, tokens = posteriors.shape
+        paths = (self.init_state(*batch) if state is None else state).paths
+        if paths.shape[:-3] != (*batch,):
+            raise InputError(f"log-posteriors of shape {posteriors.shape} cannot follow paths of shape {paths.shape}")
+        arguments = self._arguments(posteriors.reshape(-1, tokens))
+        if batch:
+            ends, paths = self._chains.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
+        else:
+            ends, paths = self._chains.search(arguments, paths)
+        return *self._keyword_scores(ends), ScorerState(paths)
+
+    def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
+        """The path that gives `keyword` its score in the last of the frames (T, V), which follow `state`.
+
+        None where no path ends in that frame. It needs the state that the stream had before the frames: which paths
+        there were to choose from depends on older ones that reached a limit. Raises ValueError where the path began
+        before the frames.
+        """
+        state = self.init_state() if state is None else state
+        history = [state.paths]
+        for row in np.asarray(log_posteriors):
+            state = self.step(row, state)[2]
+            history.append(state.paths)
+        ends = state.paths.reshape(-1, COLUMNS)[self._chains.ends]
+        own = self._owners[keyword]
+        spelling = int(own[self._spelling_scores(ends[None])[0, own].argmax()])
+        _, age, *_ = ends[spelling]
+        if not np.isfinite(ends[spelling, LLR]):
+            return None
+        if age >= len(history):
+            raise ValueError(f"the path covers {age:.0f} frames, and {len(history) - 1} are given")
+        count = self._chains.states
+        states = [int(self._chains.ends[spelling]) - count]
+        for paths in reversed(history[len(history) - int(age) : -1]):
+            sources = self._chains.sources[states[-1]]
+            choice = paths.reshape(-1, COLUMNS)[sources, LLR].argmax()
+            states.append(int(sources[choice]) % count)
+        states.reverse()
+        rows = np.array([paths[0, s] for paths, s in zip(history[-len(states) :], states, strict=True)])
+        first = states[-1] - 2 * (int(self._lengths[spelling]) - 1)
+        return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
+
+    def _arguments(self, posteriors: FloatArray) -> FloatArray:
+        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of `Chains.search`."""
+        rows, tokens = posteriors.shape
+        table = np.zeros((rows, tokens + 1, 2))
+        best = np.maximum.reduce(posteriors, axis=1, keepdims=True)
+        np.subtract(posteriors, best, out=table[:, :-1, 0])
+        table[:, :-1, 1] = posteriors
+        table[:, -1, 1] = -np.inf
+        return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
+
+    def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
+        """From the paths of the last states (..., P, 5) to the scores and ages (..., K) of keywords."""
+        scores = self._spelling_scores(ends)
+        ages = ends[..., AGE].astype(np.int64)
+        if self._one_each:
+            return scores, ages
+        candidates = scores[..., self._owners]  # (..., K, spellings of a keyword)
+        choice = candidates.argmax(axis=-1)[..., None]
+        scores = np.take_along_axis(candidates, choice, axis=-1)[..., 0]
+        return scores, np.take_along_axis(ages[..., self._owners], choice, axis=-1)[..., 0]
+
+    def _spelling_scores(self, ends: FloatArray) -> FloatArray:
+        """The scores (..., P) of spellings."""
+        logs = ends[..., DONE] * self._peak_weight
+        logs += ends[..., LLR]
+        logs /= self._lengths
+        return np.exp(np.minimum(logs, 0.0, out=logs), out=logs)  # a float32 log-softmax may exceed 0
+
+
+def best_path(log_posteriors: NDArray[Any], blank: int = 0) -> list[tuple[int, int]]:
+    """The background: the best token of each frame, (T, V), repetitions and blanks taken out.
+
+    Returns (token, the frame in which it begins) in order of time.
+    """
+    best = log_posteriors.argmax(axis=1)
+    starts = np.flatnonzero(np.diff(best, prepend=blank))
+    return [(int(best[start]), int(start)) for start in starts if best[start] != blank]
+
+
+def _spellings_of_keywords(spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int) -> NDArray[np.intp]:
+    """(K, most spellings of a keyword): indices of each keyword's spellings, the first repeated to fill."""
+    if len(spellings) != len(owner):
+        raise ValueError(f"{len(spellings)} spellings have {len(owner)} owners")
+    if any(len(labels) == 0 or blank in labels or min(labels) < 0 for labels in spellings):
+        raise ValueError("a spelling is one or more token ids, none of them the blank")
+    keywords = 1 + max(owner, default=-1)
+    groups = [[number for number, k in enumerate(owner) if k == keyword] for keyword in range(keywords)]
+    if not all(groups):
+        raise ValueError("every keyword from 0 up needs a spelling")
+    most = max(map(len, groups), default=1)
+    filled = [group + group[:1] * (most - len(group)) for group in groups]
+    return np.array(filled, np.intp).reshape(keywords, most)

@@ -1,0 +1,1 @@
+"""Counting events: hits, misses, false accepts, their rates and intervals."""

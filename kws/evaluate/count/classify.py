@@ -1,0 +1,156 @@
+"""`kws classify`: accuracy on clips of single words, a folder per class."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from kws.audio import read
+from kws.data.corpora.base import files_below
+from kws.data.corpora.speech_commands import WORDS, label
+from kws.data.manifest import rows_of
+from kws.errors import KwsError
+from kws.evaluate.count.intervals import wilson
+from kws.lexicon import Spelling, load_cmudict
+from kws.runtime.classifier import SILENCE, UNKNOWN, Classifier
+from kws.runtime.detector import Detector
+
+Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that was heard -> clips
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws classify`."""
+    parser.description = (
+        "Classify clips of single words and count how many are right. DIR holds a folder per class, named by its word; "
+        f"{SILENCE} and {UNKNOWN} are silence and any other word, as in the test set of Speech Commands."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  kws classify speech-commands speech_commands_test_set_v0.02\n"
+        "  kws classify speech-commands speech_commands@dev noise@dev --task 12\n"
+        "  kws classify phones DIR --rivals bed bird cat dog --json"
+    )
+    parser.add_argument("model", help="an .onnx file or a shipped model (speech-commands)")
+    parser.add_argument(
+        "clips", nargs="+", metavar="DIR", help="folders with a folder of clips per class, or MANIFEST[@SPLIT]"
+    )
+    parser.add_argument(
+        "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
+    )
+    parser.add_argument(
+        "--rivals",
+        nargs="+",
+        metavar="WORD",
+        help=f"what {UNKNOWN} may say (default: the model's keywords, of a model without any those of Speech Commands)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints accuracy and confusions."""
+    clips = find_clips(args.clips, args.task)
+    detector = Detector.load(args.model)
+    classifier = Classifier(detector, spell_classes(detector, list(clips), args.rivals))
+    skipped: list[str] = []
+    confusion = confusion_of(classifier, clips, skipped)
+    for line in skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    report = report_of(confusion, len(skipped))
+    if not report["total"]:
+        raise KwsError(f"none of the {len(skipped)} clips could be read: {skipped[0]}")
+    print(json.dumps(report) if args.json else as_text(report))
+    return 0
+
+
+def find_clips(sources: Sequence[str], task: Literal[12, 35] | None) -> dict[str, list[Path]]:
+    """The audio files of each class: of the folders in a folder, or of a manifest's rows by what they say."""
+    clips: dict[str, list[Path]] = {}
+    for source in sources:
+        for name, file in _labelled(source, task):
+            clips.setdefault(name, []).append(file)
+    return dict(sorted(clips.items()))
+
+
+def _labelled(source: str, task: Literal[12, 35] | None) -> list[tuple[str, Path]]:
+    """(class, file) of every clip of one source; KwsError when there is none."""
+    directory = Path(source)
+    if not directory.exists() and "@" not in source:
+        raise KwsError(f"{source} does not exist: give a folder that holds a folder of clips per class, or a manifest")
+    if directory.is_dir() and not (directory / "manifest.csv").is_file():
+        folders = [path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        if found := [(folder.name, file) for folder in sorted(folders) for file in files_below(folder)]:
+            return found
+        raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
+    if rows := rows_of([source]):
+        return [(label(row.text, task) if task else row.text or SILENCE, row.audio) for row in rows]
+    raise KwsError(f"{source} has no row: check the split")
+
+
+def spell_classes(detector: Detector, names: Sequence[str], rivals: Sequence[str] | None) -> dict[str, list[Spelling]]:
+    """Spellings of each class: the model's own where it has the word as a keyword, the dictionary's otherwise."""
+    own = {keyword.name: list(keyword.spellings) for keyword in detector.keywords}
+    words = [name for name in names if name not in (UNKNOWN, SILENCE)]
+    others = [word for word in rivals or list(own) or WORDS if word not in words]
+    lexicon = load_cmudict() if any(word not in own for word in (*words, *others)) else None
+    spelled = {word: own.get(word) or (lexicon.spell(word) if lexicon else []) for word in (*words, *others)}
+    special: dict[str, list[Spelling]] = {
+        SILENCE: [],
+        UNKNOWN: [spelling for word in others for spelling in spelled[word]],
+    }
+    return {name: special[name] if name in special else spelled[name] for name in names}
+
+
+def confusion_of(classifier: Classifier, clips: Mapping[str, Sequence[Path]], skipped: list[str]) -> Confusion:
+    """Classifies every clip; those that cannot be read are added to `skipped`."""
+    confusion: Confusion = {name: {} for name in clips}
+    for name, file in _progress(clips):
+        try:
+            heard = classifier(read(file))
+        except KwsError as error:
+            skipped.append(str(error))
+            continue
+        confusion[name][heard] = confusion[name].get(heard, 0) + 1
+    return confusion
+
+
+def _progress(clips: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, Path]]:
+    files = [(name, file) for name, found in clips.items() for file in found]
+    yield from tqdm(files, "classifying", unit="clip", leave=False, disable=None)
+
+
+def report_of(confusion: Confusion, skipped: int) -> dict[str, Any]:
+    """Counts, accuracy with its 95 % interval (Wilson) and the confusion matrix, as JSON values."""
+    per_class = {
+        name: {"correct": heard.get(name, 0), "total": sum(heard.values())} for name, heard in confusion.items()
+    }
+    correct = sum(counts["correct"] for counts in per_class.values())
+    total = sum(counts["total"] for counts in per_class.values())
+    return {
+        "accuracy": correct / total if total else None,
+        "correct": correct,
+        "total": total,
+        "interval95": list(wilson(correct, total)),
+        "skipped": skipped,
+        "per_class": per_class,
+        "confusion": confusion,
+    }
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for people: a line per class with what it was taken for, then the accuracy."""
+    lines = [f"{'class':<12}{'right':>11}{'':>9}  taken for"]
+    for name, counts in report["per_class"].items():
+        heard = sorted(report["confusion"][name].items(), key=lambda item: -item[1])
+        wrong = ", ".join(f"{other} {count}" for other, count in heard if other != name)
+        share = counts["correct"] / max(1, counts["total"])
+        lines.append(f"{name:<12}{counts['correct']:>5}/{counts['total']:<5}{share:>9.1%}  {wrong}".rstrip())
+    low, high = report["interval95"]
+    lines.append(
+        f"accuracy {report['correct']}/{report['total']} = {report['accuracy']:.2%} "
+        f"(95 %: {low:.2%} to {high:.2%}), {report['skipped']} skipped"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,204 @@
+"""Which events are right: each keyword that is said has a window, and its first event inside is the hit.
+
+T thresholds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.decoding.trigger import Trigger
+from kws.evaluate.replay.recording import FLOOR, Label, Recording, Source
+from kws.lexicon import contains, says
+from kws.units import samples
+
+if TYPE_CHECKING:  # training counts too, and opens no system
+    from kws.evaluate.replay.systems import System
+
+LATE_S = 0.75  # an event this long after the end of its word is still the word's
+_ALWAYS = 2**62
+
+
+class Window(NamedTuple):
+    """Samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
+
+    label: what is said there; None where the keyword is only a part of what is said, so that an event is neither right
+    nor wrong.
+    """
+
+    start: int
+    end: int
+    label: Label | None
+
+
+class Verdict(NamedTuple):
+    """hits: pairs (window, event), by their numbers; false_accepts: events in no window; repeats: events after a hit in
+    the same window.
+    """
+
+    hits: list[tuple[int, int]]
+    false_accepts: list[int]
+    repeats: list[int]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What makes an event: frames of `frame_samples`, a refractory, and how late an event may come."""
+
+    refractory_frames: int
+    frame_samples: int
+    late_samples: int = samples(LATE_S)
+
+    @classmethod
+    def of(cls, system: "System") -> "Counting":
+        """As a system's own trigger counts."""
+        return cls(system.refractory_frames, system.frame_samples)
+
+
+def windows(source: Source, keyword: str, counting: Counting) -> list[Window]:
+    """The windows of a keyword in a source, in order of time: from the start of the word to `late_samples` after it.
+
+    Where it is not known when the word is said, the window is the whole recording.
+    """
+    found = []
+    for label in source.labels:
+        if not contains(label.text, keyword):
+            continue
+        known = label if says(label.text, keyword) else None
+        if label.start is None or label.end is None:
+            found.append(Window(-_ALWAYS, _ALWAYS, known))
+        else:
+            found.append(Window(label.start, label.end + counting.late_samples, known))
+    return sorted(found, key=lambda window: (window.end, window.start))
+
+
+def match(times: Sequence[int], found: Sequence[Window]) -> Verdict:
+    """Judges events at `times` (samples, ascending) by windows that are sorted by their end.
+
+    An event takes the open window around it that ends first, which gives as many hits as any other assignment.
+    """
+    verdict = Verdict([], [], [])
+    closed = set()
+    for event, time in enumerate(times):
+        around = [number for number, window in enumerate(found) if window.start <= time <= window.end]
+        known = [number for number in around if found[number].label is not None]
+        free = [number for number in known if number not in closed]
+        if free:
+            closed.add(free[0])
+            verdict.hits.append((free[0], event))
+        elif known:
+            verdict.repeats.append(event)
+        elif not around:
+            verdict.false_accepts.append(event)
+    return verdict
+
+
+def negative_samples(recording: Recording, found: Sequence[Window]) -> int:
+    """How much of a recording, silence around it aside, lies outside of all windows."""
+    left, covered = recording.samples, 0
+    for window in sorted(found, key=lambda window: window.start):
+        start, end = max(covered, window.start), min(recording.samples, window.end)
+        left -= max(0, end - start)
+        covered = max(covered, end)
+    return left
+
+
+def events(recording: Recording, index: int, threshold: float, counting: Counting) -> list[int]:
+    """The rows of `recording` in which keyword `index` fires at `threshold`, with the trigger of the device."""
+    loud = np.flatnonzero(recording.scores[:, index] >= threshold)
+    if not len(loud):
+        return []
+    trigger = Trigger([threshold], counting.refractory_frames)
+    one = slice(index, index + 1)
+    scores, ages = recording.scores[loud, one], recording.ages[loud, one]
+    fired, _ = trigger.run(scores, ages, recording.frames[loud], trigger.init_state())
+    return [int(loud[row]) for row, _ in fired]
+
+
+def end_samples(recording: Recording, rows: Sequence[int], counting: Counting) -> list[int]:
+    """When the frames of these rows end, in samples since the recording began."""
+    return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]
+
+
+def tally(
+    recording: Recording, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Where the counts of keyword `index` change along thresholds (T,), ascending, of FLOOR or more.
+
+    Yields pairs: the number of a threshold, or T, and by how much misses, false accepts and repeats (3,) differ there
+    from those at the threshold before; the counts before the first are 0. Several pairs may have the same number.
+    """
+    for part, own in _apart(recording, index, found, counting):
+        levels = np.unique(part.scores[:, index])
+        before, at = np.zeros(3, np.int64), 0
+        for level, end in zip(levels, np.searchsorted(thresholds, levels, side="right").tolist(), strict=True):
+            if end > at:  # some threshold is reached by this score and not by the next lower one
+                counts = _judged(part, index, own, float(level), counting)
+                yield at, counts - before
+                before, at = counts, end
+        yield at, np.array([_words(own), 0, 0]) - before
+
+
+def _apart(
+    recording: Recording, index: int, found: Sequence[Window], by: Counting
+) -> Iterator[tuple[Recording, list[Window]]]:
+    """A recording in parts, each with its windows, that know nothing of each other at any threshold: no event of one
+    silences a frame of another, and no window holds frames of two. It makes a sweep of hours as cheap as one of clips.
+    """
+    loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
+    frames = recording.frames[loud]
+    began, ends = frames + 1 - recording.ages[loud, index], (frames + 1) * by.frame_samples
+    first = np.searchsorted(ends, [window.start for window in found])
+    last = np.searchsorted(ends, [window.end for window in found], side="right")
+    newest = np.maximum.accumulate(began)[:-1]  # begin of a path so far, and the oldest that is still to come
+    oldest = np.minimum.accumulate(began[::-1])[::-1][1:]
+    apart = (np.diff(frames) >= by.refractory_frames) & (oldest > newest)
+    for begin, end in zip(first, last, strict=True):
+        apart[begin : max(begin, end - 1)] = False
+    borders = [0, *(np.flatnonzero(apart) + 1).tolist(), len(loud)]
+    for begin, end in pairwise(borders):
+        rows = loud[begin:end]
+        part = replace(recording, frames=frames[begin:end], scores=recording.scores[rows], ages=recording.ages[rows])
+        yield part, [w for w, a, b in zip(found, first, last, strict=True) if begin <= a < min(b, end)]
+    none = replace(recording, frames=frames[:0], scores=recording.scores[:0], ages=recording.ages[:0])
+    yield none, [w for w, a, b in zip(found, first, last, strict=True) if a == b]
+
+
+def _judged(
+    recording: Recording, index: int, found: Sequence[Window], threshold: float, by: Counting
+) -> npt.NDArray[np.int64]:
+    """Misses, false accepts and repeats at a threshold."""
+    verdict = match(end_samples(recording, events(recording, index, threshold, by), by), found)
+    return np.array([_words(found) - len(verdict.hits), len(verdict.false_accepts), len(verdict.repeats)])
+
+
+def _words(found: Sequence[Window]) -> int:
+    return sum(window.label is not None for window in found)
+
+
+class Trial(NamedTuple):
+    """One occurrence of a keyword. score: the best in its window; row: the frame of the hit, None where missed."""
+
+    recording: Recording
+    label: Label
+    score: float
+    row: int | None
+
+
+def trials(recording: Recording, index: int, keyword: str, threshold: float, counting: Counting) -> Iterator[Trial]:
+    """Each occurrence of a keyword in a recording, and whether it is heard at `threshold`."""
+    found = windows(recording.source, keyword, counting)
+    if not any(window.label for window in found):
+        return
+    rows = events(recording, index, threshold, counting)
+    hits = dict(match(end_samples(recording, rows, counting), found).hits)
+    times = (recording.frames + 1) * counting.frame_samples
+    for number, window in enumerate(found):
+        if window.label is not None:
+            inside = (times >= window.start) & (times <= window.end)
+            best = float(recording.scores[inside, index].max(initial=0.0))
+            yield Trial(recording, window.label, best, rows[hits[number]] if number in hits else None)

@@ -1,0 +1,117 @@
+"""False accepts and false rejects, counted in events.
+
+K keywords, T thresholds. Every threshold above FLOOR can be tried on scores that were kept, without running the model
+again, with the trigger of the device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.errors import KwsError
+from kws.evaluate.count.matching import Counting, negative_samples, tally, windows
+from kws.evaluate.replay.recording import FLOOR, Recording
+from kws.units import SAMPLE_RATE
+
+ASIDE = (
+    0.02  # of a score: other frame borders move those of false accepts by about as much; more costs words for nothing
+)
+
+
+@dataclass(frozen=True)
+class KeywordRates:
+    """Counts of one keyword at one threshold.
+
+    hours: audio in which an event is a false accept. repeats: events after a hit in the same window, which are none.
+    """
+
+    keyword: str
+    threshold: float
+    positives: int
+    misses: int
+    false_accepts: int
+    hours: float
+    repeats: int = 0
+
+
+def hours(recordings: Sequence[Recording]) -> float:
+    """Length of recordings."""
+    return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
+
+
+def count(
+    recordings: Sequence[Recording],
+    keywords: Sequence[str],
+    index: int,
+    thresholds: Sequence[float] | npt.NDArray[np.float64],
+    counting: Counting,
+) -> list[KeywordRates]:
+    """The counts of keyword `index` at each of the thresholds, exactly what the device would do there.
+
+    Raises KwsError for a threshold below FLOOR, where scores are not kept.
+    """
+    keyword, tried = keywords[index], np.asarray(thresholds, np.float64)
+    if len(tried) and tried.min() < FLOOR:
+        raise KwsError(f"the threshold of '{keyword}' is {tried.min():g}: thresholds below {FLOOR} cannot be counted")
+    ascending = np.sort(tried)
+    changes = np.zeros((3, len(tried) + 1), np.int64)
+    positives = negative = 0
+    for recording in recordings:
+        found = windows(recording.source, keyword, counting)
+        for at, change in tally(recording, index, found, ascending, counting):
+            changes[:, at] += change
+        positives += sum(window.label is not None for window in found)
+        negative += negative_samples(recording, found)
+    counts = changes.cumsum(axis=1)[:, np.searchsorted(ascending, tried)]
+    length = negative / SAMPLE_RATE / 3600
+    return [
+        KeywordRates(keyword, float(threshold), positives, int(misses), int(accepts), length, int(repeats))
+        for threshold, misses, accepts, repeats in zip(tried, *counts, strict=True)
+    ]
+
+
+def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
+    """The operating points of keyword `index`, from the highest threshold down to FLOOR: each change of a count.
+
+    Every score is tried, since a count changes at other scores than peaks too: a lower threshold fires earlier, and its
+    refractory is over earlier. A point's counts hold from its threshold down to the next point's, which has others.
+    Where the loudest score is a false accept, the first point is one above it, at which nothing fires.
+    """
+    scores = [recording.scores[:, index] for recording in recordings]
+    thresholds = np.unique(np.concatenate([[FLOOR], *(heard[heard > FLOOR] for heard in scores)]))[::-1]
+    points = count(recordings, keywords, index, thresholds, counting)
+    if points[0].false_accepts:
+        nothing = 1.0 if points[0].threshold < 1.0 else float(np.nextafter(1.0, 2.0))  # is reached by no score
+        points = [*count(recordings, keywords, index, [nothing], counting), *points]
+    return [
+        point
+        for point, higher in zip(points, [None, *points[:-1]], strict=True)
+        if point is points[-1] or higher is None or replace(point, threshold=0.0) != replace(higher, threshold=0.0)
+    ]
+
+
+def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
+    """The lowest of the operating points with at most `fa_per_hour`, no higher one having more.
+
+    points: as `det` gives them. The threshold returned has these counts and lies in the middle between its point's and
+    that of the point which is too many, at most ASIDE from the latter: on a device whose frames begin elsewhere, the
+    same sound scores a little more or less.
+    """
+    if not points:
+        raise ValueError("no operating points")
+    chosen = points[0]
+    for point in points:
+        if point.false_accepts > fa_per_hour * point.hours:
+            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + ASIDE)
+            return replace(chosen, threshold=max(aside, float(np.nextafter(point.threshold, 2.0))))
+        chosen = point
+    return chosen
+
+
+def rates_at(
+    recordings: Sequence[Recording], keywords: Sequence[str], fa_per_hour: float, counting: Counting
+) -> list[KeywordRates]:
+    """Each keyword's counts at its own threshold for `fa_per_hour`."""
+    return [at_rate(det(recordings, keywords, index, counting), fa_per_hour) for index in range(len(keywords))]

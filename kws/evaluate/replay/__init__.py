@@ -1,0 +1,1 @@
+"""Replaying recordings through a system, as a microphone would give them."""

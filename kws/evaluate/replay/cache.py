@@ -1,0 +1,128 @@
+"""What was heard is kept in one file, so that a run that was broken off goes on, and nothing is replayed twice.
+
+An SQLite file with a row per recording: its key is a digest of all that determines what is heard. A row that was not
+asked for in the last ten runs is dropped, so that the file does not grow forever.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from kws import __version__
+from kws.errors import KwsError
+from kws.evaluate.replay.conditions import FileIdentity, Rules
+from kws.evaluate.replay.recording import CLEAN, FLOOR, Recording, Source
+from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
+
+_SCHEMA = 1  # of the file and of what a recording is: higher whenever replay comes to give other numbers
+_RUNS_KEPT = 10
+_PATIENCE_S = 5.0  # with another process that writes
+_TABLE = """
+CREATE TABLE IF NOT EXISTS recordings (
+    key TEXT PRIMARY KEY, run INTEGER NOT NULL, samples INTEGER NOT NULL, keywords INTEGER NOT NULL,
+    frames BLOB NOT NULL, scores BLOB NOT NULL, ages BLOB NOT NULL
+) WITHOUT ROWID
+"""
+
+
+def digest(*parts: object) -> str:
+    """A short name of values whose `repr` says all of them."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def system_digest(spec: SystemSpec, system: System) -> str:
+    """What determines a system's scores: the model file's bytes and the spellings, or what the engine says of itself.
+
+    It is the same on every machine, wherever the model file lies.
+    """
+    if isinstance(system, KwsSystem):
+        content = hashlib.blake2b(system.detector.model.path.read_bytes()).hexdigest()
+        return digest(content, [(keyword.name, keyword.spellings) for keyword in system.detector.keywords])
+    about = {name: value for name, value in system.about().items() if name not in ("name", "engine")}
+    adapter = spec.file.read_bytes() if spec.file else spec.model
+    return digest(sorted(about.items()), system.keywords, spec.keywords, system.chunk_samples, adapter)
+
+
+def key(system: str, source: Source, rules: Rules, files: Sequence[FileIdentity]) -> str:
+    """The key of what the system with the digest `system` makes of `source` and its `files`."""
+    mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name)
+    return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
+
+
+class Store:
+    """The file `path`, made when it is not there; a context. Only one process may write it at a time.
+
+    Raises KwsError, from any method, for a file that is damaged, in use or not to be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._sentences():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = sqlite3.connect(path, timeout=_PATIENCE_S)
+            self._file.execute(_TABLE)
+            (newest,) = self._file.execute("SELECT coalesce(max(run), 0) FROM recordings").fetchone()
+        self._run = int(newest) + 1
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._sentences(), self._file:
+            self._file.execute("DELETE FROM recordings WHERE run <= ?", (self._run - _RUNS_KEPT,))
+        self._file.close()
+
+    def read(self, wanted: str, source: Source) -> Recording | None:
+        """The recording of `source` under the key `wanted`, where there is one."""
+        with self._sentences():
+            row = self._file.execute(
+                "SELECT samples, keywords, frames, scores, ages FROM recordings WHERE key = ?", (wanted,)
+            ).fetchone()
+        if row is None:
+            return None
+        samples, keywords, frames, scores, ages = row
+        return Recording(
+            source,
+            samples,
+            np.frombuffer(frames, "<i8"),
+            np.frombuffer(scores, "<f8").reshape(-1, keywords),
+            np.frombuffer(ages, "<i8").reshape(-1, keywords),
+        )
+
+    def touch(self, keys: Iterable[str]) -> None:
+        """Marks rows as asked for in this run."""
+        with self._sentences(), self._file:
+            self._file.executemany("UPDATE recordings SET run = ? WHERE key = ?", ((self._run, key) for key in keys))
+
+    def write(self, recordings: Sequence[tuple[str, Recording]]) -> None:
+        """Keeps recordings under their keys; they are on disk when this returns."""
+        rows = [
+            (
+                key,
+                self._run,
+                found.samples,
+                found.scores.shape[1],
+                found.frames.astype("<i8").tobytes(),
+                found.scores.astype("<f8").tobytes(),
+                found.ages.astype("<i8").tobytes(),
+            )
+            for key, found in recordings
+        ]
+        with self._sentences(), self._file:
+            self._file.executemany("INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # locked, read-only, a full disk
+            raise KwsError(f"{self._path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise KwsError(f"{self._path} is damaged ({error}): delete it, and everything is replayed") from error

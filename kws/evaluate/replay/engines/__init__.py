@@ -1,0 +1,58 @@
+"""Other engines behind adapters of a few lines, to be scored as a model of kws is.
+
+Each is installed in an environment of its own, since their packages are at odds with each other:
+`python benchmarks/peers.py` makes them, or `pip install` with what REQUIREMENTS says. An adapter is a class with
+what `kws.evaluate.replay.systems.Engine` says; one of yours is scored by `kws score FILE.py:CLASS`.
+"""
+
+import importlib
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from kws.errors import KwsError
+from kws.onnxruntime_import import no_telemetry
+
+# What was counted with; each set holds its models, so that nothing is fetched later.
+REQUIREMENTS = {
+    "microwakeword": ("pymicro-wakeword==2.5.0",),
+    # tflite-runtime, which openwakeword asks for, has no wheels beyond Python 3.11 and does not load beside numpy 2
+    "openwakeword": ("openwakeword==0.6.0", "pyopen-wakeword==1.1.0", "numpy<2"),
+    "pocketsphinx": ("pocketsphinx==5.1.1",),
+    "porcupine": ("pvporcupine==1.9.5",),
+}
+
+
+def package(module: str, engine: str) -> ModuleType:
+    """The package of an engine, or a KwsError that says how to install it."""
+    no_telemetry()
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:  # OSError: a library of the package is not for this machine
+        wanted = " ".join(f"'{requirement}'" for requirement in (*REQUIREMENTS[engine], "kws[score]"))
+        raise KwsError(
+            f"{engine} lacks {module} ({error}): in an environment of its own, pip install {wanted}"
+        ) from error
+
+
+def asked_for(keywords: Sequence[str], shipped: Collection[str], engine: str) -> dict[str, str]:
+    """For each keyword's name, as manifests say it, the model that hears it: a name in `shipped`, or a file.
+
+    keywords: "alexa", or "jarvis=hey_jarvis" to hear a model under another name, or "jarvis=FILE" for a model of the
+    user's; none of them: all that the engine ships. Raises KwsError for one that the engine does not have.
+    """
+    spelled = {name.replace("_", " "): name for name in sorted(shipped)}
+    if not keywords:
+        return spelled
+    found = {}
+    for keyword in keywords:
+        name, _, model = keyword.partition("=")
+        wanted = (model or name).strip()
+        model = spelled.get(wanted.replace("_", " "), wanted)
+        if model not in shipped and not Path(model).is_file():
+            nearest = get_close_matches(wanted, spelled, n=1, cutoff=0.5)
+            hint = f"the nearest is {nearest[0]!r}" if nearest else f"it ships {', '.join(spelled)}"
+            raise KwsError(f"{engine} has no model {wanted!r}: {hint}")
+        found[name.strip()] = model
+    return found

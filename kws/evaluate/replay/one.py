@@ -1,0 +1,72 @@
+"""Replay: one source through a system, as a microphone would give it."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from kws.audio import Samples
+from kws.errors import InputError, KwsError
+from kws.evaluate.replay.conditions import Rules, blocks
+from kws.evaluate.replay.recording import Recording, Source
+from kws.evaluate.replay.systems import System
+from kws.units import SAMPLE_RATE, samples, seconds
+
+_BLOCK_SAMPLES = 4 * SAMPLE_RATE
+_REPORT_SAMPLES = 60 * SAMPLE_RATE
+
+
+class SourceError(KwsError):
+    """A source that cannot be heard, which says nothing of others."""
+
+
+def replay(
+    system: System,
+    source: Source,
+    rules: Rules,
+    block_samples: int = _BLOCK_SAMPLES,
+    report: Callable[[float], None] = lambda seconds: None,
+) -> Recording:
+    """What a fresh stream of `system` makes of `source`; blocks of any size give the same.
+
+    report: is told now and then how many more seconds were heard.
+
+    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, for a source that cannot be
+    read to its end, and KwsError where the system fails.
+    """
+    frame = -rules.lead_frames(system.frame_samples)
+    heard_samples = reported = 0
+    stream = system.stream()
+    none = np.empty((0, len(system.keywords)))
+    parts = [Recording.of(source, 0, none, none.astype(np.int64))]
+    for block, last in _cut(source, rules, system.frame_samples, block_samples):
+        try:
+            heard = stream.process(block, last)
+        except InputError as error:  # such as integers in a file of floats
+            raise SourceError(f"{source.audio}: {error}") from error
+        part = Recording.of(source, 0, heard.scores, heard.ages, frame)
+        frame += len(heard.scores)
+        heard_samples += len(block)
+        if len(part.frames):
+            parts.append(part)
+        if heard_samples - reported >= _REPORT_SAMPLES:
+            report(seconds(heard_samples - reported))
+            reported = heard_samples
+    around = rules.lead_frames(system.frame_samples) * system.frame_samples + samples(rules.silence_s)
+    return Recording(
+        source,
+        heard_samples - around,
+        np.concatenate([part.frames for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.ages for part in parts]),
+    )
+
+
+def _cut(source: Source, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
+    """What is heard of a source in blocks of at most `most` samples, then an empty block that is the last."""
+    try:
+        for piece in blocks(source, rules, frame_samples):
+            for start in range(0, len(piece), most):
+                yield piece[start : start + most], False
+    except KwsError as error:
+        raise SourceError(str(error)) from error
+    yield np.empty(0, np.float32), True

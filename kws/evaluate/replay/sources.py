@@ -1,0 +1,98 @@
+"""From what a user names (manifests, one split of one, folders) to the recordings that are to be heard."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kws.data.manifest import Utterance, place_of, rows_of
+from kws.errors import KwsError
+from kws.evaluate.replay.recording import CLEAN, Label, Role, Source
+from kws.lexicon import says
+from kws.units import samples
+
+_PARTS = 3  # of a path that is below no corpus: corpus, folder, file
+
+
+def sources_of(
+    positives: Sequence[str], negatives: Sequence[str], confusables: Sequence[str], repeated: list[str]
+) -> list[Source]:
+    """The recordings of all three kinds, each once however often and by whatever path it is named: hearing it again
+    adds no hours.
+
+    Rows of one recording are the labels of one source. What is named again for another purpose is added to
+    `repeated`, one line each. Raises KwsError for rows that contradict each other.
+    """
+    found: dict[Path, Source] = {}
+    depths: dict[Path, int] = {}
+    roles: list[tuple[Role, Sequence[str]]] = [
+        ("positive", positives),
+        ("confusable", confusables),
+        ("negative", negatives),
+    ]
+    for role, named in roles:
+        for place in named:
+            for real, audio, labels in _recordings(place):
+                if real not in found:
+                    found[real] = Source(audio, "", role, labels)
+                    depths[real] = _depth(real, place)
+                elif found[real].labels != labels or found[real].role != role:
+                    repeated.append(f"{audio} is named again, as {role}: it counts once, as {found[real].role}")
+    names = _names(depths)
+    return [replace(source, name=names[real]) for real, source in found.items()]
+
+
+def _recordings(place: str) -> Iterator[tuple[Path, Path, tuple[Label, ...]]]:
+    """(file, its path as it is named, labels) of each recording: two paths may lead to one file."""
+    rows: dict[Path, list[Utterance]] = {}
+    for row in rows_of([place]):
+        rows.setdefault(row.audio.resolve(), []).append(row)
+    for real, said in rows.items():
+        audio, labels = said[0].audio, tuple(dict.fromkeys(map(_label, said)))
+        if len(labels) > 1 and any(label.start is None for label in labels):
+            raise KwsError(f"{place} names {audio} in {len(said)} rows: each needs start and end")
+        yield real, audio, labels
+
+
+def _label(row: Utterance) -> Label:
+    if row.span and not all(map(math.isfinite, row.span)):
+        raise KwsError(f"{row.audio} has '{row.text}' from {row.span[0]:g} to {row.span[1]:g} s: that is no span")
+    start, end = (samples(second) for second in row.span) if row.span else (None, None)
+    return Label(row.text, row.speaker, start, end)
+
+
+def _depth(real: Path, place: str) -> int:
+    """How many parts of a path, from its end, are the same on every machine and whichever manifest names it: those from
+    its corpus on, which is the nearest folder with a manifest.csv, or else the folder that `place` means.
+    """
+    for depth, folder in enumerate(real.parents, 2):
+        if (folder / "manifest.csv").is_file():
+            return depth
+    path, _ = place_of(place)
+    folder = (path if path.is_dir() else path.parent).resolve()
+    return len(real.relative_to(folder).parts) + 1 if real.is_relative_to(folder) else _PARTS
+
+
+def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
+    """A name of its own for each file: the end of its path, of `depths` parts or as many more as it takes."""
+    depths = dict(depths)
+    while True:
+        names = {real: "/".join(real.parts[-depth:]) for real, depth in depths.items()}
+        times = Counter(names.values())
+        if len(times) == len(names):
+            return names
+        depths = {real: depth + (times[names[real]] > 1) for real, depth in depths.items()}
+
+
+def under_conditions(sources: Sequence[Source], conditions: Sequence[str], keywords: Sequence[str]) -> list[Source]:
+    """The sources as they are and, of the positives that are one of `keywords`, a copy for each further condition."""
+    further = [condition for condition in conditions if condition != CLEAN]
+    copies = [
+        replace(source, condition=condition)
+        for condition in further
+        for source in sources
+        if source.role == "positive"
+        and any(says(label.text, keyword) for label in source.labels for keyword in keywords)
+    ]
+    return [*sources, *copies]

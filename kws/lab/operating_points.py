@@ -1,0 +1,65 @@
+"""What a run's recordings come to: thresholds for each rate of false accepts, and which keywords were missed there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kws.evaluate.count.matching import Counting, trials
+from kws.evaluate.count.metrics import at_rate, det
+from kws.evaluate.replay.recording import CLEAN, Recording
+from kws.lab.sounds import FRAME_SAMPLES
+from kws.lab.study import Study
+from kws.lexicon import phrase_name
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run at one rate. thresholds and false_accepts: of each keyword; hours: in which an event of the first is false.
+
+    missed: by condition, the names of the recordings whose keyword was not heard, sorted.
+    """
+
+    fa_per_hour: float
+    thresholds: tuple[float, ...]
+    false_accepts: tuple[int, ...]
+    hours: float
+    missed: dict[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        missed = ", ".join(f"{len(names)} missed {condition}" for condition, names in self.missed.items())
+        return f"{self.fa_per_hour:g} FA/h: {missed}"
+
+
+def points(recordings: Sequence[Recording], study: Study) -> list[Point]:
+    """Thresholds are chosen on clean recordings, for each keyword apart, and kept in noise."""
+    keywords = [phrase_name(keyword) for keyword in study.recipe.keywords]
+    counting = Counting(study.recipe.scoring.refractory_frames, FRAME_SAMPLES)
+    clean = [r for r in recordings if r.source.condition == CLEAN]
+    curves = [det(clean, keywords, index, counting) for index in range(len(keywords))]
+    made = []
+    for rate in study.fa_per_hour:
+        found = [at_rate(curve, rate) for curve in curves]
+        thresholds = tuple(point.threshold for point in found)
+        missed = {
+            condition: _missed(recordings, condition, keywords, thresholds, counting) for condition in study.conditions
+        }
+        made.append(Point(rate, thresholds, tuple(p.false_accepts for p in found), found[0].hours, missed))
+    return made
+
+
+def _missed(
+    recordings: Sequence[Recording],
+    condition: str,
+    keywords: Sequence[str],
+    thresholds: Sequence[float],
+    counting: Counting,
+) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            recording.source.name
+            for recording in recordings
+            if recording.source.role == "positive" and recording.source.condition == condition
+            for index, (keyword, threshold) in enumerate(zip(keywords, thresholds, strict=True))
+            for trial in trials(recording, index, keyword, threshold, counting)
+            if trial.row is None
+        )
+    )

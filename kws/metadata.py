@@ -1,0 +1,247 @@
+"""The manifest: what a model file says about itself, as JSON in the model's metadata.
+
+One `.onnx` file is the whole product, so nothing that running needs is said anywhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from kws.decoding.scorer import KeywordScorer
+from kws.errors import KwsError
+from kws.lexicon import BLANK
+from kws.units import SAMPLE_RATE
+
+SCHEMA = 1  # raised when an older kws would misread the file; added fields do not need that
+METADATA_KEY = "kws.manifest"
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state tensor of the graph: input `name`, output "next." + `name`; zeros in a fresh stream."""
+
+    name: str
+    shape: tuple[int, ...]  # without the batch axis
+    dtype: str  # "float32" or "int64"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a threshold was found: false accepts counted in hours of the data named."""
+
+    fa_per_hour: float
+    false_accepts: int
+    hours: float
+    data: str
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A phrase that the model hears: its spellings in tokens and the score at which it fires."""
+
+    name: str
+    spellings: tuple[tuple[str, ...], ...]
+    threshold: float
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Constants of the scorer and the trigger (see kws.decoding.scorer and kws.decoding.trigger)."""
+
+    peak_weight: float
+    max_duration_frames: int
+    max_gap_frames: int
+    refractory_frames: int
+    default_threshold: float  # of phrases that are added at run time
+
+    def scorer(self, tokens: Sequence[str], spellings: Sequence[Sequence[Sequence[str]]]) -> KeywordScorer:
+        """The scorer of keywords, each given by its spellings in tokens."""
+        ids = {token: number for number, token in enumerate(tokens)}
+        return KeywordScorer(
+            [[ids[token] for token in spelling] for options in spellings for spelling in options],
+            [keyword for keyword, options in enumerate(spellings) for _ in options],
+            peak_weight=self.peak_weight,
+            max_duration_frames=self.max_duration_frames,
+            max_gap_frames=self.max_gap_frames,
+        )
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A corpus that the model was trained on, with what its licence asks to be said."""
+
+    name: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """Where the weights come from."""
+
+    recipe: str
+    seed: int
+    steps: int
+    data: tuple[DataSource, ...]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that a model file says about itself. Raises KwsError where the parts do not fit."""
+
+    schema: int
+    name: str
+    sample_rate: int  # Hz
+    chunk_samples: int  # the least that one call of the graph takes
+    frame_samples: int  # one row of log-posteriors
+    frames_per_chunk: int
+    tokens: tuple[str, ...]  # token 0 is the CTC blank
+    states: tuple[StateSpec, ...]
+    keywords: tuple[Keyword, ...]
+    scoring: Scoring
+    training: Training
+    parameters: int
+    kws_version: str
+    commit: str | None = None
+    chunks_per_call: int = 1  # the most
+
+    def __post_init__(self) -> None:
+        _check_clock(self)
+        _check_tokens(self)
+        _check_states(self.states)
+        _check_scoring(self.scoring)
+        names = [keyword.name for keyword in self.keywords]
+        _demand(len(set(names)) == len(names), "two keywords have the same name")
+        for keyword in self.keywords:
+            self.check_keyword(keyword)
+
+    def check_keyword(self, keyword: Keyword) -> None:
+        """Raise KwsError unless the model's tokens can spell the keyword and its threshold makes sense."""
+        known = set(self.tokens[1:])
+        _demand(bool(keyword.name.strip()), "a keyword has no name")
+        spelled = bool(keyword.spellings) and all(keyword.spellings)
+        _demand(spelled, f"keyword '{keyword.name}' has no spelling")
+        strange = ", ".join(sorted({token for spelling in keyword.spellings for token in spelling} - known))
+        _demand(not strange, f"keyword '{keyword.name}' is spelled with unknown tokens: {strange}")
+        _demand(0 < keyword.threshold <= 1, f"the threshold of '{keyword.name}' is not in (0, 1]")
+        calibration = keyword.calibration
+        if calibration is not None:
+            counts = (calibration.fa_per_hour, calibration.false_accepts, calibration.hours)
+            _demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
+
+    def to_json(self) -> str:
+        """The text for the model's metadata."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest. Raises KwsError with one sentence for anything that `to_json` cannot have written.
+
+        Fields unknown to this version are passed over: a later version may add some.
+        """
+        try:
+            data = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise KwsError(f"the manifest is not JSON ({error})") from error
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise KwsError(f"the manifest has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
+        try:
+            manifest = _decode(cls, data, "")
+        except KwsError as error:
+            raise KwsError(f"the manifest is not valid: {error}") from error
+        assert isinstance(manifest, Manifest)
+        return manifest
+
+
+def embed(model: Any, manifest: Manifest) -> None:
+    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older one."""
+    entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
+    entry = entries[0] if entries else model.metadata_props.add(key=METADATA_KEY)
+    entry.value = manifest.to_json()
+
+
+def _demand(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise KwsError(sentence)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _check_clock(manifest: Manifest) -> None:
+    _demand(manifest.schema == SCHEMA, f"schema is {manifest.schema}, not {SCHEMA}")
+    _demand(bool(manifest.name), "name is empty")
+    _demand(manifest.sample_rate == SAMPLE_RATE, f"sample_rate is {manifest.sample_rate}, not {SAMPLE_RATE}")
+    _demand(manifest.frame_samples > 0 and manifest.frames_per_chunk > 0, "a frame or a chunk is empty")
+    whole = manifest.frame_samples * manifest.frames_per_chunk
+    _demand(manifest.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
+    _demand(manifest.chunks_per_call > 0, "a call takes no chunk")
+    _demand(manifest.parameters >= 0, "parameters is negative")
+
+
+def _check_tokens(manifest: Manifest) -> None:
+    tokens = manifest.tokens
+    _demand(tokens[:1] == (BLANK,), f"token 0 is not {BLANK}")
+    _demand(len(tokens) > 1 and all(tokens), "tokens are missing or empty")
+    _demand(len(set(tokens)) == len(tokens), "a token stands twice")
+
+
+def _check_states(states: tuple[StateSpec, ...]) -> None:
+    names = [state.name for state in states]
+    _demand(len(set(names)) == len(names) and all(names), "state names are empty or stand twice")
+    _demand(not {"pcm", "log_posteriors"} & set(names), "a state is named like the sound or the posteriors")
+    for state in states:
+        _demand(state.dtype in ("float32", "int64"), f"state '{state.name}' has dtype '{state.dtype}'")
+        _demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
+
+
+def _check_scoring(scoring: Scoring) -> None:
+    _demand(scoring.peak_weight >= 0, "peak_weight is negative")
+    _demand(scoring.max_duration_frames > 0, "max_duration_frames is not positive")
+    _demand(scoring.max_gap_frames >= 0, "max_gap_frames is negative")
+    _demand(scoring.refractory_frames >= 0, "refractory_frames is negative")
+    _demand(0 < scoring.default_threshold <= 1, "default_threshold is not in (0, 1]")
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    """The value as the type that the manifest declares; `where` names the place in the JSON."""
+    place = where or "the top level"
+    if is_dataclass(kind):
+        return _decode_fields(kind, value, where)
+    if get_origin(kind) is tuple:
+        _demand(isinstance(value, list), f"{place} is not a list")
+        return tuple(_decode(get_args(kind)[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+    if get_origin(kind) in (types.UnionType, Union):  # X | None is the only union here
+        return None if value is None else _decode(get_args(kind)[0], value, where)
+    if get_origin(kind) is Mapping:
+        _demand(isinstance(value, dict), f"{place} is not an object")
+        return value
+    if kind is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        _demand(number and abs(value) <= sys.float_info.max, f"{place} is not a number")
+        return float(value)
+    right = isinstance(value, kind) and not isinstance(value, bool)
+    _demand(right, f"{place} is not of type {kind.__name__}")
+    return value
+
+
+def _decode_fields(kind: Any, value: Any, where: str) -> Any:
+    _demand(isinstance(value, dict), f"{where or 'the top level'} is not an object")
+    hints = get_type_hints(kind)
+    arguments = {}
+    for field in fields(kind):
+        place = f"{where}.{field.name}" if where else field.name
+        if field.name in value:
+            arguments[field.name] = _decode(hints[field.name], value[field.name], place)
+        else:
+            _demand(field.default is not MISSING, f"{place} is missing")
+    return kind(**arguments)

@@ -1,0 +1,262 @@
+"""The story of one attempt of a keyword: its path phone by phone, and what it lacked.
+
+The log of a score is (sum of the LLRs of labels and of the blanks before them + peak weight x sum of the labels' best
+log-posteriors) / labels (decoding/scorer.py), so that each part of a path has a share in it, and the score that the
+path would have with some parts perfect is known without any model.
+
+n frames of an excerpt, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.decoding.scorer import Path, best_path
+from kws.lexicon import PHONES, Spelling
+from kws.metadata import Keyword
+from kws.runtime.detector import Detector
+from kws.runtime.explain.search import Attempt, Excerpt, lenient
+from kws.runtime.explain.sound import level_db
+
+Cause = Literal["fired", "refractory", "too long", "gap", "phones", "nothing like it"]
+
+CLEAR = 0.5  # the posterior from which on a phone was heard
+
+_ASIDE_FRAMES = 4  # where a phone of the best path may stand that belongs to the keyword's first or last one
+_RIVAL = 0.2  # the posterior from which on something else was heard
+_FEWEST_PHONES = 3  # of a spelling that is proposed: anything shorter is heard everywhere
+_FEWEST, _ALIKE = 0.6, 0.6  # its length, in phones of the usual spelling, and its likeness to that (difflib's ratio)
+_FLOOR = 1e-12
+
+
+class Phone(NamedTuple):
+    """One label of a path, and the blanks before it.
+
+    start, end: its frames since the stream began, `end` behind the last. best: the highest posterior that counts for
+    it; peak: its logarithm. llr, gap_llr: what its frames and those of the blanks before it cost against the best
+    path. gap: the number of these blanks. rival, rival_best: the other token that the model heard most there; its name
+    is None where it was heard little, or less than the label itself.
+    """
+
+    name: str
+    start: int
+    end: int
+    best: float
+    peak: float
+    llr: float
+    gap: int
+    gap_llr: float
+    rival: str | None
+    rival_best: float
+
+
+class Heard(NamedTuple):
+    """A token of the best path, the frame in which it begins and its highest posterior."""
+
+    name: str
+    frame: int
+    best: float
+
+
+class Proposal(NamedTuple):
+    """Another spelling, and the score that it reaches here."""
+
+    spelling: Spelling
+    score: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """An attempt explained.
+
+    column: the keyword's among all. score: of the path, whose frames are [start, frame]. phones: one for each label of
+    `spelling`. places: as in `scorer.Path`. heard: the best path of the excerpt; heard_near: of the same stretch.
+    lacking, strays: the fewest labels, and gaps before labels, that the score needs to be perfect to reach the
+    threshold, worst first; would: the score then. event: the frame of the event before, where that silenced this
+    attempt. rose: (score, frame) of the same utterance at its best. level_db: of the loudest 20 ms of the stretch.
+    """
+
+    keyword: Keyword
+    column: int
+    cause: Cause
+    score: float
+    start: int
+    frame: int
+    phones: tuple[Phone, ...]
+    places: NDArray[np.int64]
+    heard: tuple[Heard, ...]
+    lacking: tuple[int, ...]
+    strays: tuple[int, ...]
+    would: float
+    event: int | None
+    rose: tuple[float, int]
+    level_db: float
+    proposal: Proposal | None
+    excerpt: Excerpt | None
+
+    @property
+    def spelling(self) -> Spelling:
+        """The spelling that fits best."""
+        return tuple(phone.name for phone in self.phones)
+
+    @property
+    def fired(self) -> bool:
+        """Whether it is an event."""
+        return self.cause == "fired"
+
+    @property
+    def heard_near(self) -> tuple[Heard, ...]:
+        """What was heard from a little before the path to a little after it."""
+        begin, end = self.start - _ASIDE_FRAMES, self.frame + _ASIDE_FRAMES
+        return tuple(token for token in self.heard if begin <= token.frame <= end)
+
+    @property
+    def gap(self) -> int:
+        """The longest run of blanks in the path, in frames."""
+        return max(phone.gap for phone in self.phones)
+
+
+def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Story:
+    """The story of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
+    keyword = detector.keywords[attempt.keyword]
+    scoring = lenient(detector.manifest.scoring) if slow else detector.manifest.scoring
+    scorer = scoring.scorer(detector.manifest.tokens, [k.spellings for k in detector.keywords])
+    rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
+    path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
+    assert path is not None, "an attempt has a path"
+    spellings = [spelling for k in detector.keywords for spelling in k.spellings]
+    phones = phones_of(path, spellings[path.spelling], rows, detector.manifest.tokens, excerpt.first_frame)
+    lacking, strays, would = parts_lacking(phones, scoring.peak_weight, keyword.threshold)
+    unclear = sum(phone.best < CLEAR for phone in phones)
+    cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
+    event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
+    limits = detector.manifest.scoring
+    if attempt in events:
+        cause, event = "fired", None
+    elif slow:
+        cause = "too long" if attempt.age > limits.max_duration_frames else "gap"
+    elif attempt.score >= keyword.threshold:
+        cause = "refractory"
+    frame_samples = detector.manifest.frame_samples
+    stretch = slice(*((f - excerpt.first_frame) * frame_samples for f in (attempt.start, attempt.frame + 1)))
+    return Story(
+        keyword,
+        attempt.keyword,
+        cause,
+        attempt.score,
+        attempt.start,
+        attempt.frame,
+        phones,
+        path.places,
+        heard_in(excerpt, detector.manifest.tokens),
+        lacking,
+        strays,
+        would,
+        event if cause == "refractory" else None,
+        _best_of(attempt, excerpt),
+        level_db(excerpt.samples[stretch]),
+        None,
+        excerpt,
+    )
+
+
+def phones_of(
+    path: Path, spelling: Spelling, log_posteriors: NDArray[np.float32], tokens: tuple[str, ...], first_frame: int
+) -> tuple[Phone, ...]:
+    """The labels of a path that ends with the last of the excerpt's frames (n, V), the first being `first_frame`."""
+    posteriors = np.exp(log_posteriors[-len(path.places) :].astype(np.float64))
+    start = first_frame + len(log_posteriors) - len(path.places)
+    costs = np.diff(path.llr, prepend=0.0)
+    spans = [np.flatnonzero(path.places == 2 * label) for label in range(len(spelling))]
+    found = []
+    for label, (name, span) in enumerate(zip(spelling, spans, strict=True)):
+        blanks = path.places == 2 * label - 1
+        around = slice(
+            spans[label - 1][-1] + 1 if label else 0, spans[label + 1][0] if label + 1 < len(spans) else None
+        )
+        others = posteriors[around].max(axis=0)
+        others[[0, *(tokens.index(spelling[n]) for n in range(max(0, label - 1), min(len(spans), label + 2)))]] = 0.0
+        peak = float(path.peaks[span[-1]])
+        found.append(
+            Phone(
+                name,
+                start + int(span[0]),
+                start + int(span[-1]) + 1,
+                math.exp(min(0.0, peak)),
+                peak,
+                float(costs[span].sum()),
+                int(blanks.sum()),
+                float(costs[blanks].sum()),
+                tokens[int(others.argmax())] if others.max() >= max(_RIVAL, math.exp(peak)) else None,
+                float(others.max()),
+            )
+        )
+    return tuple(found)
+
+
+def parts_lacking(
+    phones: tuple[Phone, ...], peak_weight: float, threshold: float
+) -> tuple[tuple[int, ...], tuple[int, ...], float]:
+    """The fewest labels and gaps that must be perfect for the threshold to be reached, and the score with them so."""
+    losses = [(phone.llr + peak_weight * phone.peak, label, True) for label, phone in enumerate(phones)]
+    losses += [(phone.gap_llr, label, False) for label, phone in enumerate(phones)]
+    log = sum(loss for loss, _, _ in losses)
+    lacking: list[int] = []
+    strays: list[int] = []
+    for loss, label, is_label in sorted(losses):
+        if log / len(phones) >= math.log(threshold) - _FLOOR:
+            break
+        (lacking if is_label else strays).append(label)
+        log -= loss
+    return tuple(lacking), tuple(strays), math.exp(min(0.0, log / len(phones)))
+
+
+def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[Heard, ...]:
+    """The best path of the excerpt."""
+    found = best_path(excerpt.log_posteriors)
+    ends = [*(begin for _, begin in found), len(excerpt.log_posteriors)][1:]
+    heard = []
+    for (token, begin), end in zip(found, ends, strict=False):
+        best = float(np.exp(excerpt.log_posteriors[begin:end, token].max()))
+        heard.append(Heard(tokens[token], begin + excerpt.first_frame, best))
+    return tuple(heard)
+
+
+def _best_of(attempt: Attempt, excerpt: Excerpt) -> tuple[float, int]:
+    """(score, frame) of the best path from the attempt on that shares a frame with it."""
+    row = attempt.frame - excerpt.first_frame
+    frames = np.arange(attempt.frame, excerpt.first_frame + len(excerpt.scores))
+    same = frames + 1 - excerpt.ages[row:, attempt.keyword] <= attempt.frame
+    scores = np.where(same, excerpt.scores[row:, attempt.keyword], 0.0)
+    best = int(scores.argmax())
+    return max(float(scores[best]), attempt.score), attempt.frame + best
+
+
+def propose(detector: Detector, story: Story) -> Proposal | None:
+    """A spelling nearer to what was heard that would fire here as a phrase of the user's own, if there is one."""
+    excerpt = story.excerpt
+    if excerpt is None or story.cause != "phones":
+        return None
+    changed = list(story.spelling)
+    for label in story.lacking:
+        changed[label] = story.phones[label].rival or ""
+    candidates = [tuple(filter(None, changed)), tuple(token.name for token in story.heard_near)]
+    scoring = detector.manifest.scoring
+    border = story.frame + 1 + _ASIDE_FRAMES - excerpt.first_frame
+    for spelling in dict.fromkeys(candidates):
+        sayable = set(spelling) <= set(PHONES) and len(spelling) >= max(_FEWEST_PHONES, _FEWEST * len(story.phones))
+        alike = SequenceMatcher(None, spelling, story.spelling, autojunk=False).ratio() >= _ALIKE
+        if spelling in story.keyword.spellings or not (sayable and alike):
+            continue
+        scorer = scoring.scorer(detector.manifest.tokens, [[spelling]])
+        scores, _, _ = scorer.score(excerpt.log_posteriors[:border])
+        score = float(scores[story.start - excerpt.first_frame :].max())
+        if score >= scoring.default_threshold:
+            return Proposal(spelling, score)
+    return None

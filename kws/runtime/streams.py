@@ -1,0 +1,182 @@
+"""Many microphones in one process: the chunks that wait, of whichever streams, go through the model together.
+
+A chunk costs less than half as much among others as alone (figures: benchmarks/streams.py). B streams run at once,
+N rows for streams, F frames per chunk, K keywords.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.audio import Samples
+from kws.decoding.scorer import ScorerState
+from kws.errors import InputError
+from kws.events import Detection
+from kws.runtime.chunker import Intake
+from kws.runtime.session import States
+
+if TYPE_CHECKING:
+    from kws.runtime.detector import Detector
+
+MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
+
+
+class Streams:
+    """Streams of one detector that come and go; each hears the same events as if it were a `Stream` by itself.
+
+    Made by `Detector.streams`. For one thread at a time. Its memory is that of the most streams there were at once.
+
+    >>> streams = detector.streams()
+    >>> kitchen, hall = streams.join(), streams.join(48_000)
+    >>> kitchen.push(samples)  # blocks of any size, whenever they come
+    >>> hall.push(others)
+    >>> for member, detection in streams.run():
+    ...     print(member is hall, detection.keyword, detection.end_s)
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
+        self._waiting: deque[Member] = deque()  # members with whole chunks, once each, longest waiting first
+
+    def join(self, sample_rate: int = units.SAMPLE_RATE) -> Member:
+        """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream` does."""
+        intake = Intake(sample_rate, self.detector.manifest.chunk_samples)
+        return Member(self, intake, self._states.add())
+
+    @property
+    def waiting(self) -> int:
+        """The number of streams that have whole chunks for `step`."""
+        return len(self._waiting)
+
+    def run(self) -> list[tuple[Member, Detection]]:
+        """Hear everything that waits; the events with the streams that they are of, in order of time within each."""
+        events = []
+        while self._waiting:
+            events += self.step()
+        return events
+
+    def step(self) -> list[tuple[Member, Detection]]:
+        """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have waited longest."""
+        members = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        if not members:
+            return []
+        rows = [member._row for member in members]
+        detector = self.detector
+        *states, paths = self._states.of(rows)
+        pcm = np.concatenate([member._chunks.popleft() for member in members])
+        self._waiting.extend(member for member in members if member._chunks)
+        posteriors, following = detector.model.run(pcm, tuple(states))
+        scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
+        self._states.put(rows, (*following, *scored))
+        loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
+        events = []
+        for member, heard, own_scores, own_ages in zip(members, loud, scores, ages, strict=True):
+            if heard:  # seldom
+                events += [(member, event) for event in member._fire(own_scores, own_ages)]
+            member._frame += len(own_scores)
+        return events
+
+    def _forget(self, member: Member) -> None:
+        self._states.remove(member._row)
+        if member._chunks:
+            self._waiting.remove(member)
+
+
+class Member:
+    """One of many streams: takes samples at any time, and is heard when its `Streams` runs. Made by `Streams.join`."""
+
+    def __init__(self, streams: Streams, intake: Intake, row: int) -> None:
+        self._streams: Streams | None = streams
+        self._intake = intake
+        self._row = row
+        self._chunks: deque[Samples] = deque()
+        self._frame = 0
+        self._trigger_state = streams.detector.trigger.init_state()
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the samples that it takes, in Hz."""
+        return self._intake.sample_rate
+
+    @property
+    def waiting(self) -> int:
+        """The number of its whole chunks that have not been heard: it grows where more comes in than is run."""
+        return len(self._chunks)
+
+    def push(self, samples: NDArray[Any]) -> None:
+        """Keep the next samples of the stream until they are heard; takes and raises what `Stream.push` does."""
+        self._take(samples, last=False)
+
+    def flush(self) -> None:
+        """End the stream: half a second of silence, so that a keyword at the very end is heard, by the next run."""
+        self._take(np.empty(0, np.float32), last=True)
+
+    def leave(self) -> None:
+        """Give up the stream's place; what waits is not heard. To leave again does nothing."""
+        if self._streams is not None:
+            self._streams._forget(self)
+            self._streams = None
+            self._chunks.clear()
+
+    def _take(self, samples: NDArray[Any], last: bool) -> None:
+        if self._streams is None:
+            raise InputError("the stream has left: join() makes a new one")
+        idle = not self._chunks
+        self._chunks.extend(chunk.copy() for chunk in self._intake.take(samples, last))
+        if idle and self._chunks:
+            self._streams._waiting.append(self)
+
+    def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> list[Detection]:
+        """The events of its present chunk, from scores and ages (F, K)."""
+        assert self._streams is not None
+        detector = self._streams.detector
+        fired, self._trigger_state = detector.trigger.run(scores, ages, self._frame, self._trigger_state)
+        return detector.detections(fired, scores, ages, self._frame)
+
+
+class _Rows:
+    """Arrays with a row for each stream; a row that a stream gives up serves the next."""
+
+    def __init__(self, fresh: States) -> None:
+        """fresh: what a new stream begins with, each (1, ...)."""
+        self._fresh = fresh
+        self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
+        self._free: list[int] = []
+
+    def add(self) -> int:
+        """The number of a fresh row; where none is free there are twice as many from now on."""
+        if not self._free:
+            size = len(self._arrays[0])
+            more = max(size, 1)
+            self._free = list(range(size + more - 1, size - 1, -1))
+            pairs = zip(self._arrays, self._fresh, strict=True)
+            self._arrays = [np.concatenate([array, *[fresh] * more]) for array, fresh in pairs]
+        row = self._free.pop()
+        self.put([row], self._fresh)
+        return row
+
+    def remove(self, row: int) -> None:
+        """Another stream may have the row."""
+        self._free.append(row)
+
+    def of(self, rows: list[int]) -> States:
+        """The arrays of B rows, each (B, ...), to be read."""
+        index = _index(rows)
+        return tuple(array[index] for array in self._arrays)
+
+    def put(self, rows: list[int], values: States) -> None:
+        """New values (B, ...) of rows."""
+        index = _index(rows)
+        for array, new in zip(self._arrays, values, strict=True):
+            array[index] = new
+
+
+def _index(rows: list[int]) -> slice | NDArray[np.intp]:
+    """What numpy finds rows by: one row without copying it."""
+    return np.array(rows) if len(rows) > 1 else slice(rows[0], rows[0] + 1)

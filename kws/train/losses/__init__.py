@@ -1,0 +1,1 @@
+"""What a step of training minimises: one loss per module, and their weighted sum."""

@@ -1,0 +1,175 @@
+"""One client: which keywords it wants, the stream of its sound, and what is answered. No sockets, no clock.
+
+S samples per channel, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from wyoming.audio import AudioChunk, AudioFormat, AudioStart, AudioStop
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe
+from wyoming.ping import Ping, Pong
+from wyoming.wake import Detect, Detection, NotDetected
+
+from kws.audio import Samples, check_rate, from_pcm
+from kws.errors import KwsError
+from kws.wyoming.catalog import Offer
+from kws.wyoming.streams import Ear, Room
+
+_PIECE_S = 0.08  # heard at a time, so that a client that sends a minute at once delays nobody
+_WIDTHS = (1, 2, 3, 4)  # bytes of PCM samples
+_LATEST_MS = 2**63
+
+_Kind = TypeVar("_Kind", bound=Eventable)
+
+
+class Listener:
+    """What a server remembers of one client, until `leave`.
+
+    `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was said before is forgotten.
+    """
+
+    def __init__(self, offer: Offer, room: Room) -> None:
+        self._offer = offer
+        self._room = room
+        self._wanted = offer.names
+        self._ear: Ear | None = None
+        self._begin()
+
+    def answers(self, event: Event) -> Iterator[Eventable | None]:
+        """What to say to an event, piece by piece. None: nothing yet; others may bring sound that is heard with this.
+
+        Raises KwsError with what is wrong with the event. Sound that cannot be heard is refused once, and the
+        rest of that stream passed over; every other event stands for itself.
+        """
+        if AudioChunk.is_type(event.type):
+            yield from self._hear(_decoded(AudioChunk, event))
+        elif AudioStart.is_type(event.type):
+            self._start(_decoded(AudioStart, event))
+        elif AudioStop.is_type(event.type):
+            yield from self._stop()
+        elif Detect.is_type(event.type):
+            self._choose(Detect.from_event(event).names)
+        elif Describe.is_type(event.type):
+            yield self._offer.info()
+        elif Ping.is_type(event.type):
+            yield Pong(_sayable(Ping.from_event(event).text))
+
+    def leave(self) -> None:
+        """Forget the stream of this client; what waits of it is not heard."""
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = None
+
+    def _begin(self) -> None:
+        """Be ready for another stream."""
+        self.leave()
+        self._heard = 0  # samples per channel, at the client's rate
+        self._place = (0.0, 0)  # seconds of the stream, and what the client calls that moment, in milliseconds
+        self._detected = False
+        self._refused = False
+
+    def _choose(self, names: Any) -> None:
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise KwsError("the names of `detect` must be a list of strings, or null for every keyword")
+        self._begin()
+        self._wanted, unknown = self._offer.choose(names) if names else (self._offer.names, [])
+        if unknown:
+            raise KwsError(f"no keyword is called {unknown[0]}: there are {', '.join(sorted(self._offer.names))}")
+
+    def _start(self, start: AudioStart) -> None:
+        self._begin()
+        self._refused = True  # unless nothing is wrong
+        _check_format(start)
+        self._place = (0.0, _milliseconds(start.timestamp) or 0)
+        self._refused = False
+
+    def _hear(self, chunk: AudioChunk) -> Iterator[Detection | None]:
+        if self._refused:
+            return
+        self._refused = True
+        ear = self._opened(chunk)
+        timestamp = _milliseconds(chunk.timestamp)
+        self._refused = False
+        if timestamp is not None:
+            self._place = (self._heard / chunk.rate, timestamp)
+        piece_bytes = round(_PIECE_S * chunk.rate) * chunk.width * chunk.channels
+        for first in range(0, len(chunk.audio), piece_bytes):
+            samples = _mono(chunk.audio[first : first + piece_bytes], chunk)
+            self._heard += samples.size
+            ear.push(samples)
+            yield from self._detections(ear)
+
+    def _stop(self) -> Iterator[Detection | NotDetected | None]:
+        """The stream has ended: what was said last, or that nothing was."""
+        if self._ear is not None:
+            self._ear.flush()
+            yield from self._detections(self._ear)
+        if not self._detected:
+            yield NotDetected()
+        self._begin()
+
+    def _opened(self, chunk: AudioChunk) -> Ear:
+        """The ear for a chunk that can be heard: that of the stream that it continues, or a new one."""
+        _check_format(chunk)
+        if len(chunk.audio) % (chunk.width * chunk.channels):
+            layout = f"{chunk.width} bytes x {chunk.channels} channels"
+            raise KwsError(f"an audio-chunk of {len(chunk.audio)} bytes ends inside a sample of {layout}")
+        if self._ear is None:
+            self._ear = self._room.open(self._wanted, chunk.rate)
+        if chunk.rate != self._ear.rate:
+            raise KwsError(f"the rate changed from {self._ear.rate} to {chunk.rate} Hz: send audio-start before")
+        return self._ear
+
+    def _detections(self, ear: Ear) -> Iterator[Detection | None]:
+        """What was heard of wanted keywords, each stamped with its end by the client's own clock."""
+        yield None
+        second, timestamp = self._place
+        for event in ear.heard():
+            if event.keyword in self._wanted:
+                self._detected = True
+                yield Detection(name=event.keyword, timestamp=timestamp + round(1000 * (event.end_s - second)))
+
+
+def _check_format(sound: AudioFormat) -> None:
+    """Raise KwsError unless this is PCM that can be heard."""
+    if not _is_whole(sound.rate):
+        raise KwsError(f"a rate of {sound.rate!r:.20} cannot be heard: it takes a whole number of Hz")
+    check_rate(sound.rate)
+    if not _is_whole(sound.width) or sound.width not in _WIDTHS:
+        raise KwsError(f"samples of {sound.width!r:.20} bytes cannot be heard: PCM of 1, 2, 3 or 4 bytes can")
+    if not _is_whole(sound.channels) or sound.channels < 1:
+        raise KwsError(f"sound of {sound.channels!r:.20} channels cannot be heard: it takes 1 or more")
+
+
+def _mono(data: bytes, chunk: AudioChunk) -> Samples:
+    """(S,) from interleaved PCM of S x C samples: channels are averaged, as in files."""
+    samples = from_pcm(data, chunk.width)
+    return samples if chunk.channels == 1 else samples.reshape(-1, chunk.channels).mean(axis=1)
+
+
+def _decoded(kind: type[_Kind], event: Event) -> _Kind:
+    try:
+        return kind.from_event(event)  # type: ignore[return-value]
+    except KeyError as error:
+        raise KwsError(f"the event {event.type} lacks {error}") from error
+
+
+def _sayable(text: Any) -> str | None:
+    """The text of a ping as it can be sent back: half a character cannot."""
+    if text is None or isinstance(text, str):
+        return text and text.encode(errors="replace").decode()
+    raise KwsError("the text of a ping must be a string")
+
+
+def _milliseconds(timestamp: Any) -> int | None:
+    if timestamp is None or (_is_whole(timestamp) and abs(timestamp) < _LATEST_MS):
+        return timestamp
+    raise KwsError("a timestamp must be a whole number of milliseconds")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

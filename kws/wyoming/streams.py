@@ -1,0 +1,65 @@
+"""Where all clients are heard: what waits, whosever it is, goes through the models together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from kws.audio import Samples
+from kws.events import Detection
+from kws.runtime.detector import Detector
+from kws.runtime.streams import Member
+
+
+class Room:
+    """The streams of everybody who is here, of each of some detectors. For one thread."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._streams = [detector.streams() for detector in detectors]
+        self._ears: dict[Member, Ear] = {}
+
+    def open(self, names: Collection[str], rate: int) -> Ear:
+        """An ear for a fresh stream at `rate` Hz and the keywords of these names."""
+        needed = [one for one in self._streams if any(word.name in names for word in one.detector.keywords)]
+        ear = Ear(self, rate, [streams.join(rate) for streams in needed])
+        self._ears.update(dict.fromkeys(ear._members, ear))
+        return ear
+
+    def _hear(self) -> None:
+        for streams in self._streams:
+            for member, event in streams.run():
+                self._ears[member]._events.append(event)
+
+    def _forget(self, members: Sequence[Member]) -> None:
+        for member in members:
+            member.leave()
+            del self._ears[member]
+
+
+class Ear:
+    """What hears one client's stream: a member of the streams of each detector that has to. Made by `Room.open`."""
+
+    def __init__(self, room: Room, rate: int, members: Sequence[Member]) -> None:
+        self.rate = rate  # Hz
+        self._room = room
+        self._members = members
+        self._events: list[Detection] = []
+
+    def push(self, samples: Samples) -> None:
+        """Keep the next samples until somebody asks for what was heard."""
+        for member in self._members:
+            member.push(samples)
+
+    def flush(self) -> None:
+        """End the stream: what was said last waits to be heard, too."""
+        for member in self._members:
+            member.flush()
+
+    def heard(self) -> list[Detection]:
+        """The events of the stream since this was asked last; hears everything that waits in the room."""
+        self._room._hear()
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        """Forget the stream; what waits is not heard."""
+        self._room._forget(self._members)

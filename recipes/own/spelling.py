@@ -1,0 +1,87 @@
+"""How a phrase is spelled by those who say it: spellings that a phone model decodes from recordings of it.
+
+T frames of 40 ms, V tokens, R recordings, C candidates.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kws.audio import Samples
+from kws.decoding.scorer import best_path
+from kws.lexicon import Spelling
+from kws.metadata import Scoring
+from kws.model.acoustic import AcousticModel
+from kws.units import SAMPLE_RATE
+
+Matrix = npt.NDArray[np.float64]
+
+MOST_ADDED = 3
+_LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a recording
+_SHORTEST = 3  # phones: anything shorter is heard everywhere
+_FEWEST, _MOST = 0.6, 1.6  # phones of a candidate, in those of the usual spelling
+_GAIN = 0.02  # of the mean score, for which a further spelling is worth its false accepts
+_NEARLY = 0.8  # of the best mean score: of such candidates the longest is the safest
+
+
+def log_posteriors(model: AcousticModel, samples: Samples) -> Matrix:
+    """(T, V) of one recording, half a second of silence on both sides."""
+    pcm = np.pad(samples, _LEAD_SAMPLES)
+    pcm = np.pad(pcm, (0, -len(pcm) % model.stride))
+    with torch.no_grad():
+        whole = torch.from_numpy(pcm)[None]
+        mel, _ = model.features(whole, model.frontend.init_state(1))
+        found = model.whole(mel, torch.tensor([len(pcm) // model.stride]))
+    return np.asarray(found[0].double().numpy())
+
+
+def decode(posteriors: Matrix, tokens: Sequence[str]) -> Spelling:
+    """The phones of the best path of (T, V)."""
+    return tuple(tokens[token] for token, _ in best_path(posteriors))
+
+
+def spellings_heard(
+    recordings: Sequence[Matrix], known: Sequence[Spelling], tokens: Sequence[str], scoring: Scoring
+) -> list[Spelling]:
+    """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V) each, score higher.
+
+    Without a known spelling the first is the one that fits the other recordings best. A candidate is what is decoded
+    from one recording, and counts only on the others: the scorer of the device says how well it fits them.
+    """
+    decoded = [decode(posteriors, tokens) for posteriors in recordings]
+    lengths = [len(spelling) for spelling in known or decoded]
+    usual = float(np.median(lengths)) if lengths else 0.0
+    fitting = [s for s in decoded if max(_SHORTEST, _FEWEST * usual) <= len(s) <= _MOST * usual]
+    candidates = list(dict.fromkeys([*known, *fitting]))
+    if not candidates:
+        return []
+    scores = _scores(recordings, candidates, tokens, scoring)
+    for column in range(len(known), len(candidates)):
+        own = [row for row, spelling in enumerate(decoded) if spelling == candidates[column]]
+        if len(own) == 1:
+            scores[own[0], column] = 0.0
+    chosen = list(range(len(known))) or [_longest_of_the_best(scores, candidates)]
+    most = len(chosen) + MOST_ADDED
+    while len(chosen) < min(most, len(candidates)):
+        with_each = np.maximum(scores, scores[:, chosen].max(axis=1, keepdims=True)).mean(axis=0)
+        best = int(with_each.argmax())
+        if with_each[best] < scores[:, chosen].max(axis=1).mean() + _GAIN:
+            break
+        chosen.append(best)
+    return [candidates[i] for i in chosen]
+
+
+def _scores(
+    recordings: Sequence[Matrix], candidates: Sequence[Spelling], tokens: Sequence[str], scoring: Scoring
+) -> Matrix:
+    """(R, C): the highest score of each candidate in each recording."""
+    scorer = scoring.scorer(tokens, [[spelling] for spelling in candidates])
+    return np.stack([scorer.score(posteriors)[0].max(axis=0) for posteriors in recordings])
+
+
+def _longest_of_the_best(scores: Matrix, candidates: Sequence[Spelling]) -> int:
+    means = scores.mean(axis=0)
+    near = np.flatnonzero(means >= _NEARLY * means.max())
+    return max(map(int, near), key=lambda i: (len(candidates[i]), means[i]))

@@ -1,0 +1,183 @@
+"""The `kws` command: what it says, how it ends, and what it does not import."""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import types
+
+import pytest
+
+import kws
+from kws.cli.main import VERBS, Verb, main, verb_parser
+from kws.errors import KwsError
+
+
+def run_kws(*words: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "kws", *words], capture_output=True, text=True, **options)
+
+
+@pytest.fixture
+def verb(monkeypatch):
+    """A verb called "pretend" whose `run` is what the test gives it."""
+
+    def install(run) -> None:
+        module = types.ModuleType("pretended_verb")
+        module.configure = lambda parser: parser.add_argument("--number", type=int)
+        module.run = run
+        monkeypatch.setitem(sys.modules, "pretended_verb", module)
+        monkeypatch.setitem(VERBS, "pretend", Verb("pretended_verb", "only for this test", "train"))
+
+    return install
+
+
+def raising(error: BaseException):
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+def test_help_lists_every_verb():
+    ran = run_kws("--help")
+    assert ran.returncode == 0
+    assert ran.stderr == ""
+    for name, verb in VERBS.items():
+        assert re.search(rf"^  {name} +{re.escape(verb.help)}$", ran.stdout, re.MULTILINE)
+
+
+def test_version():
+    ran = run_kws("--version")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"kws {kws.__version__}\n", "")
+
+
+def test_nothing_at_all_is_a_usage_error(capsys):
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "usage: kws VERB" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["detct", "a.wav"], "there is no verb 'detct'; the nearest is 'detect'"),
+        (["benhc"], "there is no verb 'benhc'; the nearest is 'bench'"),
+        (["xyzzy"], f"there is no verb 'xyzzy': the verbs are {', '.join(VERBS)}"),
+        (["--json", "--fast"], "a verb is missing before --json --fast"),
+    ],
+)
+def test_a_verb_that_does_not_exist(words, sentence, capsys):
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(f"kws: error: {sentence}\n")
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "no-such-verb"])
+def test_starting_up_imports_nothing_heavy(words):
+    """By what is loaded and not by time, which depends on the machine."""
+    script = "import sys; from kws.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.splitlines()[-1].split())
+    assert {name for name in loaded if name.startswith("kws")} == {"kws", "kws.cli.main", "kws.errors"}
+    assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
+
+
+def test_the_public_names_are_loaded_when_first_asked_for():
+    script = (
+        "import sys, kws\n"
+        "assert 'numpy' not in sys.modules\n"
+        "assert {'Detector', 'Stream', 'Detection', 'KwsError'} <= set(dir(kws))\n"
+        "from kws import Detection, Detector, KwsError, Stream\n"
+        "assert Detector.__module__ == Stream.__module__ == 'kws.runtime.detector'\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    with pytest.raises(AttributeError, match="module 'kws' has no attribute 'Detektor'"):
+        _ = kws.Detektor
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_verb_explains_itself_with_examples(name, capsys):
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"usage: kws {name}")
+    assert re.search(rf"^examples?:\n +kws {name}\b", said.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_examples_of_each_verb_parse(name):
+    parser = verb_parser(name)
+    lines = re.findall(rf"^ +kws {name}\b(.*)$", parser.epilog or "", re.MULTILINE)
+    assert lines
+    for line in lines:
+        parser.parse_args(shlex.split(line, comments=True))
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_an_unknown_option_is_a_usage_error(name, capsys):
+    assert main([name, "--no-such-option"]) == 2
+    assert capsys.readouterr().err.startswith(f"usage: kws {name}")
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_the_exit_code_is_the_verbs(verb, code):
+    verb(lambda args: code)
+    assert main(["pretend", "--number", "3"]) == code
+
+
+def test_options_are_never_abbreviated(verb, capsys):
+    verb(lambda args: 0)
+    assert main(["pretend", "--num", "3"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (KwsError("a.wav is not audio"), "a.wav is not audio"),
+        (FileNotFoundError(2, "No such file or directory", "x/y.csv"), "x/y.csv: No such file or directory"),
+        (
+            ModuleNotFoundError("no", name="torch.nn"),
+            "`kws pretend` needs the package torch: pip install 'kws[train]'",
+        ),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(verb, error, sentence, capsys):
+    verb(raising(error))
+    assert main(["pretend"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"kws: {sentence}\n")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), ModuleNotFoundError("no", name="kws.nothing"), OSError("bug")])
+def test_a_fault_of_ours_is_not_hidden(verb, error):
+    verb(raising(error))
+    with pytest.raises(type(error)):
+        main(["pretend"])
+
+
+def test_a_verb_whose_module_misses_a_package(monkeypatch, capsys):
+    monkeypatch.setitem(VERBS, "pretend", Verb("no_such_package.verb", "", "train"))
+    assert main(["pretend", "--help"]) == 1
+    sentence = "kws: `kws pretend` needs the package no_such_package: pip install 'kws[train]'\n"
+    assert capsys.readouterr().err == sentence
+
+
+def test_control_c(verb, capsys):
+    verb(raising(KeyboardInterrupt()))
+    assert main(["pretend"]) == 130
+    assert capsys.readouterr().err == "\nkws: interrupted\n"
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    """With -E, so that an environment that asks for unbuffered output changes nothing here."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        ran = subprocess.run(
+            [sys.executable, "-E", "-m", "kws", "--help"], stdout=nobody, stderr=subprocess.PIPE, text=True
+        )
+    assert (ran.returncode, ran.stderr) == (141, "")

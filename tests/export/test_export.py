@@ -1,0 +1,119 @@
+"""Export: one file, verified, refused when it differs; the device hears from it what the checkpoint says."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+from checkpoints import checkpoint  # noqa: E402
+from kws.export import verify, write  # noqa: E402
+from kws.metadata import METADATA_KEY  # noqa: E402
+from kws.model.mixers import STREAMING, parse_pattern  # noqa: E402
+from kws.runtime.session import OnnxModel  # noqa: E402
+from trees import ROOT  # noqa: E402
+
+# an export takes seconds, however many blocks a model has: each pattern asks about several mixers
+PATTERNS = [
+    "xsa,gru,lstm",
+    "sa,approximate,nonapproximate,static",
+    "random,fixed+xsa,xsa+null+gate+centre,sa+nodiag+prev,static+offdir+sink",
+    "lstm,gru,none,lowrank+xsa,memory",
+]
+
+
+def export(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "kws", "export", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_every_streaming_mixer_is_exported_below():
+    assert {spec.base for pattern in PATTERNS for spec in parse_pattern(pattern)} == set(STREAMING)
+
+
+@pytest.mark.parametrize(("mixer", "chunk_frames"), [*((pattern, 2) for pattern in PATTERNS), ("xsa,lstm,memory", 1)])
+def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
+    path = tmp_path / "m.onnx"
+    arguments = ["export", checkpoint(tmp_path / "m.ckpt", mixer), "-o", path, "--chunk-frames", chunk_frames]
+    from kws.cli.main import main
+
+    assert main([str(a) for a in arguments]) == 0
+    model = OnnxModel.load(path)
+    assert model.manifest.chunk_samples == chunk_frames * 640
+    assert model.manifest.keywords[0].name == "hey you"
+    assert model.manifest.training.data[0].licence == "CC0"
+    from kws.model.checkpoint import load_checkpoint
+
+    reference = load_checkpoint(tmp_path / "m.ckpt").model
+    assert verify.largest_difference(reference, path) <= 1e-4
+    most = 1 if "memory" in mixer else 4  # a window of 8 frames
+    assert model.manifest.chunks_per_call == most
+    for batch in (1, 3):
+        pcm = verify.probe(batch, 24 * 1280)
+        alone = verify.in_calls(model, pcm, model.manifest.chunk_samples)
+        for chunks in range(2, most + 1):
+            together = verify.in_calls(model, pcm, chunks * model.manifest.chunk_samples)
+            assert np.array_equal(alone, together), "not a bit differs, however chunks are put together"
+
+
+def test_command_writes_one_verified_file(tmp_path):
+    path = tmp_path / "out.onnx"
+    done = export(checkpoint(tmp_path / "m.ckpt"), "-o", path, "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "differs from torch by" in done.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.ckpt", "out.onnx"], "nothing else is left behind"
+    assert OnnxModel.load(path).manifest.name == "mine"
+
+
+def test_a_graph_that_differs_is_not_written(tmp_path, monkeypatch, capsys):
+    """The frontend's window is bent in the exported graph only: verification must see it."""
+    from kws.cli.main import main
+
+    honest = write.export_graph
+
+    def bent(model, chunk_frames):
+        proto = honest(model, chunk_frames)
+        for tensor in proto.graph.initializer:
+            array = onnx.numpy_helper.to_array(tensor)
+            if array.shape == (480,):
+                tensor.CopyFrom(onnx.numpy_helper.from_array(array * 1.01, tensor.name))
+        return proto
+
+    monkeypatch.setattr(write, "export_graph", bent)
+    path = tmp_path / "out.onnx"
+    assert main(["export", str(checkpoint(tmp_path / "m.ckpt")), "-o", str(path)]) == 1
+    assert "ONNX and torch differ" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.ckpt", "-o", "x.onnx"], "no checkpoint missing.ckpt"),
+        ([__file__, "-o", "x.onnx"], "is not a checkpoint of kws"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, sentence):
+    done = export(*arguments)
+    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_segment_model_is_refused(tmp_path):
+    done = export(checkpoint(tmp_path / "m.ckpt", "bilstm"), "-o", tmp_path / "m.onnx")
+    assert done.returncode == 1 and "bilstm sees whole segments" in done.stderr
+
+
+def test_the_file_holds_no_machine_and_halves_its_weights(tmp_path):
+    path = tmp_path / "m.onnx"
+    assert export(checkpoint(tmp_path / "m.ckpt"), "-o", path).returncode == 0
+    content = path.read_bytes()
+    assert str(ROOT).encode() not in content
+    assert b".py" not in content, "the exporter's notes on source lines are left out"
+    proto = onnx.load(path)
+    assert [p.key for p in proto.metadata_props] == [METADATA_KEY]
+    kinds = {onnx.numpy_helper.to_array(t).dtype for t in proto.graph.initializer if np.prod(t.dims) > 2000}
+    assert np.dtype(np.float16) in kinds

@@ -1,0 +1,199 @@
+"""What a line of the package may touch: no environment, no prints in passing, no hidden state."""
+
+import ast
+
+import pytest
+
+from kws.cli.main import VERBS
+from trees import MODULES, Module, dotted, last_name, pretend
+
+MAY_PRINT = {"kws.cli", "kws.demo"}
+VERB_MODULES = {verb.module for verb in VERBS.values()}
+PRINTS = {"print", "sys.stdout.write", "sys.stderr.write"}
+MAY_SET_TORCH = {"kws.train.trainer", "kws.export", "kws.lab.cost"}
+MAY_SEED = {"kws.train", "kws.export"}  # dropout draws from torch's global generator and takes no other
+SEEDING = {"manual_seed", "seed_everything"}
+MAY_SET_ENVIRONMENT = {"kws.onnxruntime_import"}
+ENVIRONMENT = {"environ", "environb", "getenv", "putenv", "unsetenv"}
+GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"}
+MUTATORS = {
+    "add",
+    "append",
+    "clear",
+    "discard",
+    "extend",
+    "insert",
+    "pop",
+    "popitem",
+    "remove",
+    "setdefault",
+    "update",
+}
+DEFINITIONS = (
+    ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+)  # fmt: skip
+GUARDS = {"TYPE_CHECKING", "__name__ == '__main__'"}
+
+
+def environment_variables(modules: list[Module]) -> list[str]:
+    bad = []
+    for module in modules:
+        for node in ast.walk(module.tree):
+            names = set()
+            if isinstance(node, ast.ImportFrom) and node.module == "os":
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute) and dotted(node.value) == "os":
+                names = {node.attr}
+            if names & ENVIRONMENT and not module.within(MAY_SET_ENVIRONMENT):
+                bad.append(f"{module.where(node)}: an environment variable")
+    return bad
+
+
+def prints(modules: list[Module]) -> list[str]:
+    """A verb prints its results in `run` or `main` alone, and to stderr how it gets on."""
+    return [
+        f"{module.where(call)}: {dotted(call.func)} outside a verb's run"
+        for module in modules
+        if not module.within(MAY_PRINT)
+        for call in module.calls()
+        if dotted(call.func) in PRINTS
+        if module.name not in VERB_MODULES
+        or not (goes_to_stderr(call) or {"run", "main"} & set(module.enclosing_functions(call)))
+    ]
+
+
+def goes_to_stderr(call: ast.Call) -> bool:
+    return any(word.arg == "file" and dotted(word.value) == "sys.stderr" for word in call.keywords)
+
+
+def dates(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.where(call)}: {dotted(call.func)}"
+        for module in modules
+        if not module.within({"kws.demo"})  # who listens live wants the time of day
+        for call in module.calls()
+        if dotted(call.func).startswith(("datetime.", "date.")) and last_name(call) in {"now", "today", "utcnow"}
+    ]
+
+
+def torch_settings(modules: list[Module]) -> list[str]:
+    bad = []
+    for module in modules:
+        for call in module.calls():
+            name, last = dotted(call.func), last_name(call)
+            if not name.startswith(("torch.", "pl.", "pytorch_lightning.")):
+                continue
+            setting = last.startswith("set_") or last == "use_deterministic_algorithms"
+            if (setting and not module.within(MAY_SET_TORCH)) or (last in SEEDING and not module.within(MAY_SEED)):
+                bad.append(f"{module.where(call)}: {name} is for train/trainer.py, lab/cost.py and export")
+    return bad
+
+
+def shared_randomness(modules: list[Module]) -> list[str]:
+    bad = []
+    for module in modules:
+        for call in module.calls():
+            name = dotted(call.func)
+            if name.startswith(("np.random.", "numpy.random.")) and last_name(call) not in GENERATORS:
+                bad.append(f"{module.where(call)}: {name} uses numpy's global generator")
+            if last_name(call) == "default_rng" and not call.args and not call.keywords:
+                bad.append(f"{module.where(call)}: a generator without a seed")
+    return bad
+
+
+def is_constant_name(name: str) -> bool:
+    """CONSTANT, _CONSTANT, __dunder__, or TypeName (an alias or a type variable)."""
+    bare = name.lstrip("_")
+    return bare.isupper() or name.startswith("__") or (bare[:1].isupper() and "_" not in bare)
+
+
+def assigned_globals(module: Module) -> list[tuple[ast.AST, str]]:
+    found = []
+    for node in module.tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        leaves = [leaf for target in targets if target is not None for leaf in ast.walk(target)]
+        found += [(leaf, leaf.id) for leaf in leaves if isinstance(leaf, ast.Name)]
+    return found
+
+
+def changed_name(node: ast.AST) -> str:
+    """The name whose contents a node changes: NAME[...] = x, del NAME[...], NAME.append(x)."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        return dotted(node.value)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and last_name(node) in MUTATORS:
+        return dotted(node.func.value)
+    return ""
+
+
+def variable_globals(modules: list[Module]) -> list[str]:
+    bad = []
+    for module in modules:
+        found = assigned_globals(module)
+        bad += [f"{module.where(node)}: {name} is no constant" for node, name in found if not is_constant_name(name)]
+        constants = {name for _, name in found}
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Global):
+                bad.append(f"{module.where(node)}: global {', '.join(node.names)}")
+            elif changed_name(node) in constants:
+                bad.append(f"{module.where(node)}: changes the constant {changed_name(node)}")
+    return bad
+
+
+def work_at_import(modules: list[Module]) -> list[str]:
+    """At the top of a file stand imports, definitions and constants; no calls, loops or attempts."""
+    bad = []
+    for module in modules:
+        for node in module.tree.body:
+            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            guarded = isinstance(node, ast.If) and ast.unparse(node.test) in GUARDS
+            if not (isinstance(node, DEFINITIONS) or docstring or guarded):
+                bad.append(f"{module.where(node)}: {type(node).__name__} at import")
+    return bad
+
+
+RULES = [
+    environment_variables,
+    prints,
+    dates,
+    torch_settings,
+    shared_randomness,
+    variable_globals,
+    work_at_import,
+]
+BREACHES = [
+    (environment_variables, "kws.train.x", "x = os.environ['A']"),
+    (environment_variables, "kws.train.x", "from os import getenv"),
+    (prints, "kws.runtime.detector", "print(1)"),
+    (prints, "kws.cli.detect", "def helper():\n    print(1)"),
+    (prints, "kws.train.task", "print(1, file=sys.stderr)"),
+    (dates, "kws.train.x", "datetime.datetime.now()"),
+    (torch_settings, "kws.model.x", "torch.set_num_threads(1)"),
+    (torch_settings, "kws.train.task", "torch.backends.cuda.set_x(1)"),
+    (torch_settings, "kws.model.x", "torch.manual_seed(1)"),
+    (shared_randomness, "kws.data.x", "np.random.rand(3)"),
+    (shared_randomness, "kws.data.x", "np.random.default_rng()"),
+    (variable_globals, "kws.data.x", "cache = {}"),
+    (variable_globals, "kws.data.x", "CACHE = {}\ndef f():\n    CACHE['a'] = 1"),
+    (variable_globals, "kws.data.x", "SEEN: set[str] = set()\ndef f():\n    SEEN.add('a')"),
+    (variable_globals, "kws.data.x", "N = 0\ndef f():\n    global N"),
+    (work_at_import, "kws.data.x", "try:\n    import x\nexcept ImportError:\n    x = None"),
+    (work_at_import, "kws.data.x", "prepare()"),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_no(rule):
+    assert rule(MODULES) == []
+
+
+@pytest.mark.parametrize(("rule", "name", "source"), BREACHES, ids=[breach[2] for breach in BREACHES])
+def test_the_rule_notices(rule, name, source):
+    assert rule(pretend(name, source)) != []
+
+
+def test_what_is_allowed_passes():
+    assert prints(pretend("kws.cli.detect", "def run(args):\n    print(1)")) == []
+    assert prints(pretend("kws.train.trainer", "def train():\n    print(1, file=sys.stderr)")) == []
+    assert torch_settings(pretend("kws.model.x", "torch.Generator().manual_seed(1)\ntensor.set_(x)")) == []
+    assert shared_randomness(pretend("kws.data.x", "np.random.default_rng([seed, 1])")) == []
+    assert variable_globals(pretend("kws.data.x", "__all__ = []\nSamples = np.ndarray\n_RATE_HZ = 1")) == []

@@ -1,0 +1,119 @@
+"""Every command of README.md, held to what it says.
+
+The convention: a command stands in a ```sh block, one a line (`\\` continues it, `#` starts a comment).
+- `kws VERB ...` must parse, and the recipe of `kws train` must know each key=value. It is also run, in a
+  folder that looks like this repository, when every file that it names is in the repository and its verb
+  is not in SLOW: an example on your own recording is only parsed.
+- `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
+- Anything else must begin with a word in FREE.
+A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from kws.cli.main import VERBS, main, verb_parser
+from kws.train.trainer import chosen
+from trees import FOLDERS, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
+FREE = {"cd", "git", "python3", "source", "."}
+FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
+COMMAND = str(Path(sys.executable).with_name("kws"))
+OUTPUTS = {"-o", "--output"}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def split(line: str) -> list[list[str]]:
+    """The words of each command of a line: `a && b` holds two."""
+    found: list[list[str]] = [[]]
+    for word in shlex.split(line, comments=True):
+        if word in {"&&", "|"}:
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
+
+
+def lines() -> list[str]:
+    joined = "".join(blocks("sh")).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if shlex.split(line, comments=True)]
+
+
+COMMANDS = [words for line in lines() for words in split(line)]
+KWS = [words[1:] for words in COMMANDS if words[0] == "kws"]
+
+
+def files_named(words: list[str]) -> list[str]:
+    """What a command reads: words that look like files and do not follow an option for output."""
+    inputs = [word for before, word in zip(["", *words], words, strict=False) if before not in OUTPUTS]
+    return [word for word in inputs if FILE.fullmatch(word) or ("/" in word and not word.startswith("-"))]
+
+
+def is_runnable(words: list[str]) -> bool:
+    verb = words[0] if words else ""
+    placeholders = [word for word in words if word.isupper()]
+    return verb not in SLOW and not placeholders and all((ROOT / name).exists() for name in files_named(words))
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """A folder in which a command finds the repository's files and leaves its own."""
+    for name in [*FOLDERS.values(), "README.md", "pyproject.toml", "constraints.txt", "Makefile"]:
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def test_the_readme_has_commands_to_run():
+    assert any(is_runnable(words) for words in KWS), "no `kws` line in a ```sh block can be run"
+
+
+@pytest.mark.parametrize("words", KWS, ids=shlex.join)
+def test_a_command_parses(words, capsys):
+    if words and words[0] in VERBS:
+        args = verb_parser(words[0]).parse_args(words[1:])
+        if words[0] == "train" and not args.recipe.endswith(".py"):
+            chosen(args)
+    else:
+        assert main(words) == 0
+
+
+@pytest.mark.parametrize("words", [words for words in KWS if is_runnable(words)], ids=shlex.join)
+def test_a_command_runs(words, tree):
+    ran = subprocess.run([COMMAND, *words], cwd=tree, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("source", blocks("python"))
+def test_a_python_block_runs(source, tree):
+    ran = subprocess.run([sys.executable, "-c", source], cwd=tree, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] != "kws"], ids=shlex.join)
+def test_other_commands_name_what_exists(words):
+    tomllib = pytest.importorskip("tomllib", reason="python 3.11 brings it")
+    first = words[0].removesuffix("3")
+    if first == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert {word for word in words[1:] if "=" not in word} <= set(targets)
+    elif "pip" in words:
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        asked = re.findall(r"(?:kws|\.)\[([^\]]*)\]", " ".join(words))
+        assert {extra.strip() for group in asked for extra in group.split(",")} <= set(extras)
+    elif words[:2] == [words[0], "-m"] and words[2].startswith("kws"):
+        assert find_spec(words[2]) is not None
+    elif first == "python" and words[1].endswith(".py"):
+        assert (ROOT / words[1]).is_file()
+    else:
+        assert words[0] in FREE, f"README.md: what kind of command is `{shlex.join(words)}`?"

@@ -1,0 +1,395 @@
+"""Recipes that deliver a model: a phrase of one's own, few recordings, made data; and the verb that lists them."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpora import write_wav
+from kws.cli.main import main
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pytorch_lightning")
+pytest.importorskip("pocketsphinx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("soundfile")
+
+from kws.cli.recipes import shipped_recipes  # noqa: E402
+from kws.data.manifest import read_manifest, shared_speakers  # noqa: E402
+from kws.data.synthesis import generate  # noqa: E402
+from kws.data.synthesis.confusables import (  # noqa: E402
+    SAME_TO_MANY,
+    VOWELS,
+    near_misses,
+    one_phone_off,
+    sentences,
+    sound,
+    units_of,
+)
+from kws.data.synthesis.scripts import transcript  # noqa: E402
+from kws.errors import KwsError  # noqa: E402
+from kws.lexicon import PHONES, TOKENS, Lexicon, contains, load_cmudict, parse_phones  # noqa: E402
+from kws.metadata import Scoring  # noqa: E402
+from kws.model.checkpoint import load_checkpoint  # noqa: E402
+from kws.recipes.own import deliver, recordings  # noqa: E402
+from kws.recipes.own.spelling import MOST_ADDED, decode, spellings_heard  # noqa: E402
+from kws.recipes.tiny import recipe as tiny  # noqa: E402
+from kws.runtime.detector import Detector  # noqa: E402
+
+SCORING = Scoring(1.0, 50, 12, 25, 0.3)
+NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches
+
+
+@pytest.fixture(scope="module")
+def cmudict() -> Lexicon:
+    return load_cmudict()
+
+
+@pytest.fixture(scope="module")
+def lexicon(cmudict) -> Lexicon:
+    """A few hundred words of all lengths."""
+    words = sorted(word for word, _ in cmudict.entries() if word.isalpha())
+    kept = {*words[::300], "hey", "computer", "commuter", "compute", "smart", "mirror", "start", "nearer"}
+    return Lexicon({word: options for word, options in cmudict.entries() if word in kept})
+
+
+def run(*words: str) -> None:
+    assert main(words) == 0, words
+
+
+def edits(a, b) -> int:
+    """Levenshtein's distance, by its definition."""
+    table = np.add.outer(np.arange(len(a) + 1), np.arange(len(b) + 1))
+    for i, j in product(range(1, len(a) + 1), range(1, len(b) + 1)):
+        step = table[i - 1, j - 1] + (a[i - 1] != b[j - 1])
+        table[i, j] = min(table[i - 1, j] + 1, table[i, j - 1] + 1, step)
+    return int(table[-1, -1])
+
+
+def inside(part, whole) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+spellings = st.lists(st.sampled_from(PHONES), min_size=1, max_size=9).map(tuple)
+
+
+class TestNearMisses:
+    @settings(max_examples=25, deadline=None)
+    @given(data=st.data())
+    def test_none_contains_the_phrase_and_each_is_what_it_says(self, lexicon, data):
+        words = sorted(word for word, _ in lexicon.entries())
+        some_words = st.lists(st.sampled_from(words), min_size=1, max_size=3).map(" ".join)
+        phrase = data.draw(some_words | spellings.map(lambda phones: f"zzz={' '.join(phones)}"))
+        own = lexicon.spell(phrase)
+        found = near_misses(phrase, lexicon, 60)
+        assert len({near.text for near in found}) == len(found) <= 60
+        for near in found:
+            assert not contains(near.text, phrase.partition("=")[0])
+            assert not any(inside(spelling, near.spelling) for spelling in own), near
+            if near.kind == "off":
+                assert edits(near.spelling, own[0]) == 1
+            if near.kind == "part":
+                assert inside(near.spelling, own[0])
+
+    @settings(max_examples=50, deadline=None)
+    @given(spelling=spellings)
+    def test_one_phone_off_is_one_edit_that_is_heard(self, spelling):
+        for other in one_phone_off(spelling):
+            assert edits(spelling, other) == 1
+            if len(other) == len(spelling):
+                (pair,) = [{a, b} for a, b in zip(spelling, other, strict=True) if a != b]
+                assert len(pair & VOWELS) != 1
+                assert not any(pair <= set(group.split()) for group in SAME_TO_MANY)
+
+    def test_all_kinds_come_and_the_nearest_first(self, cmudict):
+        found = near_misses("computer", cmudict, 100)
+        assert len(found) == 100
+        texts = [near.text for near in found]
+        assert {"commuter", "compute", "computed"} <= set(texts[:40])
+        assert {near.kind for near in found[:40]} == {"head", "tail", "off", "part"}
+        assert "computers" not in texts and "minicomputer" not in texts  # the phrase is in them
+
+    def test_words_of_a_phrase_are_changed_one_at_a_time(self, lexicon):
+        texts = [near.text for near in near_misses("smart mirror", lexicon, 100)]
+        assert {"smart", "mirror", "start mirror", "smart nearer"} <= set(texts)
+
+    def test_sounds_have_names_that_no_word_has(self, cmudict):
+        unit = sound(("K", "AH", "M"))
+        assert (unit.text, unit.is_word) == ("k'ah'm", False)
+        assert transcript("Hey <K AH M>!") == "hey k'ah'm"
+        assert all(u.is_word for u in units_of("hey computer", cmudict))
+
+    def test_sentences_are_words_without_the_phrase(self, lexicon):
+        made = sentences("smart", lexicon, 200, np.random.default_rng(0))
+        assert len(made) == 200 and all(2 <= len(text.split()) <= 6 for text in made)
+        assert not any(contains(text, "smart") for text in made)
+        assert all(word in lexicon for text in made for word in text.split())
+
+
+class TestRecordings:
+    def folder(self, root: Path, names: list[str]) -> Path:
+        rng = np.random.default_rng(0)
+        for name in names:
+            write_wav(root / name, 0.1 * rng.standard_normal(8_000))
+        return root
+
+    def prepare(self, source, tmp_path):
+        said = []
+        return recordings.prepare(source, "hey you", tmp_path / "made", said.append), said
+
+    @pytest.mark.parametrize("speakers", [1, 2, 3, 11])
+    def test_no_speaker_stands_on_two_sides(self, speakers, tmp_path):
+        names = [f"s{s}/{i}.wav" for s in range(speakers) for i in range(1 + s)]
+        own, _ = self.prepare(self.folder(tmp_path / "in", names), tmp_path)
+        rows = read_manifest(own.folder)
+        assert len(rows) == len(names) and {row.text for row in rows} == {"hey you"}
+        assert shared_speakers(rows) == {}
+        assert bool(own.held_out) == (len(names) >= 3)
+        assert {bool(row.speaker) for row in rows} == {speakers >= 3}
+
+    def test_a_fifth_is_held_out(self, tmp_path):
+        own, _ = self.prepare(self.folder(tmp_path / "in", [f"{i}.wav" for i in range(20)]), tmp_path)
+        assert len(own.held_out) == 4
+
+    def test_what_cannot_be_used_is_named_and_counted(self, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav", "b.wav", "negatives/c.wav"])
+        (source / "broken.wav").write_bytes(b"RIFFnothing")
+        (source / "notes.txt").write_text("not sound")
+        own, said = self.prepare(source, tmp_path)
+        assert sorted(row.audio.name for row in own.rows) == ["a.wav", "b.wav"]
+        assert own.negatives == (source / "negatives").absolute()
+        assert "broken.wav" in said[0] and said[-1] == "skipped 1 of 3 recordings"
+
+    def test_a_manifest_tells_which_are_the_phrase(self, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav", "b.wav", "c.wav"])
+        with (source / "manifest.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(
+                [("audio", "seconds", "text"), ("a.wav", 1, "Hey  you"), ("b.wav", 1, "no"), ("c.wav", 1, "hey you")]
+            )
+        own, _ = self.prepare(source, tmp_path)
+        assert sorted(row.audio.name for row in own.rows) == ["a.wav", "c.wav"]
+
+    def test_other_recordings_are_told_apart(self, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav"])
+        first, _ = self.prepare(source, tmp_path)
+        again, _ = self.prepare(source, tmp_path)
+        self.folder(source, ["b.wav"])
+        more, _ = self.prepare(source, tmp_path)
+        assert first.digest == again.digest != more.digest
+
+    def test_none_is_an_error(self, tmp_path):
+        with pytest.raises(KwsError, match="no recordings of 'hey you'"):
+            self.prepare(self.folder(tmp_path / "in", ["negatives/a.wav"]), tmp_path)
+
+
+def said(*sequences: str, sure: float = 8.0) -> list[np.ndarray]:
+    """Log-posteriors in which phones follow each other with a blank between."""
+    found = []
+    for sequence in sequences:
+        frames = [0, *(TOKENS.index(token) for p in parse_phones(sequence) for token in (p, TOKENS[0])), 0]
+        logits = np.zeros((len(frames), len(TOKENS)))
+        logits[np.arange(len(frames)), frames] = sure
+        found.append(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    return found
+
+
+class TestSpellings:
+    @given(spelling=spellings)
+    def test_decoding_gives_back_what_was_said(self, spelling):
+        assert decode(said(" ".join(spelling))[0], TOKENS) == spelling
+
+    def test_the_spelling_of_most_recordings_is_found(self):
+        heard = said(*["G L AO R P"] * 4, "G L AO R B", "AA G L AO R P P AH S T AA")
+        first, *_ = spellings_heard(heard, [], TOKENS, SCORING)
+        assert first == ("G", "L", "AO", "R", "P")
+
+    def test_an_accent_is_added_behind_the_dictionary(self):
+        known = ("K", "AH", "M", "P", "Y", "UW", "T", "ER")
+        accent = "K AA M P Y UW T AA"
+        found = spellings_heard(said(*[" ".join(known)] * 3, *[accent] * 3), [known], TOKENS, SCORING)
+        assert found == [known, parse_phones(accent)]
+
+    def test_what_one_recording_alone_says_is_not_added(self):
+        known = ("K", "AH", "M", "P", "Y", "UW", "T", "ER")
+        assert spellings_heard(said(*[" ".join(known)] * 5, "K AA M P Y UW T AA"), [known], TOKENS, SCORING) == [known]
+
+    def test_few_are_added(self):
+        known = ("K", "AH", "M", "P", "Y", "UW", "T", "ER")
+        others = [f"K {v} M P Y UW T {w}" for v, w in product(("AA", "EY", "OW"), ("AA", "OY"))]
+        assert len(spellings_heard(said(*others * 2), [known], TOKENS, SCORING)) == 1 + MOST_ADDED
+
+    def test_nothing_heard_is_nothing_spelled(self):
+        assert spellings_heard(said("AH", "AH"), [], TOKENS, SCORING) == []
+
+
+class TestShelf:
+    def test_every_recipe_is_listed_with_its_data(self, capsys):
+        run("recipes", "list")
+        listing = capsys.readouterr().out
+        for name in shipped_recipes():
+            assert f"{name}\n    " in listing
+        assert listing.count("    data: ") == len(shipped_recipes()) >= 6
+
+    def test_listing_needs_no_torch(self):
+        script = (
+            "import sys; from kws.cli.main import main; main(['recipes', 'list']); sys.exit('torch' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
+
+    def test_show_prints_the_file(self, capsys):
+        run("recipes", "show", "phrase")
+        assert capsys.readouterr().out == (shipped_recipes()["phrase"] / "recipe.py").read_text()
+
+    def test_a_copy_can_be_trained_from_and_is_never_overwritten(self, tmp_path, capsys):
+        run("recipes", "copy", "tiny", str(tmp_path / "mine"))
+        assert {path.name for path in (tmp_path / "mine").iterdir()} >= {"recipe.py", "RESULTS.md"}
+        assert main(["train", str(tmp_path / "mine"), "nonsense=1"]) == 1
+        assert main(["recipes", "copy", "tiny", str(tmp_path / "mine")]) == 1
+        assert "exists and is left alone" in capsys.readouterr().err
+
+    def test_an_unknown_name(self, capsys):
+        assert main(["recipes", "show", "fraze"]) == 1
+        assert "no recipe is called 'fraze'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """What `kws train tiny` leaves."""
+    folder = tmp_path_factory.mktemp("tiny")
+    run("train", "tiny", f"output={folder}", f"data={folder / 'data'}", "threads=1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpora(made, tmp_path_factory) -> Path:
+    """A folder of corpora: the made data under a name that the recipes know."""
+    folder = tmp_path_factory.mktemp("corpora")
+    shutil.copytree(made / "data" / "made", folder / "mini_librispeech")
+    return folder
+
+
+def sung(text: str, count: int, cmudict: Lexicon, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [tiny.sing(text, rng.uniform(0.9, 1.1), rng.uniform(0.8, 1.2), cmudict, rng) for _ in range(count)]
+
+
+def hears(model: Path, sounds: list[np.ndarray]) -> list[set[str]]:
+    detector = Detector.load(model)
+    return [{event.keyword for event in detector.stream().process(x, last=True).detections} for x in sounds]
+
+
+QUICK = ("steps=10", "steps_per_epoch=5", "warmup_steps=2", "scenes.rows=4", "scenes.row_seconds=5.0", "threads=1")
+
+
+class TestDelivery:
+    """From the command to a model file that hears its words."""
+
+    def test_tiny_learns(self, made, cmudict):
+        for word in tiny.KEYWORDS:
+            heard = hears(made / "model.onnx", sung(word, 20, cmudict))
+            assert sum(found == {word} for found in heard) >= 18, word
+        assert sum(map(bool, hears(made / "model.onnx", sung("open goat", 20, cmudict)))) <= 2
+        assert all(k.calibration and k.calibration.hours for k in Detector.load(made / "model.onnx").keywords)
+
+    def test_fewshot_spells_a_word_that_nobody_knows(self, made, corpora, cmudict, tmp_path, capsys):
+        for i, samples in enumerate(sung(NEW_WORD, 10, cmudict, seed=1)):
+            write_wav(tmp_path / "said" / f"{i}.wav", samples)
+        (tmp_path / "said" / "broken.flac").write_bytes(b"fLaC")
+        run(
+            "train", "fewshot", "--phrase", "Glorp zax", "--recordings", str(tmp_path / "said"), f"data={corpora}",
+            f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}", "learning_rate=1e-4", *QUICK,
+        )  # fmt: skip
+        model, out = tmp_path / "out" / "model.onnx", capsys.readouterr()
+        assert "broken.flac" in out.err and "skipped 1 of 11 recordings" in out.err
+        assert "recordings held out, maybe of the same speakers: 2 of 2 heard" in out.out
+        (keyword,) = Detector.load(model).keywords
+        assert keyword.name == "glorp zax" and edits(keyword.spellings[0], parse_phones(ITS_PHONES)) <= 1
+        assert keyword.calibration and keyword.calibration.data == "mini_librispeech"
+        assert sum(map(bool, hears(model, sung(NEW_WORD, 20, cmudict, seed=2)))) >= 18
+        assert sum(map(bool, hears(model, sung("open goat", 20, cmudict)))) <= 2
+
+    def test_phrase_goes_on_where_it_was_killed(self, made, corpora, cmudict, tmp_path, monkeypatch, capsys):
+        singer = Singer(cmudict, stop_after=7)
+        monkeypatch.setattr(generate.Synthesiser, "load", lambda root: singer)
+        generate._synthesiser.cache_clear()
+        command = (
+            "train", "phrase", "--phrase", NEW_WORD, "--count", "40", "--models", str(tmp_path), f"data={corpora}",
+            f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}", "learning_rate=1e-4", *QUICK,
+        )  # fmt: skip
+        assert main(command) == main.INTERRUPTED
+        clips = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/data/synthetic/clips").glob("*.flac")}
+        assert len(clips) == 7
+        singer.stop_after = 1000
+        run(*command)
+        assert all(path.stat().st_mtime_ns == before for path, before in clips.items())
+        manifest = read_manifest(tmp_path / "out/data/synthetic")
+        assert {row.split for row in manifest} == {"train", "dev"} and shared_speakers(manifest) == {}
+        out = capsys.readouterr().out
+        assert "synthetic voices held out" in out and "warning" not in out
+        model = tmp_path / "out" / "model.onnx"
+        assert sum(map(bool, hears(model, sung(NEW_WORD, 20, cmudict, seed=2)))) >= 18
+        generate._synthesiser.cache_clear()
+
+    def test_without_other_speech_only_the_spelling_is_new(self, made, cmudict, tmp_path, monkeypatch, capsys):
+        for i, samples in enumerate(sung(NEW_WORD, 3, cmudict, seed=1)):
+            write_wav(tmp_path / "said" / f"{i}.wav", samples)
+
+        def killed(*_):  # what comes after it is tested above
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(deliver, "write_model", killed)
+        words = ("train", "fewshot", "--phrase", f"{NEW_WORD}={ITS_PHONES}", "--recordings", str(tmp_path / "said"))
+        assert main([*words, f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}"]) == main.INTERRUPTED
+        said = capsys.readouterr().err
+        assert "warning: no speech but the phrase" in said and "warning: without real speech" in said
+        before, after = (load_checkpoint(folder / "model.ckpt") for folder in (made, tmp_path / "out"))
+        assert after.spellings[NEW_WORD][0] == parse_phones(ITS_PHONES)
+        for name, weights in before.model.state_dict().items():
+            assert torch.equal(after.model.state_dict()[name], weights)
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["--phrase", "glorp"], "no spelling for: glorp"),
+            (["--phrase", "?!"], "has no words"),
+            (["--phrase", "stop", "data=/nowhere"], "there is no folder /nowhere"),
+            (["--phrase", "stop", "--recordings", "/nowhere"], "/nowhere is not a folder"),
+            (["--phrase", "stop=Q"], "not ARPAbet phones: Q"),
+            (["--phrase", "stop"], "add --download"),
+        ],
+    )
+    def test_mistakes_are_one_sentence(self, words, sentence, made, tmp_path, capsys):
+        more = [f"start={made / 'model.ckpt'}", f"output={tmp_path}", "--models", str(tmp_path)]
+        assert main(["train", "phrase", *words, *more]) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert sentence in said[-1] and said[-1].startswith("kws: ")
+
+    def test_a_missing_option_is_a_usage_error(self, capsys):
+        assert main(["train", "fewshot"]) == 2
+        assert "usage: kws train fewshot" in capsys.readouterr().err
+
+
+class Singer:
+    """A synthesiser that sings words; what is no word is a hum. It is killed at one clip more than `stop_after`."""
+
+    def __init__(self, lexicon: Lexicon, stop_after: int) -> None:
+        self.lexicon, self.stop_after, self.clips = lexicon, stop_after, 0
+        self.styles = {f"a{sex}_{n}": np.zeros((2, 2), np.float32) for sex in "fm" for n in "abcd"}
+
+    def add_style(self, name, style):
+        self.styles[name] = style
+
+    def say(self, text, voice, speed, rng):
+        self.clips += 1
+        if self.clips > self.stop_after:
+            raise KeyboardInterrupt
+        words = [word for word in transcript(text.replace("/", " ")).split() if word in self.lexicon]
+        silence = np.zeros(8_000, np.float32)
+        return np.concatenate([silence, tiny.sing(" ".join(words or ["oh"]), 1.0, speed, self.lexicon, rng), silence])
