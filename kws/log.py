@@ -1,0 +1,5 @@
+"""The type of a callback that takes progress lines, so that library code need not print."""
+
+from collections.abc import Callable
+
+Log = Callable[[str], None]
