@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kws.data import packages
 from kws.errors import KwsError
-from kws.runtime.session import OnnxModel, find, shipped
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import find, shipped
 
 PORT = 8000
 

@@ -14,7 +14,7 @@ from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.lexicon import Lexicon, load_cmudict, phrase_name
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL, shipped
+from kws.runtime.shipped import DEFAULT_MODEL, shipped
 
 _BLOCK_SAMPLES = units.samples(1.0)
 _PROGRESS_BLOCKS = 30

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from kws.metadata import Keyword, Manifest
-from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import DEFAULT_MODEL, find
 
 _ITEM_BYTES = {"float32": 4, "int64": 8}
 

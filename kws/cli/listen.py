@@ -19,7 +19,7 @@ from kws.demo.live import Heard, LiveDetection, listen
 from kws.demo.microphone import Device, Microphone, devices
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.shipped import DEFAULT_MODEL
 
 _EPILOG = """examples:
   kws listen

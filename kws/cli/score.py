@@ -25,7 +25,7 @@ from kws.evaluate.report.page.document import write_page
 from kws.evaluate.report.page.figures import write_figures
 from kws.evaluate.report.text import as_text, comparison_text
 from kws.lexicon import says
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.shipped import DEFAULT_MODEL
 from kws.units import samples, seconds
 
 RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told

@@ -14,7 +14,7 @@ from kws.errors import KwsError
 from kws.lexicon import phrase_name
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.shipped import DEFAULT_MODEL
 
 _EXAMPLES = """examples:
   kws serve

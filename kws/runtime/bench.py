@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from kws import units
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL, FloatArray, OnnxModel
+from kws.runtime.session import FloatArray, OnnxModel
+from kws.runtime.shipped import DEFAULT_MODEL
 
 _SECONDS = 20  # of sound per pass
 _PASSES = 9

@@ -21,7 +21,8 @@ from kws.errors import KwsError
 from kws.events import Detection
 from kws.metadata import Keyword, Manifest
 from kws.runtime.chunker import Intake
-from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
 
 
