@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.audio import Samples
-from kws.cli.detect import add_keyword_argument
+from kws.cli.options import add_keyword_option
 from kws.errors import KwsError
 from kws.evaluate.count.compare import compare, read_report
 from kws.evaluate.count.metrics import hours
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = _EXAMPLES
     add_audio_arguments(parser)
-    add_keyword_argument(parser)
+    add_keyword_option(parser)
     parser.add_argument(
         "--confusables", nargs="+", default=[], metavar="SOURCE", help="near misses, counted apart, not in the hours"
     )
