@@ -35,7 +35,7 @@ VERBS = {
     "web": Verb("kws.demo.page", "write a page that hears keywords in the browser", "audio"),
     "serve": Verb("kws.cli.serve", "hear keywords for Home Assistant and other programs", "serve"),
     "data": Verb("kws.cli.data", "fetch corpora and write their manifests", "train"),
-    "train": Verb("kws.train.trainer", "train a model from a recipe", "train"),
+    "train": Verb("kws.cli.train", "train a model from a recipe", "train"),
     "recipes": Verb("kws.cli.recipes", "list, show or copy the recipes that ship", "train"),
     "export": Verb("kws.export.write", "write a checkpoint as one .onnx file, and verify it", "export"),
     "compare": Verb("kws.lab.run", "train the models of a study side by side, and lay out what came of it", "lab"),

@@ -18,7 +18,7 @@ from kws.lab.study import Cell, Group, Places, Study
 from kws.lab.table import Run, Said, row, runs_of
 from kws.lab.tasks import folder
 from kws.model.checkpoint import load_checkpoint
-from kws.train.recipe import override
+from kws.train.override import override
 
 STATES = ("initial", "trained")
 _QUANTITIES = ("cosine", "cosine_centred", "kept", "own", "entropy_share", "column_over_uniform", "sink_keys")

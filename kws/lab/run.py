@@ -30,7 +30,7 @@ from kws.lab.tasks import (
 )
 from kws.parallel.cores import on_cores
 from kws.parallel.dask import on_dask
-from kws.train.recipe import override
+from kws.train.override import override
 from kws.train.trainer import refuse_impossible
 
 

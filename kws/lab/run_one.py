@@ -51,7 +51,10 @@ def trained(recipe: Recipe) -> Path:
         contextlib.redirect_stderr(log),
         contextlib.redirect_stdout(log),
     ):
-        return train(recipe)
+        path = train(recipe, lambda line: log.writelines([line, "\n"]))
+    if path is None:  # of several processes of a training the first alone goes on
+        raise SystemExit(0)
+    return path
 
 
 def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Recording]:

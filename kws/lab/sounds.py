@@ -23,7 +23,7 @@ from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES, LogMel
-from kws.train.trainer import lexicon_of
+from kws.train.vocabulary import lexicon_of
 from kws.units import samples
 
 FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride

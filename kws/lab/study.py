@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from kws.errors import KwsError
 from kws.lab.smoothness.measure import Sizes
-from kws.train.recipe import Recipe, load_file, override
+from kws.train.override import override
+from kws.train.recipe import Recipe
+from kws.train.recipe_file import load_file
 
 
 @dataclass(frozen=True)

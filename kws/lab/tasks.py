@@ -17,8 +17,10 @@ from kws.lab import run_one as runs
 from kws.lab.operating_points import points
 from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.study import Cell, Places, Study
+from kws.log import silent
+from kws.train.datamodule import SceneModule
 from kws.train.recipe import Recipe
-from kws.train.trainer import lexicon_of, scene_module
+from kws.train.vocabulary import lexicon_of
 
 FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe", "smooth"
 
@@ -54,7 +56,7 @@ def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
     """Does a task; returns a line about it. What it leaves behind lies in the recipe's output."""
     study, recipe = task.study, task.recipe
     if task.kind == FEATURES:
-        batches = scene_module(recipe, lexicon_of(recipe)).batches()
+        batches = SceneModule(recipe, lexicon_of(recipe), silent).batches()
         assert isinstance(batches, FeatureDataset)  # a study's recipe names a folder for them
         for step in range(recipe.steps):
             batches.keep(step)

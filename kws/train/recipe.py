@@ -1,25 +1,11 @@
-"""Recipes: a training said in one frozen, typed value.
+"""Recipes: a training said in one frozen, typed value."""
 
-A recipe is a Python file with a constant `RECIPE`; `kws train FILE key=value` changes single fields of it, checked
-against the types below. It may have options of its own and make more than a checkpoint (see `RecipeFile`).
-"""
-
-import argparse
-import ast
 import dataclasses
-import importlib.resources
-import importlib.util
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from kws.cli.recipes import shipped_recipes
-from kws.data.scenes import SceneConfig
-from kws.errors import KwsError
+from kws.data.scene_config import SceneConfig
 from kws.metadata import Scoring
-from kws.model.acoustic import AcousticConfig
+from kws.model.config import AcousticConfig
 
 
 @dataclass(frozen=True)
@@ -106,111 +92,3 @@ class Recipe:
     devices: int = 1
     num_nodes: int = 1
     strategy: str = "auto"
-
-
-class RecipeFile(Protocol):
-    """What a recipe file offers: a constant, and two functions where making its model takes more than a training."""
-
-    RECIPE: Recipe
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the recipe's own options, as a verb's module does."""
-
-    def make(self, args: argparse.Namespace, recipe: Recipe, report: Callable[[str], None]) -> str:
-        """Makes the model by `recipe`, which is RECIPE with the user's changes; returns what to tell the user at the
-        end, and tells `report` what happens meanwhile.
-        """
-
-
-def find_recipe(name_or_path: str) -> Recipe:
-    """The constant RECIPE of `load_recipe`."""
-    return load_recipe(name_or_path).RECIPE
-
-
-def load_recipe(name_or_path: str) -> RecipeFile:
-    """The module of a recipe file, or of one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
-    path = Path(name_or_path)
-    if path.is_dir():
-        path = path / "recipe.py"
-    if path.suffix == ".py":
-        return _load(path)
-    names = shipped_recipes()
-    if name_or_path not in names:
-        raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
-    with importlib.resources.as_file(names[name_or_path] / "recipe.py") as file:
-        return _load(file)
-
-
-def _load(path: Path) -> RecipeFile:
-    module: RecipeFile = load_file(path, "RECIPE", Recipe)
-    return module
-
-
-def load_file(path: Path, constant: str, kind: type) -> Any:
-    """The module of a Python file that has a constant of this type; KwsError otherwise."""
-    if not path.is_file():
-        raise KwsError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(f"{path.stem}_{path.parent.name}", path)
-    if spec is None or spec.loader is None:
-        raise KwsError(f"{path} is not a Python file")
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not isinstance(getattr(module, constant, None), kind):
-        raise KwsError(f"{path} has no constant {constant} of type {kind.__module__}.{kind.__name__}")
-    return module
-
-
-def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """`recipe` with `key=value` applied, nested keys with dots: ``model.width=64``.
-
-    Raises KwsError for an unknown key, naming the nearest known one, and for a value of the wrong type.
-    """
-    for assignment in assignments:
-        key, given, text = assignment.partition("=")
-        if not given:
-            raise KwsError(f"{assignment!r} is not of the form key=value")
-        recipe = _replace(recipe, key.split("."), text, key)
-    return recipe
-
-
-def _replace(value: Any, path: list[str], text: str, key: str) -> Any:
-    hints = get_type_hints(type(value))
-    name, rest = path[0], path[1:]
-    if name not in hints:
-        near = get_close_matches(name, hints, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(hints)}"
-        raise KwsError(f"a recipe has no {key}: {advice}")
-    if rest:
-        inner = getattr(value, name)
-        if not dataclasses.is_dataclass(inner):
-            raise KwsError(f"{key}: {name} has no parts")
-        return dataclasses.replace(value, **{name: _replace(inner, rest, text, key)})
-    return dataclasses.replace(value, **{name: _parse(text, hints[name], key)})
-
-
-def _parse(text: str, kind: Any, key: str) -> Any:
-    if kind is str:
-        return text
-    try:
-        parsed = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        raise KwsError(f"{key}={text}: expected {_type_name(kind)}") from None
-    if kind is float and isinstance(parsed, int):
-        parsed = float(parsed)
-    if not _fits(parsed, kind):
-        raise KwsError(f"{key}={text}: expected {_type_name(kind)}")
-    return parsed
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is tuple:
-        parts = get_args(kind)
-        kinds = [parts[0]] * len(value) if isinstance(value, tuple) and parts[-1] is ... else list(parts)
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-
-
-def _type_name(kind: Any) -> str:
-    return getattr(kind, "__name__", str(kind)) if not get_args(kind) else str(kind)

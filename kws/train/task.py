@@ -17,37 +17,32 @@ from kws.decoding.scorer import best_path
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import rates_at
 from kws.evaluate.replay.recording import Label, Recording, Source
-from kws.lexicon import Spelling
+from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.train.losses.total import Losses
 from kws.train.recipe import Recipe
 from kws.train.specaugment import SpecAugment
+from kws.train.vocabulary import keyword_spellings
 
 VALIDATION_FA_PER_HOUR = 1.0
 
 
 class CTCTask(pl.LightningModule):
-    """Trains `model` by `recipe`.
+    """Trains `model` by `recipe` and watches the recipe's keywords in validation.
 
-    spellings: of the recipe's keywords, watched in validation. words: of its closed vocabulary.
+    lexicon: spells the keywords and the closed vocabulary of the recipe.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: AcousticModel,
-        spellings: dict[str, list[Spelling]],
-        words: dict[str, list[Spelling]],
-    ) -> None:
+    def __init__(self, recipe: Recipe, model: AcousticModel, lexicon: Lexicon) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = model
-        self.keywords = list(spellings)
+        self.spellings = keyword_spellings(recipe, lexicon)
         self.mask = SpecAugment(recipe.frequency_mask, recipe.time_mask_frames)
-        self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
+        self.scorer = recipe.scoring.scorer(model.config.tokens, list(self.spellings.values()))
         self.recordings: list[Recording] = []
         self.errors = self.phones = 0
-        self.losses = Losses(recipe, model, spellings, words)
+        self.losses = Losses(recipe, model.config, lexicon)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         with (
@@ -103,7 +98,7 @@ class CTCTask(pl.LightningModule):
         errors, phones = sum(part[1] for part in heard), sum(part[2] for part in heard)
         self.log("phone_error_rate", errors / max(1, phones), prog_bar=True, sync_dist=True)
         counting = Counting(self.recipe.scoring.refractory_frames, self.model.stride)
-        rates = rates_at(recordings, self.keywords, VALIDATION_FA_PER_HOUR, counting)
+        rates = rates_at(recordings, list(self.spellings), VALIDATION_FA_PER_HOUR, counting)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
         self.log("misses", float(misses), prog_bar=True, sync_dist=True)
         self.log("frr", misses / max(1, positives), sync_dist=True)

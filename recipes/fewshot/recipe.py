@@ -14,9 +14,9 @@ Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to tr
 
 import argparse
 
+from kws.log import Log
 from kws.recipes import corpora
-from kws.recipes.own import pipeline
-from kws.recipes.own.deliver import Report
+from kws.recipes.own import options
 from kws.train.recipe import Recipe
 
 RECIPE = Recipe(
@@ -25,7 +25,7 @@ RECIPE = Recipe(
     output="",
     start="phones",
     speech=(
-        pipeline.RECORDINGS.sharing(0.25),
+        options.RECORDINGS.sharing(0.25),
         corpora.MINI_LIBRISPEECH.sharing(0.50),
         corpora.AN4.sharing(0.10),
         corpora.SPEECH_COMMANDS.sharing(0.15),
@@ -43,10 +43,12 @@ RECIPE = Recipe(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    pipeline.configure(parser)
+    options.configure(parser)
     parser.add_argument("--recordings", required=True, metavar="DIR", help="recordings of the word")
 
 
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Spells, trains, exports, calibrates."""
-    return pipeline.make(args, recipe, report)
+    from kws.recipes.own import pipeline  # torch takes seconds to load, and --help needs none of it
+
+    return pipeline.make(args, recipe, log)

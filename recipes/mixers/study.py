@@ -13,10 +13,10 @@ Data: wake_words, speech_commands, mini_librispeech, cut_runs, an4, synthetic_wa
 noise.
 """
 
-from kws.data.scenes import SceneConfig
+from kws.data.scene_config import SceneConfig
 from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
-from kws.model.acoustic import AcousticConfig
+from kws.model.config import AcousticConfig
 from kws.recipes import corpora
 from kws.recipes.wake_words.recipe import RECIPE as WAKE_WORDS
 from kws.train.recipe import Recipe

@@ -20,17 +20,17 @@ from kws.data.synthesis.scripts import KeywordScript
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
+from kws.log import Log
 from kws.metadata import Scoring
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.recipes.own import recordings
-from kws.recipes.own.deliver import Report, deliver, demand_folder, fired
+from kws.recipes.own.deliver import deliver, demand_folder, fired
+from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import log_posteriors, spellings_heard
 from kws.train.recipe import Corpus, Recipe
 
-SYNTHETIC = Corpus("synthetic", "synthesised clips", "Apache-2.0", "voices of Kokoro-82M, hexgrad")
-RECORDINGS = Corpus("recordings", "own recordings", "the user's own", "the speakers")
 NEAR_MISSES = 120
 SENTENCES = 120  # where there is no real speech
 DEV_EVERY = 8  # voices: one in so many is kept for the test
@@ -70,22 +70,7 @@ class Material:
     sounds: dict[str, str] = field(default_factory=dict)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of both recipes."""
-    parser.add_argument("--phrase", required=True, help='words, or words with their phones: "jarvis=JH AA R V IH S"')
-    parser.add_argument(
-        "--fa-per-hour", type=float, default=0.5, help="false accepts per hour to calibrate for (default: 0.5)"
-    )
-
-
-def configure_synthesis(parser: argparse.ArgumentParser) -> None:
-    """What only `phrase` asks."""
-    parser.add_argument("--count", type=int, default=800, help="clips to synthesise, about 1 CPU second each")
-    parser.add_argument("--models", type=Path, default=Path("speech-models"), help="folder of the speech models")
-    parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
-
-
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Every stage from the phrase to its calibrated model; each goes on where a killed command left it."""
     name = phrase_name(args.phrase)
     slug = re.sub(r"\W+", "-", name).strip("-")
@@ -97,9 +82,9 @@ def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
     lexicon = load_cmudict().extended(recipe.extra_spellings)
     material = Material(tuple(corpus for corpus in recipe.speech if _lies_in(corpora, corpus)))
     if args.recordings:
-        material = add_recordings(material, Path(args.recordings), name, recipe, output, report)
+        material = add_recordings(material, Path(args.recordings), name, recipe, output, log)
     phrase = spell(args.phrase, lexicon, material.own, model, recipe.scoring)
-    report(f"spelled {phrase.keyword.partition('=')[2]}")
+    log(f"spelled {phrase.keyword.partition('=')[2]}")
     if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.speech):
         material = add_synthetic(material, phrase, args, lexicon, recipe, output)
     longest = _FRAMES_PER_PHONE * max(map(len, phrase.spellings))
@@ -117,14 +102,12 @@ def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
         scoring=scoring,
         steps=recipe.steps if material.ordinary or material.synthetic else 0,
     )
-    return finish(recipe, material, args.fa_per_hour, report)
+    return finish(recipe, material, args.fa_per_hour, log)
 
 
-def add_recordings(
-    material: Material, source: Path, name: str, recipe: Recipe, output: Path, report: Report
-) -> Material:
+def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, output: Path, log: Log) -> Material:
     """With the user's own recordings."""
-    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, report)
+    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, log)
     corpus = _made(recipe, RECORDINGS, own.folder, f"{len(own.rows)} recordings of {name!r} ({own.digest})")
     return replace(material, own=own, made=(*material.made, corpus))
 
@@ -167,16 +150,19 @@ def add_synthetic(
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 
 
-def finish(recipe: Recipe, material: Material, fa_per_hour: float, report: Report) -> str:
-    """Delivers the model and says what it was tested on."""
+def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> str | None:
+    """Deliver the model and say what it was tested on; None in every process but the first of a training."""
     name = phrase_name(recipe.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
     near = [row for row in made if not contains(row.text, name)]
     real, sources = real_negatives(recipe, material, name)
     negatives = real or near
-    warnings = warn(material, negatives, bool(real), report)
+    warnings = warn(material, negatives, bool(real), log)
     sources = sources if real else "synthetic voices"
-    model, rates = deliver(recipe, negatives, sources, fa_per_hour, report)
+    delivered = deliver(recipe, negatives, sources, fa_per_hour, log)
+    if delivered is None:
+        return None
+    model, rates = delivered
     lines = [f"{model}: hears {name!r}"]
     lines += [
         f"threshold {rate.threshold:.3f}: {rate.false_accepts} false accepts in {rate.hours:.2f} h of {sources}, "
@@ -195,7 +181,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, report: Repor
     }
     for what, rows in tests.items():
         if rows:
-            hits, total = fired(model, rows, report)
+            hits, total = fired(model, rows, log)
             lines.append(f"{what}: {hits} of {total} heard")
     return "\n".join([*lines, *warnings, f"next: kws detect {model} FILE, or kws listen {model}"])
 
@@ -210,7 +196,7 @@ def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[
     return [row for row in rows if not contains(row.text, name)], ", ".join(sources)
 
 
-def warn(material: Material, negatives: Sequence[Utterance], real: bool, report: Report) -> list[str]:
+def warn(material: Material, negatives: Sequence[Utterance], real: bool, log: Log) -> list[str]:
     """What the user should know before trusting the model, reported at once and returned for the end."""
     found = []
     if not (material.ordinary or material.synthetic):
@@ -222,7 +208,7 @@ def warn(material: Material, negatives: Sequence[Utterance], real: bool, report:
             "is not known; give data=FOLDER with prepared corpora (`kws data list`)"
         )
     for warning in found:
-        report(warning)
+        log(warning)
     return found
 
 

@@ -36,8 +36,3 @@ RECIPE = Recipe(
     steps=5000,
     warmup_steps=300,
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

@@ -13,9 +13,9 @@ Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the p
 
 import argparse
 
+from kws.log import Log
 from kws.recipes import corpora
-from kws.recipes.own import pipeline
-from kws.recipes.own.deliver import Report
+from kws.recipes.own import options
 from kws.train.recipe import Recipe
 
 RECIPE = Recipe(
@@ -24,8 +24,8 @@ RECIPE = Recipe(
     output="",
     start="phones",
     speech=(
-        pipeline.SYNTHETIC.sharing(0.25),
-        pipeline.RECORDINGS.sharing(0.15),
+        options.SYNTHETIC.sharing(0.25),
+        options.RECORDINGS.sharing(0.15),
         corpora.MINI_LIBRISPEECH.sharing(0.40),
         corpora.AN4.sharing(0.10),
         corpora.SPEECH_COMMANDS.sharing(0.10),
@@ -43,11 +43,13 @@ RECIPE = Recipe(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    pipeline.configure(parser)
+    options.configure(parser)
     parser.add_argument("--recordings", default="", metavar="DIR", help="recordings of the phrase, mixed in")
-    pipeline.configure_synthesis(parser)
+    options.configure_synthesis(parser)
 
 
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Synthesises, trains, exports, calibrates."""
-    return pipeline.make(args, recipe, report)
+    from kws.recipes.own import pipeline  # torch takes seconds to load, and --help needs none of it
+
+    return pipeline.make(args, recipe, log)

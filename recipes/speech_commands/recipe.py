@@ -17,7 +17,7 @@ Data: speech_commands, cut_words, synthetic_speech_commands, noise.
 """
 
 from kws.data.corpora.speech_commands import WORDS
-from kws.data.scenes import SceneConfig
+from kws.data.scene_config import SceneConfig
 from kws.recipes import corpora
 from kws.train.recipe import Recipe
 
@@ -54,8 +54,3 @@ RECIPE = Recipe(
     warmup_steps=200,
     learning_rate=1e-3,
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

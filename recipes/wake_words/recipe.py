@@ -35,8 +35,3 @@ RECIPE = Recipe(
     steps=5600,
     warmup_steps=300,
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

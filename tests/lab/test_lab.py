@@ -25,9 +25,11 @@ from kws.lab.sounds import Sounds  # noqa: E402
 from kws.lab.splits import deal  # noqa: E402
 from kws.lab.study import Places, Study, load_study  # noqa: E402
 from kws.lab.tasks import folder, run_tasks, search_seed  # noqa: E402
+from kws.log import silent  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
-from kws.train.recipe import override  # noqa: E402
-from kws.train.trainer import lexicon_of, scene_module  # noqa: E402
+from kws.train.datamodule import SceneModule  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.vocabulary import lexicon_of  # noqa: E402
 
 STUDY = '''
 """A study small enough for a test."""
@@ -190,16 +192,18 @@ def test_no_speaker_is_dealt_to_two_parts(data, tmp_path):
 def test_kept_features_are_those_of_the_sound(data, tmp_path):
     study, _places = study_at(data, tmp_path)
     recipe = dataclasses.replace(study.recipe, data=str(data), output=str(tmp_path / "run"))
-    kept = scene_module(dataclasses.replace(recipe, features=str(tmp_path / "cache")), lexicon_of(recipe)).batches()
-    plain = scene_module(dataclasses.replace(recipe, features=""), lexicon_of(recipe)).batches()
+    kept = SceneModule(
+        dataclasses.replace(recipe, features=str(tmp_path / "cache")), lexicon_of(recipe), silent
+    ).batches()
+    plain = SceneModule(dataclasses.replace(recipe, features=""), lexicon_of(recipe), silent).batches()
     model = AcousticModel(recipe.model)
     first, again, sound = kept[1], kept[1], plain[1]
     mel, _ = model.frontend(sound["pcm"], model.frontend.init_state(2))
     assert torch.equal(first["mel"], again["mel"]) and torch.equal(first["mel"], mel.half().float())
     for name in ("targets", "target_lengths", "words"):
         assert torch.equal(first[name], sound[name]) and first[name].dtype == sound[name].dtype
-    other = scene_module(
-        dataclasses.replace(recipe, features=str(tmp_path / "cache"), seed=1), lexicon_of(recipe)
+    other = SceneModule(
+        dataclasses.replace(recipe, features=str(tmp_path / "cache"), seed=1), lexicon_of(recipe), silent
     ).batches()
     assert not torch.equal(other[1]["mel"], first["mel"]), "another seed has other features"
 

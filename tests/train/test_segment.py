@@ -22,11 +22,13 @@ from kws.lexicon import load_cmudict  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel, parameter_count  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.runtime.session import OnnxModel  # noqa: E402
+from kws.train.initial import first_model, with_phrases  # noqa: E402
 from kws.train.losses.decoder import EDGE, Decoder  # noqa: E402
 from kws.train.losses.phrase_branch import PhraseFinder  # noqa: E402
 from kws.train.losses.total import ctc_losses  # noqa: E402
-from kws.train.recipe import Corpus, Recipe, default_scoring, override  # noqa: E402
-from kws.train.trainer import EpochCheckpoint, first_model, train, with_phrases  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Corpus, Recipe, default_scoring  # noqa: E402
+from kws.train.trainer import EpochCheckpoint, train  # noqa: E402
 
 TOKENS = ("<blank>", "A", "B", "C")
 SMALL = AcousticConfig(width=8, heads=2, expansion=2, dropout=0.0, tokens=TOKENS)
@@ -217,7 +219,7 @@ def data(tmp_path_factory) -> Path:
 def one_dictionary():
     """Read once: it takes longer than the trainings here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kws.train.trainer.load_cmudict", cache(load_cmudict))
+        patch.setattr("kws.train.vocabulary.load_cmudict", cache(load_cmudict))
         yield
 
 

@@ -19,11 +19,15 @@ pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import load_cmudict  # noqa: E402
+from kws.log import silent  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
+from kws.train.datamodule import SceneModule  # noqa: E402
 from kws.train.losses.total import ctc_loss  # noqa: E402
-from kws.train.recipe import Recipe, find_recipe, override  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe_file import find_recipe  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
-from kws.train.trainer import scene_module, train  # noqa: E402
+from kws.train.trainer import train  # noqa: E402
 from trees import ROOT  # noqa: E402
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "recipes").glob("*/recipe.py"))
@@ -69,9 +73,9 @@ def test_every_shipped_recipe_trains(name, stand_ins, tmp_path):
 
 
 def test_corpora_that_cannot_be_written_to_are_decoded_elsewhere(stand_ins, tmp_path, monkeypatch):
-    monkeypatch.setattr("kws.train.trainer.os.access", lambda path, mode: Path(path) != stand_ins)
+    monkeypatch.setattr("kws.train.datamodule.os.access", lambda path, mode: Path(path) != stand_ins)
     recipe = tiny(stand_ins, tmp_path / "output")
-    scene_module(recipe, load_cmudict().extended(recipe.extra_spellings)).prepare()
+    SceneModule(recipe, load_cmudict().extended(recipe.extra_spellings), silent).prepare()
     assert list((tmp_path / "output" / ".decoded").glob("*.pcm"))
 
 
@@ -82,7 +86,7 @@ def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
     plain = tiny(stand_ins, tmp_path / "plain", "scenes.room_probability=1.0", "scenes.recorded_rooms=1.0")
     in_rooms = dataclasses.replace(plain, rooms=Corpus("rooms", "t", "l", "a"), output=str(tmp_path / "rooms"))
     lexicon = load_cmudict().extended(plain.extra_spellings)
-    simulated, recorded = (scene_module(recipe, lexicon).prepare()[0]["pcm"] for recipe in (plain, in_rooms))
+    simulated, recorded = (SceneModule(recipe, lexicon, silent).prepare()[0]["pcm"] for recipe in (plain, in_rooms))
     assert simulated.shape == recorded.shape and not torch.equal(simulated, recorded)
 
 

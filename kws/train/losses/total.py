@@ -15,12 +15,14 @@ from torch.nn import functional as F
 
 from kws.data.scenes import Batch
 from kws.errors import KwsError
-from kws.lexicon import Spelling
+from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
+from kws.model.config import AcousticConfig
 from kws.train.losses.decoder import Decoder
 from kws.train.losses.phrase_branch import PhraseFinder
 from kws.train.losses.word_loss import WordScores, word_loss
 from kws.train.recipe import Recipe
+from kws.train.vocabulary import keyword_spellings
 
 
 class Term(NamedTuple):
@@ -42,21 +44,16 @@ def refuse_weights(recipe: Recipe) -> None:
 
 
 class Losses(nn.Module):
-    """The losses that `recipe` weighs; spellings and words are those of `CTCTask`."""
+    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon` spells words and keywords."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: AcousticModel,
-        spellings: dict[str, list[Spelling]],
-        words: dict[str, list[Spelling]],
-    ) -> None:
+    def __init__(self, recipe: Recipe, config: AcousticConfig, lexicon: Lexicon) -> None:
         super().__init__()
         self.recipe = recipe
-        tokens = model.config.tokens
-        self.words = WordScores([words[word] for word in recipe.words], tokens) if recipe.words else None
-        self.decoder = Decoder(model.config) if recipe.decoder_weight else None
-        self.phrases = PhraseFinder(list(spellings.values()), tokens) if recipe.phrase_weight else None
+        keywords = keyword_spellings(recipe, lexicon).values()
+        words = [lexicon.spell(word) for word in recipe.words]
+        self.words = WordScores(words, config.tokens) if words else None
+        self.decoder = Decoder(config) if recipe.decoder_weight else None
+        self.phrases = PhraseFinder(list(keywords), config.tokens) if recipe.phrase_weight else None
 
     def forward(self, model: AcousticModel, mel: Tensor, batch: Batch) -> list[Term]:
         """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes first."""
