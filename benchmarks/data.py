@@ -140,17 +140,19 @@ def compare_mixers(recipe: Recipe, data: SceneModule, steps: int, rounds: int) -
     took: dict[str, list[float]] = {name: [] for name in MIXERS}
     waited: dict[str, list[float]] = {name: [] for name in MIXERS}
     parameters = {}
-    short = replace(recipe, steps=steps, steps_per_epoch=steps, validate_every=steps)
+    short = recipe.changed(steps=steps, steps_per_epoch=steps, validate_every=steps)
     data.recipe = short
     for _ in range(rounds):
         for name in MIXERS:
-            model = AcousticModel(replace(recipe.model, mixer=name))
+            model = AcousticModel(replace(recipe.task.model, mixer=name))
             parameters[name] = parameter_count(model)
             step, wait = train(short, model, data)
             took[name].append(step + wait)
             waited[name].append(wait)
-    audio = recipe.scenes.rows * recipe.scenes.row_seconds
-    print(f"\n{rounds} x {steps - WARM_UP} steps, {recipe.threads} threads, {clips:.1f} clips and {audio:g} s a batch")
+    audio = recipe.task.scenes.rows * recipe.task.scenes.row_seconds
+    print(
+        f"\n{rounds} x {steps - WARM_UP} steps, {recipe.run.threads} threads, {clips:.1f} clips and {audio:g} s a batch"
+    )
     for name in MIXERS:
         seconds = np.median(took[name])
         ratio = np.median(np.array(took[name]) / np.array(took["lstm"]))

@@ -169,7 +169,7 @@ def _lost(said: Said, run: Run, point: int, condition: str) -> float:
 def context(study: Study, places: Places, group: Group, said: Said, output: Path) -> None:
     """A figure of misses against the context of attention, for a group whose cells differ in it."""
     curves: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
-    windows = {cell.name: override(study.recipe, cell.changes).model for cell in group.cells}
+    windows = {cell.name: override(study.recipe, cell.changes).task.model for cell in group.cells}
     if len({config.window_frames for config in windows.values()}) < 3:
         return
     for cell in group.cells:

@@ -23,7 +23,7 @@ from kws.lexicon import Lexicon, phrase_name
 from kws.log import Log
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES
-from kws.train.recipe import Corpus, Recipe
+from kws.train.recipe import Recipe, TrainingCorpus
 from kws.units import SAMPLE_RATE
 
 _FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
@@ -80,8 +80,8 @@ class Speller:
     @classmethod
     def of(cls, recipe: Recipe, lexicon: Lexicon) -> "Speller":
         """For the model's tokens and the closed vocabulary of a recipe."""
-        tokens = {token: index for index, token in enumerate(recipe.model.tokens)}
-        return cls(lexicon, tokens, {word: index for index, word in enumerate(recipe.words)})
+        tokens = {token: index for index, token in enumerate(recipe.task.model.tokens)}
+        return cls(lexicon, tokens, {word: index for index, word in enumerate(recipe.task.words)})
 
     def __call__(self, clips: Clips, share: float) -> Source:
         return self.source(clips, share)[0]
@@ -101,9 +101,9 @@ class Speller:
 class SceneModule(pl.LightningDataModule):
     """A recipe's data: batches of training mixtures, and whole dev clips for validation.
 
-    Clips longer than a row are left out of training. A folder of `recipe.speech` may hold a
+    Clips longer than a row are left out of training. A folder of `recipe.task.speech` may hold a
     packed corpus instead of a manifest, or be the URL of one (kws.data.shards): it is
-    streamed, but for its dev clips. With `recipe.features` the features of batches are kept
+    streamed, but for its dev clips. With `recipe.run.features` the features of batches are kept
     in files; otherwise batches are sound, made anew each time. Decoded audio is kept below
     the data folder, or below the output folder where corpora are read-only.
 
@@ -116,10 +116,10 @@ class SceneModule(pl.LightningDataModule):
         super().__init__()
         self.prepare_data_per_node = False
         self.recipe, self.log = recipe, log
-        self.root = Path(recipe.data)
+        self.root = Path(recipe.task.data)
         if not self.root.is_dir():
             raise KwsError(f"the recipe's data folder {self.root} does not exist: give data=FOLDER")
-        self.cache = (self.root if os.access(self.root, os.W_OK) else Path(recipe.output)) / ".decoded"
+        self.cache = (self.root if os.access(self.root, os.W_OK) else Path(recipe.run.output)) / ".decoded"
         self.speller = Speller.of(recipe, lexicon)
         self.scene_data: SceneDataset | None = None
         self.dev_clips: list[Clips] = []
@@ -136,7 +136,7 @@ class SceneModule(pl.LightningDataModule):
         """Reads manifests, decodes what is not decoded yet, spells transcripts."""
         if self.scene_data is None:
             r = self.recipe
-            shares = {corpus.folder: corpus.share for corpus in r.speech}
+            shares = {corpus.folder: corpus.share for corpus in r.task.speech}
             packed = {folder: found for folder in shares if (found := find_shards(self.root, folder))}
             plain = [folder for folder in shares if folder not in packed]
             for folder in plain:
@@ -145,31 +145,31 @@ class SceneModule(pl.LightningDataModule):
                 folder: self._streamed(packed[folder], share) if folder in packed else self._source(folder, share)
                 for folder, share in shares.items()
             }
-            noise, rirs = self._sounds(r.noise), self._sounds(r.rooms)
+            noise, rirs = self._sounds(r.task.noise), self._sounds(r.task.rooms)
             silence = len(self.speller.words)
-            self.scene_data = SceneDataset(sources, noise, r.scenes, r.seed, silence, rirs)
+            self.scene_data = SceneDataset(sources, noise, r.task.scenes, r.optim.seed, silence, rirs)
             dev = [row for folder in plain for row in read_manifest(self.root / folder, ["dev"])]
             self.dev_clips = [self._decode(dev)] if dev else []
             self.dev_clips += [corpus.load(shards) for corpus in packed.values() if (shards := corpus.split("dev"))]
         return self.scene_data
 
     def train_dataloader(self) -> DataLoader[Any]:
-        steps = EpochSteps(self.recipe.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
+        steps = EpochSteps(self.recipe.optim.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
         ahead: dict[str, Any] = {"num_workers": 1, "persistent_workers": True, "prefetch_factor": 4}
         # features that are kept take no time to read, and a process of a pool may have none of its own
-        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.recipe.features else ahead))
+        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.recipe.run.features else ahead))
 
     def batches(self) -> Dataset[Batch]:
         """This process's part of the batches: item `step` is the batch of that step."""
         scenes = self.prepare().part(*self._place())
         r = self.recipe
-        return FeatureDataset(scenes, r.model.mels, Path(r.features)) if r.features else scenes
+        return FeatureDataset(scenes, r.task.model.mels, Path(r.run.features)) if r.run.features else scenes
 
     def val_dataloader(self) -> Any:
         self.prepare()
         if not self.dev_clips:
             return []
-        keywords = [phrase_name(keyword) for keyword in self.recipe.keywords]
+        keywords = [phrase_name(keyword) for keyword in self.recipe.task.keywords]
         parts = [WholeClips(clips, self.speller.spell(clips)[0], keywords) for clips in self.dev_clips]
         whole: Dataset[dict[str, Any]] = ConcatDataset(parts)
         count = sum(map(len, parts))
@@ -199,12 +199,12 @@ class SceneModule(pl.LightningDataModule):
         hours = sum(shard.seconds for shard in shards) / 3600
         clips = sum(shard.clips for shard in shards)
         self.log(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
-        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.seed)
+        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.recipe.optim.seed)
 
     def _longest_s(self) -> float:
-        return self.recipe.scenes.row_seconds * self.recipe.scenes.slowest
+        return self.recipe.task.scenes.row_seconds * self.recipe.task.scenes.slowest
 
-    def _sounds(self, corpus: Corpus | None) -> Clips | None:
+    def _sounds(self, corpus: TrainingCorpus | None) -> Clips | None:
         return None if corpus is None else self._decode(read_manifest(self.root / corpus.folder, ["train"]))
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:

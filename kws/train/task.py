@@ -38,8 +38,8 @@ class CTCTask(pl.LightningModule):
         self.recipe = recipe
         self.model = model
         self.spellings = keyword_spellings(recipe, lexicon)
-        self.mask = SpecAugment(recipe.frequency_mask, recipe.time_mask_frames)
-        self.scorer = recipe.scoring.scorer(model.config.tokens, list(self.spellings.values()))
+        self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
+        self.scorer = recipe.task.scoring.scorer(model.config.tokens, list(self.spellings.values()))
         self.recordings: list[Recording] = []
         self.errors = self.phones = 0
         self.losses = Losses(recipe, model.config, lexicon)
@@ -59,7 +59,7 @@ class CTCTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout and masks of a step depend on (seed, step, process) alone, so that a resumed training repeats them
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
+        torch.manual_seed(self.recipe.optim.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
 
     def _mel(self, batch: Batch) -> Tensor:
         """(B, F, M) normalised, from features that are kept or from sound."""
@@ -97,7 +97,7 @@ class CTCTask(pl.LightningModule):
         recordings = [recording for part, _, _ in heard for recording in part]
         errors, phones = sum(part[1] for part in heard), sum(part[2] for part in heard)
         self.log("phone_error_rate", errors / max(1, phones), prog_bar=True, sync_dist=True)
-        counting = Counting(self.recipe.scoring.refractory_frames, self.model.stride)
+        counting = Counting(self.recipe.task.scoring.refractory_frames, self.model.stride)
         rates = rates_at(recordings, list(self.spellings), VALIDATION_FA_PER_HOUR, counting)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
         self.log("misses", float(misses), prog_bar=True, sync_dist=True)
@@ -109,10 +109,10 @@ class CTCTask(pl.LightningModule):
         r = self.recipe
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         rest = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(groups, lr=r.learning_rate, betas=(0.9, 0.98))
+        groups = [{"params": decayed, "weight_decay": r.optim.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=r.optim.learning_rate, betas=(0.9, 0.98))
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps)
+            optimiser, lambda step: warmup_cosine(step, r.optim.warmup_steps, r.optim.steps)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

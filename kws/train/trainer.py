@@ -42,10 +42,10 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
 
     Progress lines go to `log`, of the first process alone. Every other process returns
     None when its part is done. Raises KwsError for a recipe that cannot be trained, and
-    where `recipe.output` holds a training of another recipe.
+    where `recipe.run.output` holds a training of another recipe.
     """
     recipe, log = with_phrases(recipe), in_first_process(log)
-    output = Path(recipe.output)
+    output = Path(recipe.run.output)
     timer = Timer()
     trainer = make_trainer(recipe, output, timer)
     if trainer.is_global_zero:
@@ -62,12 +62,13 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
 def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
     """Train from the start or from the last epoch's checkpoint; returns the task with its averaged model."""
     keep_freed_memory()
-    pl.seed_everything(recipe.seed, verbose=False)
+    pl.seed_everything(recipe.optim.seed, verbose=False)
     lexicon = lexicon_of(recipe)
     data = SceneModule(recipe, lexicon, log)
     task = CTCTask(recipe, first_model(recipe), lexicon)
     going_on = last.exists()
-    log(f"going on from {last}" if going_on else f"{parameter_count(task.model):,} parameters, {recipe.steps} steps")
+    size = f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps"
+    log(f"going on from {last}" if going_on else size)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
     except RuntimeError as error:
@@ -87,29 +88,30 @@ def in_first_process(log: Log) -> Log:
 def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
     """Lightning's trainer: AdamW steps in epochs of `steps_per_epoch`, one checkpoint an epoch, CSV and TensorBoard."""
     refuse_impossible(recipe)
+    optim, run = recipe.optim, recipe.run
     part = len(list((output / "logs").glob("part-*")))  # a resumed training must not write over the first part's logs
     last = output / "last.ckpt"
-    fresh = not (recipe.start or last.exists())
+    fresh = not (recipe.task.start or last.exists())
     logs: dict[str, Any] = {"save_dir": output, "name": "logs", "version": f"part-{part}"}
     try:
         return pl.Trainer(
-            max_steps=recipe.steps,
-            precision=recipe.precision,  # type: ignore[arg-type]
+            max_steps=optim.steps,
+            precision=optim.precision,  # type: ignore[arg-type]
             accelerator="cpu",
-            devices=recipe.devices,
-            num_nodes=recipe.num_nodes,
-            strategy=recipe.strategy,
-            gradient_clip_val=recipe.gradient_clip,
-            check_val_every_n_epoch=recipe.validate_every,
+            devices=run.devices,
+            num_nodes=run.num_nodes,
+            strategy=run.strategy,
+            gradient_clip_val=optim.gradient_clip,
+            check_val_every_n_epoch=optim.validate_every,
             num_sanity_val_steps=0,
-            log_every_n_steps=min(20, recipe.steps_per_epoch),
+            log_every_n_steps=min(20, optim.steps_per_epoch),
             use_distributed_sampler=False,
             enable_model_summary=False,
             enable_checkpointing=False,
             logger=[CSVLogger(**logs), TensorBoardLogger(**logs)],
             callbacks=[
-                Beginning(recipe.threads, fresh, bool(recipe.trunk)),  # before the average, which starts as a copy
-                EMAWeightAveraging(decay=recipe.ema_decay, update_starting_at_step=recipe.warmup_steps),
+                Beginning(run.threads, fresh, bool(recipe.task.trunk)),  # before the average, which starts as a copy
+                EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 LearningRateMonitor("step"),
                 TQDMProgressBar(refresh_rate=10),
                 timer,
@@ -121,25 +123,23 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
 
 
 def refuse_impossible(recipe: Recipe) -> None:
-    """Raises KwsError for numbers that do not go together and unknown mixers, before anything is written."""
-    refuse_weights(recipe)
+    """Raise KwsError for numbers that do not go together and for unknown mixers, before anything is written."""
+    task, run = recipe.task, recipe.run
+    steps, epoch = recipe.optim.steps, recipe.optim.steps_per_epoch
+    refuse_weights(task)
     try:
-        is_streaming(recipe.model.mixer)
+        is_streaming(task.model.mixer)
     except ValueError as error:
-        raise KwsError(f"model.mixer={recipe.model.mixer}: {error}") from error
-    if recipe.steps < 1 or recipe.steps_per_epoch < 1:
-        raise KwsError(
-            f"steps={recipe.steps} steps_per_epoch={recipe.steps_per_epoch}: a training has at least one step"
-        )
-    if recipe.steps % recipe.steps_per_epoch:
-        raise KwsError(f"steps={recipe.steps} is not a multiple of steps_per_epoch={recipe.steps_per_epoch}")
-    processes = recipe.devices * recipe.num_nodes
-    if recipe.scenes.rows < processes:
-        raise KwsError(
-            f"{processes} processes cannot share batches of {recipe.scenes.rows} rows: give scenes.rows={processes}"
-        )
-    if any(way in recipe.strategy for way in ("spawn", "fork", "notebook")):
-        raise KwsError(f"strategy={recipe.strategy} hands a training over by pickle, which it does not bear: give ddp")
+        raise KwsError(f"model.mixer={task.model.mixer}: {error}") from error
+    if steps < 1 or epoch < 1:
+        raise KwsError(f"steps={steps} steps_per_epoch={epoch}: a training has at least one step")
+    if steps % epoch:
+        raise KwsError(f"steps={steps} is not a multiple of steps_per_epoch={epoch}")
+    processes, rows = run.devices * run.num_nodes, task.scenes.rows
+    if rows < processes:
+        raise KwsError(f"{processes} processes cannot share batches of {rows} rows: give scenes.rows={processes}")
+    if any(way in run.strategy for way in ("spawn", "fork", "notebook")):
+        raise KwsError(f"strategy={run.strategy} hands a training over by pickle, which it does not bear: give ddp")
 
 
 class EpochCheckpoint(pl.Callback):

@@ -29,12 +29,12 @@ def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
 
     None in every process but the first of a training.
     """
-    if recipe.steps:
+    if recipe.optim.steps:
         return train(recipe, log)
-    output = Path(recipe.output)
+    output = Path(recipe.run.output)
     claim(output, recipe)
     spellings = keyword_spellings(recipe, lexicon_of(recipe))
-    model = load_checkpoint(find_checkpoint(recipe.start)).model
+    model = load_checkpoint(find_checkpoint(recipe.task.start)).model
     save_checkpoint(output / "model.ckpt", model, without_paths(recipe), spellings, {"minutes": 0.0, "steps": 0})
     return output / "model.ckpt"
 

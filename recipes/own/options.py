@@ -6,10 +6,10 @@ Apart from pipeline.py so that `kws train phrase --help` need not load torch.
 import argparse
 from pathlib import Path
 
-from kws.train.recipe import Corpus
+from kws.train.recipe import TrainingCorpus
 
-SYNTHETIC = Corpus("synthetic", "synthesised clips", "Apache-2.0", "voices of Kokoro-82M, hexgrad")
-RECORDINGS = Corpus("recordings", "own recordings", "the user's own", "the speakers")
+SYNTHETIC = TrainingCorpus("synthetic", "synthesised clips", "Apache-2.0", "voices of Kokoro-82M, hexgrad")
+RECORDINGS = TrainingCorpus("recordings", "own recordings", "the user's own", "the speakers")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -29,7 +29,7 @@ from kws.recipes.own.deliver import deliver, demand_folder, fired
 from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import log_posteriors, spellings_heard
-from kws.train.recipe import Corpus, Recipe
+from kws.train.recipe import Recipe, TrainingCorpus
 
 NEAR_MISSES = 120
 SENTENCES = 120  # where there is no real speech
@@ -63,10 +63,10 @@ class Material:
     ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of near misses that are no words.
     """
 
-    ordinary: tuple[Corpus, ...] = ()
+    ordinary: tuple[TrainingCorpus, ...] = ()
     own: Recordings | None = None
     synthetic: Path | None = None
-    made: tuple[Corpus, ...] = ()
+    made: tuple[TrainingCorpus, ...] = ()
     sounds: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,31 +76,30 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     slug = re.sub(r"\W+", "-", name).strip("-")
     if not slug:
         raise KwsError(f"--phrase {args.phrase!r} has no words: give at least one")
-    output = Path(recipe.output or f"runs/{slug}")
-    corpora = demand_folder(recipe.data, "data=FOLDER with prepared corpora") if recipe.data else None
-    model = load_checkpoint(find_checkpoint(recipe.start)).model
-    lexicon = load_cmudict().extended(recipe.extra_spellings)
-    material = Material(tuple(corpus for corpus in recipe.speech if _lies_in(corpora, corpus)))
+    output = Path(recipe.run.output or f"runs/{slug}")
+    corpora = demand_folder(recipe.task.data, "data=FOLDER with prepared corpora") if recipe.task.data else None
+    model = load_checkpoint(find_checkpoint(recipe.task.start)).model
+    lexicon = load_cmudict().extended(recipe.task.extra_spellings)
+    material = Material(tuple(corpus for corpus in recipe.task.speech if _lies_in(corpora, corpus)))
     if args.recordings:
         material = add_recordings(material, Path(args.recordings), name, recipe, output, log)
-    phrase = spell(args.phrase, lexicon, material.own, model, recipe.scoring)
+    phrase = spell(args.phrase, lexicon, material.own, model, recipe.task.scoring)
     log(f"spelled {phrase.keyword.partition('=')[2]}")
-    if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.speech):
+    if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.task.speech):
         material = add_synthetic(material, phrase, args, lexicon, recipe, output)
     longest = _FRAMES_PER_PHONE * max(map(len, phrase.spellings))
-    scoring = replace(recipe.scoring, max_duration_frames=max(recipe.scoring.max_duration_frames, longest))
-    recipe = replace(
-        recipe,
+    scoring = replace(recipe.task.scoring, max_duration_frames=max(recipe.task.scoring.max_duration_frames, longest))
+    recipe = recipe.changed(
         name=slug,
         output=str(output),
         data=str(corpora or output / "data"),
         speech=material.ordinary + material.made,
-        noise=recipe.noise if recipe.noise and _lies_in(corpora, recipe.noise) else None,
+        noise=recipe.task.noise if recipe.task.noise and _lies_in(corpora, recipe.task.noise) else None,
         keywords=(phrase.keyword,),
-        extra_spellings=(*recipe.extra_spellings, *material.sounds.items()),
+        extra_spellings=(*recipe.task.extra_spellings, *material.sounds.items()),
         model=model.config,
         scoring=scoring,
-        steps=recipe.steps if material.ordinary or material.synthetic else 0,
+        steps=recipe.optim.steps if material.ordinary or material.synthetic else 0,
     )
     return finish(recipe, material, args.fa_per_hour, log)
 
@@ -141,10 +140,10 @@ def add_synthetic(
     ]
     texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in miss.units) for miss in near]
     if not material.ordinary:
-        texts += confusables.sentences(asked, lexicon, SENTENCES, np.random.default_rng(recipe.seed))
+        texts += confusables.sentences(asked, lexicon, SENTENCES, np.random.default_rng(recipe.optim.seed))
     script = KeywordScript({phrase.name: tuple(texts)}, ((phrase.name, phrase.said),) if phrase.as_phones else ())
     folder = (output / "data" / SYNTHETIC.folder).absolute()
-    generate(folder, args.models, script, args.count, recipe.seed, recipe.threads, DEV_EVERY)
+    generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
     sounds = {u.text: " ".join(u.spellings[0]) for miss in near for u in miss.units if not u.is_word}
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
@@ -152,7 +151,7 @@ def add_synthetic(
 
 def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> str | None:
     """Deliver the model and say what it was tested on; None in every process but the first of a training."""
-    name = phrase_name(recipe.keywords[0])
+    name = phrase_name(recipe.task.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
     near = [row for row in made if not contains(row.text, name)]
     real, sources = real_negatives(recipe, material, name)
@@ -169,7 +168,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
         f"{len(negatives)} recordings"
         for rate in rates
     ]
-    lines += notes(rates, fa_per_hour, recipe.scoring.default_threshold)
+    lines += notes(rates, fa_per_hour, recipe.task.scoring.default_threshold)
     own = material.own
     known = own is not None and any(row.speaker for row in own.rows)
     tests = {
@@ -188,7 +187,9 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
 
 def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[Utterance], str]:
     """Recordings without the phrase: dev speakers of the corpora and the user's own, and what they are called."""
-    rows = [row for corpus in material.ordinary for row in read_manifest(Path(recipe.data) / corpus.folder, ["dev"])]
+    rows = [
+        row for corpus in material.ordinary for row in read_manifest(Path(recipe.task.data) / corpus.folder, ["dev"])
+    ]
     sources = [corpus.folder for corpus in material.ordinary]
     if material.own and material.own.negatives:
         rows += rows_of([str(material.own.negatives)])
@@ -216,10 +217,10 @@ def _sound(spelling: Spelling) -> str:
     return f"<{' '.join(spelling)}>"
 
 
-def _lies_in(corpora: Path | None, corpus: Corpus) -> bool:
+def _lies_in(corpora: Path | None, corpus: TrainingCorpus) -> bool:
     return corpora is not None and (corpora / corpus.folder / "manifest.csv").is_file()
 
 
-def _made(recipe: Recipe, corpus: Corpus, folder: Path, title: str) -> Corpus:
-    share = next((c.share for c in recipe.speech if c.folder == corpus.folder), 0.0)
+def _made(recipe: Recipe, corpus: TrainingCorpus, folder: Path, title: str) -> TrainingCorpus:
+    share = next((c.share for c in recipe.task.speech if c.folder == corpus.folder), 0.0)
     return replace(corpus, folder=str(folder), share=share, title=title)

@@ -14,30 +14,36 @@ Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the p
 import argparse
 
 from kws.log import Log
-from kws.recipes import corpora
+from kws.recipes import training_corpora as corpora
 from kws.recipes.own import options
-from kws.train.recipe import Recipe
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 RECIPE = Recipe(
     name="phrase",
-    data="",
-    output="",
-    start="phones",
-    speech=(
-        options.SYNTHETIC.sharing(0.25),
-        options.RECORDINGS.sharing(0.15),
-        corpora.MINI_LIBRISPEECH.sharing(0.40),
-        corpora.AN4.sharing(0.10),
-        corpora.SPEECH_COMMANDS.sharing(0.10),
+    task=TaskConfig(
+        data="",
+        start="phones",
+        speech=(
+            options.SYNTHETIC.sharing(0.25),
+            options.RECORDINGS.sharing(0.15),
+            corpora.MINI_LIBRISPEECH.sharing(0.40),
+            corpora.AN4.sharing(0.10),
+            corpora.SPEECH_COMMANDS.sharing(0.10),
+        ),
+        noise=corpora.NOISE,
+        keywords=(),
     ),
-    noise=corpora.NOISE,
-    keywords=(),
-    steps=600,
-    steps_per_epoch=50,
-    validate_every=1000,  # calibration tests it at the end
-    warmup_steps=50,
-    learning_rate=5e-4,
-    ema_decay=0.98,
+    optim=OptimConfig(
+        steps=600,
+        steps_per_epoch=50,
+        validate_every=1000,  # calibration tests it at the end
+        warmup_steps=50,
+        learning_rate=5e-4,
+        ema_decay=0.98,
+    ),
+    run=RunConfig(
+        output="",
+    ),
 )
 
 

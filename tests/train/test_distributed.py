@@ -30,15 +30,21 @@ from kws.train.trainer import train  # noqa: E402
 RECIPE = """
 from kws.model.acoustic import AcousticConfig
 from kws.data.scenes import SceneConfig
-from kws.train.recipe import Corpus, Recipe
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 
 RECIPE = Recipe(
-    "two", {data!r}, "runs", (Corpus("words", "made", "none", "nobody", 1.0),), None, ("view glass", "computer"),
-    model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8, dropout=0.0),
-    scenes=SceneConfig(rows=3, row_seconds=2.0, most_clips=1, empty_probability=0.3),
-    words=("yes", "computer"), word_weight=0.5, decoder_weight=0.5, phrase_weight=0.5,
-    frequency_mask=0, learning_rate=0.02, ema_decay=0.5,
-    steps=6, steps_per_epoch=2, validate_every=1, warmup_steps=2, threads=1, precision="32-true",
+    "two",
+    TaskConfig(
+        {data!r}, (TrainingCorpus("words", "made", "none", "nobody", 1.0),), None, ("view glass", "computer"),
+        model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8, dropout=0.0),
+        scenes=SceneConfig(rows=3, row_seconds=2.0, most_clips=1, empty_probability=0.3),
+        words=("yes", "computer"), word_weight=0.5, decoder_weight=0.5, phrase_weight=0.5, frequency_mask=0,
+    ),
+    RunConfig("runs", threads=1),
+    OptimConfig(
+        learning_rate=0.02, ema_decay=0.5, steps=6, steps_per_epoch=2, validate_every=1, warmup_steps=2,
+        precision="32-true",
+    ),
 )
 """
 LOSSES = ("loss", "word_loss", "decoder_loss", "phrase_loss")

@@ -27,7 +27,7 @@ from kws.train.losses.decoder import EDGE, Decoder  # noqa: E402
 from kws.train.losses.phrase_branch import PhraseFinder  # noqa: E402
 from kws.train.losses.total import ctc_losses  # noqa: E402
 from kws.train.override import override  # noqa: E402
-from kws.train.recipe import Corpus, Recipe, default_scoring  # noqa: E402
+from kws.train.recipe import Recipe, RunConfig, TaskConfig, TrainingCorpus, default_scoring  # noqa: E402
 from kws.train.trainer import EpochCheckpoint, train  # noqa: E402
 
 TOKENS = ("<blank>", "A", "B", "C")
@@ -224,7 +224,8 @@ def one_dictionary():
 
 
 def recipe(data: Path, output: Path, *changes: str) -> Recipe:
-    base = Recipe("segment", str(data), str(output), (Corpus("words", "made", "none", "nobody", 1.0),), None, KEYWORDS)
+    corpus = TrainingCorpus("words", "made", "none", "nobody", 1.0)
+    base = Recipe("segment", TaskConfig(str(data), (corpus,), None, KEYWORDS), RunConfig(str(output)))
     small = (
         "model.width=16 model.blocks=1 model.heads=2 model.channels=8 model.window_frames=8 model.mixer=xsa+full "
         "scenes.rows=2 scenes.row_seconds=2.0 steps=2 steps_per_epoch=1 validate_every=2 warmup_steps=1 threads=1 "
@@ -295,7 +296,7 @@ def test_training_may_start_from_a_model_with_other_phrases(data, tmp_path):
         load_checkpoint(first).model,
         recipe(data, tmp_path, BOTH[1], f"start={first}", "keywords=('computer',)"),
     )
-    none = replace(fewer, phrase_weight=0.0)
+    none = fewer.changed(phrase_weight=0.0)
     for phrases, changed in enumerate((none, fewer)):
         model = first_model(with_phrases(changed))
         assert model.config.phrases == phrases and torch.equal(model.head.weight, old.head.weight)
