@@ -39,14 +39,19 @@ import torch
 from pytorch_lightning.callbacks import Timer
 
 from kws.audio import read
-from kws.data.datamodule import SceneModule
-from kws.data.scenes import SceneConfig, SceneDataset, Source
+from kws.data.scene_config import SceneConfig
+from kws.data.scenes import SceneDataset, Source
 from kws.errors import KwsError
-from kws.lexicon import load_cmudict
+from kws.log import silent
 from kws.model.acoustic import AcousticModel, parameter_count
-from kws.train.recipe import Recipe, find_recipe, override
+from kws.train.datamodule import SceneModule
+from kws.train.malloc import keep_freed_memory
+from kws.train.override import override
+from kws.train.recipe import Recipe
+from kws.train.recipe_file import find_recipe
 from kws.train.task import CTCTask
-from kws.train.trainer import keep_freed_memory, make_trainer, scene_module
+from kws.train.trainer import make_trainer
+from kws.train.vocabulary import lexicon_of
 
 MIXERS = ("lstm", "bilstm", "sa", "xsa")
 WARM_UP = 5  # steps of a training that are not counted: the workers start, memory is touched first
@@ -80,7 +85,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     recipe = override(find_recipe(args.recipe), [f"data={args.folder}", f"threads={args.threads}", *args.changes])
-    data = scene_module(recipe, load_cmudict().extended(recipe.extra_spellings))
+    data = SceneModule(recipe, lexicon_of(recipe), silent)
     scenes = data.prepare()
     compare_cache(scenes)
     compare_augmentations(scenes)
@@ -135,17 +140,19 @@ def compare_mixers(recipe: Recipe, data: SceneModule, steps: int, rounds: int) -
     took: dict[str, list[float]] = {name: [] for name in MIXERS}
     waited: dict[str, list[float]] = {name: [] for name in MIXERS}
     parameters = {}
-    short = replace(recipe, steps=steps, steps_per_epoch=steps, validate_every=steps)
-    data.steps_per_epoch = steps
+    short = recipe.changed(steps=steps, steps_per_epoch=steps, validate_every=steps)
+    data.recipe = short
     for _ in range(rounds):
         for name in MIXERS:
-            model = AcousticModel(replace(recipe.model, mixer=name))
+            model = AcousticModel(replace(recipe.task.model, mixer=name))
             parameters[name] = parameter_count(model)
             step, wait = train(short, model, data)
             took[name].append(step + wait)
             waited[name].append(wait)
-    audio = recipe.scenes.rows * recipe.scenes.row_seconds
-    print(f"\n{rounds} x {steps - WARM_UP} steps, {recipe.threads} threads, {clips:.1f} clips and {audio:g} s a batch")
+    audio = recipe.task.scenes.rows * recipe.task.scenes.row_seconds
+    print(
+        f"\n{rounds} x {steps - WARM_UP} steps, {recipe.run.threads} threads, {clips:.1f} clips and {audio:g} s a batch"
+    )
     for name in MIXERS:
         seconds = np.median(took[name])
         ratio = np.median(np.array(took[name]) / np.array(took["lstm"]))
@@ -158,8 +165,7 @@ def compare_mixers(recipe: Recipe, data: SceneModule, steps: int, rounds: int) -
 
 def train(recipe: Recipe, model: AcousticModel, data: SceneModule) -> tuple[float, float]:
     """Median seconds of a step, and mean seconds that the trainer waits for its batch."""
-    lexicon = load_cmudict().extended(recipe.extra_spellings)
-    task = CTCTask(recipe, model, {}, {word: lexicon.spell(word) for word in recipe.words})
+    task = CTCTask(recipe, model, lexicon_of(recipe))
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(recipe, Path(folder), Timer())

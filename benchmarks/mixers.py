@@ -9,7 +9,7 @@ What was tried, and what it gave (two cores, x86-64 with AVX512-BF16, 160 s of a
 - attention by blocks of W queries against 2 W - 1 keys, batched matrix products and an explicit softmax: about as
   fast as the LSTM (figures: recipes/wake_words/RESULTS.md); attention over whole utterances grows with their length.
 - the mask of empty cache slots added to the first block's scores alone, not to all: XSA 1.15 -> about 1.07 of the LSTM.
-- glibc keeping freed memory (kws.train.trainer.keep_freed_memory): the frontend of a step 0.28 s -> 0.10 s on a busy
+- glibc keeping freed memory (kws.train.malloc.keep_freed_memory): the frontend of a step 0.28 s -> 0.10 s on a busy
   machine, the whole step about a third faster, for every mixer: large activations were mapped anew in each step.
 - depthwise convolution as shifted sums instead of Conv1d: 10 ms against 35 ms a layer, forward and backward.
 """
@@ -17,7 +17,7 @@ What was tried, and what it gave (two cores, x86-64 with AVX512-BF16, 160 s of a
 import argparse
 
 from kws.lab.cost import step_times
-from kws.model.acoustic import AcousticConfig
+from kws.model.config import AcousticConfig
 from kws.model.mixers import SEGMENT, STREAMING
 
 AUDIO_SECONDS = 160  # of a batch

@@ -3,3 +3,7 @@
 from collections.abc import Callable
 
 Log = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """A `Log` that drops every line."""

@@ -1,4 +1,62 @@
-"""`kws train`: temporary door until its owner writes it."""
+"""`kws train`: train a model from a recipe, or make whatever else the recipe makes."""
 
-from kws.train.trainer import configure as configure
-from kws.train.trainer import run as run
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kws.train.recipe import Recipe
+    from kws.train.recipe_file import RecipeFile
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws train`."""
+    parser.description = "Train a model from a recipe. A killed training goes on when the same command is given again."
+    parser.epilog = (
+        "examples:\n"
+        "  kws train wake_words data=corpora\n"
+        "  kws train wake_words data=corpora seed=1 model.mixer=sa output=runs/sa\n"
+        "  kws train my_recipe.py steps=20000\n"
+        "  kws train phrase --phrase 'hey computer'\n"
+        "  kws train phrase --help"
+    )
+    parser.add_argument("recipe", help="a recipe (`kws recipes list`), or a .py file with a constant RECIPE")
+    parser.add_argument(
+        "changes", nargs=argparse.REMAINDER, metavar="key=value", help="fields of the recipe to change; its own options"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the training and say where the model lies."""
+    file, options, recipe = chosen(args)
+    from kws.train.trainer import in_first_process, train  # torch takes seconds: a mistake is told before
+
+    log = in_first_process(lambda line: print(line, file=sys.stderr))
+    if hasattr(file, "make"):
+        if (told := file.make(options, recipe, log)) is not None:
+            print(told)
+    elif (path := train(recipe, log)) is not None:
+        print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
+    return 0
+
+
+def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Recipe]:
+    """The recipe file that the arguments name, the options of its own, and its recipe with the changes."""
+    from kws.train.recipe_file import load_recipe
+
+    file = load_recipe(args.recipe)
+    parser = argparse.ArgumentParser(
+        prog=f"kws train {args.recipe}",
+        description=file.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if hasattr(file, "make"):
+        file.configure(parser)
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")
+    options = parser.parse_intermixed_args(args.changes)
+    from kws.train.override import override
+
+    return file, options, override(file.RECIPE, options.changes)

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from kws.data import augment
 from kws.data.clips import Clips
+from kws.data.scene_config import SceneConfig
 from kws.errors import KwsError
 from kws.units import SAMPLE_RATE
 
@@ -25,46 +26,6 @@ Batch = dict[str, torch.Tensor]
 _TRIES = 4  # clips drawn in vain before a row counts as full
 _SPEECH_DBFS = -26.0  # speech level before the row's own gain
 _EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against that level: louder than any speech too
-
-
-@dataclass(frozen=True)
-class SceneConfig:
-    """rows x row_seconds of audio make a batch. Probabilities are per row; ranges are uniform.
-
-    most_clips: of a row. empty_probability: of a row without speech. stretch_probability: per clip, to change its tempo
-    and its pitch (semitones) each by its own instead of its speed. shift_seconds: most that a clip is moved within its
-    own length. recorded_rooms: share of recorded (rather than simulated) rooms, where impulse responses are given.
-    A probability of 0 draws nothing: what is off changes no other number.
-    """
-
-    rows: int = 8
-    row_seconds: float = 20.0
-    gap_seconds: tuple[float, float] = (0.02, 0.8)
-    speed: tuple[float, float] = (0.86, 1.16)
-    clip_gain_db: tuple[float, float] = (-6.0, 6.0)
-    row_gain_db: tuple[float, float] = (-20.0, 8.0)
-    noise_probability: float = 0.5
-    babble_probability: float = 0.15
-    snr_db: tuple[float, float] = (2.0, 30.0)
-    floor_probability: float = 0.7
-    room_probability: float = 0.3
-    microphone_probability: float = 0.3
-    most_clips: int = 1000
-    empty_probability: float = 0.0
-    stretch_probability: float = 0.0
-    tempo: tuple[float, float] = (0.88, 1.14)
-    semitones: tuple[float, float] = (-2.0, 2.0)
-    shift_seconds: float = 0.0
-    recorded_rooms: float = 0.5
-    overdrive_probability: float = 0.0
-    overdrive_db: float = 15.0
-    telephone_probability: float = 0.0
-    codec_probability: float = 0.0
-
-    @property
-    def slowest(self) -> float:
-        """The factor of time by which a clip may get longer, as a speed."""
-        return min(self.speed[0], self.tempo[0]) if self.stretch_probability else self.speed[0]
 
 
 @dataclass(frozen=True)

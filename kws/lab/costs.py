@@ -37,7 +37,7 @@ def _measured(study: Study, finished: Mapping[str, Path], onnx: Path) -> Columns
     steps = _steps(study, models)
     found: Columns = {}
     for name, model in models.items():
-        row = {"M MAC/s": f"{macs_per_second(model, study.recipe.scenes.row_seconds) / 1e6:.2f}"}
+        row = {"M MAC/s": f"{macs_per_second(model, study.recipe.task.scenes.row_seconds) / 1e6:.2f}"}
         stream = cpu.get(finished[name].parts[-3])
         row["CPU ms/s"] = f"{stream.calls.cpu_us_per_audio_s / 1000:.2f}" if stream else "whole segments"
         row["step ms"] = steps[name]
@@ -49,10 +49,10 @@ def _steps(study: Study, models: Mapping[str, AcousticModel]) -> dict[str, str]:
     """The time of a training step by cell, cells of the same rows side by side."""
     found: dict[str, str] = {}
     recipes = {name: study.recipe_of(study.cells[name], 1.0, 0, Path()) for name in models}
-    for scenes in dict.fromkeys(recipe.scenes for recipe in recipes.values()):
-        configs = {name: models[name].config for name, recipe in recipes.items() if recipe.scenes == scenes}
+    for scenes in dict.fromkeys(recipe.task.scenes for recipe in recipes.values()):
+        configs = {name: models[name].config for name, recipe in recipes.items() if recipe.task.scenes == scenes}
         times = step_times(
-            configs, scenes.rows, scenes.row_seconds, _ROUNDS, study.recipe.threads, study.recipe.precision
+            configs, scenes.rows, scenes.row_seconds, _ROUNDS, study.recipe.run.threads, study.recipe.optim.precision
         )
         found |= {name: f"{time.median_ms:.0f}" for name, time in times.items()}
     return found

@@ -18,7 +18,7 @@ from kws.lab.study import Cell, Group, Places, Study
 from kws.lab.table import Run, Said, row, runs_of
 from kws.lab.tasks import folder
 from kws.model.checkpoint import load_checkpoint
-from kws.train.recipe import override
+from kws.train.override import override
 
 STATES = ("initial", "trained")
 _QUANTITIES = ("cosine", "cosine_centred", "kept", "own", "entropy_share", "column_over_uniform", "sink_keys")
@@ -169,7 +169,7 @@ def _lost(said: Said, run: Run, point: int, condition: str) -> float:
 def context(study: Study, places: Places, group: Group, said: Said, output: Path) -> None:
     """A figure of misses against the context of attention, for a group whose cells differ in it."""
     curves: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
-    windows = {cell.name: override(study.recipe, cell.changes).model for cell in group.cells}
+    windows = {cell.name: override(study.recipe, cell.changes).task.model for cell in group.cells}
     if len({config.window_frames for config in windows.values()}) < 3:
         return
     for cell in group.cells:

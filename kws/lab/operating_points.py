@@ -31,8 +31,8 @@ class Point:
 
 def points(recordings: Sequence[Recording], study: Study) -> list[Point]:
     """Thresholds are chosen on clean recordings, for each keyword apart, and kept in noise."""
-    keywords = [phrase_name(keyword) for keyword in study.recipe.keywords]
-    counting = Counting(study.recipe.scoring.refractory_frames, FRAME_SAMPLES)
+    keywords = [phrase_name(keyword) for keyword in study.recipe.task.keywords]
+    counting = Counting(study.recipe.task.scoring.refractory_frames, FRAME_SAMPLES)
     clean = [r for r in recordings if r.source.condition == CLEAN]
     curves = [det(clean, keywords, index, counting) for index in range(len(keywords))]
     made = []

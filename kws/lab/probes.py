@@ -32,11 +32,11 @@ def observe(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
 
     Frames count that see the whole of the study's own window, so that all cells are looked at in the same frames.
     """
-    path = Path(recipe.output) / "diagnosis.json"
+    path = Path(recipe.run.output) / "diagnosis.json"
     if not path.exists():
-        model = load_checkpoint(Path(recipe.output) / "model.ckpt").model
+        model = load_checkpoint(Path(recipe.run.output) / "model.ckpt").model
         mels = [model.normalised(sounds.features(i))[None] for i in looked_at(sounds)]
-        rows = diagnose(model, mels, first=study.recipe.model.window_frames)
+        rows = diagnose(model, mels, first=study.recipe.task.model.window_frames)
         path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
     return read_rows(path)
 
@@ -53,7 +53,7 @@ def looked_at(sounds: Sounds) -> list[int]:
 
 def smooth(recipe: Recipe, study: Study, sounds: Sounds) -> tuple[Smoothness, Smoothness]:
     """How smooth a run is before its first step and after its last; in smoothness-{initial,trained}.json."""
-    output, sizes = Path(recipe.output), study.sizes
+    output, sizes = Path(recipe.run.output), study.sizes
     trained = load_checkpoint(output / "model.ckpt").model
     initial = initial_model(recipe).eval()
     initial.set_normalisation(trained.mean, 1 / trained.scale)
@@ -97,4 +97,4 @@ def _kind(source: Source) -> str:
 
 
 def _rng(recipe: Recipe) -> np.random.Generator:
-    return np.random.default_rng(recipe.seed)
+    return np.random.default_rng(recipe.optim.seed)

@@ -30,7 +30,7 @@ from kws.lab.tasks import (
 )
 from kws.parallel.cores import on_cores
 from kws.parallel.dask import on_dask
-from kws.train.recipe import override
+from kws.train.override import override
 from kws.train.trainer import refuse_impossible
 
 
@@ -69,8 +69,8 @@ def chosen(args: argparse.Namespace) -> Study:
         if missing := [name for name in args.groups if name not in known]:
             raise KwsError(f"the study {study.name} has no group {missing[0]}: it has {', '.join(known)}")
         study = dataclasses.replace(study, groups=tuple(known[name] for name in args.groups))
-    if not Path(study.recipe.data).is_dir():
-        raise KwsError(f"the data folder {study.recipe.data} does not exist: give data=FOLDER")
+    if not Path(study.recipe.task.data).is_dir():
+        raise KwsError(f"the data folder {study.recipe.task.data} does not exist: give data=FOLDER")
     for cell in study.cells.values():
         refuse_impossible(study.recipe_of(cell, study.learning_rates[0], 0, args.output / "cells" / "any"))
     return study
@@ -81,7 +81,7 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None) -> str:
     places = Places.below(output)
     for line in deal(study, places.data):
         say(line)
-    recipe = dataclasses.replace(study.recipe, data=str(places.data), features=str(places.cache))
+    recipe = study.recipe.changed(data=str(places.data), features=str(places.cache))
     study = dataclasses.replace(study, recipe=recipe)
     grow_trunks(study, places)
     sounds = sounds_of_test(study, places)
@@ -108,7 +108,7 @@ def grow_trunks(study: Study, places: Places) -> None:
             say(f"training the trunk {name}: its log is {output / 'log.txt'}")
         recipe = override(study.recipe, changes)
         seed = search_seed(study) + 1
-        trained(dataclasses.replace(recipe, features="", seed=seed, steps_per_epoch=recipe.steps, output=str(output)))
+        trained(recipe.changed(features="", seed=seed, steps_per_epoch=recipe.optim.steps, output=str(output)))
 
 
 def finish(tasks: Sequence[Task], jobs: int, dask: str | None) -> None:

@@ -43,7 +43,7 @@ class Result:
 
 def trained(recipe: Recipe) -> Path:
     """The checkpoint of a run, trained if it is not there; what training has to say goes to log.txt beside it."""
-    output = Path(recipe.output)
+    output = Path(recipe.run.output)
     output.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it says the same of every run
     with (
@@ -51,7 +51,10 @@ def trained(recipe: Recipe) -> Path:
         contextlib.redirect_stderr(log),
         contextlib.redirect_stdout(log),
     ):
-        return train(recipe)
+        path = train(recipe, lambda line: log.writelines([line, "\n"]))
+    if path is None:  # of several processes of a training the first alone goes on
+        raise SystemExit(0)
+    return path
 
 
 def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Recording]:
@@ -59,7 +62,7 @@ def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -
 
     phrases: the checkpoint whose phrase branch hears it instead.
     """
-    path = Path(recipe.output) / "recordings.npz"
+    path = Path(recipe.run.output) / "recordings.npz"
     if not path.exists():
         checkpoint = load_checkpoint(phrases or trained(recipe))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +72,7 @@ def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -
 
 def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int64]], segment_s: float) -> Result:
     """How a run reads the sounds of the search, from result.json where it is there."""
-    path = Path(recipe.output) / "result.json"
+    path = Path(recipe.run.output) / "result.json"
     if not path.exists():
         checkpoint = load_checkpoint(trained(recipe))
         model = checkpoint.model
@@ -104,7 +107,7 @@ def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: floa
     A streaming model hears each recording as one stream. A segment model is given overlapping segments, each scored on
     its own, and a frame has the better score of the two that hold it.
     """
-    model, scoring = checkpoint.model, recipe.scoring
+    model, scoring = checkpoint.model, recipe.task.scoring
     if phrases:
         tokens = tuple(map(str, range(1 + model.config.phrases)))
         scorer = scoring.scorer(tokens, [[(token,)] for token in tokens[1:]])

@@ -23,7 +23,7 @@ from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES, LogMel
-from kws.train.trainer import lexicon_of
+from kws.train.vocabulary import lexicon_of
 from kws.units import samples
 
 FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
@@ -57,21 +57,21 @@ def sounds_of_test(study: Study, places: Places) -> Sounds:
     """The test: keywords under all conditions, and all that is not to be heard."""
     positives = [f"{places.data / name}@test" for name in study.positives]
     negatives = [f"{places.data / name}@test" for name in study.negatives]
-    sources = under_conditions(sources_of(positives, negatives, [], []), study.conditions, study.recipe.keywords)
+    sources = under_conditions(sources_of(positives, negatives, [], []), study.conditions, study.recipe.task.keywords)
     noise = sound_files(f"{places.data / study.noise}@test")
-    return heard(sources, Rules(RULES.silence_s, noise=noise), study.recipe.model.mels, places.cache)
+    return heard(sources, Rules(RULES.silence_s, noise=noise), study.recipe.task.model.mels, places.cache)
 
 
 def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
     """What learning rates are chosen by: recordings of the dealt training corpora, and the tokens of each."""
-    tokens = {token: index for index, token in enumerate(study.recipe.model.tokens)}
-    folders = [c.folder for c in study.recipe.speech if c.folder in study.dealt]
+    tokens = {token: index for index, token in enumerate(study.recipe.task.model.tokens)}
+    folders = [c.folder for c in study.recipe.task.speech if c.folder in study.dealt]
     rows = [row for folder in folders for row in read_manifest(places.data / folder, ["dev"]) if row.text]
     if not rows:
         raise KwsError(f"nobody was dealt to the search of the study {study.name}: give it a larger dev_share")
     texts = {row.audio: row.text for row in rows}
     sources = [Source(row.audio, "/".join(row.audio.parts[-3:]), "negative") for row in rows]
-    sounds = heard(sources, RULES, study.recipe.model.mels, places.cache)
+    sounds = heard(sources, RULES, study.recipe.task.model.mels, places.cache)
     lexicon = lexicon_of(study.recipe)
     targets = [transcribe(texts[source.audio], lexicon)[0] for source in sounds.sources]
     return sounds, [np.array([tokens[phone] for phone in phones], np.int64) for phones in targets]

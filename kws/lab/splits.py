@@ -20,8 +20,8 @@ def deal(study: Study, folder: Path) -> list[str]:
     Of the corpora in `study.dealt` speakers are dealt anew; of the others the dev part becomes the test's. Of those
     that are only heard in the test, all are taken who speak in no training.
     """
-    root = Path(study.recipe.data)
-    trained = {corpus.folder for corpus in study.recipe.speech}
+    root = Path(study.recipe.task.data)
+    trained = {corpus.folder for corpus in study.recipe.task.speech}
     names = dict.fromkeys([*trained, *study.dealt, study.noise, *study.positives, *study.negatives])
     learned: set[str] = set()
     lines = []

@@ -4,7 +4,6 @@ A study is a Python file with a constant `STUDY`; `kws compare FILE key=value` c
 `kws train` does of a recipe.
 """
 
-import dataclasses
 import importlib.resources
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import NamedTuple
 
 from kws.errors import KwsError
 from kws.lab.smoothness.measure import Sizes
-from kws.train.recipe import Recipe, load_file, override
+from kws.train.override import override
+from kws.train.recipe import Recipe
+from kws.train.recipe_file import load_file
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,8 @@ class Study:
     def recipe_of(self, cell: Cell, rate: float, seed: int, output: Path, steps: int | None = None) -> Recipe:
         """The recipe of one training; its trunk is a folder's checkpoint beside the cell's own folder."""
         trunk = self.trunk_of(cell)
-        steps = self.recipe.steps if steps is None else steps
-        return dataclasses.replace(
-            override(self.recipe, cell.changes),
+        steps = self.recipe.optim.steps if steps is None else steps
+        return override(self.recipe, cell.changes).changed(
             name=f"{self.name}-{cell.name}",
             learning_rate=rate,
             seed=seed,

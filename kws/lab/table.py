@@ -36,7 +36,7 @@ class Said:
     """The keywords of the test, in the order of the sounds: their recordings' names and speakers."""
 
     def __init__(self, study: Study, sounds: Sounds) -> None:
-        keywords = {phrase_name(keyword) for keyword in study.recipe.keywords}
+        keywords = {phrase_name(keyword) for keyword in study.recipe.task.keywords}
         said = [
             source
             for source in sounds.sources

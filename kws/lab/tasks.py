@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,10 @@ from kws.lab import run_one as runs
 from kws.lab.operating_points import points
 from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.study import Cell, Places, Study
+from kws.log import silent
+from kws.train.datamodule import SceneModule
 from kws.train.recipe import Recipe
-from kws.train.trainer import lexicon_of, scene_module
+from kws.train.vocabulary import lexicon_of
 
 FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe", "smooth"
 
@@ -35,7 +37,7 @@ class Task(NamedTuple):
     @property
     def done(self) -> bool:
         """Whether its result lies there."""
-        output = Path(self.recipe.output)
+        output = Path(self.recipe.run.output)
         return {
             FEATURES: False,  # what there is of them is not made again
             SEARCH: (output / "result.json").exists(),
@@ -46,26 +48,26 @@ class Task(NamedTuple):
 
     def __str__(self) -> str:
         r = self.recipe
-        what = "" if self.kind == FEATURES else f"{self.cell.name}, rate {r.learning_rate:g}, "
-        return f"{self.kind}: {what}seed {r.seed}"
+        what = "" if self.kind == FEATURES else f"{self.cell.name}, rate {r.optim.learning_rate:g}, "
+        return f"{self.kind}: {what}seed {r.optim.seed}"
 
 
 def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
     """Does a task; returns a line about it. What it leaves behind lies in the recipe's output."""
     study, recipe = task.study, task.recipe
     if task.kind == FEATURES:
-        batches = scene_module(recipe, lexicon_of(recipe)).batches()
+        batches = SceneModule(recipe, lexicon_of(recipe), silent).batches()
         assert isinstance(batches, FeatureDataset)  # a study's recipe names a folder for them
-        for step in range(recipe.steps):
+        for step in range(recipe.optim.steps):
             batches.keep(step)
         return str(task)
     if task.kind in (OBSERVE, SMOOTH):
         (probes.observe if task.kind == OBSERVE else probes.smooth)(recipe, study, _test(study, task.places))
         return str(task)
-    output = Path(recipe.output)
+    output = Path(recipe.run.output)
     other = study.cells[task.cell.phrases_of] if task.cell.phrases_of else None
     judged = folder(task.places, other) / output.name if other else output
-    result = runs.result(replace(recipe, output=str(judged)), *_search(study, task.places), study.segment_s)
+    result = runs.result(recipe.changed(output=str(judged)), *_search(study, task.places), study.segment_s)
     told = f"CTC loss {result.ctc_loss:.3f}, {result.phone_errors} of {result.phones} phones wrong"
     if task.kind == TEST:
         sounds = _test(study, task.places)
@@ -90,7 +92,7 @@ def feature_tasks(study: Study, places: Places) -> list[Task]:
     """One for each seed and kind of rows."""
     found: dict[str, Task] = {}
     for task in _runs(study, dict.fromkeys(study.cells, study.learning_rates[0]), places):
-        found.setdefault(repr((task.recipe.scenes, task.recipe.seed)), task._replace(kind=FEATURES))
+        found.setdefault(repr((task.recipe.task.scenes, task.recipe.optim.seed)), task._replace(kind=FEATURES))
     searches = search_tasks(study, places)
     return [*found.values(), *(task._replace(kind=FEATURES) for task in searches[:1])]
 
@@ -121,8 +123,8 @@ def best_rates(study: Study, places: Places) -> dict[str, float]:
     """The learning rate of every cell: that with the least CTC loss in its search; written into rates.json."""
     losses: dict[str, dict[float, float]] = {}
     for task in search_tasks(study, places):
-        text = (Path(task.recipe.output) / "result.json").read_text(encoding="utf-8")
-        losses.setdefault(task.cell.name, {})[task.recipe.learning_rate] = json.loads(text)["ctc_loss"]
+        text = (Path(task.recipe.run.output) / "result.json").read_text(encoding="utf-8")
+        losses.setdefault(task.cell.name, {})[task.recipe.optim.learning_rate] = json.loads(text)["ctc_loss"]
     best = {name: min(found, key=lambda rate: found[rate]) for name, found in losses.items()}
     best |= {name: best[cell.rate_of] for name, cell in study.cells.items() if cell.rate_of}
     best |= {name: best[cell.phrases_of] for name, cell in study.cells.items() if cell.phrases_of}
@@ -135,13 +137,15 @@ def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Tas
     """Every run of the study, first seeds first, so that a comparison that is broken off has something of all; those
     that take the models of others come last.
     """
-    return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.seed))
+    return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.optim.seed))
 
 
 def probe_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
     """What is looked at in the finished runs, of as many seeds as all cells have."""
     seeds = min(len(study.seeds(name)) for name in study.cells)
-    runs_of_all = {(t.cell.name, t.recipe.seed): t for t in _runs(study, rates, places) if t.recipe.seed < seeds}
+    runs_of_all = {
+        (t.cell.name, t.recipe.optim.seed): t for t in _runs(study, rates, places) if t.recipe.optim.seed < seeds
+    }
     wanted = [(OBSERVE, name) for name in study.observed] + [(SMOOTH, name) for _, name in study.smoothed]
     return [
         runs_of_all[name, seed]._replace(kind=kind)

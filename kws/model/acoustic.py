@@ -4,51 +4,19 @@ Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first), D width, 
 """
 
 import itertools
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from kws.errors import KwsError
-from kws.lexicon import TOKENS
+from kws.model.config import AcousticConfig
 from kws.model.encoder import Block, BlockState, Subsampling, stream_through
 from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
 from kws.model.mixers import MixerConfig, is_streaming, make_mixer, parse_pattern
 from kws.model.streaming import State, StreamingLayer
 
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
-
-
-@dataclass(frozen=True)
-class AcousticConfig:
-    """Everything that the shape of a model depends on.
-
-    mixer: a pattern of kws.model.mixers, dealt to the blocks in turn: `xsa`, `sa+full`, `xsa,static`. kernel: of the
-    convolution in the feed-forward, in frames. window_frames: what an attention layer sees, in 40 ms frames, the same
-    in training, evaluation, streaming and export. phrases: how many whole phrases a second head tells apart
-    (`AcousticModel.whole_with_phrases`); 0 is no such head.
-    """
-
-    mixer: str = "xsa"
-    width: int = 128
-    blocks: int = 3
-    heads: int = 4
-    window_frames: int = 32
-    expansion: int = 2
-    kernel: int = 5
-    channels: int = 96
-    mels: int = 40
-    dropout: float = 0.1
-    tokens: tuple[str, ...] = TOKENS
-    phrases: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"tokens": list(self.tokens)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "AcousticConfig":
-        return cls(**values | {"tokens": tuple(values["tokens"])})
 
 
 class AcousticState(NamedTuple):

@@ -1,6 +1,7 @@
 """Checkpoints: weights and what is needed to use them, nothing that has to be unpickled as code."""
 
 import importlib.resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ import torch
 
 from kws.errors import KwsError
 from kws.lexicon import Spelling
-from kws.model.acoustic import AcousticConfig, AcousticModel
+from kws.model.acoustic import AcousticModel
+from kws.model.config import AcousticConfig
 
 _FORMAT = "kws.checkpoint.1"
 _HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
@@ -27,7 +29,7 @@ def save_checkpoint(
     path: Path,
     model: AcousticModel,
     recipe: dict[str, Any],
-    spellings: dict[str, list[list[str]]],
+    spellings: Mapping[str, Sequence[Sequence[str]]],
     spent: dict[str, Any],
 ) -> None:
     """Writes `path` whole or not at all; large weights are rounded to half precision, as the model file holds them."""
@@ -39,7 +41,7 @@ def save_checkpoint(
             for name, weight in model.state_dict().items()
         },
         "recipe": recipe,
-        "spellings": spellings,
+        "spellings": {name: [list(spelling) for spelling in options] for name, options in spellings.items()},
         "spent": spent,
     }
     partial = path.with_suffix(".partial")

@@ -21,20 +21,20 @@ _NORMALISATION_BATCHES = 8
 
 def with_phrases(recipe: Recipe) -> Recipe:
     """The recipe with a phrase in the model for each keyword where it has a phrase_weight, and none where not."""
-    phrases = len(set(map(phrase_name, recipe.keywords))) if recipe.phrase_weight else 0
-    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, phrases=phrases))
+    phrases = len(set(map(phrase_name, recipe.task.keywords))) if recipe.task.phrase_weight else 0
+    return recipe.changed(model=dataclasses.replace(recipe.task.model, phrases=phrases))
 
 
 def first_model(recipe: Recipe) -> AcousticModel:
-    """What training starts from: a new model, one on a trunk, or recipe.start's with the recipe's phrase branch."""
-    if recipe.trunk:
-        return on_trunk(AcousticModel(recipe.model), load_checkpoint(find_checkpoint(recipe.trunk)).model)
-    if not recipe.start:
-        return AcousticModel(recipe.model)
-    start = load_checkpoint(find_checkpoint(recipe.start)).model.train()
-    if not start.config.phrases and not recipe.model.phrases:
+    """What training starts from: a new model, one on a trunk, or that of `start` with the recipe's phrase branch."""
+    if recipe.task.trunk:
+        return on_trunk(AcousticModel(recipe.task.model), load_checkpoint(find_checkpoint(recipe.task.trunk)).model)
+    if not recipe.task.start:
+        return AcousticModel(recipe.task.model)
+    start = load_checkpoint(find_checkpoint(recipe.task.start)).model.train()
+    if not start.config.phrases and not recipe.task.model.phrases:
         return start
-    model = AcousticModel(dataclasses.replace(start.config, phrases=recipe.model.phrases))
+    model = AcousticModel(dataclasses.replace(start.config, phrases=recipe.task.model.phrases))
     kept = {name: w for name, w in start.state_dict().items() if not name.startswith("phrase_head.")}
     model.load_state_dict(model.state_dict() | kept)  # its phrases may be others: they are learned anew
     return model
@@ -43,7 +43,7 @@ def first_model(recipe: Recipe) -> AcousticModel:
 def initial_model(recipe: Recipe) -> AcousticModel:
     """The model of a recipe before its first step."""
     recipe = with_phrases(recipe)
-    pl.seed_everything(recipe.seed, verbose=False)
+    pl.seed_everything(recipe.optim.seed, verbose=False)
     return first_model(recipe)
 
 

@@ -17,37 +17,32 @@ from kws.decoding.scorer import best_path
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import rates_at
 from kws.evaluate.replay.recording import Label, Recording, Source
-from kws.lexicon import Spelling
+from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.train.losses.total import Losses
 from kws.train.recipe import Recipe
 from kws.train.specaugment import SpecAugment
+from kws.train.vocabulary import keyword_spellings
 
 VALIDATION_FA_PER_HOUR = 1.0
 
 
 class CTCTask(pl.LightningModule):
-    """Trains `model` by `recipe`.
+    """Trains `model` by `recipe` and watches the recipe's keywords in validation.
 
-    spellings: of the recipe's keywords, watched in validation. words: of its closed vocabulary.
+    lexicon: spells the keywords and the closed vocabulary of the recipe.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: AcousticModel,
-        spellings: dict[str, list[Spelling]],
-        words: dict[str, list[Spelling]],
-    ) -> None:
+    def __init__(self, recipe: Recipe, model: AcousticModel, lexicon: Lexicon) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = model
-        self.keywords = list(spellings)
-        self.mask = SpecAugment(recipe.frequency_mask, recipe.time_mask_frames)
-        self.scorer = recipe.scoring.scorer(model.config.tokens, list(spellings.values()))
+        self.spellings = keyword_spellings(recipe, lexicon)
+        self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
+        self.scorer = recipe.task.scoring.scorer(model.config.tokens, list(self.spellings.values()))
         self.recordings: list[Recording] = []
         self.errors = self.phones = 0
-        self.losses = Losses(recipe, model, spellings, words)
+        self.losses = Losses(recipe, model.config, lexicon)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         with (
@@ -64,7 +59,7 @@ class CTCTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout and masks of a step depend on (seed, step, process) alone, so that a resumed training repeats them
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
+        torch.manual_seed(self.recipe.optim.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
 
     def _mel(self, batch: Batch) -> Tensor:
         """(B, F, M) normalised, from features that are kept or from sound."""
@@ -102,8 +97,8 @@ class CTCTask(pl.LightningModule):
         recordings = [recording for part, _, _ in heard for recording in part]
         errors, phones = sum(part[1] for part in heard), sum(part[2] for part in heard)
         self.log("phone_error_rate", errors / max(1, phones), prog_bar=True, sync_dist=True)
-        counting = Counting(self.recipe.scoring.refractory_frames, self.model.stride)
-        rates = rates_at(recordings, self.keywords, VALIDATION_FA_PER_HOUR, counting)
+        counting = Counting(self.recipe.task.scoring.refractory_frames, self.model.stride)
+        rates = rates_at(recordings, list(self.spellings), VALIDATION_FA_PER_HOUR, counting)
         misses, positives = sum(r.misses for r in rates), sum(r.positives for r in rates)
         self.log("misses", float(misses), prog_bar=True, sync_dist=True)
         self.log("frr", misses / max(1, positives), sync_dist=True)
@@ -114,10 +109,10 @@ class CTCTask(pl.LightningModule):
         r = self.recipe
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         rest = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": r.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(groups, lr=r.learning_rate, betas=(0.9, 0.98))
+        groups = [{"params": decayed, "weight_decay": r.optim.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=r.optim.learning_rate, betas=(0.9, 0.98))
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: warmup_cosine(step, r.warmup_steps, r.steps)
+            optimiser, lambda step: warmup_cosine(step, r.optim.warmup_steps, r.optim.steps)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -14,39 +14,47 @@ Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to tr
 
 import argparse
 
-from kws.recipes import corpora
-from kws.recipes.own import pipeline
-from kws.recipes.own.deliver import Report
-from kws.train.recipe import Recipe
+from kws.log import Log
+from kws.recipes import training_corpora as corpora
+from kws.recipes.own import options
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 RECIPE = Recipe(
     name="fewshot",
-    data="",
-    output="",
-    start="phones",
-    speech=(
-        pipeline.RECORDINGS.sharing(0.25),
-        corpora.MINI_LIBRISPEECH.sharing(0.50),
-        corpora.AN4.sharing(0.10),
-        corpora.SPEECH_COMMANDS.sharing(0.15),
+    task=TaskConfig(
+        data="",
+        start="phones",
+        speech=(
+            options.RECORDINGS.sharing(0.25),
+            corpora.MINI_LIBRISPEECH.sharing(0.50),
+            corpora.AN4.sharing(0.10),
+            corpora.SPEECH_COMMANDS.sharing(0.15),
+        ),
+        noise=corpora.NOISE,
+        keywords=(),
     ),
-    noise=corpora.NOISE,
-    keywords=(),
-    steps=300,
-    steps_per_epoch=50,
-    validate_every=1000,  # calibration tests it at the end
-    warmup_steps=50,
-    learning_rate=3e-4,
-    ema_decay=0.98,
+    optim=OptimConfig(
+        steps=300,
+        steps_per_epoch=50,
+        validate_every=1000,  # calibration tests it at the end
+        warmup_steps=50,
+        learning_rate=3e-4,
+        ema_decay=0.98,
+    ),
+    run=RunConfig(
+        output="",
+    ),
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    pipeline.configure(parser)
+    options.configure(parser)
     parser.add_argument("--recordings", required=True, metavar="DIR", help="recordings of the word")
 
 
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Spells, trains, exports, calibrates."""
-    return pipeline.make(args, recipe, report)
+    from kws.recipes.own import pipeline  # torch takes seconds to load, and --help needs none of it
+
+    return pipeline.make(args, recipe, log)

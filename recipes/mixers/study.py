@@ -13,13 +13,13 @@ Data: wake_words, speech_commands, mini_librispeech, cut_runs, an4, synthetic_wa
 noise.
 """
 
-from kws.data.scenes import SceneConfig
+from kws.data.scene_config import SceneConfig
 from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
-from kws.model.acoustic import AcousticConfig
-from kws.recipes import corpora
+from kws.model.config import AcousticConfig
+from kws.recipes import training_corpora as corpora
 from kws.recipes.wake_words.recipe import RECIPE as WAKE_WORDS
-from kws.train.recipe import Recipe
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 
 def mixer(pattern: str, *changes: str, name: str = "", rate_of: str = "") -> Cell:
@@ -70,26 +70,32 @@ STUDY = Study(
     name="mixers",
     recipe=Recipe(
         name="mixers",
-        data="data",
-        output="",
-        speech=(
-            corpora.WAKE_WORDS.sharing(0.30),
-            corpora.SPEECH_COMMANDS.sharing(0.15),
-            corpora.CUT_RUNS.sharing(0.35),
-            corpora.AN4.sharing(0.10),
-            corpora.SYNTHETIC_WAKE_WORDS.sharing(0.10),
+        task=TaskConfig(
+            data="data",
+            speech=(
+                corpora.WAKE_WORDS.sharing(0.30),
+                corpora.SPEECH_COMMANDS.sharing(0.15),
+                corpora.CUT_RUNS.sharing(0.35),
+                corpora.AN4.sharing(0.10),
+                corpora.SYNTHETIC_WAKE_WORDS.sharing(0.10),
+            ),
+            noise=corpora.NOISE,
+            keywords=WAKE_WORDS.task.keywords,
+            extra_spellings=WAKE_WORDS.task.extra_spellings,
+            model=AcousticConfig(width=64, blocks=3, heads=4, window_frames=32, kernel=1, channels=48, dropout=0.0),
+            scenes=SceneConfig(rows=16, row_seconds=4.0),
         ),
-        noise=corpora.NOISE,
-        keywords=WAKE_WORDS.keywords,
-        extra_spellings=WAKE_WORDS.extra_spellings,
-        model=AcousticConfig(width=64, blocks=3, heads=4, window_frames=32, kernel=1, channels=48, dropout=0.0),
-        scenes=SceneConfig(rows=16, row_seconds=4.0),
-        steps=1000,
-        validate_every=1_000_000,  # the study tests at the end
-        warmup_steps=40,
-        ema_decay=0.99,
-        precision="32-true",
-        threads=1,
+        optim=OptimConfig(
+            steps=1000,
+            validate_every=1_000_000,  # the study tests at the end
+            warmup_steps=40,
+            ema_decay=0.99,
+            precision="32-true",
+        ),
+        run=RunConfig(
+            output="",
+            threads=1,
+        ),
     ),
     trunks=(
         ("plain", ("model.mixer=none", *_TRUNK)),

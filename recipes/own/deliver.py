@@ -1,6 +1,6 @@
 """From a recipe to a calibrated model file: train, export, calibrate, test. What recipes that deliver a model share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kws.data.manifest import Utterance
@@ -13,42 +13,48 @@ from kws.evaluate.replay.many import replay_all
 from kws.evaluate.replay.recording import Recording, Source
 from kws.evaluate.replay.systems import KwsSystem, SystemSpec
 from kws.export.write import write_model
-from kws.lexicon import load_cmudict, phrase_name
+from kws.log import Log
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from kws.runtime.detector import Detector
+from kws.train.identity import claim, without_paths
 from kws.train.recipe import Recipe
-from kws.train.trainer import claim, train, without_paths
+from kws.train.trainer import train
+from kws.train.vocabulary import keyword_spellings, lexicon_of
 
 _SILENCE_S = 1.0  # around every recording that is replayed
-Report = Callable[[str], None]
 
 
-def checkpoint_of(recipe: Recipe) -> Path:
-    """The recipe's checkpoint: trained, or with steps=0 the start's weights under the recipe's keywords."""
-    if recipe.steps:
-        return train(recipe)
-    output = Path(recipe.output)
+def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
+    """The recipe's checkpoint: trained, or with steps=0 the start's weights under the recipe's keywords.
+
+    None in every process but the first of a training.
+    """
+    if recipe.optim.steps:
+        return train(recipe, log)
+    output = Path(recipe.run.output)
     claim(output, recipe)
-    lexicon = load_cmudict().extended(recipe.extra_spellings).taught(recipe.keywords)
-    spellings = {phrase_name(k): [list(s) for s in lexicon.spell(k)] for k in recipe.keywords}
-    model = load_checkpoint(find_checkpoint(recipe.start)).model
+    spellings = keyword_spellings(recipe, lexicon_of(recipe))
+    model = load_checkpoint(find_checkpoint(recipe.task.start)).model
     save_checkpoint(output / "model.ckpt", model, without_paths(recipe), spellings, {"minutes": 0.0, "steps": 0})
     return output / "model.ckpt"
 
 
 def deliver(
-    recipe: Recipe, negatives: Sequence[Utterance], data: str, fa_per_hour: float, report: Report
-) -> tuple[Path, list[KeywordRates]]:
-    """Trains, exports and calibrates by `recipe`; what was done by an earlier call is not trained again.
+    recipe: Recipe, negatives: Sequence[Utterance], data: str, fa_per_hour: float, log: Log
+) -> tuple[Path, list[KeywordRates]] | None:
+    """Train, export and calibrate by `recipe`; what was done by an earlier call is not trained again.
 
-    negatives: recordings in which no keyword is said, `data` their name for the record. Returns the model file, which
-    is there only when it is finished, and the operating points; without negatives there are none, and thresholds stay
-    the model's default.
+    negatives: recordings in which no keyword is said. data: what to call them in the model
+    file. Returns the model file, which is there only when it is finished, and the operating
+    points. Without negatives there are no points, and thresholds stay the model's default.
+    Returns None in every process but the first of a training.
     """
-    trained = checkpoint_of(recipe)
+    trained = checkpoint_of(recipe, log)
+    if trained is None:
+        return None
     model, unfinished = trained.with_suffix(".onnx"), trained.with_suffix(".unfinished.onnx")
-    report(str(write_model(trained, unfinished)))
-    recordings = heard(unfinished, negatives, report)
+    log(str(write_model(trained, unfinished)))
+    recordings = heard(unfinished, negatives, log)
     rates = []
     if recordings:
         system = system_of(unfinished)
@@ -63,19 +69,19 @@ def system_of(model: Path) -> KwsSystem:
     return KwsSystem(Detector.load(model))
 
 
-def heard(model: Path, rows: Sequence[Utterance], report: Report) -> list[Recording]:
+def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Recording]:
     """The rows that can be read, replayed through a model that hears nothing in them rightly."""
     skipped: list[str] = []
     sources = [Source(row.audio, row.audio.name, "negative") for row in rows]
     recordings = replay_all(SystemSpec(str(model)), sources, Rules(_SILENCE_S), store=None, skipped=skipped)
     for line in skipped:
-        report(f"skipped: {line}")
+        log(f"skipped: {line}")
     return recordings
 
 
-def fired(model: Path, rows: Sequence[Utterance], report: Report, index: int = 0) -> tuple[int, int]:
+def fired(model: Path, rows: Sequence[Utterance], log: Log, index: int = 0) -> tuple[int, int]:
     """In how many of the rows keyword `index` of the model fires, and of how many."""
-    system, recordings = system_of(model), heard(model, rows, report)
+    system, recordings = system_of(model), heard(model, rows, log)
     threshold, counting = system.thresholds[index], Counting.of(system)
     return sum(bool(events(r, index, threshold, counting)) for r in recordings), len(recordings)
 

@@ -20,17 +20,17 @@ from kws.data.synthesis.scripts import KeywordScript
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
+from kws.log import Log
 from kws.metadata import Scoring
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.recipes.own import recordings
-from kws.recipes.own.deliver import Report, deliver, demand_folder, fired
+from kws.recipes.own.deliver import deliver, demand_folder, fired
+from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import log_posteriors, spellings_heard
-from kws.train.recipe import Corpus, Recipe
+from kws.train.recipe import Recipe, TrainingCorpus
 
-SYNTHETIC = Corpus("synthetic", "synthesised clips", "Apache-2.0", "voices of Kokoro-82M, hexgrad")
-RECORDINGS = Corpus("recordings", "own recordings", "the user's own", "the speakers")
 NEAR_MISSES = 120
 SENTENCES = 120  # where there is no real speech
 DEV_EVERY = 8  # voices: one in so many is kept for the test
@@ -63,68 +63,50 @@ class Material:
     ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of near misses that are no words.
     """
 
-    ordinary: tuple[Corpus, ...] = ()
+    ordinary: tuple[TrainingCorpus, ...] = ()
     own: Recordings | None = None
     synthetic: Path | None = None
-    made: tuple[Corpus, ...] = ()
+    made: tuple[TrainingCorpus, ...] = ()
     sounds: dict[str, str] = field(default_factory=dict)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of both recipes."""
-    parser.add_argument("--phrase", required=True, help='words, or words with their phones: "jarvis=JH AA R V IH S"')
-    parser.add_argument(
-        "--fa-per-hour", type=float, default=0.5, help="false accepts per hour to calibrate for (default: 0.5)"
-    )
-
-
-def configure_synthesis(parser: argparse.ArgumentParser) -> None:
-    """What only `phrase` asks."""
-    parser.add_argument("--count", type=int, default=800, help="clips to synthesise, about 1 CPU second each")
-    parser.add_argument("--models", type=Path, default=Path("speech-models"), help="folder of the speech models")
-    parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
-
-
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Every stage from the phrase to its calibrated model; each goes on where a killed command left it."""
     name = phrase_name(args.phrase)
     slug = re.sub(r"\W+", "-", name).strip("-")
     if not slug:
         raise KwsError(f"--phrase {args.phrase!r} has no words: give at least one")
-    output = Path(recipe.output or f"runs/{slug}")
-    corpora = demand_folder(recipe.data, "data=FOLDER with prepared corpora") if recipe.data else None
-    model = load_checkpoint(find_checkpoint(recipe.start)).model
-    lexicon = load_cmudict().extended(recipe.extra_spellings)
-    material = Material(tuple(corpus for corpus in recipe.speech if _lies_in(corpora, corpus)))
+    output = Path(recipe.run.output or f"runs/{slug}")
+    corpora = demand_folder(recipe.task.data, "data=FOLDER with prepared corpora") if recipe.task.data else None
+    model = load_checkpoint(find_checkpoint(recipe.task.start)).model
+    lexicon = load_cmudict().extended(recipe.task.extra_spellings)
+    material = Material(tuple(corpus for corpus in recipe.task.speech if _lies_in(corpora, corpus)))
     if args.recordings:
-        material = add_recordings(material, Path(args.recordings), name, recipe, output, report)
-    phrase = spell(args.phrase, lexicon, material.own, model, recipe.scoring)
-    report(f"spelled {phrase.keyword.partition('=')[2]}")
-    if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.speech):
+        material = add_recordings(material, Path(args.recordings), name, recipe, output, log)
+    phrase = spell(args.phrase, lexicon, material.own, model, recipe.task.scoring)
+    log(f"spelled {phrase.keyword.partition('=')[2]}")
+    if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.task.speech):
         material = add_synthetic(material, phrase, args, lexicon, recipe, output)
     longest = _FRAMES_PER_PHONE * max(map(len, phrase.spellings))
-    scoring = replace(recipe.scoring, max_duration_frames=max(recipe.scoring.max_duration_frames, longest))
-    recipe = replace(
-        recipe,
+    scoring = replace(recipe.task.scoring, max_duration_frames=max(recipe.task.scoring.max_duration_frames, longest))
+    recipe = recipe.changed(
         name=slug,
         output=str(output),
         data=str(corpora or output / "data"),
         speech=material.ordinary + material.made,
-        noise=recipe.noise if recipe.noise and _lies_in(corpora, recipe.noise) else None,
+        noise=recipe.task.noise if recipe.task.noise and _lies_in(corpora, recipe.task.noise) else None,
         keywords=(phrase.keyword,),
-        extra_spellings=(*recipe.extra_spellings, *material.sounds.items()),
+        extra_spellings=(*recipe.task.extra_spellings, *material.sounds.items()),
         model=model.config,
         scoring=scoring,
-        steps=recipe.steps if material.ordinary or material.synthetic else 0,
+        steps=recipe.optim.steps if material.ordinary or material.synthetic else 0,
     )
-    return finish(recipe, material, args.fa_per_hour, report)
+    return finish(recipe, material, args.fa_per_hour, log)
 
 
-def add_recordings(
-    material: Material, source: Path, name: str, recipe: Recipe, output: Path, report: Report
-) -> Material:
+def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, output: Path, log: Log) -> Material:
     """With the user's own recordings."""
-    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, report)
+    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, log)
     corpus = _made(recipe, RECORDINGS, own.folder, f"{len(own.rows)} recordings of {name!r} ({own.digest})")
     return replace(material, own=own, made=(*material.made, corpus))
 
@@ -158,32 +140,35 @@ def add_synthetic(
     ]
     texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in miss.units) for miss in near]
     if not material.ordinary:
-        texts += confusables.sentences(asked, lexicon, SENTENCES, np.random.default_rng(recipe.seed))
+        texts += confusables.sentences(asked, lexicon, SENTENCES, np.random.default_rng(recipe.optim.seed))
     script = KeywordScript({phrase.name: tuple(texts)}, ((phrase.name, phrase.said),) if phrase.as_phones else ())
     folder = (output / "data" / SYNTHETIC.folder).absolute()
-    generate(folder, args.models, script, args.count, recipe.seed, recipe.threads, DEV_EVERY)
+    generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
     sounds = {u.text: " ".join(u.spellings[0]) for miss in near for u in miss.units if not u.is_word}
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 
 
-def finish(recipe: Recipe, material: Material, fa_per_hour: float, report: Report) -> str:
-    """Delivers the model and says what it was tested on."""
-    name = phrase_name(recipe.keywords[0])
+def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> str | None:
+    """Deliver the model and say what it was tested on; None in every process but the first of a training."""
+    name = phrase_name(recipe.task.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
     near = [row for row in made if not contains(row.text, name)]
     real, sources = real_negatives(recipe, material, name)
     negatives = real or near
-    warnings = warn(material, negatives, bool(real), report)
+    warnings = warn(material, negatives, bool(real), log)
     sources = sources if real else "synthetic voices"
-    model, rates = deliver(recipe, negatives, sources, fa_per_hour, report)
+    delivered = deliver(recipe, negatives, sources, fa_per_hour, log)
+    if delivered is None:
+        return None
+    model, rates = delivered
     lines = [f"{model}: hears {name!r}"]
     lines += [
         f"threshold {rate.threshold:.3f}: {rate.false_accepts} false accepts in {rate.hours:.2f} h of {sources}, "
         f"{len(negatives)} recordings"
         for rate in rates
     ]
-    lines += notes(rates, fa_per_hour, recipe.scoring.default_threshold)
+    lines += notes(rates, fa_per_hour, recipe.task.scoring.default_threshold)
     own = material.own
     known = own is not None and any(row.speaker for row in own.rows)
     tests = {
@@ -195,14 +180,16 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, report: Repor
     }
     for what, rows in tests.items():
         if rows:
-            hits, total = fired(model, rows, report)
+            hits, total = fired(model, rows, log)
             lines.append(f"{what}: {hits} of {total} heard")
     return "\n".join([*lines, *warnings, f"next: kws detect {model} FILE, or kws listen {model}"])
 
 
 def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[Utterance], str]:
     """Recordings without the phrase: dev speakers of the corpora and the user's own, and what they are called."""
-    rows = [row for corpus in material.ordinary for row in read_manifest(Path(recipe.data) / corpus.folder, ["dev"])]
+    rows = [
+        row for corpus in material.ordinary for row in read_manifest(Path(recipe.task.data) / corpus.folder, ["dev"])
+    ]
     sources = [corpus.folder for corpus in material.ordinary]
     if material.own and material.own.negatives:
         rows += rows_of([str(material.own.negatives)])
@@ -210,7 +197,7 @@ def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[
     return [row for row in rows if not contains(row.text, name)], ", ".join(sources)
 
 
-def warn(material: Material, negatives: Sequence[Utterance], real: bool, report: Report) -> list[str]:
+def warn(material: Material, negatives: Sequence[Utterance], real: bool, log: Log) -> list[str]:
     """What the user should know before trusting the model, reported at once and returned for the end."""
     found = []
     if not (material.ordinary or material.synthetic):
@@ -222,7 +209,7 @@ def warn(material: Material, negatives: Sequence[Utterance], real: bool, report:
             "is not known; give data=FOLDER with prepared corpora (`kws data list`)"
         )
     for warning in found:
-        report(warning)
+        log(warning)
     return found
 
 
@@ -230,10 +217,10 @@ def _sound(spelling: Spelling) -> str:
     return f"<{' '.join(spelling)}>"
 
 
-def _lies_in(corpora: Path | None, corpus: Corpus) -> bool:
+def _lies_in(corpora: Path | None, corpus: TrainingCorpus) -> bool:
     return corpora is not None and (corpora / corpus.folder / "manifest.csv").is_file()
 
 
-def _made(recipe: Recipe, corpus: Corpus, folder: Path, title: str) -> Corpus:
-    share = next((c.share for c in recipe.speech if c.folder == corpus.folder), 0.0)
+def _made(recipe: Recipe, corpus: TrainingCorpus, folder: Path, title: str) -> TrainingCorpus:
+    share = next((c.share for c in recipe.task.speech if c.folder == corpus.folder), 0.0)
     return replace(corpus, folder=str(folder), share=share, title=title)

@@ -14,30 +14,31 @@ Data: mini_librispeech, an4, speech_commands, synthetic_excerpts, noise.
 
 import dataclasses
 
-from kws.recipes import corpora
-from kws.train.recipe import Recipe, default_scoring
+from kws.recipes import training_corpora as corpora
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, default_scoring
 
 RECIPE = Recipe(
     name="phones",
-    data="data",
-    output="runs/phones",
-    speech=(
-        corpora.MINI_LIBRISPEECH.sharing(0.50),
-        corpora.AN4.sharing(0.10),
-        corpora.SPEECH_COMMANDS.sharing(0.20),
-        corpora.SYNTHETIC_EXCERPTS.sharing(0.20),
+    task=TaskConfig(
+        data="data",
+        speech=(
+            corpora.MINI_LIBRISPEECH.sharing(0.50),
+            corpora.AN4.sharing(0.10),
+            corpora.SPEECH_COMMANDS.sharing(0.20),
+            corpora.SYNTHETIC_EXCERPTS.sharing(0.20),
+        ),
+        noise=corpora.NOISE,
+        keywords=(),
+        extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
+        # phrases that a model was not trained on score low; see RESULTS.md
+        scoring=dataclasses.replace(default_scoring(), default_threshold=0.04),
     ),
-    noise=corpora.NOISE,
-    keywords=(),
-    extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
-    validate_every=10,
-    # phrases that a model was not trained on score low; see RESULTS.md
-    scoring=dataclasses.replace(default_scoring(), default_threshold=0.04),
-    steps=5000,
-    warmup_steps=300,
+    optim=OptimConfig(
+        validate_every=10,
+        steps=5000,
+        warmup_steps=300,
+    ),
+    run=RunConfig(
+        output="runs/phones",
+    ),
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

@@ -13,41 +13,49 @@ Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the p
 
 import argparse
 
-from kws.recipes import corpora
-from kws.recipes.own import pipeline
-from kws.recipes.own.deliver import Report
-from kws.train.recipe import Recipe
+from kws.log import Log
+from kws.recipes import training_corpora as corpora
+from kws.recipes.own import options
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 RECIPE = Recipe(
     name="phrase",
-    data="",
-    output="",
-    start="phones",
-    speech=(
-        pipeline.SYNTHETIC.sharing(0.25),
-        pipeline.RECORDINGS.sharing(0.15),
-        corpora.MINI_LIBRISPEECH.sharing(0.40),
-        corpora.AN4.sharing(0.10),
-        corpora.SPEECH_COMMANDS.sharing(0.10),
+    task=TaskConfig(
+        data="",
+        start="phones",
+        speech=(
+            options.SYNTHETIC.sharing(0.25),
+            options.RECORDINGS.sharing(0.15),
+            corpora.MINI_LIBRISPEECH.sharing(0.40),
+            corpora.AN4.sharing(0.10),
+            corpora.SPEECH_COMMANDS.sharing(0.10),
+        ),
+        noise=corpora.NOISE,
+        keywords=(),
     ),
-    noise=corpora.NOISE,
-    keywords=(),
-    steps=600,
-    steps_per_epoch=50,
-    validate_every=1000,  # calibration tests it at the end
-    warmup_steps=50,
-    learning_rate=5e-4,
-    ema_decay=0.98,
+    optim=OptimConfig(
+        steps=600,
+        steps_per_epoch=50,
+        validate_every=1000,  # calibration tests it at the end
+        warmup_steps=50,
+        learning_rate=5e-4,
+        ema_decay=0.98,
+    ),
+    run=RunConfig(
+        output="",
+    ),
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of this recipe."""
-    pipeline.configure(parser)
+    options.configure(parser)
     parser.add_argument("--recordings", default="", metavar="DIR", help="recordings of the phrase, mixed in")
-    pipeline.configure_synthesis(parser)
+    options.configure_synthesis(parser)
 
 
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     """Synthesises, trains, exports, calibrates."""
-    return pipeline.make(args, recipe, report)
+    from kws.recipes.own import pipeline  # torch takes seconds to load, and --help needs none of it
+
+    return pipeline.make(args, recipe, log)

@@ -17,45 +17,46 @@ Data: speech_commands, cut_words, synthetic_speech_commands, noise.
 """
 
 from kws.data.corpora.speech_commands import WORDS
-from kws.data.scenes import SceneConfig
-from kws.recipes import corpora
-from kws.train.recipe import Recipe
+from kws.data.scene_config import SceneConfig
+from kws.recipes import training_corpora as corpora
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 RECIPE = Recipe(
     name="speech-commands",
-    data="data",
-    output="runs/speech-commands",
-    speech=(
-        corpora.SPEECH_COMMANDS.sharing(0.60),
-        corpora.CUT_WORDS.sharing(0.10),
-        corpora.SYNTHETIC_SPEECH_COMMANDS.sharing(0.30),
+    task=TaskConfig(
+        data="data",
+        speech=(
+            corpora.SPEECH_COMMANDS.sharing(0.60),
+            corpora.CUT_WORDS.sharing(0.10),
+            corpora.SYNTHETIC_SPEECH_COMMANDS.sharing(0.30),
+        ),
+        noise=corpora.NOISE,
+        keywords=WORDS,
+        extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
+        start="phones",
+        words=WORDS,
+        word_weight=1.0,
+        scenes=SceneConfig(
+            rows=96,
+            row_seconds=1.6,
+            most_clips=1,
+            gap_seconds=(0.0, 0.5),
+            empty_probability=0.12,
+            microphone_probability=0.5,
+            stretch_probability=0.1,
+            overdrive_probability=0.05,
+            telephone_probability=0.05,
+            codec_probability=0.05,
+            shift_seconds=0.1,
+        ),
+        time_mask_frames=6,
     ),
-    noise=corpora.NOISE,
-    keywords=WORDS,
-    extra_spellings=(("off", "AA F"), ("dog", "D AA G")),
-    start="phones",
-    words=WORDS,
-    word_weight=1.0,
-    scenes=SceneConfig(
-        rows=96,
-        row_seconds=1.6,
-        most_clips=1,
-        gap_seconds=(0.0, 0.5),
-        empty_probability=0.12,
-        microphone_probability=0.5,
-        stretch_probability=0.1,
-        overdrive_probability=0.05,
-        telephone_probability=0.05,
-        codec_probability=0.05,
-        shift_seconds=0.1,
+    optim=OptimConfig(
+        steps=1400,
+        warmup_steps=200,
+        learning_rate=1e-3,
     ),
-    time_mask_frames=6,
-    steps=1400,
-    warmup_steps=200,
-    learning_rate=1e-3,
+    run=RunConfig(
+        output="runs/speech-commands",
+    ),
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

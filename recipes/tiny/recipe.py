@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.data.manifest import Utterance, read_manifest, write_manifest
-from kws.data.scenes import SceneConfig
+from kws.data.scene_config import SceneConfig
 from kws.data.synthesis.confusables import Unit, holds, units_of
 from kws.lexicon import PHONES, Lexicon, load_cmudict
-from kws.model.acoustic import AcousticConfig
-from kws.recipes.own.deliver import Report, deliver, fired
-from kws.train.recipe import Corpus, Recipe
+from kws.log import Log
+from kws.model.config import AcousticConfig
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 from kws.units import SAMPLE_RATE
 
 KEYWORDS = ("stop", "seven")
@@ -31,20 +31,26 @@ CLIPS_EACH = 18  # of a speaker
 
 RECIPE = Recipe(
     name="tiny",
-    data="runs/tiny/data",
-    output="runs/tiny",
-    speech=(Corpus("made", "words in tones", "none", "none", share=1.0),),
-    noise=None,
-    keywords=KEYWORDS,
-    model=AcousticConfig(mixer="xsa", width=48, blocks=1, heads=2, window_frames=16, channels=24, dropout=0.0),
-    scenes=SceneConfig(rows=8, row_seconds=4.0, room_probability=0.0, babble_probability=0.0),
-    steps=300,
-    steps_per_epoch=100,
-    validate_every=1000,  # it is tested at the end
-    warmup_steps=30,
-    learning_rate=5e-3,
-    ema_decay=0.95,
-    precision="32-true",
+    task=TaskConfig(
+        data="runs/tiny/data",
+        speech=(TrainingCorpus("made", "words in tones", "none", "none", share=1.0),),
+        noise=None,
+        keywords=KEYWORDS,
+        model=AcousticConfig(mixer="xsa", width=48, blocks=1, heads=2, window_frames=16, channels=24, dropout=0.0),
+        scenes=SceneConfig(rows=8, row_seconds=4.0, room_probability=0.0, babble_probability=0.0),
+    ),
+    optim=OptimConfig(
+        steps=300,
+        steps_per_epoch=100,
+        validate_every=1000,  # it is tested at the end
+        warmup_steps=30,
+        learning_rate=5e-3,
+        ema_decay=0.95,
+        precision="32-true",
+    ),
+    run=RunConfig(
+        output="runs/tiny",
+    ),
 )
 
 
@@ -52,18 +58,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """No options."""
 
 
-def make(args: argparse.Namespace, recipe: Recipe, report: Report) -> str:  # noqa: ARG001
+def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:  # noqa: ARG001
     """Makes the data, trains, exports, calibrates and scores."""
-    rows = make_data(Path(recipe.data) / recipe.speech[0].folder, recipe.seed)
+    from kws.recipes.own.deliver import deliver, fired  # torch takes seconds to load, and --help needs none of it
+
+    rows = make_data(Path(recipe.task.data) / recipe.task.speech[0].folder, recipe.optim.seed)
     dev = [row for row in rows if row.split == "dev"]
     lexicon = load_cmudict()
     keywords = tuple(Unit(word, tuple(lexicon.spell(word))) for word in KEYWORDS)
     negatives = [row for row in dev if not any(holds(units_of(row.text, lexicon), [keyword]) for keyword in keywords)]
-    model, rates = deliver(recipe, negatives, "made data", 1.0, report)
+    delivered = deliver(recipe, negatives, "made data", 1.0, log)
+    if delivered is None:
+        return None
+    model, rates = delivered
     lines = [f"{model}: trained, exported, calibrated on {len(negatives)} made recordings without a keyword"]
     for index, rate in enumerate(rates):
         said = [row for row in dev if row.text == rate.keyword]
-        hits, total = fired(model, said, report, index)
+        hits, total = fired(model, said, log, index)
         lines.append(f"{rate.keyword}: {hits} of {total} heard, {rate.false_accepts} false accepts")
     return "\n".join(lines)
 

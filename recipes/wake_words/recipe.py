@@ -10,33 +10,34 @@ made by
 Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """
 
-from kws.recipes import corpora
-from kws.train.recipe import Recipe
+from kws.recipes import training_corpora as corpora
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
 RECIPE = Recipe(
     name="wake-words",
-    data="data",
-    output="runs/wake-words",
-    speech=(
-        corpora.WAKE_WORDS.sharing(0.22),
-        corpora.SPEECH_COMMANDS.sharing(0.11),
-        corpora.MINI_LIBRISPEECH.sharing(0.45),
-        corpora.AN4.sharing(0.10),
-        corpora.SYNTHETIC_WAKE_WORDS.sharing(0.12),
+    task=TaskConfig(
+        data="data",
+        speech=(
+            corpora.WAKE_WORDS.sharing(0.22),
+            corpora.SPEECH_COMMANDS.sharing(0.11),
+            corpora.MINI_LIBRISPEECH.sharing(0.45),
+            corpora.AN4.sharing(0.10),
+            corpora.SYNTHETIC_WAKE_WORDS.sharing(0.12),
+        ),
+        noise=corpora.NOISE,
+        keywords=("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass"),
+        extra_spellings=(
+            ("snowboy", "S N OW B OY"),
+            ("glass", "G L AA S"),  # as in Britain
+            ("computer", "K AH M P Y UW T AH"),
+            ("computer", "K AA M P Y UW T ER"),  # as it is written, where English is a second language
+        ),
     ),
-    noise=corpora.NOISE,
-    keywords=("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass"),
-    extra_spellings=(
-        ("snowboy", "S N OW B OY"),
-        ("glass", "G L AA S"),  # as in Britain
-        ("computer", "K AH M P Y UW T AH"),
-        ("computer", "K AA M P Y UW T ER"),  # as it is written, where English is a second language
+    optim=OptimConfig(
+        steps=5600,
+        warmup_steps=300,
     ),
-    steps=5600,
-    warmup_steps=300,
+    run=RunConfig(
+        output="runs/wake-words",
+    ),
 )
-
-if __name__ == "__main__":
-    from kws.train.trainer import main
-
-    main(RECIPE)

@@ -252,17 +252,21 @@ def test_a_recipe_trains_on_shards_and_goes_on_to_the_same_numbers(packed, tmp_p
     pytest.importorskip("pocketsphinx")
     from kws.model.acoustic import AcousticConfig
     from kws.model.checkpoint import load_checkpoint
-    from kws.train.recipe import Corpus, Recipe
+    from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
     from kws.train.trainer import train
 
     def recipe(output: str, steps: int) -> Recipe:
         return Recipe(
-            "shards", str(packed.parent), str(tmp_path / output),
-            (Corpus("packed", "made", "none", "nobody", 0.5), Corpus("words", "made", "none", "nobody", 0.5)),
-            None, ("computer",),
-            model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8),
-            scenes=SceneConfig(rows=2, row_seconds=1.0), steps=steps, steps_per_epoch=2, validate_every=2,
-            warmup_steps=2, threads=1, precision="32-true",
+            "shards",
+            TaskConfig(
+                str(packed.parent),
+                tuple(TrainingCorpus(name, "made", "none", "nobody", 0.5) for name in ("packed", "words")),
+                None, ("computer",),
+                model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8),
+                scenes=SceneConfig(rows=2, row_seconds=1.0),
+            ),
+            RunConfig(str(tmp_path / output), threads=1),
+            OptimConfig(steps=steps, steps_per_epoch=2, validate_every=2, warmup_steps=2, precision="32-true"),
         )  # fmt: skip
 
     whole = load_checkpoint(train(recipe("whole", 4))).model.state_dict()

@@ -25,9 +25,11 @@ from kws.lab.sounds import Sounds  # noqa: E402
 from kws.lab.splits import deal  # noqa: E402
 from kws.lab.study import Places, Study, load_study  # noqa: E402
 from kws.lab.tasks import folder, run_tasks, search_seed  # noqa: E402
+from kws.log import silent  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
-from kws.train.recipe import override  # noqa: E402
-from kws.train.trainer import lexicon_of, scene_module  # noqa: E402
+from kws.train.datamodule import SceneModule  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.vocabulary import lexicon_of  # noqa: E402
 
 STUDY = '''
 """A study small enough for a test."""
@@ -36,14 +38,14 @@ from kws.data.scenes import SceneConfig
 from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.acoustic import AcousticConfig
-from kws.recipes import corpora
+from kws.recipes import training_corpora as corpora
 from kws.recipes.wake_words.recipe import RECIPE
 
 CELLS = tuple(Cell(name, (f"model.mixer={name}",)) for name in ("sa", "bilstm"))
 STUDY = Study(
     name="small",
-    recipe=dataclasses.replace(
-        RECIPE, speech=(corpora.WAKE_WORDS.sharing(1.0),), steps=4, warmup_steps=2, threads=1, precision="32-true",
+    recipe=RECIPE.changed(
+        speech=(corpora.WAKE_WORDS.sharing(1.0),), steps=4, warmup_steps=2, threads=1, precision="32-true",
         validate_every=1000, keywords=("alexa", "computer"),
         model=AcousticConfig(width=16, blocks=1, heads=2, window_frames=8, channels=8, dropout=0.0),
         scenes=SceneConfig(rows=2, row_seconds=3.0),
@@ -86,22 +88,22 @@ def compare(data: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 def study_at(data: Path, output: Path) -> tuple[Study, Places]:
     study, places = load_study(str(data / "study.py")), Places.below(output)
-    recipe = dataclasses.replace(study.recipe, data=str(places.data), features=str(places.cache))
+    recipe = study.recipe.changed(data=str(places.data), features=str(places.cache))
     return dataclasses.replace(study, recipe=recipe), places
 
 
 def test_every_cell_is_a_run_with_recipe_log_checkpoint_and_outcome(data, compared):
     study, places = study_at(data, compared)
     tasks = run_tasks(study, json.loads((places.cells / "rates.json").read_text())["rate"], places)
-    assert [(t.cell.name, t.recipe.seed) for t in tasks] == [
+    assert [(t.cell.name, t.recipe.optim.seed) for t in tasks] == [
         ("sa", 0), ("bilstm", 0), ("slower", 0), ("sa", 1)
     ]  # fmt: skip
     for task in tasks:
-        run = Path(task.recipe.output)
+        run = Path(task.recipe.run.output)
         assert {p.name for p in run.iterdir()} - INSIDE == {
             "recipe.json", "log.txt", "logs", "model.ckpt", "result.json", "recordings.npz", "outcome.json"
         }  # fmt: skip
-        assert json.loads((run / "recipe.json").read_text())["model"]["mixer"] == task.recipe.model.mixer
+        assert json.loads((run / "recipe.json").read_text())["model"]["mixer"] == task.recipe.task.model.mixer
         assert task.done
     rates = json.loads((places.cells / "rates.json").read_text())
     best = float(min(rates["ctc_loss"]["sa"], key=rates["ctc_loss"]["sa"].get))
@@ -111,7 +113,8 @@ def test_every_cell_is_a_run_with_recipe_log_checkpoint_and_outcome(data, compar
     missed, said = map(int, re.search(r"(\d+)/(\d+)", row).groups())
     outcome = json.loads((folder(places, study.cells["bilstm"]) / "seed-0" / "outcome.json").read_text())
     assert missed == len(outcome[0]["missed"]["clean"]) and said == sum(
-        row.split == "test" and row.text in study.recipe.keywords for row in read_manifest(places.data / "wake_words")
+        row.split == "test" and row.text in study.recipe.task.keywords
+        for row in read_manifest(places.data / "wake_words")
     )
 
 
@@ -175,7 +178,7 @@ def test_an_unknown_study_names_the_known():
 
 def test_no_speaker_is_dealt_to_two_parts(data, tmp_path):
     study, places = study_at(data, tmp_path)
-    study = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, data=str(data)))
+    study = dataclasses.replace(study, recipe=study.recipe.changed(data=str(data)))
     lines = deal(study, places.data)
     assert any(line.startswith("wake_words@test") for line in lines)
     parts = {}
@@ -189,18 +192,16 @@ def test_no_speaker_is_dealt_to_two_parts(data, tmp_path):
 
 def test_kept_features_are_those_of_the_sound(data, tmp_path):
     study, _places = study_at(data, tmp_path)
-    recipe = dataclasses.replace(study.recipe, data=str(data), output=str(tmp_path / "run"))
-    kept = scene_module(dataclasses.replace(recipe, features=str(tmp_path / "cache")), lexicon_of(recipe)).batches()
-    plain = scene_module(dataclasses.replace(recipe, features=""), lexicon_of(recipe)).batches()
-    model = AcousticModel(recipe.model)
+    recipe = study.recipe.changed(data=str(data), output=str(tmp_path / "run"))
+    kept = SceneModule(recipe.changed(features=str(tmp_path / "cache")), lexicon_of(recipe), silent).batches()
+    plain = SceneModule(recipe.changed(features=""), lexicon_of(recipe), silent).batches()
+    model = AcousticModel(recipe.task.model)
     first, again, sound = kept[1], kept[1], plain[1]
     mel, _ = model.frontend(sound["pcm"], model.frontend.init_state(2))
     assert torch.equal(first["mel"], again["mel"]) and torch.equal(first["mel"], mel.half().float())
     for name in ("targets", "target_lengths", "words"):
         assert torch.equal(first[name], sound[name]) and first[name].dtype == sound[name].dtype
-    other = scene_module(
-        dataclasses.replace(recipe, features=str(tmp_path / "cache"), seed=1), lexicon_of(recipe)
-    ).batches()
+    other = SceneModule(recipe.changed(features=str(tmp_path / "cache"), seed=1), lexicon_of(recipe), silent).batches()
     assert not torch.equal(other[1]["mel"], first["mel"]), "another seed has other features"
 
 
@@ -258,7 +259,7 @@ def test_shipped_study_names_cells_once_and_matches_parameters():
     sizes = {}
     for name, cell in study.cells.items():
         config = override(study.recipe, cell.changes).model
-        assert config.width == study.recipe.model.width
-        if config.window_frames == study.recipe.model.window_frames:
+        assert config.width == study.recipe.task.model.width
+        if config.window_frames == study.recipe.task.model.window_frames:
             sizes[name] = sum(p.numel() for p in AcousticModel(config).parameters())
     assert max(sizes.values()) / min(sizes.values()) < 1.02, sizes

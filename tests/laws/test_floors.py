@@ -13,6 +13,7 @@ ZERO = {
     "kws.errors",
     "kws.log",
     "kws.onnxruntime_import",
+    "kws.python_file",
     "kws.units",
     "kws.audio",
     "kws.lexicon",
@@ -47,7 +48,7 @@ OWNERS: dict[str, set[str]] = {
     "onnxruntime": {"kws.runtime.session", "kws.data.synthesis.tts"},
     "torch": TRAINING,
     "torchaudio": TRAINING,
-    "pytorch_lightning": {"kws.train", "kws.data", "kws.evaluate"},
+    "pytorch_lightning": {"kws.train", "kws.evaluate"},
     "onnx": {"kws.export", "kws.evaluate.count.thresholds"},  # what writes model files
     "onnxscript": {"kws.export"},
     "sounddevice": {"kws.demo"},

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from kws.cli.main import VERBS, main, verb_parser
-from kws.train.trainer import chosen
+from kws.cli.train import chosen
 from trees import FOLDERS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

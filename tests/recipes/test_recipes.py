@@ -21,7 +21,6 @@ pytest.importorskip("pocketsphinx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("soundfile")
 
-from kws.cli.recipes import shipped_recipes  # noqa: E402
 from kws.data.manifest import read_manifest, shared_speakers  # noqa: E402
 from kws.data.synthesis import generate  # noqa: E402
 from kws.data.synthesis.confusables import (  # noqa: E402
@@ -42,6 +41,7 @@ from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
+from kws.train.shipped import shipped_recipes  # noqa: E402
 
 SCORING = Scoring(1.0, 50, 12, 25, 0.3)
 NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches

@@ -20,27 +20,32 @@ pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
-from kws.train.recipe import Recipe, find_recipe, override  # noqa: E402
-from kws.train.trainer import claim, train  # noqa: E402
+from kws.train.identity import claim  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe_file import find_recipe  # noqa: E402
+from kws.train.trainer import train  # noqa: E402
 
 # Three rows for two processes: shares that differ. Without dropout and masks, whose chance is each process's own.
 RECIPE = """
 from kws.model.acoustic import AcousticConfig
 from kws.data.scenes import SceneConfig
-from kws.train.recipe import Corpus, Recipe
-from kws.train.trainer import main
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 
 RECIPE = Recipe(
-    "two", {data!r}, "runs", (Corpus("words", "made", "none", "nobody", 1.0),), None, ("view glass", "computer"),
-    model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8, dropout=0.0),
-    scenes=SceneConfig(rows=3, row_seconds=2.0, most_clips=1, empty_probability=0.3),
-    words=("yes", "computer"), word_weight=0.5, decoder_weight=0.5, phrase_weight=0.5,
-    frequency_mask=0, learning_rate=0.02, ema_decay=0.5,
-    steps=6, steps_per_epoch=2, validate_every=1, warmup_steps=2, threads=1, precision="32-true",
+    "two",
+    TaskConfig(
+        {data!r}, (TrainingCorpus("words", "made", "none", "nobody", 1.0),), None, ("view glass", "computer"),
+        model=AcousticConfig(width=16, blocks=1, heads=2, channels=8, window_frames=8, dropout=0.0),
+        scenes=SceneConfig(rows=3, row_seconds=2.0, most_clips=1, empty_probability=0.3),
+        words=("yes", "computer"), word_weight=0.5, decoder_weight=0.5, phrase_weight=0.5, frequency_mask=0,
+    ),
+    RunConfig("runs", threads=1),
+    OptimConfig(
+        learning_rate=0.02, ema_decay=0.5, steps=6, steps_per_epoch=2, validate_every=1, warmup_steps=2,
+        precision="32-true",
+    ),
 )
-
-if __name__ == "__main__":
-    main(RECIPE)
 """
 LOSSES = ("loss", "word_loss", "decoder_loss", "phrase_loss")
 LIMIT_S = 300
@@ -110,7 +115,7 @@ def test_two_processes_train_as_one_does(recipe, undisturbed, tmp_path):
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 def test_after_one_process_is_killed_the_rest_ends_and_the_training_goes_on(recipe, undisturbed, tmp_path):
     killed, single = tmp_path / "killed", tmp_path / "single"
-    command = [sys.executable, str(recipe), "devices=2", f"output={killed}"]
+    command = [sys.executable, "-m", "kws", "train", str(recipe), "devices=2", f"output={killed}"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: (killed / "last.ckpt").exists() or first.poll() is not None)
     os.kill(second_of(first.pid), signal.SIGKILL)
@@ -118,7 +123,7 @@ def test_after_one_process_is_killed_the_rest_ends_and_the_training_goes_on(reci
 
     shutil.copytree(killed, single)
     out, err = ended(start(command))
-    assert "going on from" in err and out.splitlines()[-1] == str(killed / "model.ckpt")
+    assert "going on from" in err and out.splitlines()[-2] == f"trained: {killed / 'model.ckpt'}"
     train(changed(recipe, f"output={single}"))  # what two began, one may end
 
     for name, expected in weights(undisturbed).items():

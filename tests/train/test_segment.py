@@ -22,11 +22,13 @@ from kws.lexicon import load_cmudict  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel, parameter_count  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.runtime.session import OnnxModel  # noqa: E402
+from kws.train.initial import first_model, with_phrases  # noqa: E402
 from kws.train.losses.decoder import EDGE, Decoder  # noqa: E402
 from kws.train.losses.phrase_branch import PhraseFinder  # noqa: E402
 from kws.train.losses.total import ctc_losses  # noqa: E402
-from kws.train.recipe import Corpus, Recipe, default_scoring, override  # noqa: E402
-from kws.train.trainer import EpochCheckpoint, first_model, train, with_phrases  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Recipe, RunConfig, TaskConfig, TrainingCorpus, default_scoring  # noqa: E402
+from kws.train.trainer import EpochCheckpoint, train  # noqa: E402
 
 TOKENS = ("<blank>", "A", "B", "C")
 SMALL = AcousticConfig(width=8, heads=2, expansion=2, dropout=0.0, tokens=TOKENS)
@@ -217,12 +219,13 @@ def data(tmp_path_factory) -> Path:
 def one_dictionary():
     """Read once: it takes longer than the trainings here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kws.train.trainer.load_cmudict", cache(load_cmudict))
+        patch.setattr("kws.train.vocabulary.load_cmudict", cache(load_cmudict))
         yield
 
 
 def recipe(data: Path, output: Path, *changes: str) -> Recipe:
-    base = Recipe("segment", str(data), str(output), (Corpus("words", "made", "none", "nobody", 1.0),), None, KEYWORDS)
+    corpus = TrainingCorpus("words", "made", "none", "nobody", 1.0)
+    base = Recipe("segment", TaskConfig(str(data), (corpus,), None, KEYWORDS), RunConfig(str(output)))
     small = (
         "model.width=16 model.blocks=1 model.heads=2 model.channels=8 model.window_frames=8 model.mixer=xsa+full "
         "scenes.rows=2 scenes.row_seconds=2.0 steps=2 steps_per_epoch=1 validate_every=2 warmup_steps=1 threads=1 "
@@ -293,7 +296,7 @@ def test_training_may_start_from_a_model_with_other_phrases(data, tmp_path):
         load_checkpoint(first).model,
         recipe(data, tmp_path, BOTH[1], f"start={first}", "keywords=('computer',)"),
     )
-    none = replace(fewer, phrase_weight=0.0)
+    none = fewer.changed(phrase_weight=0.0)
     for phrases, changed in enumerate((none, fewer)):
         model = first_model(with_phrases(changed))
         assert model.config.phrases == phrases and torch.equal(model.head.weight, old.head.weight)

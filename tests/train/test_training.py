@@ -1,6 +1,5 @@
 """Recipes and training: typed fields, resumption to the same numbers, every shipped recipe runs."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -19,11 +18,15 @@ pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import load_cmudict  # noqa: E402
+from kws.log import silent  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
+from kws.train.datamodule import SceneModule  # noqa: E402
 from kws.train.losses.total import ctc_loss  # noqa: E402
-from kws.train.recipe import Recipe, find_recipe, override  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe_file import find_recipe  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
-from kws.train.trainer import scene_module, train  # noqa: E402
+from kws.train.trainer import train  # noqa: E402
 from trees import ROOT  # noqa: E402
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "recipes").glob("*/recipe.py"))
@@ -39,9 +42,9 @@ def stand_ins(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("corpora")
     for name in SHIPPED:
         recipe = find_recipe(name)
-        for i, corpus in enumerate([*recipe.speech, *([recipe.noise] if recipe.noise else [])]):
+        for i, corpus in enumerate([*recipe.task.speech, *([recipe.task.noise] if recipe.task.noise else [])]):
             if not (root / corpus.folder).exists():
-                write_corpus(root / corpus.folder, [*recipe.keywords, "yes", "view of a glass"], seed=i)
+                write_corpus(root / corpus.folder, [*recipe.task.keywords, "yes", "view of a glass"], seed=i)
     return root
 
 
@@ -69,20 +72,20 @@ def test_every_shipped_recipe_trains(name, stand_ins, tmp_path):
 
 
 def test_corpora_that_cannot_be_written_to_are_decoded_elsewhere(stand_ins, tmp_path, monkeypatch):
-    monkeypatch.setattr("kws.train.trainer.os.access", lambda path, mode: Path(path) != stand_ins)
+    monkeypatch.setattr("kws.train.datamodule.os.access", lambda path, mode: Path(path) != stand_ins)
     recipe = tiny(stand_ins, tmp_path / "output")
-    scene_module(recipe, load_cmudict().extended(recipe.extra_spellings)).prepare()
+    SceneModule(recipe, load_cmudict().extended(recipe.task.extra_spellings), silent).prepare()
     assert list((tmp_path / "output" / ".decoded").glob("*.pcm"))
 
 
 def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
-    from kws.train.recipe import Corpus
+    from kws.train.recipe import TrainingCorpus
 
     write_corpus(stand_ins / "rooms", [""])
     plain = tiny(stand_ins, tmp_path / "plain", "scenes.room_probability=1.0", "scenes.recorded_rooms=1.0")
-    in_rooms = dataclasses.replace(plain, rooms=Corpus("rooms", "t", "l", "a"), output=str(tmp_path / "rooms"))
-    lexicon = load_cmudict().extended(plain.extra_spellings)
-    simulated, recorded = (scene_module(recipe, lexicon).prepare()[0]["pcm"] for recipe in (plain, in_rooms))
+    in_rooms = plain.changed(rooms=TrainingCorpus("rooms", "t", "l", "a"), output=str(tmp_path / "rooms"))
+    lexicon = load_cmudict().extended(plain.task.extra_spellings)
+    simulated, recorded = (SceneModule(recipe, lexicon, silent).prepare()[0]["pcm"] for recipe in (plain, in_rooms))
     assert simulated.shape == recorded.shape and not torch.equal(simulated, recorded)
 
 
@@ -127,7 +130,9 @@ def test_an_output_of_another_recipe_is_refused(stand_ins, tmp_path):
 
 def test_overrides_are_typed():
     recipe = override(find_recipe("wake_words"), ["model.width=64", "learning_rate=1", "scenes.speed=(1.0,1.0)"])
-    assert recipe.model.width == 64 and recipe.learning_rate == 1.0 and recipe.scenes.speed == (1.0, 1.0)
+    assert (
+        recipe.task.model.width == 64 and recipe.optim.learning_rate == 1.0 and recipe.task.scenes.speed == (1.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize(

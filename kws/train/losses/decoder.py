@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kws.errors import KwsError
-from kws.model.acoustic import AcousticConfig
+from kws.model.config import AcousticConfig
 
 EDGE = 0  # CTC's blank, which no transcript holds: here it begins a row where it is read and ends it where it is told
 _UNTOLD = -100  # places behind a row's end, in torch's word for targets that count for nothing

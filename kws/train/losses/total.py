@@ -15,12 +15,14 @@ from torch.nn import functional as F
 
 from kws.data.scenes import Batch
 from kws.errors import KwsError
-from kws.lexicon import Spelling
+from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
+from kws.model.config import AcousticConfig
 from kws.train.losses.decoder import Decoder
 from kws.train.losses.phrase_branch import PhraseFinder
 from kws.train.losses.word_loss import WordScores, word_loss
-from kws.train.recipe import Recipe
+from kws.train.recipe import Recipe, TaskConfig
+from kws.train.vocabulary import keyword_spellings
 
 
 class Term(NamedTuple):
@@ -32,31 +34,26 @@ class Term(NamedTuple):
     things: Tensor
 
 
-def refuse_weights(recipe: Recipe) -> None:
+def refuse_weights(task: TaskConfig) -> None:
     """Raises KwsError for weights that cannot be."""
     for name in ("word_weight", "decoder_weight", "phrase_weight"):
-        if (weight := getattr(recipe, name)) < 0:
+        if (weight := getattr(task, name)) < 0:
             raise KwsError(f"{name}={weight}: a loss weighs 0 (it is left out) or more")
-    if recipe.phrase_weight and not recipe.keywords:
+    if task.phrase_weight and not task.keywords:
         raise KwsError("phrase_weight asks for keywords to learn as whole phrases: give keywords, or phrase_weight=0")
 
 
 class Losses(nn.Module):
-    """The losses that `recipe` weighs; spellings and words are those of `CTCTask`."""
+    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon` spells words and keywords."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: AcousticModel,
-        spellings: dict[str, list[Spelling]],
-        words: dict[str, list[Spelling]],
-    ) -> None:
+    def __init__(self, recipe: Recipe, config: AcousticConfig, lexicon: Lexicon) -> None:
         super().__init__()
         self.recipe = recipe
-        tokens = model.config.tokens
-        self.words = WordScores([words[word] for word in recipe.words], tokens) if recipe.words else None
-        self.decoder = Decoder(model.config) if recipe.decoder_weight else None
-        self.phrases = PhraseFinder(list(spellings.values()), tokens) if recipe.phrase_weight else None
+        keywords = keyword_spellings(recipe, lexicon).values()
+        words = [lexicon.spell(word) for word in recipe.task.words]
+        self.words = WordScores(words, config.tokens) if words else None
+        self.decoder = Decoder(config) if recipe.task.decoder_weight else None
+        self.phrases = PhraseFinder(list(keywords), config.tokens) if recipe.task.phrase_weight else None
 
     def forward(self, model: AcousticModel, mel: Tensor, batch: Batch) -> list[Term]:
         """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes first."""
@@ -64,7 +61,7 @@ class Losses(nn.Module):
         targets, lengths = batch["targets"], batch["target_lengths"]
         hidden = model.hidden(mel, frames)
         log_posteriors = model.posteriors(hidden)
-        r = self.recipe
+        r = self.recipe.task
         terms = [Term("loss", 1.0, ctc_loss(log_posteriors, frames, targets, lengths), lengths.sum())]
         if self.words is not None:
             loss = word_loss(self.words(log_posteriors, frames), batch["words"])
@@ -75,7 +72,8 @@ class Losses(nn.Module):
         if self.phrases is not None:
             losses = ctc_losses(model.phrase_posteriors(hidden), frames, *self.phrases(targets, lengths))
             # per token as the first term, lest rows with few phrases weigh more than rows with many
-            terms.append(Term("phrase_loss", r.phrase_weight, losses.sum() / lengths.sum().clamp(min=1), lengths.sum()))
+            loss = losses.sum() / lengths.sum().clamp(min=1)
+            terms.append(Term("phrase_loss", r.phrase_weight, loss, lengths.sum()))
         return terms
 
 

@@ -1,5 +1,6 @@
 """From corpora on disk to batches: the Lightning data module of a recipe."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,15 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 from kws.data.clips import Clips, load_clips
 from kws.data.features import FeatureDataset
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
-from kws.data.scenes import Batch, SceneConfig, SceneDataset, Source, Supply
+from kws.data.scenes import Batch, SceneDataset, Source, Supply
 from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.lexicon import Lexicon
+from kws.lexicon import Lexicon, phrase_name
+from kws.log import Log
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES
+from kws.train.recipe import Recipe, TrainingCorpus
 from kws.units import SAMPLE_RATE
 
 _FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
@@ -74,6 +77,12 @@ class Speller:
     tokens: dict[str, int]
     words: dict[str, int]
 
+    @classmethod
+    def of(cls, recipe: Recipe, lexicon: Lexicon) -> "Speller":
+        """For the model's tokens and the closed vocabulary of a recipe."""
+        tokens = {token: index for index, token in enumerate(recipe.task.model.tokens)}
+        return cls(lexicon, tokens, {word: index for index, word in enumerate(recipe.task.words)})
+
     def __call__(self, clips: Clips, share: float) -> Source:
         return self.source(clips, share)[0]
 
@@ -90,45 +99,28 @@ class Speller:
 
 
 class SceneModule(pl.LightningDataModule):
-    """Batches of scenes for training, whole dev clips for validation.
+    """A recipe's data: batches of training mixtures, and whole dev clips for validation.
 
-    speech: folder -> share of the speech time. lexicon spells the transcripts. Clips longer than a row are left out of
-    training. words: a closed vocabulary; batches say which of it a row holds. A folder of `speech` may hold a packed
-    corpus instead of a manifest, or be the URL of one (kws.data.shards): it is streamed, but for its dev clips.
-    noise, rooms: folders of noises and of impulse responses. cache: where decoded audio is kept. features: where the
-    features of batches (of `mels` bands) are kept; None: batches are sound, made anew each time.
+    Clips longer than a row are left out of training. A folder of `recipe.task.speech` may hold a
+    packed corpus instead of a manifest, or be the URL of one (kws.data.shards): it is
+    streamed, but for its dev clips. With `recipe.run.features` the features of batches are kept
+    in files; otherwise batches are sound, made anew each time. Decoded audio is kept below
+    the data folder, or below the output folder where corpora are read-only.
+
+    recipe: says which corpora, in which shares and mixtures. lexicon: spells their
+    transcripts. log: gets one line about each corpus. Raises KwsError where there is no data
+    folder.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        cache: Path,
-        speech: dict[str, float],
-        noise: str | None,
-        rooms: str | None,
-        lexicon: Lexicon,
-        tokens: Sequence[str],
-        keywords: Sequence[str],
-        words: Sequence[str],
-        scenes: SceneConfig,
-        seed: int,
-        steps_per_epoch: int,
-        report: Callable[[str], None],
-        features: Path | None = None,
-        mels: int = 40,
-    ) -> None:
+    def __init__(self, recipe: Recipe, lexicon: Lexicon, log: Log) -> None:
         super().__init__()
         self.prepare_data_per_node = False
-        self.speller = Speller(
-            lexicon,
-            {token: index for index, token in enumerate(tokens)},
-            {word: index for index, word in enumerate(words)},
-        )
-        self.cache = cache
-        self.root, self.speech, self.noise, self.rooms, self.keywords = root, speech, noise, rooms, keywords
-        self.scenes, self.seed, self.steps_per_epoch = scenes, seed, steps_per_epoch
-        self.report = report
-        self.features, self.mels = features, mels
+        self.recipe, self.log = recipe, log
+        self.root = Path(recipe.task.data)
+        if not self.root.is_dir():
+            raise KwsError(f"the recipe's data folder {self.root} does not exist: give data=FOLDER")
+        self.cache = (self.root if os.access(self.root, os.W_OK) else Path(recipe.run.output)) / ".decoded"
+        self.speller = Speller.of(recipe, lexicon)
         self.scene_data: SceneDataset | None = None
         self.dev_clips: list[Clips] = []
 
@@ -143,38 +135,42 @@ class SceneModule(pl.LightningDataModule):
     def prepare(self) -> SceneDataset:
         """Reads manifests, decodes what is not decoded yet, spells transcripts."""
         if self.scene_data is None:
-            packed = {folder: found for folder in self.speech if (found := find_shards(self.root, folder))}
-            plain = [folder for folder in self.speech if folder not in packed]
+            r = self.recipe
+            shares = {corpus.folder: corpus.share for corpus in r.task.speech}
+            packed = {folder: found for folder in shares if (found := find_shards(self.root, folder))}
+            plain = [folder for folder in shares if folder not in packed]
             for folder in plain:
                 refuse_shared_speakers(read_manifest(self.root / folder), self.root / folder)
             sources: dict[str, Supply] = {
                 folder: self._streamed(packed[folder], share) if folder in packed else self._source(folder, share)
-                for folder, share in self.speech.items()
+                for folder, share in shares.items()
             }
-            noise, rooms = self._sounds(self.noise), self._sounds(self.rooms)
+            noise, rirs = self._sounds(r.task.noise), self._sounds(r.task.rooms)
             silence = len(self.speller.words)
-            self.scene_data = SceneDataset(sources, noise, self.scenes, self.seed, silence, rooms)
+            self.scene_data = SceneDataset(sources, noise, r.task.scenes, r.optim.seed, silence, rirs)
             dev = [row for folder in plain for row in read_manifest(self.root / folder, ["dev"])]
             self.dev_clips = [self._decode(dev)] if dev else []
             self.dev_clips += [corpus.load(shards) for corpus in packed.values() if (shards := corpus.split("dev"))]
         return self.scene_data
 
     def train_dataloader(self) -> DataLoader[Any]:
-        steps = EpochSteps(self.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
+        steps = EpochSteps(self.recipe.optim.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
         ahead: dict[str, Any] = {"num_workers": 1, "persistent_workers": True, "prefetch_factor": 4}
         # features that are kept take no time to read, and a process of a pool may have none of its own
-        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.features else ahead))
+        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.recipe.run.features else ahead))
 
     def batches(self) -> Dataset[Batch]:
         """This process's part of the batches: item `step` is the batch of that step."""
         scenes = self.prepare().part(*self._place())
-        return FeatureDataset(scenes, self.mels, self.features) if self.features else scenes
+        r = self.recipe
+        return FeatureDataset(scenes, r.task.model.mels, Path(r.run.features)) if r.run.features else scenes
 
     def val_dataloader(self) -> Any:
         self.prepare()
         if not self.dev_clips:
             return []
-        parts = [WholeClips(clips, self.speller.spell(clips)[0], self.keywords) for clips in self.dev_clips]
+        keywords = [phrase_name(keyword) for keyword in self.recipe.task.keywords]
+        parts = [WholeClips(clips, self.speller.spell(clips)[0], keywords) for clips in self.dev_clips]
         whole: Dataset[dict[str, Any]] = ConcatDataset(parts)
         count = sum(map(len, parts))
         rank, world = self._place()
@@ -193,7 +189,7 @@ class SceneModule(pl.LightningDataModule):
             raise KwsError(f"{self.root / folder} has no training clip with a transcript that fits into {limit:.1f} s")
         clips = self._decode(rows)
         source, guessed = self.speller.source(clips, share)
-        self.report(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
+        self.log(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
         return source
 
     def _streamed(self, corpus: Shards, share: float) -> ShardSource:
@@ -202,14 +198,14 @@ class SceneModule(pl.LightningDataModule):
             raise KwsError(f"{corpus.base} has no shard of the split train: pack a corpus that has")
         hours = sum(shard.seconds for shard in shards) / 3600
         clips = sum(shard.clips for shard in shards)
-        self.report(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
-        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.seed)
+        self.log(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
+        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.recipe.optim.seed)
 
     def _longest_s(self) -> float:
-        return self.scenes.row_seconds * self.scenes.slowest
+        return self.recipe.task.scenes.row_seconds * self.recipe.task.scenes.slowest
 
-    def _sounds(self, folder: str | None) -> Clips | None:
-        return None if folder is None else self._decode(read_manifest(self.root / folder, ["train"]))
+    def _sounds(self, corpus: TrainingCorpus | None) -> Clips | None:
+        return None if corpus is None else self._decode(read_manifest(self.root / corpus.folder, ["train"]))
 
     def _decode(self, rows: Sequence[Utterance]) -> Clips:
-        return load_clips(rows, self.cache, self.report)
+        return load_clips(rows, self.cache, self.log)

@@ -1,62 +1,62 @@
 """The corpora that the shipped recipes name: folder, title, and what the licences ask to be said."""
 
-from kws.train.recipe import Corpus
+from kws.train.recipe import TrainingCorpus
 
-WAKE_WORDS = Corpus(
+WAKE_WORDS = TrainingCorpus(
     "wake_words",
     "Picovoice wake-word-benchmark recordings",
     "Apache-2.0",
     "Picovoice Inc. and the speakers who gave their voices",
 )
-SPEECH_COMMANDS = Corpus(
+SPEECH_COMMANDS = TrainingCorpus(
     "speech_commands",
     "Google Speech Commands v0.01 and v0.02",
     "CC BY 4.0",
     "Pete Warden, Google: Speech Commands, a dataset for limited-vocabulary speech recognition, 2018",
 )
-MINI_LIBRISPEECH = Corpus(
+MINI_LIBRISPEECH = TrainingCorpus(
     "mini_librispeech",
     "LibriSpeech (mini LibriSpeech train-clean-5)",
     "CC BY 4.0",
     "V. Panayotov, G. Chen, D. Povey, S. Khudanpur: LibriSpeech, 2015; read by LibriVox volunteers",
 )
-AN4 = Corpus(
+AN4 = TrainingCorpus(
     "an4",
     "CMU AN4",
     "free for any use, notice kept",
     "Carnegie Mellon University, 1991-2005. All rights reserved.",
 )
-CUT_WORDS = Corpus(
+CUT_WORDS = TrainingCorpus(
     "cut_words",
     "Words cut out of mini LibriSpeech and CMU AN4 (kws.data.cuts)",
     "CC BY 4.0; free for any use, notice kept",
     "as LibriSpeech and CMU AN4",
 )
-CUT_RUNS = Corpus(
+CUT_RUNS = TrainingCorpus(
     "cut_runs",
     "Runs of words cut out of mini LibriSpeech (kws.data.cuts --runs)",
     MINI_LIBRISPEECH.licence,
     MINI_LIBRISPEECH.attribution,
 )
-SYNTHETIC_WAKE_WORDS = Corpus(
+SYNTHETIC_WAKE_WORDS = TrainingCorpus(
     "synthetic_wake_words",
     "Synthesised wake words and near misses (kws.data.synthesis.generate)",
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
-SYNTHETIC_SPEECH_COMMANDS = Corpus(
+SYNTHETIC_SPEECH_COMMANDS = TrainingCorpus(
     "synthetic_speech_commands",
     "Synthesised words of Speech Commands (kws.data.synthesis.generate --words)",
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
-SYNTHETIC_EXCERPTS = Corpus(
+SYNTHETIC_EXCERPTS = TrainingCorpus(
     "synthetic_excerpts",
     "Runs of words of mini LibriSpeech in synthesised voices (kws.data.synthesis.generate --excerpts)",
     "Apache-2.0; CC BY 4.0",
     "voices of Kokoro-82M, hexgrad; texts of LibriSpeech",
 )
-NOISE = Corpus(
+NOISE = TrainingCorpus(
     "noise",
     "ESC-10 and Speech Commands background noise",
     "CC BY 3.0; CC BY 4.0",

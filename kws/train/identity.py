@@ -1,0 +1,44 @@
+"""Which recipe an output folder belongs to, so that a training goes on only with its own recipe.
+
+A recipe is written as flat JSON, the fields of its three parts side by side, into
+recipe.json beside the logs and into the finished checkpoint. Files from before recipes had
+parts have the same form.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from kws.errors import KwsError
+from kws.train.recipe import Recipe, RunConfig
+
+
+def claim(output: Path, recipe: Recipe) -> None:
+    """Write the recipe into `output`; KwsError where a training of another recipe lies there.
+
+    Recipes that differ only in where they run are the same.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    path, plain = output / "recipe.json", flat(recipe)
+    if path.exists() and learned(json.loads(path.read_text(encoding="utf-8"))) != learned(plain):
+        raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
+    path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+
+
+def learned(plain: dict[str, Any]) -> dict[str, Any]:
+    """A flat recipe without the fields that say where it runs."""
+    where = {field.name for field in dataclasses.fields(RunConfig)}
+    return {key: value for key, value in plain.items() if key not in where}
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values, the fields of its parts side by side."""
+    plain = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return {"name": plain["name"], **plain["task"], **plain["optim"], **plain["run"]}
+
+
+def without_paths(recipe: Recipe) -> dict[str, Any]:
+    """`flat` as a checkpoint carries it: it says nothing of the machine that it is from."""
+    start, trunk = Path(recipe.task.start).stem, Path(recipe.task.trunk).stem
+    return flat(recipe.changed(data="", start=start, trunk=trunk, output="", features=""))

@@ -1,0 +1,73 @@
+"""Recipe files: Python files with a constant `RECIPE`, shipped or the user's own.
+
+Nothing here loads torch, so that a mistake in a command is told at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kws.errors import KwsError
+from kws.log import Log
+from kws.python_file import load_python_file
+from kws.train.shipped import shipped_recipes
+
+if TYPE_CHECKING:
+    from kws.train.recipe import Recipe
+
+
+class RecipeFile(Protocol):
+    """What a recipe file offers: a constant, and two functions where making its model takes more than a training.
+
+    What takes seconds to import (torch, kws.train.trainer) is best imported inside `make`, so that
+    `kws train FILE --help` answers at once.
+    """
+
+    RECIPE: Recipe
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the recipe's own options, as a verb's module does."""
+
+    def make(self, args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
+        """Make the model by `recipe`, which is RECIPE with the user's changes.
+
+        Progress lines go to `log`. Returns what to tell the user at the end, and None
+        in every process but the first.
+        """
+
+
+def find_recipe(name_or_path: str) -> Recipe:
+    """The constant RECIPE of `load_recipe`."""
+    return load_recipe(name_or_path).RECIPE
+
+
+def load_recipe(name_or_path: str) -> RecipeFile:
+    """The module of a recipe file, or of one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "recipe.py"
+    if path.suffix == ".py":
+        return _load(path)
+    names = shipped_recipes()
+    if name_or_path not in names:
+        raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
+    with importlib.resources.as_file(names[name_or_path] / "recipe.py") as file:
+        return _load(file)
+
+
+def _load(path: Path) -> RecipeFile:
+    from kws.train.recipe import Recipe  # and numpy with it, which a mistyped name need not wait for
+
+    module: RecipeFile = load_file(path, "RECIPE", Recipe)
+    return module
+
+
+def load_file(path: Path, constant: str, kind: type) -> Any:
+    """The module of a Python file that has a constant of this type; KwsError otherwise."""
+    module = load_python_file(path)
+    if not isinstance(getattr(module, constant, None), kind):
+        raise KwsError(f"{path} has no constant {constant} of type {kind.__module__}.{kind.__name__}")
+    return module

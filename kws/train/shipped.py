@@ -1,0 +1,50 @@
+"""The recipes that ship with kws: which there are, what each says of itself, and a copy to change.
+
+A recipe is a folder of `kws.recipes` with a file recipe.py in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.resources
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kws.errors import KwsError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+_NEEDS = "Data: "  # begins the line of a recipe's docstring that says what it must be given
+
+
+def shipped_recipes() -> dict[str, Traversable]:
+    """The folder of every recipe that is installed with kws, by name."""
+    folders = sorted(importlib.resources.files("kws.recipes").iterdir(), key=lambda entry: entry.name)
+    return {entry.name: entry for entry in folders if (entry / "recipe.py").is_file()}
+
+
+def shipped_recipe(name: str) -> Traversable:
+    """The folder of one shipped recipe; KwsError that names them all where there is none of that name."""
+    recipes = shipped_recipes()
+    if name not in recipes:
+        raise KwsError(f"no recipe is called {name!r}: there are {', '.join(recipes)}")
+    return recipes[name]
+
+
+def describe(name: str) -> tuple[str, str, str]:
+    """A recipe's name, the first line of its docstring, and the data it needs; the file is read and not run."""
+    source = (shipped_recipe(name) / "recipe.py").read_text(encoding="utf-8")
+    lines = (ast.get_docstring(ast.parse(source)) or "").splitlines() or [""]
+    needs = (line.removeprefix(_NEEDS) for line in lines if line.startswith(_NEEDS))
+    return name, lines[0].rstrip("."), next(needs, "data=FOLDER with the corpora that it names").rstrip(".")
+
+
+def copy_recipe(name: str, destination: Path) -> None:
+    """Copy a shipped recipe's folder; KwsError where the destination exists."""
+    folder = shipped_recipe(name)
+    if destination.exists():
+        raise KwsError(f"{destination} exists and is left alone: name a folder that is not there yet")
+    with importlib.resources.as_file(folder) as source:
+        shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__"))
