@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, default=ROOT / "demo/hear.wav")
     parser.add_argument("--truth", type=Path, default=ROOT / "demo/hear.json", help="its words with start_s and end_s")
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests/support"))
     from vmic import VirtualMicrophone, missing
 
     if reason := missing():
