@@ -1,4 +1,4 @@
-"""Hear keywords from a microphone: `python examples/microphone.py`; Ctrl-C ends it. It needs `kws[mic]`."""
+"""Hear keywords from a microphone: `python examples/microphone.py`; Ctrl-C ends it. It needs `kws[listen]`."""
 
 import sys
 import threading
