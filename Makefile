@@ -1,4 +1,4 @@
-# make help | demo | web | test | clean. Needs only make and Python 3.10 or newer; everything else goes into a
+# make help | demo | web | test | docs | clean. Needs only make and Python 3.10 or newer; everything else goes into a
 # virtual environment in this folder and is installed again only when the two files below change.
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo web test lint clean python
+.PHONY: help demo web test lint docs clean python
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ lint: .venv/installed  ## ruff and mypy alone
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+docs: .venv/installed  ## the documentation, in build/docs/index.html; a warning is an error
+	.venv/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
 
 clean:  ## remove the virtual environments and every cache
 	rm -rf .venv .venv-demo .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

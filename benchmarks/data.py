@@ -7,22 +7,7 @@ Costs of single parts are CPU time of one thread, so that a busy machine disturb
 what passes between two steps is what the trainer waits for its batch. The mixers take turns in each round, so that a
 slow moment of the machine meets all alike.
 
-What was tried, and what it gave (CPU time of one thread of a busy x86-64 server; recipe wake_words, 8 x 20 s a batch):
-- decoding once into a flat file that is mapped: 47 to 70 times the clips per second of decoding Ogg/Opus each time, and
-  in one run 9 times (173 to 1,501 clips/s).
-- glibc keeping freed memory (trainer.keep_freed_memory), which the worker inherits: 124 -> 93 ms a batch; rows
-  of 1.3 MB were mapped and unmapped again and again. With 96 x 1.6 s, where rows are small: 134 -> 127 ms.
-- reading of a clip only what is used, the level of a noise measured once, fewer copies: about 5 % for short rows and
-  nothing that shows for long ones; the same batches bit by bit. What is left is drawing normals, FFT and resampling.
-- int16 to float32 and scaling in one pass of a ufunc: a third slower than in two, since it is converted in pieces.
-- reading by pread instead of from mapped memory: the same.
-- tempo and pitch by Signalsmith Stretch: 2 ms a second of speech, a little less than torchaudio's phase vocoder, which
-  smears and needs a resampling more for pitch. It is the dearest change beside codecs: on two cores that train too, a
-  probability of 0.1 to 0.15 is what it is worth.
-- codecs (mean of those drawn from): 3 ms a second; Opus at 12 kHz 11, at 16 kHz 35, which is why it is not among them.
-- one worker and 4 batches ahead: the trainer waited 1.5 to 2.0 % of a step (recipe wake_words, four mixers, 2 x 20
-  steps on two free cores), 1.3 to 1.4 % (recipe speech_commands, 15 steps), and up to 5.2 % of 4 steps on a machine
-  with three times as much to do as it had cores.
+What was tried, and what it gave: docs/decisions.md, "The trainer must not wait".
 """
 
 import argparse

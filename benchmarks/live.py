@@ -4,32 +4,20 @@
 
 A PulseAudio server of its own has a sink whose monitor is the microphone; the recording is played into it again and
 again in real time, and `kws listen --json` hears that through PortAudio, as it hears any device. Needs what tests of
-the microphone need: pip install '.[dev]' and the packages that tests/vmic.py names. Printed:
+the microphone need: pip install '.[dev]' and the packages that tests/support/vmic.py names. Printed:
 
 - CPU: user and system time of the whole process (PortAudio's and ALSA's threads included) as a share of one core, from
   the third second on; in every tenth of the run, so that a drift shows;
 - memory: resident size after the first and after the last tenth, and the highest;
 - words: how many of the truth were heard and how many other events there were, and the same for `kws detect` on the
   file. The two need not agree: a playing begins anywhere between two frames, and a score near its threshold (the
-  recording has near misses on purpose) moves with that. On the very samples that were heard they do
-  (tests/test_listen.py);
+  recording has confusable phrases on purpose) moves with that. On the very samples that were heard they do
+  (tests/demo/test_listen.py);
 - latency: from the end of the word, as the truth has it, to the event, over all playings.
 
 The sound card's own delay is not in the latency: a null sink has none to speak of, a USB microphone some 10 ms.
 
-Where the time goes, and what was tried (a minute of the demo's recording each, x86-64 server, two virtual cores):
-
-- A push of 0.36 ms right after another takes 1.1 ms after 80 ms of sleep. Arithmetic alone takes the same: it is
-  the caches, which others have taken meanwhile. So what counts is how often the process wakes.
-- Blocks of 80 ms by PortAudio's callback, a call of the graph for each: 1.8 to 2.0 %.
-- Fetching instead (no callback, whose thread wakes Python's) no sooner than an event is possible
-  (decoding/lookahead.py, with a frame for each label), and all that has come in one call of the graph: 1.09 %. A
-  frame and a half for each label where more than three are missing, so 4.2 wakes a second instead of 5.3: 0.94 %.
-  Each wait in one sleep: 0.88 %. Of that the audio server's thread in the process takes 0.16 %; it wakes 20 times a
-  second whatever is done here.
-- Cold calls of the graph with two chunks, 0.89 ms, gain little or nothing by 8-bit weights (0.87 as MatMulInteger, 0.89
-  and 1.5 as MatMulNBits), tensors bound in advance (0.80), no memory arena (0.91), no prepacking (1.05), huge
-  pages (0.88), constant shapes for Reshape (0.92), depthwise convolutions as Conv nodes (0.1 more when warm).
+Where the time goes, and what was tried: docs/decisions.md, "Waking up is what live listening costs".
 """
 
 import argparse
@@ -171,7 +159,7 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, default=ROOT / "demo/hear.wav")
     parser.add_argument("--truth", type=Path, default=ROOT / "demo/hear.json", help="its words with start_s and end_s")
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests/support"))
     from vmic import VirtualMicrophone, missing
 
     if reason := missing():

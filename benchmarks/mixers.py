@@ -5,19 +5,13 @@
 Each round times one whole step (encoder forward in bfloat16, CTC, backward) of every mixer in turn, so that a slow
 moment of the machine meets all alike; ratios are medians over rounds of the time against the LSTM's of the same round.
 
-What was tried, and what it gave (two cores, x86-64 with AVX512-BF16, 160 s of audio a step):
-- attention by blocks of W queries against 2 W - 1 keys, batched matrix products and an explicit softmax: about as
-  fast as the LSTM (figures: recipes/wake_words/RESULTS.md); attention over whole utterances grows with their length.
-- the mask of empty cache slots added to the first block's scores alone, not to all: XSA 1.15 -> about 1.07 of the LSTM.
-- glibc keeping freed memory (kws.train.malloc.keep_freed_memory): the frontend of a step 0.28 s -> 0.10 s on a busy
-  machine, the whole step about a third faster, for every mixer: large activations were mapped anew in each step.
-- depthwise convolution as shifted sums instead of Conv1d: 10 ms against 35 ms a layer, forward and backward.
+What was tried, and what it gave: docs/decisions.md, "A step of attention as fast as the LSTM's".
 """
 
 import argparse
 
 from kws.lab.cost import step_times
-from kws.model.config import AcousticConfig
+from kws.model.acoustic import AcousticConfig
 from kws.model.mixers import SEGMENT, STREAMING
 
 AUDIO_SECONDS = 160  # of a batch

@@ -15,14 +15,7 @@ chunk is from its completion to its events. Three ways of hearing:
 A table first; then the most microphones for which the 99th percentile of delays stays below the limit. Where hearing
 needs more time than there is, delays grow without end and are not printed.
 
-What was tried (figures of the graph and the scorer on a busy machine, so only their proportions count; x86-64, AVX512):
-- rows per run of the graph: 1 costs 245 us, 2 146, 4 110, 8 95, 16 90, 32 and 64 92 to 95 each: past 16 there is
-  nothing to win but delay, hence `MOST_AT_ONCE`. All shipped models give every row the same bits in all of these.
-- the scorer for B streams as B times the chains of one: 60 us a chunk alone, 52 with 2, 20 with 8, 15 with 16.
-  The first form, with a batch axis in every array, slowed a single stream by a fifth; this one leaves it as it was,
-  because limits given as arrays, not numbers, win back what the choice between one and many costs.
-- states of streams in one array each, rows taken and put back by index, not concatenated from arrays of each stream:
-  concatenation alone was 10 to 18 us a chunk.
+What was tried, and what it gave: docs/decisions.md, "Many streams in one run".
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""Every command of README.md, held to what it says.
+"""Every command of README.md and of the pages in docs/, held to what it says.
 
 The convention: a command stands in a ```sh block, one a line (`\\` continues it, `#` starts a comment).
+A command that several pages give is tried once.
 - `kws VERB ...` must parse, and the recipe of `kws train` must know each key=value. It is also run, in a
   folder that looks like this repository, when every file that it names is in the repository and its verb
-  is not in SLOW: an example on your own recording is only parsed.
+  is not in SLOW or ENDLESS: an example on your own recording is only parsed.
 - `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
 - Anything else must begin with a word in FREE.
 A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
@@ -13,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,16 +24,22 @@ from kws.cli.main import VERBS, main, verb_parser
 from kws.cli.train import chosen
 from trees import FOLDERS, ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
-FREE = {"cd", "git", "python3", "source", "."}
+ENDLESS = {"listen", "serve"}  # until Ctrl-C, with a microphone or clients
+FREE = {"cd", "dask", "docker", "export", "git", "python3", "source", "sudo", "torchrun", "."}
 FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
 COMMAND = str(Path(sys.executable).with_name("kws"))
 OUTPUTS = {"-o", "--output"}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str) -> list[str]:
+    """The fenced blocks of a page in this language; a block may be indented, as below an item of a list."""
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", PAGES[page], re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for block in found]
 
 
 def split(line: str) -> list[list[str]]:
@@ -45,13 +53,14 @@ def split(line: str) -> list[list[str]]:
     return found
 
 
-def lines() -> list[str]:
-    joined = "".join(blocks("sh")).replace("\\\n", " ")
+def lines(page: str) -> list[str]:
+    joined = "".join(blocks("sh", page)).replace("\\\n", " ")
     return [line.strip() for line in joined.splitlines() if shlex.split(line, comments=True)]
 
 
-COMMANDS = [words for line in lines() for words in split(line)]
+COMMANDS = list({tuple(words): words for page in PAGES for line in lines(page) for words in split(line)}.values())
 KWS = [words[1:] for words in COMMANDS if words[0] == "kws"]
+PYTHON = [pytest.param(source, id=f"{page}-{n}") for page in PAGES for n, source in enumerate(blocks("python", page))]
 
 
 def files_named(words: list[str]) -> list[str]:
@@ -63,7 +72,8 @@ def files_named(words: list[str]) -> list[str]:
 def is_runnable(words: list[str]) -> bool:
     verb = words[0] if words else ""
     placeholders = [word for word in words if word.isupper()]
-    return verb not in SLOW and not placeholders and all((ROOT / name).exists() for name in files_named(words))
+    may_run = verb not in SLOW | ENDLESS and not placeholders
+    return may_run and all((ROOT / name).exists() for name in files_named(words))
 
 
 @pytest.fixture
@@ -75,7 +85,8 @@ def tree(tmp_path) -> Path:
 
 
 def test_the_readme_has_commands_to_run():
-    assert any(is_runnable(words) for words in KWS), "no `kws` line in a ```sh block can be run"
+    own = [words[1:] for line in lines("README.md") for words in split(line) if words[0] == "kws"]
+    assert any(is_runnable(words) for words in own), "no `kws` line in a ```sh block can be run"
 
 
 @pytest.mark.parametrize("words", KWS, ids=shlex.join)
@@ -94,7 +105,7 @@ def test_a_command_runs(words, tree):
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("source", blocks("python"))
+@pytest.mark.parametrize("source", PYTHON)
 def test_a_python_block_runs(source, tree):
     ran = subprocess.run([sys.executable, "-c", source], cwd=tree, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -116,4 +127,4 @@ def test_other_commands_name_what_exists(words):
     elif first == "python" and words[1].endswith(".py"):
         assert (ROOT / words[1]).is_file()
     else:
-        assert words[0] in FREE, f"README.md: what kind of command is `{shlex.join(words)}`?"
+        assert words[0] in FREE, f"what kind of command is `{shlex.join(words)}`?"

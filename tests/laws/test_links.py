@@ -1,0 +1,132 @@
+"""What the pages point at is there: links, headings, and the files and functions that the architecture page names."""
+
+import ast
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote
+
+import pytest
+
+from trees import ROOT
+
+TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
+FENCE = re.compile(r"^( *)(`{3,}|:{3,}).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!\\)\[[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*\]\(([^)\s]+)(?: +\"[^\"]*\")?\)")
+HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
+TARGET = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)  # MyST's own anchors
+ROW = re.compile(r"^\|[^|]*\| `([\w/.]+\.py)` \| `([\w.]+)` \|$", re.MULTILINE)
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def prose(text: str) -> str:
+    """A page without its fenced blocks and code spans."""
+    return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", FENCE.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """The names of a page's headings, as GitHub and MyST make them."""
+    found: dict[str, int] = {}
+    names = set(TARGET.findall(text))
+    for heading in HEADING.findall(FENCE.sub("", text)):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").replace("*", "")
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        names.add(f"{slug}-{found[slug]}" if slug in found else slug)
+        found[slug] = found.get(slug, 0) + 1
+    return names
+
+
+def broken_links(text: str, folder: Path) -> list[str]:
+    broken = []
+    for link in LINK.findall(prose(text)):
+        if re.match(r"[a-z]+:", link):  # another site, which a test does not ask
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        page = (folder / path).resolve() if path else None
+        if page is not None and not page.exists():
+            broken.append(f"{link}: there is no {path}")
+        elif anchor and anchor not in anchors(text if page is None else text_of(page)):
+            broken.append(f"{link}: there is no heading for #{anchor}")
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_somewhere(page):
+    assert broken_links(text_of(page), page.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[a](no-such.md)", 1),
+        ("[a](README.md#no-such-heading)", 1),
+        ("# A `b` c\n[a](#a-b-c) [a](#a-b) ![p](no.png)", 2),
+        ("```\n[a](no.md)\n```\n`[a](no.md)` [a](https://example.org/no.md) [a](README.md)", 0),
+        ("# Two\n# Two\n[a](#two-1) [a](#two-2)", 1),
+        ("(mine)=\n# Two\n[a](#mine)", 0),
+    ],
+)
+def test_the_rule_notices(text, count):
+    assert len(broken_links(text, ROOT)) == count
+
+
+def defined(file: str) -> set[str]:
+    """The dotted names of what a file defines: functions, classes, methods, constants."""
+    names = set()
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                names.add(prefix + node.name)
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{prefix}{node.name}.")
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names.update(prefix + target.id for target in targets if isinstance(target, ast.Name))
+
+    visit(ast.parse(text_of(ROOT / file)).body, "")
+    return names
+
+
+def pictures(name: str) -> ModuleType:
+    """docs/pictures/NAME.py."""
+    folder = ROOT / "docs" / "pictures"
+    sys.path.insert(0, str(folder))
+    try:
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
+    return module
+
+
+def missing(places: list[tuple[str, str]]) -> list[str]:
+    gone = [f"there is no {file}" for file, _ in places if not (ROOT / file).is_file()]
+    there = [(file, name) for file, name in places if (ROOT / file).is_file()]
+    return gone + [f"{file} has no {name}" for file, name in there if name not in defined(file)]
+
+
+def test_what_the_architecture_page_names_is_there():
+    rows = ROW.findall(text_of(ARCHITECTURE))
+    assert len(rows) >= 20 and missing(rows) == []
+    assert len(missing([("kws/no.py", "f"), ("kws/units.py", "no"), ("kws/units.py", "SAMPLE_RATE")])) == 2
+
+
+def test_what_the_pictures_name_is_there():
+    steps = [step for walk in pictures("walks").WALKS.values() for step in walk.steps]
+    assert missing([tuple(step.where.split(": ")) for step in steps]) == []
+
+
+def test_the_pictures_are_those_that_the_script_draws():
+    folder = ROOT / "docs" / "pictures"
+    drawn = pictures("draw").pictures()
+    kept = {path.name: text_of(path) for path in folder.glob("*.svg")}
+    assert kept == drawn, "python docs/pictures/draw.py writes them anew"
+    assert all(f"pictures/{name}" in text_of(ARCHITECTURE) for name in drawn)
