@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from kws.errors import KwsError
 from kws.model.config import AcousticConfig
+from kws.model.contract import verify
 from kws.model.encoder import Block, BlockState, Subsampling, stream_through
 from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
-from kws.model.mixers import MixerConfig, is_streaming, make_mixer, parse_pattern
+from kws.model.mixers import MixerConfig, StreamingMixer, is_streaming, make_mixer, parse_pattern
+from kws.model.mixers.own import is_own
 from kws.model.streaming import State, StreamingLayer
 
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
@@ -193,6 +195,28 @@ class AcousticModel(StreamingLayer):
         if self.phrase_head is None:
             raise KwsError("this model has no phrase branch: train one by a recipe with a phrase_weight")
         return _log_softmax(self.phrase_head(hidden))
+
+
+def verify_own_mixers(config: AcousticConfig) -> None:
+    """Hold the mixers of the user's own (FILE.py:CLASS) in a model of this shape to the streaming law.
+
+    Raises KwsError where one cannot be made, and its subclass ContractError where one breaks
+    the law.
+    """
+    shape, frames = MixerConfig(config.width, config.heads, config.window_frames), 2 * config.window_frames + 8
+    for spec in parse_pattern(config.mixer):
+        if not is_own(spec.base):
+            continue
+        try:
+            mixer = make_mixer(spec, shape)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise KwsError(f"the mixer {spec} cannot be made: {type(error).__name__}: {error}") from error
+        if isinstance(mixer, StreamingMixer):
+            noise = torch.Generator().manual_seed(0)
+            x = torch.randn(2, frames, config.width, generator=noise)
+            reads = {"": None, "front": x.flip(1)}
+            guide = reads.get(mixer.reads, torch.randn(1, config.window_frames, config.width, generator=noise))
+            verify(mixer, x, guide)
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

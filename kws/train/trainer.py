@@ -24,7 +24,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from kws.errors import KwsError
 from kws.log import Log, silent
-from kws.model.acoustic import parameter_count
+from kws.model.acoustic import parameter_count, verify_own_mixers
 from kws.model.checkpoint import save_checkpoint
 from kws.model.mixers import is_streaming
 from kws.train.datamodule import SceneModule
@@ -131,6 +131,7 @@ def refuse_impossible(recipe: Recipe) -> None:
         is_streaming(task.model.mixer)
     except ValueError as error:
         raise KwsError(f"model.mixer={task.model.mixer}: {error}") from error
+    verify_own_mixers(task.model)
     if steps < 1 or epoch < 1:
         raise KwsError(f"steps={steps} steps_per_epoch={epoch}: a training has at least one step")
     if steps % epoch:

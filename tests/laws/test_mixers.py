@@ -1,5 +1,7 @@
 """The contract of mixers and of the whole acoustic model: one definition, two executions, no future."""
 
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -8,7 +10,10 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from kws.errors import KwsError  # noqa: E402
-from kws.model.acoustic import AcousticConfig, AcousticModel, parameter_count  # noqa: E402
+from kws.model.acoustic import AcousticModel, parameter_count, verify_own_mixers  # noqa: E402
+from kws.model.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from kws.model.config import AcousticConfig  # noqa: E402
+from kws.model.contract import ContractError, verify  # noqa: E402
 from kws.model.mixers import SEGMENT, STREAMING, MixerConfig, is_streaming, make_mixer, parse_pattern, parse_spec  # noqa: E402
 from kws.model.streaming import SegmentLayer, StreamingLayer, flatten_state, unflatten_state  # noqa: E402
 
@@ -58,6 +63,22 @@ def in_pieces(run, state, x, cuts: list[int]):
             y, state = run(x[:, start:end], state)
             parts.append(y)
     return torch.cat(parts, dim=1), state
+
+
+def guide_of(layer: StreamingLayer, x):
+    """What the layer reads besides its input."""
+    if layer.reads == "front":
+        return noise(len(x), seed=7)[..., : SMALL.width]
+    return torch.randn(1, SMALL.window_frames, SMALL.width, dtype=torch.float64) if layer.reads else None
+
+
+@pytest.mark.parametrize("name", STREAMED)
+@given(seed=st.integers(0, 99))
+@settings(max_examples=3, deadline=None)
+def test_every_mixer_keeps_the_streaming_law(name, seed):
+    layer = mixer(name)
+    x = noise(2, seed)[..., : SMALL.width]
+    verify(layer, x, guide_of(layer, x), seed=seed)
 
 
 @pytest.mark.parametrize("name", STREAMED)
@@ -218,3 +239,188 @@ def test_state_round_trip():
     assert "blocks.1.mixer.kv" in flat and all(not t.any() and len(t) == 3 for t in flat.values())
     again = unflatten_state(state, list(flat.values()))
     assert type(again) is type(state) and flatten_state(again).keys() == flat.keys()
+
+
+class Leaky(StreamingLayer):
+    """A running sum, sound as it stands; each subclass breaks one law."""
+
+    look_back = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(0.5))
+
+    def init_state(self, batch):
+        return (self.zeros(batch, SMALL.width),)
+
+    def forward(self, x, state):
+        y = state[0][:, None] + self.scale * x.cumsum(1)
+        return y, (y[:, -1],)
+
+
+class SeesTheFuture(Leaky):
+    def forward(self, x, state):
+        return x + x.roll(-1, 1), state
+
+
+class SeesTooFar(Leaky):
+    look_back = 3
+
+
+class IsCutOff(Leaky):
+    """Forgets its state: right as a whole, and wrong in chunks."""
+
+    def forward(self, x, state):
+        y, after = super().forward(x, (state[0] * 0,))
+        return y, after
+
+
+class Grows(Leaky):
+    def forward(self, x, state):
+        y, after = super().forward(x, state[:1])
+        return y, (after[0].repeat(1, 2)[:, : SMALL.width + x.shape[1] % 2],)
+
+
+class GrowsSilently(Leaky):
+    def forward(self, x, state):
+        y, after = super().forward(x, state)
+        return y, (after[0].float(),)
+
+
+class StartsAwake(Leaky):
+    def init_state(self, batch):
+        return (self.zeros(batch, SMALL.width) + 1,)
+
+
+class BatchBehind(Leaky):
+    def init_state(self, batch):
+        return (self.zeros(SMALL.width, batch),)
+
+
+class Mingles(Leaky):
+    def forward(self, x, state):
+        return x + x.mean(0, keepdim=True), state
+
+
+class LosesFrames(Leaky):
+    def forward(self, x, state):
+        return x[:, ::2], state
+
+
+class IsInfinite(Leaky):
+    def forward(self, x, state):
+        return x / (x * 0), state
+
+
+def test_a_layer_that_keeps_the_law_passes():
+    verify(Leaky(), noise(2)[..., : SMALL.width])
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        (SeesTheFuture, "no output sees the future; output frame 0 depends on input frame 1"),
+        (SeesTooFar, "no output sees more than look_back=3 frames before its own; output frame 20 .* input frame 0"),
+        (IsCutOff, "chunks give what the whole gives, here cut at 1, 2, .*; output frame 1 differs by"),
+        (Grows, r"a state keeps its names, shapes and types; 0 is \(\(2, 16\).* after frames 0 to 0"),
+        (GrowsSilently, "a state keeps its names, shapes and types; .*float32"),
+        (StartsAwake, "a fresh state is all zeros; 0 is not"),
+        (BatchBehind, r"a state has the batch first; 0 of 2 streams has the shape \(16, 2\)"),
+        (Mingles, "rows of a batch never meet; output frame 0 depends on input frame 0 of another row"),
+        (LosesFrames, r"T frames become T / stride; \(2, 40, 16\) became \(2, 20, 16\)"),
+        (IsInfinite, "outputs are finite; frame 0 is not"),
+    ],
+)
+def test_a_layer_that_breaks_a_law_is_told_which_and_where(layer, sentence):
+    with pytest.raises(ContractError, match=f"{layer.__name__} breaks the streaming law: {sentence}"):
+        verify(layer(), noise(2)[..., : SMALL.width])
+
+
+def test_a_segment_layer_has_no_streaming_law():
+    with pytest.raises(ContractError, match="no StreamingLayer"):
+        verify(mixer("bilstm"), noise(1)[..., : SMALL.width])
+
+
+OWN = """
+import torch
+from typing import NamedTuple
+from torch import Tensor, nn
+from kws.model.mixers import MixerConfig, StreamingMixer, Switches
+
+class PastState(NamedTuple):
+    past: Tensor  # (B, 1, D)
+
+class Neighbour(StreamingMixer):
+    \"""Each frame beside the one before it.\"""
+    look_back = 1
+    fits = frozenset({"gate", "xsa"})
+
+    def __init__(self, config: MixerConfig, switches: Switches) -> None:
+        super().__init__(config, switches)
+        self.both = nn.Linear(2 * config.width, config.width)
+        self.width = config.width
+
+    def init_state(self, batch: int) -> PastState:
+        return PastState(self.zeros(batch, 1, self.width))
+
+    def forward(self, x, state, guide=None):
+        past = torch.cat([state.past.to(x.dtype), x], dim=1)
+        return self.both(torch.cat([past[:, :-1], past[:, 1:]], dim=2)), PastState(past[:, -1:])
+
+class Peeks(Neighbour):
+    def forward(self, x, state, guide=None):
+        return x.roll(-1, 1), state
+
+class Unfinished(StreamingMixer):
+    pass
+
+class Wide(Neighbour):
+    def __init__(self, config, switches):
+        raise ValueError("only 12 wide")
+
+NOTHING = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "a+b.py").write_text(OWN)
+    return f"{tmp_path / 'a+b.py'}"
+
+
+def test_a_mixer_of_ones_own_is_named_by_file_and_class(own, tmp_path):
+    model = small_model(f"{own}:Neighbour, {own}:Neighbour+xsa+gate,sa")
+    assert [type(block.mixer).__name__ for block in model.blocks] == ["Neighbour", "Neighbour"]
+    verify_own_mixers(model.config)
+    save_checkpoint(tmp_path / "m.ckpt", model.float(), {}, {}, {})
+    again = load_checkpoint(tmp_path / "m.ckpt").model
+    assert again.config.mixer == model.config.mixer and type(again.blocks[0].mixer).__name__ == "Neighbour"
+    Path(own).unlink()
+    with pytest.raises(KwsError, match=r"Neighbour needs the file .*a.b.py, which is not there"):
+        load_checkpoint(tmp_path / "m.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Missing", "has no class Missing"),
+        ("NOTHING", "is no mixer: derive it from"),
+        ("Unfinished", "lacks __init__, forward, init_state"),
+        ("Wide", "cannot be made: ValueError: only 12 wide"),
+        ("Peeks", "Peeks breaks the streaming law: no output sees the future"),
+    ],
+)
+def test_a_mixer_of_ones_own_that_is_none_is_one_sentence(own, name, sentence):
+    with pytest.raises(KwsError, match=sentence):
+        verify_own_mixers(AcousticConfig(mixer=f"{own}:{name}", width=16, heads=2, window_frames=6))
+
+
+def test_a_file_that_fails_is_one_sentence(tmp_path):
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(KwsError, match=r"bad.py:Mine cannot be loaded: ZeroDivisionError"):
+        make_mixer(f"{tmp_path / 'bad.py'}:Mine", SMALL)
+
+
+def test_a_switch_that_a_mixer_of_ones_own_lacks_is_refused(own):
+    with pytest.raises(ValueError, match="has no switch 'null'; it takes gate, xsa"):
+        is_streaming(f"{own}:Neighbour+null")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora import write_wav
-from kws.cli.main import main
+from kws.cli.main import INTERRUPTED, main
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
@@ -323,7 +323,7 @@ class TestDelivery:
             "train", "phrase", "--phrase", NEW_WORD, "--count", "40", "--models", str(tmp_path), f"data={corpora}",
             f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}", "learning_rate=1e-4", *QUICK,
         )  # fmt: skip
-        assert main(command) == main.INTERRUPTED
+        assert main(command) == INTERRUPTED
         clips = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/data/synthetic/clips").glob("*.flac")}
         assert len(clips) == 7
         singer.stop_after = 1000
@@ -346,7 +346,7 @@ class TestDelivery:
 
         monkeypatch.setattr(deliver, "write_model", killed)
         words = ("train", "fewshot", "--phrase", f"{NEW_WORD}={ITS_PHONES}", "--recordings", str(tmp_path / "said"))
-        assert main([*words, f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}"]) == main.INTERRUPTED
+        assert main([*words, f"start={made / 'model.ckpt'}", f"output={tmp_path / 'out'}"]) == INTERRUPTED
         said = capsys.readouterr().err
         assert "warning: no speech but the phrase" in said and "warning: without real speech" in said
         before, after = (load_checkpoint(folder / "model.ckpt") for folder in (made, tmp_path / "out"))

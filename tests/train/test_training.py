@@ -66,7 +66,7 @@ def weights(path: Path):
 def test_every_shipped_recipe_trains(name, stand_ins, tmp_path):
     path = train(tiny(stand_ins, tmp_path, "steps=2", recipe=name))
     checkpoint = load_checkpoint(path)
-    assert checkpoint.recipe["keywords"] == list(find_recipe(name).keywords)
+    assert checkpoint.recipe["keywords"] == list(find_recipe(name).task.keywords)
     assert all(torch.isfinite(w).all() for w in checkpoint.model.state_dict().values())
     assert "loss" in (tmp_path / "logs" / "part-0" / "metrics.csv").read_text()
 

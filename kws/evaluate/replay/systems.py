@@ -4,9 +4,7 @@ n frames, K keywords.
 """
 
 import importlib
-import importlib.util
 import math
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from kws.audio import Samples
 from kws.errors import KwsError
 from kws.evaluate.replay.recording import FLOOR
+from kws.python_file import load_python_file
 from kws.runtime.detector import Detector
 from kws.runtime.keywords import open_detector
 from kws.runtime.shipped import find
@@ -259,16 +258,7 @@ def _adapter(place: str) -> Any:
     if where.endswith(".py") and not Path(where).is_file():
         raise KwsError(f"there is no adapter at {where}: give FILE.py:CLASS")
     with _blamed(place, "its import"):
-        module = _module_of(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        module = load_python_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     if not hasattr(module, name):
         raise KwsError(f"{where} has no class {name}")
     return getattr(module, name)
-
-
-def _module_of(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"adapter_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # as an import does: dataclasses look there for what a class refers to
-    spec.loader.exec_module(module)
-    return module

@@ -1,6 +1,7 @@
 """Mixers: what stands in the BiLSTM's place. One file each, chosen by a pattern of names (see spec.py) in a recipe.
 
-A new mixer is a class of base.py's StreamingMixer or SegmentMixer in a file of its own and a line in one table here.
+A new mixer is a class of base.py's StreamingMixer or SegmentMixer in a file of its own. In kws it also has a line in
+one table here; outside of kws a recipe names it as FILE.py:CLASS (own.py).
 """
 
 from kws.model.mixers.approximate import ApproximateAttention
@@ -10,6 +11,7 @@ from kws.model.mixers.lowrank import LowRankAttention
 from kws.model.mixers.memory import Memory
 from kws.model.mixers.nonapproximate import NonApproximateAttention
 from kws.model.mixers.none import NoMixing
+from kws.model.mixers.own import is_own, own_class
 from kws.model.mixers.position import FixedAttention, RandomAttention
 from kws.model.mixers.recurrent import GRU, BiLSTM, ChunkedBiLSTM, UniLSTM
 from kws.model.mixers.spec import MixerSpec, Switches, parse_pattern, parse_spec
@@ -50,7 +52,11 @@ SEGMENT: dict[str, type[SegmentMixer]] = {
 
 
 def make_mixer(spec: str | MixerSpec, config: MixerConfig) -> StreamingMixer | SegmentMixer:
-    """The mixer called `spec`; raises ValueError with the known names and switches."""
+    """The mixer called `spec`.
+
+    Raises ValueError with the known names and switches, and KwsError for a FILE.py:CLASS
+    that cannot be had.
+    """
     spec = parse_spec(spec) if isinstance(spec, str) else spec
     return _class_of(spec)(config, spec.switches)
 
@@ -66,10 +72,13 @@ def is_streaming(pattern: str) -> bool:
 
 def _class_of(spec: MixerSpec) -> type[StreamingMixer] | type[SegmentMixer]:
     known: dict[str, type[StreamingMixer] | type[SegmentMixer]] = {**STREAMING, **SEGMENT}
-    if spec.base not in known:
+    if is_own(spec.base):
+        found = own_class(spec.base)
+    elif spec.base in known:
+        found = known.get(f"{spec.base}+full" if spec.switches.full else spec.base, known[spec.base])
+    else:
         names = ", ".join(sorted({name.partition("+")[0] for name in known} | {"xsa"}))
-        raise ValueError(f"no mixer is called {spec.base!r}; there are {names}")
-    found = known.get(f"{spec.base}+full" if spec.switches.full else spec.base, known[spec.base])
+        raise ValueError(f"no mixer is called {spec.base!r}; there are {names}, and FILE.py:CLASS of your own")
     for name in spec.switches.on():
         if name not in found.fits:
             takes = f"it takes {', '.join(sorted(found.fits))}" if found.fits else "it takes none"

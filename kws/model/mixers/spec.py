@@ -2,6 +2,7 @@
 
 pattern = spec{,spec}            dealt to the blocks in turn, and again from the first when there are more blocks
 spec    = base{+switch}          `xsa` is short for `sa+xsa`
+base    = NAME | FILE.py:CLASS   a mixer of kws, or of the user's own (own.py); no comma in the path
 """
 
 from dataclasses import dataclass, fields
@@ -44,7 +45,7 @@ EXCLUSIONS = frozenset({"xsa", "offdir", "prev"})  # what takes a projection awa
 
 @dataclass(frozen=True)
 class MixerSpec:
-    """A base (a name of the tables in kws.model.mixers) and its switches."""
+    """A base (a name of the tables in kws.model.mixers, or FILE.py:CLASS) and its switches."""
 
     base: str
     switches: Switches
@@ -55,7 +56,9 @@ class MixerSpec:
 
 def parse_spec(text: str) -> MixerSpec:
     """`base{+switch}`; ValueError for unknown switches and for switches that contradict each other."""
-    base, *names = text.strip().split("+")
+    file, mark, rest = text.strip().rpartition(".py:")  # the path of a FILE.py:CLASS may hold a +
+    base, *names = rest.split("+")
+    base = file + mark + base
     short, *implied = _SHORT.get(base, (base,))
     known = [field.name for field in fields(Switches)]
     for name in names:

@@ -1,0 +1,106 @@
+"""Recipes: three parts, one name for one field, and one flat form on disk."""
+
+import json
+from collections import Counter
+from dataclasses import fields, is_dataclass
+from typing import get_type_hints
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pytorch_lightning")
+
+from kws.errors import KwsError  # noqa: E402
+from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
+from kws.train.identity import claim, flat  # noqa: E402
+from kws.train.initial import first_model  # noqa: E402
+from kws.train.override import override  # noqa: E402
+from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe_file import find_recipe  # noqa: E402
+
+# The keys of recipe.json and of checkpoints' recipes as kws 0.1.0 wrote them, before recipes had parts.
+FLAT = (
+    "name data output speech noise keywords extra_spellings model scenes scoring rooms features start trunk words "
+    "word_weight decoder_weight phrase_weight seed steps steps_per_epoch validate_every warmup_steps learning_rate "
+    "weight_decay gradient_clip ema_decay frequency_mask time_mask_frames precision threads devices num_nodes strategy"
+).split()
+
+
+def names(kind: type):
+    for name, inner in get_type_hints(kind).items():
+        yield name
+        if is_dataclass(inner):
+            yield from names(inner)
+
+
+def test_no_two_fields_share_a_name():
+    assert [name for name, count in Counter(names(Recipe)).items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [
+        ("seed=3", "optim.seed=3"),
+        ("model.mixer=sa", "task.model.mixer=sa"),
+        ("mixer=sa", "task.model.mixer=sa"),
+        ("output=runs/sa", "run.output=runs/sa"),
+        ("scenes.rows=3", "task.scenes.rows=3"),
+        ("noise.share=0.5", "task.noise.share=0.5"),
+        ("name=mine", "name=mine"),
+    ],
+)
+def test_a_field_may_be_named_by_its_last_parts(short, whole):
+    recipe = find_recipe("wake_words")
+    changed = override(recipe, [short])
+    assert changed == override(recipe, [whole]) != recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("optim.stepz=3", "no optim.stepz: did you mean steps"),
+        ("mixr=sa", "no mixr: did you mean mixer"),
+        ("task.seed=3", "no task.seed"),
+        ("zzz=3", "no zzz: there are name, task, data"),
+    ],
+)
+def test_a_name_that_is_none_gets_the_nearest(change, sentence):
+    with pytest.raises(KwsError, match=sentence):
+        override(find_recipe("wake_words"), [change])
+
+
+def test_fields_are_changed_without_naming_their_part():
+    recipe = find_recipe("tiny").changed(name="x", steps=1, data="d", output="o")
+    assert (recipe.name, recipe.optim.steps, recipe.task.data, recipe.run.output) == ("x", 1, "d", "o")
+    with pytest.raises(TypeError, match="no stepz"):
+        recipe.changed(stepz=1)
+
+
+def test_a_recipe_on_disk_has_the_flat_form_that_it_always_had():
+    recipe = find_recipe("wake_words")
+    assert sorted(flat(recipe)) == sorted(FLAT)
+    assert flat(recipe)["steps"] == recipe.optim.steps and flat(recipe)["output"] == recipe.run.output
+
+
+def test_a_folder_from_before_recipes_had_parts_is_known_again(tmp_path):
+    recipe = find_recipe("wake_words")
+    old = flat(recipe)
+    (tmp_path / "recipe.json").write_text(json.dumps({key: old[key] for key in FLAT}))
+    claim(tmp_path, recipe.changed(threads=7))
+    (tmp_path / "recipe.json").write_text(json.dumps({key: old[key] for key in FLAT} | {"steps": 5}))
+    with pytest.raises(KwsError, match="another recipe"):
+        claim(tmp_path, recipe)
+
+
+def test_the_shipped_checkpoint_loads_and_is_a_start():
+    checkpoint = load_checkpoint(find_checkpoint("phones"))
+    assert set(checkpoint.recipe) <= set(FLAT) and checkpoint.recipe["name"] == "phones"
+    start = first_model(find_recipe("fewshot"))
+    for name, weight in checkpoint.model.state_dict().items():
+        assert torch.equal(start.state_dict()[name], weight)
+
+
+def test_every_part_is_frozen():
+    recipe = find_recipe("tiny")
+    for part in (recipe, *(getattr(recipe, f.name) for f in fields(recipe) if f.name != "name")):
+        assert part.__dataclass_params__.frozen
