@@ -17,7 +17,7 @@ from kws.lexicon import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"})
 
 
 @dataclass(frozen=True)

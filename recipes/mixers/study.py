@@ -4,7 +4,7 @@
 
 FOLDER holds the corpora that are named below; the runs of words are cut out of mini_librispeech by
 
-    python -m kws.data.cuts --root FOLDER/cut_runs --runs 3 -- FOLDER/mini_librispeech
+    kws data cut FOLDER/mini_librispeech --root FOLDER/cut_runs --runs 3
 
 The models are small (130 k parameters) and short trained, so that all of it takes two cores a few hours; larger and
 longer: ``kws compare mixers data=FOLDER steps=6000 model.width=128 model.channels=96``.

@@ -8,8 +8,8 @@ recordings does not name as classes are what `_unknown_` is made of. Training st
 tells single words apart. FOLDER holds the corpora below. Where speech_commands lacks words (only eleven of the 35 were
 at hand for the model that ships), these two bring them, from sentences and from synthesised voices:
 
-    python -m kws.data.cuts --root FOLDER/cut_words --words WORD ... -- FOLDER/mini_librispeech FOLDER/an4
-    python -m kws.data.synthesis.generate --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
+    kws data cut FOLDER/mini_librispeech FOLDER/an4 --root FOLDER/cut_words --words WORD ...
+    kws data synthesise --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
         on off stop on off stop on off stop on off stop two three four six seven nine bed bird cat dog happy house \\
         marvin sheila tree wow backward forward follow learn visual on off stop
 

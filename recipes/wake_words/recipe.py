@@ -5,7 +5,7 @@
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split); the synthetic one is
 made by
 
-    python -m kws.data.synthesis.generate --root FOLDER/synthetic_wake_words --download --count 1924
+    kws data synthesise --root FOLDER/synthetic_wake_words --download --count 1924
 
 Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """

@@ -212,7 +212,9 @@ def test_unpacking_that_was_cut_short_is_done_again(server, tmp_path):
 def test_a_corpus_from_the_command_line_fetched_once_and_only_when_told(server, tmp_path, monkeypatch, capsys):
     made = tar_of(layouts.speech_commands(tmp_path / "made") / "speech_commands_v0.02")
     server.files["/v2.tar.gz"] = made
-    monkeypatch.setitem(speech_commands.ARCHIVES, "v2", Archive(server.url("/v2.tar.gz"), sha(made)))
+    monkeypatch.setitem(
+        speech_commands.ARCHIVES, "v2", Archive(server.url("/v2.tar.gz"), sha(made), into="speech_commands_v0.02")
+    )
     words = ["data", "speech_commands", "--root", str(tmp_path / "root")]
     assert main(words) == 1 and "--download" in capsys.readouterr().err and server.asked == []
     server.cut = len(made) // 2

@@ -1,15 +1,12 @@
-"""A synthetic phrase set: wake words, carriers and near misses in many voices, with a manifest.
+"""`kws data synthesise`: what a script says, in many synthetic voices, with a manifest.
 
-    python -m kws.data.synthesis.generate --root DIR --download --count 4000 --workers 2
-
-The plan (who says what, how fast) follows from the seed alone, and any prefix of it is balanced over phrases
-and voices, so a run may be killed at any time, run again, or made longer: clips that are there are kept.
-A clip takes about 1.2 CPU seconds.
+The plan (who says what, how fast) follows from the seed alone. Any first part of it is
+balanced over phrases and voices. So a run may be killed, given again, or made longer:
+clips that are there are kept. A clip takes about 1.2 CPU seconds.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kws.data.manifest import COLUMNS, rows_of, write_csv
-from kws.data.synthesis.scripts import NEAR_MISSES, Card, ExcerptScript, KeywordScript, Phrase, Script, WordScript
-from kws.data.synthesis.tts import Audio, Synthesiser, Voice, blend_styles, download
+from kws.data.manifest import COLUMNS, write_csv
+from kws.data.synthesis.scripts import Card, Phrase, Script
+from kws.data.synthesis.tts import Audio, Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
@@ -214,43 +211,3 @@ def _claim(root: Path, asked: dict[str, Any]) -> None:
     if owner.exists() and json.loads(owner.read_text("utf-8")) != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
     owner.write_text(json.dumps(asked), "utf-8")
-
-
-def _script(options: argparse.Namespace) -> Script:
-    if options.words:
-        return WordScript(tuple(options.words))
-    if options.excerpts:
-        texts = dict.fromkeys(row.text for row in rows_of([options.excerpts]) if row.text)
-        return ExcerptScript(tuple(texts))
-    return KeywordScript(NEAR_MISSES)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kws.data.synthesis.generate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--root", type=Path, required=True, help="folder of the set")
-    parser.add_argument("--models", type=Path, help="folder of the speech models (default: ROOT/models)")
-    parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
-    what.add_argument("--excerpts", metavar="MANIFEST", help="two to six words at a time of a corpus's transcripts")
-    parser.add_argument("--count", type=int, default=4000, help="number of clips in the plan (default 4000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
-    options = parser.parse_args(arguments)
-    models = options.models or options.root / "models"
-    try:
-        if options.download:
-            download(models)
-        generate(options.root, models, _script(options), options.count, options.seed, options.workers)
-    except KwsError as error:
-        parser.exit(1, f"kws: {error}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
