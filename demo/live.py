@@ -77,7 +77,7 @@ def listen(
     microphone = microphone or Microphone()
     ears = _Ears(detector, recorder)
     try:
-        with closing(microphone.blocks((lambda: 0.0) if every_block else ears.patience_s)) as blocks:
+        with closing(microphone.blocks((lambda: 0.0) if every_block else ears.wait_s)) as blocks:
             for block in blocks:
                 heard = ears.hear(block, on_event) if block is not None else None
                 watch(heard)
@@ -105,9 +105,9 @@ class _Ears:
         self._rate = units.SAMPLE_RATE
         self._began = 0.0  # when this opening's first sample was taken
 
-    def patience_s(self) -> float:
+    def wait_s(self) -> float:
         """Seconds of sound that may be collected before an event is possible."""
-        return self._stream.patience_s if self._stream is not None else 0.0
+        return self._stream.wait_s if self._stream is not None else 0.0
 
     def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:
         """Push a block, and hand on its events."""

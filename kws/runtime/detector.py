@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.decoding.lookahead import Patience
 from kws.decoding.trigger import Trigger
+from kws.decoding.wait_bound import WaitBound
 from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.lexicon import spell_all
@@ -61,7 +61,7 @@ class Detector:
         self.scorer = scoring.scorer(manifest.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
-        self.patience = Patience([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
+        self.wait_bound = WaitBound([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
 
     @classmethod
     def load(cls, model: str | PathLike[str] = DEFAULT_MODEL) -> Detector:
@@ -171,14 +171,14 @@ class Stream:
         self._trigger_state = self.detector.trigger.init_state()
 
     @property
-    def patience_s(self) -> float:
-        """Seconds of sound that may be collected for the next `push`: before, no event is possible (lookahead.py).
+    def wait_s(self) -> float:
+        """Seconds of sound that may be collected for the next `push`: before, no event is possible (wait_bound.py).
 
         At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
         sleeps between: see benchmarks/live.py.
         """
         manifest = self.detector.manifest
-        frames = self.detector.patience.frames(self._scorer_state)
+        frames = self.detector.wait_bound.frames(self._scorer_state)
         more = -(-frames // manifest.frames_per_chunk) - 1
         return units.seconds(self._intake.missing + more * manifest.chunk_samples)
 

@@ -37,10 +37,10 @@ HEAR = ROOT / "demo" / "hear.wav"
 def played(*sounds: np.ndarray, rate: int = 16_000) -> SimpleNamespace:
     """A microphone that was opened once for each sound, in blocks of an odd size or as long as may be waited for."""
 
-    def blocks(patience_s):
+    def blocks(wait_s):
         for opening, sound in enumerate(sounds):
             while len(sound):
-                size = max(999, round(patience_s() * rate))
+                size = max(999, round(wait_s() * rate))
                 microphone.sizes.append(size)
                 yield Block(sound[:size], rate, time.monotonic(), opening)
                 sound = sound[size:]
