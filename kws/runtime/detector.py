@@ -21,7 +21,7 @@ from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.lexicon import spell_all
 from kws.metadata import Keyword, Manifest
-from kws.runtime.chunker import Intake
+from kws.runtime.chunker import Chunker
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
@@ -156,12 +156,12 @@ class Stream:
         self.detector = detector
         self.sample_rate = sample_rate
         manifest = detector.manifest
-        self._intake = Intake(sample_rate, manifest.chunk_samples, manifest.chunks_per_call)
+        self._chunker = Chunker(sample_rate, manifest.chunk_samples, manifest.chunks_per_call)
         self._restart()
 
     def reset(self) -> None:
         """Forget everything: the stream is as new, and its time begins at 0."""
-        self._intake.reset()
+        self._chunker.reset()
         self._restart()
 
     def _restart(self) -> None:
@@ -180,7 +180,7 @@ class Stream:
         manifest = self.detector.manifest
         frames = self.detector.wait_bound.frames(self._scorer_state)
         more = -(-frames // manifest.frames_per_chunk) - 1
-        return units.seconds(self._intake.missing + more * manifest.chunk_samples)
+        return units.seconds(self._chunker.missing + more * manifest.chunk_samples)
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
         """Hear the next samples of the stream; the events that they complete, in order of time.
@@ -189,7 +189,7 @@ class Stream:
         other type or shape, for NaN or infinity, for integers in floats, and after `flush`; the stream is
         then as it was before.
         """
-        return [event for chunks in self._intake.take(samples) for event in self._run(chunks).detections]
+        return [event for chunks in self._chunker.take(samples) for event in self._run(chunks).detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end is heard."""
@@ -198,7 +198,7 @@ class Stream:
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
         first = self._frame
-        results = [self._run(chunks) for chunks in self._intake.take(samples, last)]
+        results = [self._run(chunks) for chunks in self._chunker.take(samples, last)]
         if len(results) == 1:  # as live: spares copies
             return results[0]
         keywords, tokens = len(self.detector.keywords), len(self.detector.manifest.tokens)

@@ -17,7 +17,7 @@ from kws.audio import Samples
 from kws.decoding.scorer import ScorerState
 from kws.errors import InputError
 from kws.events import Detection
-from kws.runtime.chunker import Intake
+from kws.runtime.chunker import Chunker
 from kws.runtime.session import States
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Streams:
 
     def join(self, sample_rate: int = units.SAMPLE_RATE) -> Member:
         """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream` does."""
-        intake = Intake(sample_rate, self.detector.manifest.chunk_samples)
-        return Member(self, intake, self._states.add())
+        chunker = Chunker(sample_rate, self.detector.manifest.chunk_samples)
+        return Member(self, chunker, self._states.add())
 
     @property
     def waiting(self) -> int:
@@ -91,9 +91,9 @@ class Streams:
 class Member:
     """One of many streams: takes samples at any time, and is heard when its `Streams` runs. Made by `Streams.join`."""
 
-    def __init__(self, streams: Streams, intake: Intake, row: int) -> None:
+    def __init__(self, streams: Streams, chunker: Chunker, row: int) -> None:
         self._streams: Streams | None = streams
-        self._intake = intake
+        self._chunker = chunker
         self._row = row
         self._chunks: deque[Samples] = deque()
         self._frame = 0
@@ -102,7 +102,7 @@ class Member:
     @property
     def sample_rate(self) -> int:
         """Of the samples that it takes, in Hz."""
-        return self._intake.sample_rate
+        return self._chunker.sample_rate
 
     @property
     def waiting(self) -> int:
@@ -128,7 +128,7 @@ class Member:
         if self._streams is None:
             raise InputError("the stream has left: join() makes a new one")
         idle = not self._chunks
-        self._chunks.extend(chunk.copy() for chunk in self._intake.take(samples, last))
+        self._chunks.extend(chunk.copy() for chunk in self._chunker.take(samples, last))
         if idle and self._chunks:
             self._streams._waiting.append(self)
 

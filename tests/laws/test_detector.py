@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import corpora
 import tones
 from kws.errors import InputError, KwsError
-from kws.runtime.chunker import Intake
+from kws.runtime.chunker import Chunker
 from kws.runtime.detector import Detector, Stream
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find, shipped
@@ -194,7 +194,7 @@ def memory(value, seen=None):
         return value.nbytes
     if isinstance(value, (list, tuple)):
         return len(value) + sum(memory(item) for item in value)
-    return sum(map(memory, vars(value).values())) if isinstance(value, (Stream, Intake)) else 0
+    return sum(map(memory, vars(value).values())) if isinstance(value, (Stream, Chunker)) else 0
 
 
 def test_an_hour_of_silence_changes_neither_state_nor_sensitivity(detector):
