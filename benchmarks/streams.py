@@ -77,7 +77,7 @@ class Alone:
 
 
 class Together:
-    """All are members of one `Streams`."""
+    """All are handles of one `Streams`."""
 
     def __init__(self, detector: Detector, microphones: int) -> None:
         self._streams = detector.streams()
@@ -85,10 +85,10 @@ class Together:
         self._order: deque[int] = deque()  # as in Streams: those with chunks, longest waiting first
 
     def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """Gives it to its member."""
-        member = self._members[microphone]
-        member.push(chunk)
-        if member.waiting == 1:
+        """Gives it to its handle."""
+        handle = self._members[microphone]
+        handle.push(chunk)
+        if handle.waiting == 1:
             self._order.append(microphone)
 
     def hear(self) -> list[int]:
