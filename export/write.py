@@ -19,7 +19,7 @@ from kws.errors import KwsError
 from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
-from kws.metadata import SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training, embed
+from kws.metadata import SCHEMA, DataSource, Keyword, Manifest, ScorerConfig, StateSpec, Training, embed
 from kws.model.acoustic import parameter_count
 from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
@@ -95,7 +95,7 @@ def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
 def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manifest:
     """What the file says about itself; thresholds are the recipe's default until `kws calibrate` sets them."""
     model, recipe = checkpoint.model, checkpoint.recipe
-    scoring = Scoring(**recipe["scoring"])
+    scoring = ScorerConfig(**recipe["scoring"])
     states = flatten_state(model.init_state(1))
     keywords = tuple(
         Keyword(phrase_name(keyword), tuple(spellings), scoring.default_threshold)

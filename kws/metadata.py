@@ -51,7 +51,7 @@ class Keyword:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScorerConfig:
     """Constants of the scorer and the trigger (see kws.decoding.scorer and kws.decoding.trigger)."""
 
     peak_weight: float
@@ -105,7 +105,7 @@ class Manifest:
     tokens: tuple[str, ...]  # token 0 is the CTC blank
     states: tuple[StateSpec, ...]
     keywords: tuple[Keyword, ...]
-    scoring: Scoring
+    scoring: ScorerConfig
     training: Training
     parameters: int
     kws_version: str
@@ -204,7 +204,7 @@ def _check_states(states: tuple[StateSpec, ...]) -> None:
         _demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
 
 
-def _check_scoring(scoring: Scoring) -> None:
+def _check_scoring(scoring: ScorerConfig) -> None:
     _demand(scoring.peak_weight >= 0, "peak_weight is negative")
     _demand(scoring.max_duration_frames > 0, "max_duration_frames is not positive")
     _demand(scoring.max_gap_frames >= 0, "max_gap_frames is negative")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.audio import Samples
 from kws.decoding.scorer import FloatArray, IntArray, ScorerState
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.runtime.detector import Detector, StreamResult
 
 LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
@@ -68,7 +68,7 @@ class Found(NamedTuple):
     slow: list[Attempt]
 
 
-def lenient(scoring: Scoring) -> Scoring:
+def lenient(scoring: ScorerConfig) -> ScorerConfig:
     """The same constants with longer limits."""
     return replace(
         scoring,
