@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--limit-ms", type=float, default=100.0)
     args = parser.parse_args()
     detector = Detector.load(args.model)
-    size = detector.manifest.chunk_samples
+    size = detector.info.chunk_samples
     chunk = np.random.default_rng(0).normal(0, 0.05, size).astype(np.float32)
     ways = {"alone": (Alone, 0.0), "together": (Together, 0.0), f"every {1000 * TICK_S:.0f} ms": (Together, TICK_S)}
     print(" " * 10 + "".join(f"{name:>26}" for name in ways))

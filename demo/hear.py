@@ -60,7 +60,7 @@ def show(console: Console, picture: Path) -> None:
         samples = audio.read(path)
     detector = Detector.load()
     console.print(
-        f"[bold]{detector.manifest.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
+        f"[bold]{detector.info.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
         f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with near misses and noise; "
         "it was not trained on these voices.\n",
         soft_wrap=True,
@@ -75,7 +75,7 @@ def show(console: Console, picture: Path) -> None:
 
 def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console: Console) -> Heard:
     """Streams the samples in chunks of the model's size and prints events as they fire."""
-    stream, size = detector.stream(), detector.manifest.chunk_samples
+    stream, size = detector.stream(), detector.info.chunk_samples
     starts = range(0, len(samples), size)
     detections: list[Detection] = []
     scores = []
@@ -106,7 +106,7 @@ def summary(detections: list[Detection], truth: list[Truth]) -> str:
 def draw_terminal(console: Console, detector: Detector, heard: Heard) -> None:
     """A row of blocks per keyword: its highest score over time, green where it fired."""
     width = max(20, min(100, console.width - 18))
-    frame_samples = detector.manifest.frame_samples
+    frame_samples = detector.info.frame_samples
     for index, keyword in enumerate(detector.keywords):
         row = Text(f"{keyword.name:>14}  ")
         fired = {

@@ -116,7 +116,7 @@ class _Ears:
             self._opening, self._rate, self._count, self._began = block.opening, block.rate, 0, np.inf
             self._stream = self._detector.stream(block.rate)
             if self._recorder is not None:
-                self._recorder.begin(block.rate, self._detector.manifest.chunk_samples)
+                self._recorder.begin(block.rate, self._detector.info.chunk_samples)
         assert self._stream is not None
         self._count += block.samples.size
         # No sample comes before it was taken: the block that came earliest for its place tells when.

@@ -94,7 +94,7 @@ class Screen:
         ]
         return Panel(
             Group(*body, fit=False),
-            title=f"[bold]kws listen[/bold] · {self._detector.manifest.name}",
+            title=f"[bold]kws listen[/bold] · {self._detector.info.name}",
             subtitle=self._foot(),
             border_style="green" if self.gauges.hears else "red",
             width=width,

@@ -31,7 +31,7 @@ class Classifier:
     """
 
     def __init__(self, detector: Detector, classes: Mapping[str, Spellings]) -> None:
-        ids = {token: index for index, token in enumerate(detector.manifest.tokens)}
+        ids = {token: index for index, token in enumerate(detector.info.tokens)}
         spellings: list[list[int]] = []
         self.names = list(classes)
         self.owners: list[slice] = []

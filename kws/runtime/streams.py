@@ -46,7 +46,7 @@ class Streams:
 
     def join(self, sample_rate: int = units.SAMPLE_RATE) -> StreamHandle:
         """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream` does."""
-        chunker = Chunker(sample_rate, self.detector.manifest.chunk_samples)
+        chunker = Chunker(sample_rate, self.detector.info.chunk_samples)
         return StreamHandle(self, chunker, self._states.add())
 
     @property

@@ -77,7 +77,7 @@ def test_live_events_are_those_of_the_whole_sound(detector, rate):
 def test_who_waits_hears_the_same_and_hears_it_no_later():
     """The shipped model in small blocks, and in blocks as long as may be waited for, which end where an event comes."""
     shipped, sound = Detector.load(), audio.read(HEAR)[: 16_000 * 20]
-    chunk = shipped.manifest.chunk_samples
+    chunk = shipped.info.chunk_samples
     at_once, patient = played(sound), played(sound)
     wanted = heard_live(shipped, at_once, every_block=True)
     late = []

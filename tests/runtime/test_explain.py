@@ -125,7 +125,7 @@ def story_of(detector, samples, keyword="abc"):
     explanation = explain(detector, samples, [keyword])
     (story,) = explanation.stories
     assert story.keyword.name == keyword
-    return story, "\n".join(in_words(explanation, detector.manifest))
+    return story, "\n".join(in_words(explanation, detector.info))
 
 
 def test_a_keyword_that_is_said_fired(detector):
@@ -175,7 +175,7 @@ def test_a_keyword_that_takes_too_long_is_measured(detector, block):
     samples = np.concatenate([*parts, np.zeros(10 * 16000, np.float32)])
     explanation = explain(detector, samples, ["abc"], block)
     (story,) = explanation.stories
-    words = "\n".join(in_words(explanation, detector.manifest))
+    words = "\n".join(in_words(explanation, detector.info))
     assert story.cause == "too long"
     assert "all of it was heard, but over 2" in words and "it may take at most 2000 ms" in words
 
@@ -184,7 +184,7 @@ def test_what_comes_too_soon_after_an_event_is_told(detector):
     explanation = explain(detector, tones.speak("  ABCABC    "), ["abc"])
     event, again = explanation.stories
     assert (event.cause, again.cause, again.event) == ("fired", "refractory", event.frame)
-    words = "\n".join(in_words(explanation, detector.manifest))
+    words = "\n".join(in_words(explanation, detector.info))
     assert f"after the event at {(event.frame + 1) * 0.04:.2f} s; 1000 ms must lie between" in words
 
 
@@ -205,7 +205,7 @@ def test_where_nothing_like_it_is_said_that_is_said(detector):
 @pytest.mark.parametrize(("samples", "told"), [(10, 0), (3 * 640 - 1, 0), (3 * 640, 1)])
 def test_a_sound_that_is_too_short_for_a_word_is_told(detector, samples, told):
     explanation = explain(detector, np.full(samples, 0.001, np.float32), ["abc"])
-    words = in_words(explanation, detector.manifest)
+    words = in_words(explanation, detector.info)
     assert len(explanation.stories) == told
     if not told:
         assert words == [f"it lasts {samples / 16:.3g} ms: too short to hold a keyword"]
@@ -269,13 +269,13 @@ def test_the_events_are_those_of_the_stream_and_blocks_change_nothing(tone_model
     events = detector.stream().process(samples, last=True).detections
     assert sorted(found) == sorted((e.keyword, e.score, e.start, e.end) for e in events)
     whole = explain(detector, samples, block=len(samples))
-    assert in_words(explanation, detector.manifest) == in_words(whole, detector.manifest)
+    assert in_words(explanation, detector.info) == in_words(whole, detector.info)
     for story in explanation.stories:
         limit = 50 if story.cause not in ("too long", "gap") else 150
         assert story.frame + 1 - story.start <= limit
         log = sum(phone.llr + phone.gap_llr + phone.peak for phone in story.phones) / len(story.phones)
         assert story.score == pytest.approx(math.exp(min(0.0, log)), rel=1e-9)
-    json.dumps(as_values(explanation, detector.manifest), allow_nan=False)
+    json.dumps(as_values(explanation, detector.info), allow_nan=False)
 
 
 def test_memory_does_not_grow_with_the_file(detector):

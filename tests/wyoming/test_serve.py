@@ -136,7 +136,7 @@ def test_it_describes_its_keywords(server, shipped):
     assert [model.name for model in program.models] == [keyword.name for keyword in shipped.keywords]
     for model in program.models:
         assert model.installed and model.languages == ["en"] and model.phrase == model.name
-        assert all(source.attribution in model.attribution.name for source in shipped.manifest.training.data)
+        assert all(source.attribution in model.attribution.name for source in shipped.info.training.data)
 
 
 def test_fifty_clients_at_once_each_hear_their_own(server, sound, shipped):

@@ -125,25 +125,25 @@ class Story:
 def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Story:
     """The story of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
     keyword = detector.keywords[attempt.keyword]
-    scoring = lenient(detector.manifest.scoring) if slow else detector.manifest.scoring
-    scorer = scoring.scorer(detector.manifest.tokens, [k.spellings for k in detector.keywords])
+    scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
+    scorer = scoring.scorer(detector.info.tokens, [k.spellings for k in detector.keywords])
     rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
     path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
     assert path is not None, "an attempt has a path"
     spellings = [spelling for k in detector.keywords for spelling in k.spellings]
-    phones = phones_of(path, spellings[path.spelling], rows, detector.manifest.tokens, excerpt.first_frame)
+    phones = phones_of(path, spellings[path.spelling], rows, detector.info.tokens, excerpt.first_frame)
     lacking, strays, would = parts_lacking(phones, scoring.peak_weight, keyword.threshold)
     unclear = sum(phone.best < CLEAR for phone in phones)
     cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
     event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
-    limits = detector.manifest.scoring
+    limits = detector.info.scoring
     if attempt in events:
         cause, event = "fired", None
     elif slow:
         cause = "too long" if attempt.age > limits.max_duration_frames else "gap"
     elif attempt.score >= keyword.threshold:
         cause = "refractory"
-    frame_samples = detector.manifest.frame_samples
+    frame_samples = detector.info.frame_samples
     stretch = slice(*((f - excerpt.first_frame) * frame_samples for f in (attempt.start, attempt.frame + 1)))
     return Story(
         keyword,
@@ -154,7 +154,7 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
         attempt.frame,
         phones,
         path.places,
-        heard_in(excerpt, detector.manifest.tokens),
+        heard_in(excerpt, detector.info.tokens),
         lacking,
         strays,
         would,
@@ -247,14 +247,14 @@ def propose(detector: Detector, story: Story) -> Proposal | None:
     for label in story.lacking:
         changed[label] = story.phones[label].rival or ""
     candidates = [tuple(filter(None, changed)), tuple(token.name for token in story.heard_near)]
-    scoring = detector.manifest.scoring
+    scoring = detector.info.scoring
     border = story.frame + 1 + _ASIDE_FRAMES - excerpt.first_frame
     for spelling in dict.fromkeys(candidates):
         sayable = set(spelling) <= set(PHONES) and len(spelling) >= max(_FEWEST_PHONES, _FEWEST * len(story.phones))
         alike = SequenceMatcher(None, spelling, story.spelling, autojunk=False).ratio() >= _ALIKE
         if spelling in story.keyword.spellings or not (sayable and alike):
             continue
-        scorer = scoring.scorer(detector.manifest.tokens, [[spelling]])
+        scorer = scoring.scorer(detector.info.tokens, [[spelling]])
         scores, _, _ = scorer.score(excerpt.log_posteriors[:border])
         score = float(scores[story.start - excerpt.first_frame :].max())
         if score >= scoring.default_threshold:

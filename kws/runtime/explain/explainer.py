@@ -101,7 +101,7 @@ class Explainer:
     def _fits(self, attempt: Attempt) -> bool:
         """Whether the sound is as long as the keyword at its fastest, a frame for each phone: no miss otherwise."""
         fewest = min(map(len, self._detector.keywords[attempt.keyword].spellings))
-        return self._sound.samples >= fewest * self._detector.manifest.frame_samples
+        return self._sound.samples >= fewest * self._detector.info.frame_samples
 
     def _told(self) -> list[_Miss]:
         """The misses to tell, the nearest first: those that are near, and where a group has nothing else its best."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kws.audio import Samples
 from kws.errors import KwsError, require
-from kws.metadata import Manifest
+from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import Story
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.search import Excerpt
@@ -57,7 +57,7 @@ def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
     return paths
 
 
-def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) -> Path | None:
+def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Path | None:
     """Write the picture of a file called `name`, whose path it returns; None where there is nothing to draw.
 
     Raises KwsError without matplotlib, and where nothing can be written to `path`.
@@ -66,7 +66,7 @@ def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) ->
     stories = [story for story in explanation.stories if story.excerpt is not None]
     if not stories:
         return None
-    captions = [reasons(story, explanation.sound, manifest) for story in stories]
+    captions = [reasons(story, explanation.sound, info) for story in stories]
     captions[-1] += [f"the sound: {fact}" for fact in sound_facts(explanation.sound)]
     heights = [
         [_SOUND, _HEARD, _LANE * len(story.phones), _CURVE, _LINE * (len(lines) + 0.5)]
@@ -74,10 +74,10 @@ def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) ->
     ]
     figure = figures.Figure((_WIDTH, sum(map(sum, heights)) + _AIR * len(stories) + 0.3), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)
-    figure.suptitle(f"{name}  ({manifest.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
+    figure.suptitle(f"{name}  ({info.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
     parts = figure.subfigures(len(stories), 1, height_ratios=[sum(h) + _AIR for h in heights], squeeze=False)
     for part, story, lines, ratios in zip(parts[:, 0], stories, captions, heights, strict=True):
-        _draw_story(part, story, lines, ratios, manifest)
+        _draw_story(part, story, lines, ratios, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, facecolor="white")
@@ -127,11 +127,11 @@ def _mel(hz: float) -> float:
     return 2595 * math.log10(1 + hz / 700)
 
 
-def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], manifest: Manifest) -> None:
+def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], info: ModelInfo) -> None:
     excerpt = story.excerpt
     assert excerpt is not None
-    frame_s = manifest.frame_samples / SAMPLE_RATE
-    part.suptitle(headline(story, manifest), fontsize=13, weight="bold", x=_MARGIN, ha="left")
+    frame_s = info.frame_samples / SAMPLE_RATE
+    part.suptitle(headline(story, info), fontsize=13, weight="bold", x=_MARGIN, ha="left")
     sound, heard, lanes, curve, words = part.subplots(5, 1, sharex=False, height_ratios=ratios)
     for axes in (heard, lanes, curve):
         axes.sharex(sound)
@@ -139,8 +139,8 @@ def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], 
     for axes in (sound, curve):
         axes.axvspan(story.start * frame_s, (story.frame + 1) * frame_s, color=_PATH, alpha=0.08, linewidth=0)
     _draw_heard(heard, story, frame_s)
-    _draw_lanes(lanes, story, excerpt, manifest.tokens, frame_s)
-    _draw_curve(curve, story, excerpt, manifest)
+    _draw_lanes(lanes, story, excerpt, info.tokens, frame_s)
+    _draw_curve(curve, story, excerpt, info)
     begin = max(excerpt.first_frame, story.start - round(_BEFORE_S / frame_s))
     sound.set_xlim(begin * frame_s, (excerpt.first_frame + len(excerpt.scores)) * frame_s)
     for axes in (sound, heard, lanes):
@@ -188,9 +188,9 @@ def _draw_lanes(axes: Any, story: Story, excerpt: Excerpt, tokens: tuple[str, ..
     axes.set_ylabel("phones")
 
 
-def _draw_curve(axes: Any, story: Story, excerpt: Excerpt, manifest: Manifest) -> None:
+def _draw_curve(axes: Any, story: Story, excerpt: Excerpt, info: ModelInfo) -> None:
     """The keyword's score over time, its threshold, and where it fired."""
-    frame_s = manifest.frame_samples / SAMPLE_RATE
+    frame_s = info.frame_samples / SAMPLE_RATE
     times = (excerpt.first_frame + 1 + np.arange(len(excerpt.scores))) * frame_s
     scores = excerpt.scores[:, story.column]
     threshold = story.keyword.threshold

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kws.metadata import Manifest
+from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import CLEAR, Phone, Story
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.sound import Sound
@@ -21,23 +21,23 @@ _EDGE_FRAMES = 3
 _CLOSE = 0.5  # of the threshold: a score from here on is worth a lower threshold
 
 
-def in_words(explanation: Explanation, manifest: Manifest) -> list[str]:
+def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
     """The lines of an explanation: a headline per story, what supports it below, and what is wrong with the sound."""
-    lines = [line for story in explanation.stories for line in story_lines(story, explanation.sound, manifest)]
+    lines = [line for story in explanation.stories for line in story_lines(story, explanation.sound, info)]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
     return [*lines, *(f"the sound: {fact}" for fact in sound_facts(explanation.sound))]
 
 
-def story_lines(story: Story, sound: Sound, manifest: Manifest) -> list[str]:
+def story_lines(story: Story, sound: Sound, info: ModelInfo) -> list[str]:
     """What happened, in a line, and below it each phone and why."""
-    below = [*_table(story), *reasons(story, sound, manifest)]
-    return [headline(story, manifest), *(f"  {line}" for line in below)]
+    below = [*_table(story), *reasons(story, sound, info)]
+    return [headline(story, info), *(f"  {line}" for line in below)]
 
 
-def headline(story: Story, manifest: Manifest) -> str:
+def headline(story: Story, info: ModelInfo) -> str:
     """What happened to the keyword, when and with what score."""
-    time = f"{_at(story.frame + 1, manifest):.2f} s"
+    time = f"{_at(story.frame + 1, info):.2f} s"
     name, score, threshold = story.keyword.name, number(story.score), number(story.keyword.threshold)
     if story.cause == "fired":
         return f"{name} fired at {time}: score {score}, threshold {threshold}"
@@ -48,13 +48,13 @@ def headline(story: Story, manifest: Manifest) -> str:
     return f"{name} did not fire: at best score {score} at {time}, threshold {threshold}"
 
 
-def reasons(story: Story, sound: Sound, manifest: Manifest) -> list[str]:
+def reasons(story: Story, sound: Sound, info: ModelInfo) -> list[str]:
     """Why it fired or did not, what was heard instead, and what may be done, in a sentence each."""
-    begin, end = _at(story.start, manifest), _at(story.frame + 1, manifest)
+    begin, end = _at(story.start, info), _at(story.frame + 1, info)
     heard = " ".join(token.name for token in story.heard_near) or "no phone at all"
-    lines = [*_why(story, manifest), f"the model heard from {begin:.2f} to {end:.2f} s: {heard}"]
+    lines = [*_why(story, info), f"the model heard from {begin:.2f} to {end:.2f} s: {heard}"]
     if not story.fired:
-        lines += _advice(story, sound, manifest)
+        lines += _advice(story, sound, info)
     return lines
 
 
@@ -65,43 +65,43 @@ def _table(story: Story) -> Iterator[str]:
     yield "heard  " + "".join(f"{number(phone.best):<8}" for phone in story.phones).rstrip()
 
 
-def _why(story: Story, manifest: Manifest) -> Iterator[str]:
+def _why(story: Story, info: ModelInfo) -> Iterator[str]:
     """The cause, in one sentence or a few."""
-    scoring = manifest.scoring
+    scoring = info.scoring
     if story.cause == "fired":
-        yield from _fired(story, manifest)
+        yield from _fired(story, info)
     elif story.cause == "refractory":
         assert story.event is not None
-        after = _ms(story.frame - story.event, manifest)
-        limit = _ms(scoring.refractory_frames, manifest)
-        yield f"it came {after} after the event at {_at(story.event + 1, manifest):.2f} s; {limit} must lie between"
+        after = _ms(story.frame - story.event, info)
+        limit = _ms(scoring.refractory_frames, info)
+        yield f"it came {after} after the event at {_at(story.event + 1, info):.2f} s; {limit} must lie between"
     elif story.cause == "too long":
-        length, limit = (_ms(n, manifest) for n in (story.frame + 1 - story.start, scoring.max_duration_frames))
+        length, limit = (_ms(n, info) for n in (story.frame + 1 - story.start, scoring.max_duration_frames))
         yield f"all of it was heard, but over {length}; it may take at most {limit}"
     if story.gap > scoring.max_gap_frames:
         label = max(range(len(story.phones)), key=lambda n: story.phones[n].gap)
-        gap, limit = (_ms(n, manifest) for n in (story.gap, scoring.max_gap_frames))
+        gap, limit = (_ms(n, info) for n in (story.gap, scoring.max_gap_frames))
         before, after = story.phones[label - 1].name, story.phones[label].name
         yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
     if story.cause in ("phones", "nothing like it"):
-        yield from _lacks(story, manifest)
+        yield from _lacks(story, info)
 
 
-def _fired(story: Story, manifest: Manifest) -> Iterator[str]:
+def _fired(story: Story, info: ModelInfo) -> Iterator[str]:
     """What an event rests on, and what would have kept it silent."""
     best, frame = story.rose
     weakest = min(story.phones, key=lambda phone: phone.best)
     early = weakest is story.phones[-1] and frame > story.frame
     if weakest.best < CLEAR and not early:
-        yield _weak(weakest, manifest)
+        yield _weak(weakest, info)
     if frame > story.frame:
         before = f"it fired while {weakest.name} was only beginning; " if early else ""
-        yield f"{before}its score rose to {number(best)} at {_at(frame + 1, manifest):.2f} s"
+        yield f"{before}its score rose to {number(best)} at {_at(frame + 1, info):.2f} s"
     above = "no threshold" if best >= _SURE else f"only a threshold above {number(best)}"
     yield f"{above} would have kept it silent"
 
 
-def _lacks(story: Story, manifest: Manifest) -> Iterator[str]:
+def _lacks(story: Story, info: ModelInfo) -> Iterator[str]:
     """Which phones the score lacks, and what stood in their place."""
     if story.cause == "nothing like it":
         clear = [phone.name for phone in story.phones if phone.best >= CLEAR]
@@ -109,39 +109,39 @@ def _lacks(story: Story, manifest: Manifest) -> Iterator[str]:
         heard = f"only {_list(clear)} {were} clear" if clear else "none of its phones was clear"
         yield f"nothing like it was heard: {heard}, and {len(story.lacking)} of {len(story.phones)} phones lacked"
         return
-    missing = [_weak(story.phones[label], manifest) for label in sorted(story.lacking)]
+    missing = [_weak(story.phones[label], info) for label in sorted(story.lacking)]
     missing += [_stray(story, label) for label in sorted(story.strays)]
     yield f"{'; '.join(missing)}"
     alone = "that alone" if len(missing) == 1 else "these alone"
     yield f"{alone} kept it silent: otherwise its score would be {number(story.would)}"
 
 
-def _weak(phone: Phone, manifest: Manifest) -> str:
+def _weak(phone: Phone, info: ModelInfo) -> str:
     """How well a phone was heard at best, and what was heard in its place."""
     how = "was not heard" if phone.best < _FAINT else "was weak" if phone.best < CLEAR else "could be clearer"
     rival = f", {phone.rival} was heard there with {number(phone.rival_best)}" if phone.rival else ""
-    return f"{phone.name} {how} ({number(phone.best)} at {_at(phone.start, manifest):.2f} s{rival})"
+    return f"{phone.name} {how} ({number(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
 
 
 def _stray(story: Story, label: int) -> str:
     return f"other sounds between {story.phones[label - 1].name} and {story.phones[label].name}"
 
 
-def _cut(story: Story, sound: Sound, manifest: Manifest) -> str | None:
+def _cut(story: Story, sound: Sound, info: ModelInfo) -> str | None:
     """Where the word may be cut off: the "begin" or the "end" of the file."""
     if not any(phone.best >= CLEAR for phone in story.phones):
         return None  # there is no word of which something might be missing
     if story.start <= _EDGE_FRAMES and story.phones[0].best < CLEAR:
         return "begin"
-    last = sound.samples // manifest.frame_samples
+    last = sound.samples // info.frame_samples
     return "end" if story.frame >= last - _EDGE_FRAMES and story.phones[-1].best < CLEAR else None
 
 
-def _advice(story: Story, sound: Sound, manifest: Manifest) -> Iterator[str]:
+def _advice(story: Story, sound: Sound, info: ModelInfo) -> Iterator[str]:
     """What may have kept a word from being heard, and what may be done about it."""
     if -math.inf < story.level_db < _QUIET_DB:
         yield f"it is quiet there, {story.level_db:.0f} dB of full scale at the loudest: raise the gain"
-    if cut := _cut(story, sound, manifest):
+    if cut := _cut(story, sound, info):
         yield f"it {cut}s where the file {cut}s: the word may be cut off there"
         return
     ways = []
@@ -166,65 +166,65 @@ def sound_facts(sound: Sound) -> list[str]:
     return facts
 
 
-def as_values(explanation: Explanation, manifest: Manifest) -> list[dict[str, Any]]:
+def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]:
     """The stories for programs: the fields of an event's line in JSON, then what explains it."""
-    return [_story_values(story, explanation.sound, manifest) for story in explanation.stories]
+    return [_story_values(story, explanation.sound, info) for story in explanation.stories]
 
 
-def _story_values(story: Story, sound: Sound, manifest: Manifest) -> dict[str, Any]:
+def _story_values(story: Story, sound: Sound, info: ModelInfo) -> dict[str, Any]:
     return {
         "keyword": story.keyword.name,
         "score": round(story.score, 4),
-        "start_s": _second(story.start, manifest),
-        "end_s": _second(story.frame + 1, manifest),
+        "start_s": _second(story.start, info),
+        "end_s": _second(story.frame + 1, info),
         "fired": story.fired,
         "threshold": story.keyword.threshold,
         "cause": story.cause,
         "best_score": round(story.rose[0], 4),
-        "event_before_s": None if story.event is None else _second(story.event + 1, manifest),
+        "event_before_s": None if story.event is None else _second(story.event + 1, info),
         "lacking": list(story.lacking),
         "strays": list(story.strays),
         "score_without_lack": round(story.would, 4),
-        "phones": [_phone_values(phone, manifest) for phone in story.phones],
+        "phones": [_phone_values(phone, info) for phone in story.phones],
         "heard": [
-            {"phone": token.name, "start_s": _second(token.frame, manifest), "best": round(token.best, 4)}
+            {"phone": token.name, "start_s": _second(token.frame, info), "best": round(token.best, 4)}
             for token in story.heard_near
         ],
-        "cut": None if story.fired else _cut(story, sound, manifest),
+        "cut": None if story.fired else _cut(story, sound, info),
         "level_db": round(story.level_db, 1) if math.isfinite(story.level_db) else None,
         "proposal": story.proposal
         and {"phones": list(story.proposal.spelling), "score": round(story.proposal.score, 4)},
-        "words": [headline(story, manifest), *reasons(story, sound, manifest)],
+        "words": [headline(story, info), *reasons(story, sound, info)],
         "sound": sound_facts(sound),
     }
 
 
-def _phone_values(phone: Phone, manifest: Manifest) -> dict[str, Any]:
+def _phone_values(phone: Phone, info: ModelInfo) -> dict[str, Any]:
     return {
         "phone": phone.name,
-        "start_s": _second(phone.start, manifest),
-        "end_s": _second(phone.end, manifest),
+        "start_s": _second(phone.start, info),
+        "end_s": _second(phone.end, info),
         "best": round(phone.best, 4),
         "log_best": phone.peak,
         "llr": phone.llr,
-        "gap_ms": round(1000 * seconds(phone.gap * manifest.frame_samples)),
+        "gap_ms": round(1000 * seconds(phone.gap * info.frame_samples)),
         "gap_llr": phone.gap_llr,
         "rival": phone.rival,
         "rival_best": round(phone.rival_best, 4),
     }
 
 
-def _second(frame: int, manifest: Manifest) -> float:
-    return round(_at(frame, manifest), 3)
+def _second(frame: int, info: ModelInfo) -> float:
+    return round(_at(frame, info), 3)
 
 
-def _at(frame: int, manifest: Manifest) -> float:
+def _at(frame: int, info: ModelInfo) -> float:
     """The second in which a frame begins."""
-    return seconds(frame * manifest.frame_samples)
+    return seconds(frame * info.frame_samples)
 
 
-def _ms(frames: int, manifest: Manifest) -> str:
-    return f"{1000 * frames * manifest.frame_samples / SAMPLE_RATE:.0f} ms"
+def _ms(frames: int, info: ModelInfo) -> str:
+    return f"{1000 * frames * info.frame_samples / SAMPLE_RATE:.0f} ms"
 
 
 def number(value: float) -> str:
