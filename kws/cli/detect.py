@@ -109,7 +109,9 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
                     lacking = error
             if args.json:
                 values = text.as_values(heard, detector.info)
-                yield from (json.dumps({"file": file, **story, "picture": drawn and str(drawn)}) for story in values)
+                yield from (
+                    json.dumps({"file": file, **diagnosis, "picture": drawn and str(drawn)}) for diagnosis in values
+                )
                 continue
             yield f"{_printable(file)}:"
             yield from (f"  {line}" for line in text.in_words(heard, detector.info))
