@@ -15,7 +15,7 @@ from kws.runtime.detector import Detector
 _LONGEST_NAME = 60  # characters of a stranger's name that are repeated to a person
 
 
-class Offer:
+class Catalog:
     """Detectors that all clients share, and the names of their keywords. Immutable."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
