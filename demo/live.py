@@ -49,7 +49,7 @@ class LiveDetection(Detection):
         return values
 
 
-class Heard(NamedTuple):
+class LiveBlock(NamedTuple):
     """A block of sound and what the stream made of it; the frames of `result` count from the device's last opening."""
 
     block: Block
@@ -62,7 +62,7 @@ def listen(
     *,
     microphone: Microphone | None = None,
     recorder: Recorder | None = None,
-    watch: Callable[[Heard | None], object] = lambda heard: None,
+    watch: Callable[[LiveBlock | None], object] = lambda heard: None,
     every_block: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
@@ -109,7 +109,7 @@ class _Ears:
         """Seconds of sound that may be collected before an event is possible."""
         return self._stream.wait_s if self._stream is not None else 0.0
 
-    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:
+    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> LiveBlock:
         """Push a block, and hand on its events."""
         if block.opening != self._opening:
             self.end(on_event)
@@ -127,7 +127,7 @@ class _Ears:
         result = self._stream.process(block.samples)
         for event in result.detections:
             on_event(self._live(event))
-        return Heard(block, result)
+        return LiveBlock(block, result)
 
     def end(self, on_event: Callable[[LiveDetection], object]) -> None:
         """The device was closed: what its last sounds still gave."""

@@ -22,7 +22,7 @@ from kws.cli.listen import table
 from kws.demo import microphone as microphones
 from kws.demo.command import Command
 from kws.demo.gauges import SILENT_DBFS, NearMisses, dbfs
-from kws.demo.live import Heard, LiveDetection, listen
+from kws.demo.live import LiveBlock, LiveDetection, listen
 from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
@@ -447,7 +447,7 @@ def test_the_screen_shows_what_is_heard(detector, width):
     text = console.export_text()
     assert "Fake at 16000 Hz" in text and "no sound comes" in text and "a line" in text
     silence = detector.stream().process(np.zeros(0, np.int16))
-    screen.gauges.hear(Heard(Block(np.full(640, 0.5, np.float32), 16_000, 0.0, 0), silence))
+    screen.gauges.hear(LiveBlock(Block(np.full(640, 0.5, np.float32), 16_000, 0.0, 0), silence))
     console.print(screen.draw())
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
