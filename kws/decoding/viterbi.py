@@ -25,7 +25,7 @@ COLUMNS = 5
 _STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go to the first
 
 
-class Chains:
+class ViterbiGraph:
     """The tables of a search; immutable.
 
     sources: (S + 2, 3), rows of the flattened paths that may precede each state by staying, next and skipping. ends:
@@ -48,7 +48,7 @@ class Chains:
         self._new_age = np.array(1.0)
 
     @classmethod
-    def of(cls, spellings: Sequence[Sequence[int]], blank: int, max_duration: int, max_gap: int) -> Chains:
+    def of(cls, spellings: Sequence[Sequence[int]], blank: int, max_duration: int, max_gap: int) -> ViterbiGraph:
         """The tables of spellings (token ids); the limits of a path are in frames."""
         chains = [_chain(labels, blank) for labels in spellings]
         lengths = [len(chain) for chain in chains]
@@ -95,9 +95,9 @@ class Chains:
             after.reshape(2, streams, states, COLUMNS).swapaxes(0, 1),
         )
 
-    def _repeated(self, streams: int) -> Chains:
+    def _repeated(self, streams: int) -> ViterbiGraph:
         """The chains of B streams side by side: each table B times as long."""
-        return Chains(
+        return ViterbiGraph(
             _side_by_side(self.sources, self.states, streams),
             _side_by_side(self.ends, self.states, streams),
             np.tile(self._increments, (streams, 1)),
@@ -136,7 +136,7 @@ class Chains:
 
 
 def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
-    """(3, S + 2): places in a frame's flattened table of the arguments of `Chains.search`.
+    """(3, S + 2): places in a frame's flattened table of the arguments of `ViterbiGraph.search`.
 
     The table has a row of each token's cost and log-posterior, and a last row of 0 and -inf.
     """
@@ -155,7 +155,7 @@ def _chain(labels: Sequence[int], blank: int) -> list[int]:
 
 
 def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> Places:
-    """(S + 2, 3): `Chains.sources`."""
+    """(S + 2, 3): `ViterbiGraph.sources`."""
     states = sum(map(len, chains)) + 2
     begin, never = states - 2, states - 1
     table: list[list[int]] = []

@@ -19,7 +19,7 @@ _TYPES = (_INT16, np.dtype(np.float32))
 _LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
 
-class Intake:
+class Chunker:
     """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its resampler keeps.
 
     missing: how many samples at 16 kHz complete the next chunk.
@@ -51,7 +51,7 @@ class Intake:
         the same memory: use it before the next.
 
         samples: as `Stream.push` takes them, which also says what raises InputError; that happens at once, and the
-        intake is then as it was before. last: half a second of silence and whatever fills a chunk follow, and the end.
+        chunker is then as it was before. last: half a second of silence and whatever fills a chunk follow, and the end.
         """
         if self._ended:
             raise InputError("the stream has ended: reset it, or begin a new one")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.errors import KwsError
-from kws.metadata import METADATA_KEY, Manifest
+from kws.metadata import METADATA_KEY, ModelInfo
 from kws.onnxruntime_import import no_telemetry
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsEr
 class OnnxModel:
     """One .onnx file: its manifest and its graph. Immutable; any number of streams and threads may run it."""
 
-    def __init__(self, path: Path, manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, path: Path, info: ModelInfo, session: onnxruntime.InferenceSession) -> None:
         self.path = path
-        self.manifest = manifest
+        self.info = info
         self._session = session
-        names = [state.name for state in manifest.states]
+        names = [state.name for state in info.states]
         self._inputs = ["pcm", *names]
         self._outputs = ["log_posteriors", *(f"next.{name}" for name in names)]
 
@@ -51,7 +51,7 @@ class OnnxModel:
         if text is None:
             raise KwsError(f"{path} is an ONNX file, but not one of kws: it has no manifest")
         try:
-            model = cls(path, Manifest.from_json(text), session)
+            model = cls(path, ModelInfo.from_json(text), session)
             model._check_graph()
             model._check_posteriors()
         except KwsError as error:
@@ -60,7 +60,7 @@ class OnnxModel:
 
     def init_states(self, batch: int = 1) -> States:
         """The states of fresh streams, all zeros: each (B, *shape)."""
-        return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.manifest.states)
+        return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
 
     def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
         """The next C chunks, 1 to `chunks_per_call` of the manifest, and what they are told does not depend on C:
@@ -74,10 +74,10 @@ class OnnxModel:
         return posteriors, tuple(following)
 
     def _check_graph(self) -> None:
-        manifest = self.manifest
-        chunk = [None, manifest.chunk_samples]
-        frames = [None, manifest.frames_per_chunk, len(manifest.tokens)]
-        states = [(_TYPES[state.dtype], [None, *state.shape]) for state in manifest.states]
+        info = self.info
+        chunk = [None, info.chunk_samples]
+        frames = [None, info.frames_per_chunk, len(info.tokens)]
+        states = [(_TYPES[state.dtype], [None, *state.shape]) for state in info.states]
         wanted_in = [("tensor(float)", chunk), *states]
         wanted_out = [("tensor(float)", frames), *states]
         _compare(self._session.get_inputs(), self._inputs, wanted_in)
@@ -85,11 +85,11 @@ class OnnxModel:
 
     def _check_posteriors(self) -> None:
         """Run the least and the most silence: it must work, and give logarithms of probabilities."""
-        manifest = self.manifest
-        for chunks in sorted({1, manifest.chunks_per_call}):
-            silence = np.zeros((1, chunks * manifest.chunk_samples), np.float32)
+        info = self.info
+        for chunks in sorted({1, info.chunks_per_call}):
+            silence = np.zeros((1, chunks * info.chunk_samples), np.float32)
             posteriors, _ = self.run(silence, self.init_states())
-            shape = (1, chunks * manifest.frames_per_chunk, len(manifest.tokens))
+            shape = (1, chunks * info.frames_per_chunk, len(info.tokens))
             if posteriors.shape != shape:
                 raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
             if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from kws.data.scene_config import SceneConfig
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.model.config import AcousticConfig
 
 
@@ -38,9 +38,9 @@ class TrainingCorpus:
         return dataclasses.replace(self, share=share)
 
 
-def default_scoring() -> Scoring:
+def default_scoring() -> ScorerConfig:
     """A word of up to 2 s with gaps of up to 0.5 s, and one event a second."""
-    return Scoring(
+    return ScorerConfig(
         peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
     )
 
@@ -77,7 +77,7 @@ class TaskConfig:
     extra_spellings: tuple[tuple[str, str], ...] = ()
     model: AcousticConfig = field(default_factory=AcousticConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
-    scoring: Scoring = field(default_factory=default_scoring)
+    scoring: ScorerConfig = field(default_factory=default_scoring)
     rooms: TrainingCorpus | None = None
     start: str = ""
     trunk: str = ""

@@ -21,7 +21,7 @@ from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
 from kws.log import Log
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.recipes.own import recordings
@@ -111,7 +111,7 @@ def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, 
     return replace(material, own=own, made=(*material.made, corpus))
 
 
-def spell(asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: Scoring) -> Phrase:
+def spell(asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig) -> Phrase:
     """The spellings asked for or in the dictionary, then those that recordings add; without any, theirs alone."""
     name = phrase_name(asked)
     given = "=" in asked

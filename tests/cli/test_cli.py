@@ -86,6 +86,18 @@ def test_starting_up_imports_nothing_heavy(words):
     assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
 
 
+HEAVY = {"torch", "onnxruntime", "scipy", "matplotlib", "pytorch_lightning", "onnx", "rich", "sounddevice"}
+
+
+@pytest.mark.parametrize("words", ["--help", "--no-such-option"])
+@pytest.mark.parametrize("name", VERBS)
+def test_help_and_usage_errors_import_nothing_heavy(name, words):
+    """By what is loaded and not by time, which depends on the machine (0.2 s where torch alone takes 3)."""
+    script = "import sys; from kws.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script, name, words], capture_output=True, text=True, check=True)
+    assert HEAVY.isdisjoint(ran.stdout.splitlines()[-1].split())
+
+
 def test_the_public_names_are_loaded_when_first_asked_for():
     script = (
         "import sys, kws\n"

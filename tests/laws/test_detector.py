@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import corpora
 import tones
 from kws.errors import InputError, KwsError
-from kws.runtime.chunker import Intake
+from kws.runtime.chunker import Chunker
 from kws.runtime.detector import Detector, Stream
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find, shipped
@@ -85,8 +85,8 @@ def test_blocks_do_not_change_a_bit_of_what_a_shipped_model_hears(name):
     """Chunks that are there together go through its graph together: the numbers must be those of single chunks."""
     detector = Detector.load(name)
     sound = np.random.default_rng(0).normal(0, 0.1, 16_000 * 8).astype(np.float32)
-    size = detector.manifest.chunk_samples
-    assert detector.manifest.chunks_per_call > 8
+    size = detector.info.chunk_samples
+    assert detector.info.chunks_per_call > 8
     single = in_blocks(detector.stream(), sound, range(size, sound.size, size))
     for cuts in ([], range(3 * size, sound.size, 3 * size), [1, 5000, 50_000, 51_279]):
         assert_equal(in_blocks(detector.stream(), sound, cuts), single)
@@ -194,7 +194,7 @@ def memory(value, seen=None):
         return value.nbytes
     if isinstance(value, (list, tuple)):
         return len(value) + sum(memory(item) for item in value)
-    return sum(map(memory, vars(value).values())) if isinstance(value, (Stream, Intake)) else 0
+    return sum(map(memory, vars(value).values())) if isinstance(value, (Stream, Chunker)) else 0
 
 
 def test_an_hour_of_silence_changes_neither_state_nor_sensitivity(detector):

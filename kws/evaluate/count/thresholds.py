@@ -15,7 +15,7 @@ from kws.evaluate.replay.recording import FLOOR, Recording
 from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
 from kws.evaluate.report.build import point_json, pooled_json
 from kws.evaluate.report.text import counts_table
-from kws.metadata import Calibration, Manifest, embed
+from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
 
 _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a threshold by
@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
             f"no threshold that this audio allows hears {', '.join(deaf)} at {target:g} FA/h: nothing was written"
         )
     data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
-    store(model, system.detector.manifest, rates, target, data, output)
+    store(model, system.detector.info, rates, target, data, output)
     rows = [(rate.keyword, point_json(rate, target)) for rate in rates]
     print(*counts_table([*rows, ("all", pooled_json(rates, target))] if len(rows) > 1 else rows), sep="\n")
-    print(*notes(rates, target, system.detector.manifest.scoring.default_threshold), f"written: {output}", sep="\n")
+    print(*notes(rates, target, system.detector.info.scoring.default_threshold), f"written: {output}", sep="\n")
     return 0
 
 
@@ -91,7 +91,7 @@ def operating_points(system: KwsSystem, recordings: Sequence[Recording], fa_per_
     threshold is not set below the model's default, unless the hours show the rate at 95 %. It is the default and not
     the present threshold, so that calibrating again, on whatever was calibrated before, gives the same.
     """
-    counting, default = Counting.of(system), system.detector.manifest.scoring.default_threshold
+    counting, default = Counting.of(system), system.detector.info.scoring.default_threshold
 
     def groundless(rate: KeywordRates) -> bool:
         little = rate.threshold <= FLOOR or rate.hours < _LITTLE_H
@@ -131,7 +131,7 @@ def _rounded(value: float) -> str:
 
 def store(
     model: Path,
-    manifest: Manifest,
+    manifest: ModelInfo,
     rates: Sequence[KeywordRates],
     fa_per_hour: float,
     data: str,

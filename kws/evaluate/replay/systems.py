@@ -136,14 +136,14 @@ class KwsSystem:
     """A model of kws."""
 
     def __init__(self, detector: Detector) -> None:
-        manifest = detector.manifest
+        info = detector.info
         self.detector = detector
-        self.name = manifest.name
+        self.name = info.name
         self.keywords = tuple(keyword.name for keyword in detector.keywords)
         self.thresholds = tuple(keyword.threshold for keyword in detector.keywords)
-        self.frame_samples = manifest.frame_samples
-        self.chunk_samples = manifest.chunk_samples
-        self.refractory_frames = manifest.scoring.refractory_frames
+        self.frame_samples = info.frame_samples
+        self.chunk_samples = info.chunk_samples
+        self.refractory_frames = info.scoring.refractory_frames
 
     def stream(self) -> Listening:
         """A fresh stream of the detector."""
@@ -151,13 +151,13 @@ class KwsSystem:
 
     def about(self) -> dict[str, Any]:
         """What the model's manifest says."""
-        manifest = self.detector.manifest
+        info = self.detector.info
         return {
             "name": self.name,
             "engine": "kws",
-            "version": manifest.kws_version,
-            "commit": manifest.commit,
-            "parameters": manifest.parameters,
+            "version": info.kws_version,
+            "commit": info.commit,
+            "parameters": info.parameters,
             "bytes": self.detector.model.path.stat().st_size,
         }
 

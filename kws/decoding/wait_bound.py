@@ -22,7 +22,7 @@ _MOST_FRAMES = 25  # a second: who listens for nothing looks up as often
 _ROUNDING = 1e-6  # of sums of logarithms
 
 
-class Patience:
+class WaitBound:
     """For the keywords and thresholds of a detector; immutable, so one serves any number of streams.
 
     spellings: of each keyword, sequences of labels; the order is that of the scorer's states.
