@@ -10,19 +10,21 @@ from pathlib import Path
 
 from kws.errors import KwsError
 from kws.files import write_text
-from kws.lab.costs import costs
-from kws.lab.inside_report import write_inside
+from kws.lab.attention.report import attention_report
+from kws.lab.context_figure import context_figure
+from kws.lab.cost_columns import cost_columns
 from kws.lab.run_one import trained
-from kws.lab.sounds import sounds_of_search, sounds_of_test
+from kws.lab.smoothness.report import smoothness_report
+from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.splits import deal
 from kws.lab.study import Places, Study, load_study
-from kws.lab.table import tables
+from kws.lab.table import SpokenKeywords, tables
 from kws.lab.tasks import (
     Task,
     best_rates,
     feature_tasks,
+    inside_tasks,
     perform,
-    probe_tasks,
     run_tasks,
     search_seed,
     search_tasks,
@@ -78,11 +80,22 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     tests = run_tasks(study, rates, places)
     finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
     finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
-    finish(probe_tasks(study, rates, places), jobs, dask, log)
-    text = tables(study, places, sounds, costs(study, places, output))
-    text += "\n\n" + write_inside(study, places, sounds, output)
-    write_text(output / "tables.md", text.rstrip() + "\n")
+    finish(inside_tasks(study, rates, places), jobs, dask, log)
+    write_text(output / "tables.md", report(study, places, sounds, output))
     return f"{output / 'tables.md'}: {len(study.cells)} models; each run lies in {places.cells}"
+
+
+def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
+    """All tables of the finished runs, in Markdown; their figures are written into `output`."""
+    spoken = SpokenKeywords(study, sounds)
+    parts = [
+        tables(study, places, spoken, cost_columns(study, places, output)),
+        attention_report(study, places, sounds, output),
+        smoothness_report(study, places, spoken, output),
+    ]
+    for group in study.groups:
+        context_figure(study, places, group, spoken, output)
+    return "\n\n".join(part for part in parts if part).rstrip() + "\n"
 
 
 def grow_trunks(study: Study, places: Places, log: Log) -> bool:

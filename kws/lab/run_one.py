@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kws import files
 from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import KeywordScorer, best_path
 from kws.errors import KwsError
@@ -192,8 +193,7 @@ def _batches(pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int
 
 def save(recordings: Sequence[Recording], path: Path) -> None:
     """Writes what was heard, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with files.whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
             counts=[len(r.frames) for r in recordings],
@@ -203,7 +203,6 @@ def save(recordings: Sequence[Recording], path: Path) -> None:
             scores=np.concatenate([r.scores for r in recordings]),
             ages=np.concatenate([r.ages for r in recordings]),
         )
-    partial.replace(path)
 
 
 def load(path: Path, sounds: Sounds) -> list[Recording]:
