@@ -30,8 +30,8 @@ def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
         made = getattr(importlib.import_module(module), name)(keywords)
         made.reset()
         return made.process, made.chunk_samples
-    from kws.cli.detect import open_detector
     from kws.runtime.detector import Detector
+    from kws.runtime.keywords import open_detector
 
     detector = Detector.load(place)
     own = {keyword.name: keyword for keyword in detector.keywords}

@@ -33,7 +33,7 @@ from kws.data.manifest import rows_of
 from kws.errors import KwsError
 from kws.evaluate.replay.engines import REQUIREMENTS
 from kws.evaluate.replay.systems import ENGINES, SystemSpec, open_system
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.shipped import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
 ALONE = {

@@ -126,7 +126,7 @@ def going_live() -> str:
     command = Path(sys.executable).with_name("kws")
     shown = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
     try:
-        sounddevice = require("sounddevice", extra="mic")
+        sounddevice = require("sounddevice", extra="listen")
         try:
             microphone = sounddevice.query_devices(kind="input")["name"]
         except (ValueError, sounddevice.PortAudioError) as error:

@@ -41,6 +41,13 @@ class LiveDetection(Detection):
     recording: Path | None = None
     recording_end_s: float | None = None
 
+    def as_values(self) -> dict[str, object]:
+        """The event as a line of `kws listen --json`; `recording_end_s` is what `kws detect` says for the recording."""
+        values = super().as_values() | {"time": self.time.isoformat(), "latency_s": round(self.latency_s, 3)}
+        if self.recording is not None and self.recording_end_s is not None:
+            values |= {"recording": str(self.recording), "recording_end_s": round(self.recording_end_s, 3)}
+        return values
+
 
 class Heard(NamedTuple):
     """A block of sound and what the stream made of it; the frames of `result` count from the device's last opening."""

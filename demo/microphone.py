@@ -53,7 +53,7 @@ class Block(NamedTuple):
 
 def devices() -> list[Device]:
     """Everything that can record here. Raises KwsError without sounddevice or PortAudio."""
-    sounddevice = require("sounddevice", extra="mic")
+    sounddevice = require("sounddevice", extra="listen")
     try:
         default = sounddevice.query_devices(kind="input")["index"]
     except (ValueError, sounddevice.PortAudioError):
@@ -98,7 +98,7 @@ class Microphone:
     def __init__(
         self, device: str | None = None, channel: int | None = None, tell: Callable[[str], object] = lambda line: None
     ) -> None:
-        self._sounddevice = require("sounddevice", extra="mic")
+        self._sounddevice = require("sounddevice", extra="listen")
         self._wanted = device
         self._channel = channel
         self._tell = tell

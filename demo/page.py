@@ -1,6 +1,8 @@
-"""`kws web`: the page that hears keywords in the browser, as a folder that any static file server can serve."""
+"""Writing the page that hears keywords in the browser: a folder that any static file server can serve.
 
-import argparse
+Its HTML, CSS and JavaScript lie in demo/web; `kws web` is the command.
+"""
+
 import json
 import shutil
 import tarfile
@@ -12,9 +14,8 @@ from pathlib import Path
 
 from kws.data import packages
 from kws.errors import KwsError
-from kws.runtime.session import OnnxModel, find, shipped
-
-PORT = 8000
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import shipped
 
 # 14 MB that browsers run: not kept in the repository or the wheel, but fetched when asked for, and then served from
 # beside the page. The archive has no licence file of its own; its package.json and the first lines of ort.js say MIT.
@@ -24,39 +25,6 @@ RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers re
     "ort.js": ("ort.wasm.bundle.min.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
     "ort.wasm": ("ort-wasm-simd-threaded.wasm", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
 }
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws web`."""
-    parser.description = (
-        "Write a folder with a page that hears keywords in the browser. Any static file server can serve it; the page "
-        "asks no other server for anything."
-    )
-    parser.epilog = (
-        "examples:\n"
-        "  kws web -o site --download\n"
-        "  kws web my-model.onnx wake-words -o site\n"
-        f"  python -m http.server --bind localhost --directory site {PORT}\n"
-    )
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=".onnx files or names of shipped models (all that have keywords)"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the folder to write")
-    name, version = RUNTIME
-    parser.add_argument(
-        "--download", action="store_true", help=f"fetch {name} {version} (33 MB, of which 14 stay) through npm"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the folder and says how to serve it."""
-    models = [OnnxModel.load(find(model)) for model in args.models] or _shipped_with_keywords()
-    bring_runtime(args.output / "vendor", download=args.download)
-    write_site(args.output, models)
-    print(f"{args.output}: the page and {', '.join(model.path.stem for model in models)}")
-    print(f"serve it   python -m http.server --bind localhost --directory {args.output} {PORT}")
-    print(f"open       http://localhost:{PORT} (browsers give the microphone to localhost and to https:// alone)")
-    return 0
 
 
 def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
@@ -109,8 +77,8 @@ def bring_runtime(folder: Path, *, download: bool) -> None:
     archive.unlink()
 
 
-def _shipped_with_keywords() -> list[OnnxModel]:
-    """Those with few keywords first: the first is the one that the page opens with."""
+def shipped_with_keywords() -> list[OnnxModel]:
+    """The shipped models that have keywords, few keywords first: the page opens with the first."""
     models = [OnnxModel.load(path) for path in shipped().values()]
     found = [model for model in models if model.manifest.keywords]
     return sorted(found, key=lambda model: len(model.manifest.keywords))

@@ -32,7 +32,7 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, tell: Callable[[str], object] = lambda line: None) -> None:
-        self._soundfile = require("soundfile", extra="mic")
+        self._soundfile = require("soundfile", extra="listen")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._tell = tell

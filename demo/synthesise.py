@@ -93,7 +93,7 @@ def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Genera
 
 def align(samples: Audio, text: str, keyword: str) -> tuple[int, int]:
     """First and last sample of `keyword` in the sentence, by pocketsphinx's forced alignment (10 ms)."""
-    decoder = require("pocketsphinx", extra="tts").Decoder(lm=None, samprate=SAMPLE_RATE, loglevel="FATAL")
+    decoder = require("pocketsphinx", extra="synthesis").Decoder(lm=None, samprate=SAMPLE_RATE, loglevel="FATAL")
     decoder.add_word("snowboy", "S N OW B OY", True)
     decoder.set_align_text(text)
     decoder.start_utt()

@@ -1,10 +1,9 @@
-"""`kws export`: one step from a checkpoint to the one file that a device needs.
+"""Writing a checkpoint as the one file that a device needs (`kws export` is the command).
 
 The file holds the graph (frontend included), the weights in half precision (cast back to single precision when the
 file is opened) and the manifest. It is written only if it computes what the checkpoint computes.
 """
 
-import argparse
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -43,34 +42,12 @@ class Written:
         )
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws export`."""
-    parser.description = "Write a checkpoint as one .onnx file (PCM in, log-posteriors and states out) and verify it."
-    parser.epilog = (
-        "examples:\n"
-        "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
-        "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
-        "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
-    )
-    parser.add_argument("checkpoint", type=Path, help="model.ckpt, as `kws train` wrote it")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
-    parser.add_argument("--name", help="the model's name (default: the recipe's)")
-    parser.add_argument(
-        "--chunk-frames",
-        type=int,
-        default=2,
-        help="frames of 40 ms per call: latency against CPU (default: 2)",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Exports, verifies, and only then writes; exit 1 through KwsError when ONNX and torch differ."""
-    print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))
-    return 0
-
-
 def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> Written:
-    """Writes the checkpoint `path` as the model file `output`. KwsError as `run` says."""
+    """Writes the checkpoint `path` as the model file `output`, once it is verified.
+
+    name: the model's; None takes the recipe's. chunk_frames: frames of 40 ms per call of the graph. Raises KwsError,
+    and writes nothing, where the log-posteriors of ONNX and torch differ by more than `verify.TOLERANCE`.
+    """
     checkpoint = load_checkpoint(path)
     checkpoint.model.phrase_head = None  # tokens alone leave a stream
     if chunk_frames < 1:

@@ -1,7 +1,7 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
 PCM .wav files of 8, 16, 24 and 32 bits need nothing but the standard library; other formats (flac, ogg, opus,
-mp3, float .wav ...) go through soundfile and other rates through soxr, both brought by kws[audio]. Channels
+mp3, float .wav ...) go through soundfile and other rates through soxr, both brought by the extra `audio`. Channels
 are averaged. Rates from 8 kHz up are resampled; below that speech lacks what a model listens to, and the file
 is refused.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 
@@ -17,7 +18,7 @@ class InputError(KwsError, ValueError):
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional module, or raise a KwsError that names the pip command which brings it.
 
-    module: the name to import, such as "soundfile"; extra: the extra of the kws package that holds it.
+    module: the name to import, such as "soundfile"; extra: the extra in pyproject.toml that brings it.
     """
     package = module.partition(".")[0]
     try:
@@ -25,6 +26,20 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != package:
             raise KwsError(f"{package} cannot be loaded: {error}") from error
-        raise KwsError(f"{package} is needed here: pip install 'kws[{extra}]'") from error
+        raise KwsError(f"{package} is needed here: {install(extra)}") from error
     except (ImportError, OSError) as error:  # a shared library such as PortAudio is missing
         raise KwsError(f"{package} is installed but cannot be loaded: {error}") from error
+
+
+def install(extra: str) -> str:
+    """The command that brings the packages of an extra; kws is on no package index, so it names a clone."""
+    return f"pip install '.[{extra}]' in the folder of kws"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to say after "there is no such name": the nearest of the known names, or all of them."""
+    from difflib import get_close_matches  # needed after a mistake alone
+
+    names = list(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"the nearest is {close[0]!r}" if close else f"there are {', '.join(names) or 'none'}"

@@ -29,3 +29,12 @@ class Detection:
     def end_s(self) -> float:
         """When the event fired, in seconds since the stream began."""
         return units.seconds(self.end)
+
+    def as_values(self) -> dict[str, object]:
+        """The event as the command line's JSON has it: keyword, score, start_s and end_s, rounded."""
+        return {
+            "keyword": self.keyword,
+            "score": round(self.score, 4),
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+        }

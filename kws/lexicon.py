@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 
-from kws.errors import KwsError
+from kws.errors import KwsError, install
 
 PHONES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
@@ -162,6 +162,22 @@ def _compared(text: str) -> tuple[str, ...]:
     return tuple(word.strip("'") for word in normalise(text).casefold().split())
 
 
+def spell(phrase: str) -> list[Spelling]:
+    """All spellings of a phrase in the phones of the shipped models (at most 8), most usual first.
+
+    phrase: words of the CMU dictionary, or words with their phones: "hey zorgo=HH EY Z AO R G OW". Raises KwsError
+    for a word that has no entry, and without phones where the dictionary is not installed (the extra `lexicon`).
+    """
+    return next(iter(spell_all([phrase]).values()))
+
+
+def spell_all(phrases: Iterable[str]) -> dict[str, list[Spelling]]:
+    """`spell` of several phrases, by their names; the dictionary is read once, and not at all if all have phones."""
+    phrases = list(phrases)
+    lexicon = Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict()
+    return {phrase_name(phrase): lexicon.spell(phrase) for phrase in phrases}
+
+
 def load_cmudict() -> Lexicon:
     """The CMU dictionary that lies in the pocketsphinx wheel (BSD); the package itself is not imported."""
     spec = importlib.util.find_spec("pocketsphinx")
@@ -170,4 +186,4 @@ def load_cmudict() -> Lexicon:
         if path.is_file():
             with path.open(encoding="utf-8") as lines:
                 return Lexicon.from_lines(lines)
-    raise KwsError("spelling a phrase needs the package pocketsphinx for its dictionary: pip install 'kws[lexicon]'")
+    raise KwsError(f"spelling a phrase needs the package pocketsphinx for its dictionary: {install('lexicon')}")

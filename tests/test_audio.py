@@ -239,9 +239,9 @@ def test_a_recorder_that_wrote_into_a_pipe_did_not_know_the_length(tmp_path, cla
 def test_a_missing_package_is_named_with_its_command(tmp_path, only_numpy):
     soundfile_path = tmp_path / "a.flac"
     soundfile_path.write_bytes(b"fLaC" + bytes(100))
-    assert "soundfile is needed here: pip install 'kws[audio]'" in what_is_there(soundfile_path)[1]
+    assert "soundfile is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(soundfile_path)[1]
     path = write_wave(tmp_path / "a.wav", sine(rate=48000), rate=48000)
-    assert "48000 Hz: soxr is needed here: pip install 'kws[audio]'" in what_is_there(path)[1]
+    assert "48000 Hz: soxr is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(path)[1]
 
 
 @given(start=st.integers(0, 3 * RATE), kind=st.sampled_from(["wav", "flac"]))

@@ -5,27 +5,32 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from kws.metadata import Keyword, Manifest
-from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
+from kws.cli import options
 
+if TYPE_CHECKING:
+    from kws.metadata import Keyword, Manifest
+
+_WIDTH = 100  # columns
 _ITEM_BYTES = {"float32": 4, "int64": 8}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `kws info`."""
     parser.description = "Show what is inside a model file: keywords, thresholds, formats, training data."
-    parser.epilog = f"examples:\n  kws info\n  kws info {DEFAULT_MODEL} --json\n"
-    parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help=f"path or name ({DEFAULT_MODEL})"
-    )
-    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    parser.epilog = f"examples:\n  kws info\n  kws info {options.DEFAULT_MODEL} --json\n"
+    options.add_model_argument(parser)
+    options.add_json_option(parser, "print all of it as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the manifest as text or JSON."""
+    """Print what the file says about itself as text or JSON."""
+    from kws.runtime.session import OnnxModel
+    from kws.runtime.shipped import find
+
     model = OnnxModel.load(find(args.model))
     size = model.path.stat().st_size
     if args.json:
@@ -57,9 +62,8 @@ def _describe(manifest: Manifest, path: str, size: int) -> list[str]:
         ("scoring", ", ".join([*limits, f"peak weight {scoring.peak_weight:g}"])),
         ("new phrases", f"fire at {scoring.default_threshold:g}"),
     ]
-    lines = [f"{name:<12}{value}" for name, value in facts]
-    rows = [row for keyword in manifest.keywords for row in _keyword_rows(keyword)]
-    lines += ["", *_table(("keyword", "threshold", "calibrated for", "spelling"), rows)]
+    lines = [line for name, value in facts for line in _wrapped(f"{name:<12}{value}", 12)]
+    lines += ["", *_keyword_lines(manifest.keywords)]
     states = [
         (state.name, " x ".join(map(str, state.shape)), state.dtype, str(_bytes(state.shape, state.dtype)))
         for state in manifest.states
@@ -67,19 +71,50 @@ def _describe(manifest: Manifest, path: str, size: int) -> list[str]:
     total = sum(int(row[3]) for row in states)
     lines += ["", *_table(("state", "shape", "type", "bytes"), [*states, ("all", "", "", str(total))])]
     lines += ["", "trained on"]
-    lines += [f"  {source.name}, {source.licence}: {source.attribution}" for source in training.data]
+    for source in training.data:
+        lines += _wrapped(f"  {source.name}, {source.licence}: {source.attribution}", 4)
     return lines
 
 
-def _keyword_rows(keyword: Keyword) -> list[tuple[str, ...]]:
+def _keyword_lines(keywords: Sequence[Keyword]) -> list[str]:
+    """The table of keywords; where the names of the calibration data make it too wide, they follow the table."""
+    head = ("keyword", "threshold", "calibrated for", "spelling")
+    whole = _table(head, [row for keyword in keywords for row in _keyword_rows(keyword, names_data=True)])
+    if max(map(len, whole)) <= _WIDTH:
+        return whole
+    lines = _table(head, [row for keyword in keywords for row in _keyword_rows(keyword, names_data=False)])
+    of: dict[str, list[str]] = {}
+    for keyword in keywords:
+        if keyword.calibration is not None:
+            of.setdefault(keyword.calibration.data, []).append(keyword.name)
+    for data, names in of.items():
+        which = "" if len(of) == 1 else f"{', '.join(names)}: "
+        lines += ["", *_wrapped(f"calibrated on {which}{data}", 2)]
+    return lines
+
+
+def _keyword_rows(keyword: Keyword, names_data: bool) -> list[tuple[str, ...]]:
     calibration = keyword.calibration
     target = "not calibrated"
     if calibration is not None:
-        found = f"{calibration.false_accepts} false in {calibration.hours:.2f} h of {calibration.data}"
+        data = f" of {calibration.data}" if names_data else ""
+        found = f"{calibration.false_accepts} false in {calibration.hours:.2f} h{data}"
         target = f"{calibration.fa_per_hour:g} FA/h ({found})"
     first, *others = [" ".join(spelling) for spelling in keyword.spellings]
     rows = [("", "", "", spelling) for spelling in others]
     return [(keyword.name, f"{keyword.threshold:.4f}", target, first), *rows]
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    """A line in as many as it takes; a word that is longer (a path) stays whole."""
+    return textwrap.wrap(
+        line,
+        _WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    ) or [""]
 
 
 def _bytes(shape: Sequence[int], dtype: str) -> int:

@@ -1,5 +1,7 @@
 """`kws listen`: keywords from a microphone, live. Nothing leaves the machine, nothing is written unless asked."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -11,15 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kws.cli.detect import add_keyword_argument, add_threshold_argument, open_detector
-from kws.demo.command import Command
-from kws.demo.live import Heard, LiveDetection, listen
-from kws.demo.microphone import Device, Microphone, devices
-from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
-from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
+from kws.cli import options
+
+if TYPE_CHECKING:
+    from kws.demo.command import Command
+    from kws.demo.live import Heard, LiveDetection
+    from kws.demo.microphone import Device, Microphone
+    from kws.runtime.detector import Detector
 
 _EPILOG = """examples:
   kws listen
@@ -32,26 +34,23 @@ _EPILOG = """examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws listen`."""
     parser.description = (
         "Hear keywords from a microphone, live, until Ctrl-C. No sound leaves this machine, "
         "and none is written without --record."
     )
     parser.epilog = _EPILOG
-    parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, help=f"an .onnx file or a model's name ({DEFAULT_MODEL})"
-    )
+    options.add_model_argument(parser)
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
     parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")
     parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
-    add_keyword_argument(parser)
-    add_threshold_argument(parser)
-    parser.add_argument("--json", action="store_true", help="print each event as one line of JSON, and nothing else")
+    options.add_keyword_option(parser)
+    options.add_threshold_option(parser)
+    options.add_json_option(parser, "print each event as one line of JSON, and nothing else")
     parser.add_argument(
         "--record",
         type=Path,
         metavar="DIR",
-        help=f"keep a .wav file of each event there, from {BEFORE_S:g} s before it to {AFTER_S:g} s after it, "
+        help="keep a .wav file of each event there, from 8 s before it to 10 s after it, "
         "in which `kws detect` hears the same",
     )
     parser.add_argument(
@@ -63,6 +62,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Listens until it is interrupted or terminated, which is how it ends well."""
+    from kws.demo.live import listen
+    from kws.demo.microphone import Microphone, devices
+    from kws.demo.recorder import Recorder
+    from kws.runtime.keywords import open_detector
+
     with silent_libraries(), ExitStack() as stack:
         if args.list_devices:
             print(table(devices()))
@@ -93,7 +97,11 @@ class Front:
         self._recording = f"kept in {args.record}" if args.record else ""
         self._with_screen = not args.json and sys.stdout.isatty() and find_spec("rich") is not None
         output = subprocess.DEVNULL if self._with_screen else sys.stderr
-        self._command = Command(args.exec, output, self.tell) if args.exec else None
+        self._command: Command | None = None
+        if args.exec:
+            from kws.demo import command
+
+            self._command = command.Command(args.exec, output, self.tell)
         self._screen: Any = None
         self._greeting: Callable[[], str] | None = None
 
@@ -133,32 +141,17 @@ class Front:
     def fire(self, event: LiveDetection) -> None:
         """An event."""
         if self._command is not None:
-            self._command.start(as_json(event))
+            self._command.start(json.dumps(event.as_values()))
         if self._screen is not None:
             self._screen.fire(event)
         elif self._json:
-            print(as_json(event), flush=True)
+            print(json.dumps(event.as_values()), flush=True)
         else:
             print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
 
     @staticmethod
     def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
-
-
-def as_json(event: LiveDetection) -> str:
-    """An event as one line for programs; times in seconds, `recording_end_s` as `kws detect` gives it for the file."""
-    line: dict[str, object] = {
-        "keyword": event.keyword,
-        "score": round(event.score, 4),
-        "start_s": round(event.start_s, 3),
-        "end_s": round(event.end_s, 3),
-        "time": event.time.isoformat(),
-        "latency_s": round(event.latency_s, 3),
-    }
-    if event.recording is not None and event.recording_end_s is not None:
-        line |= {"recording": str(event.recording), "recording_end_s": round(event.recording_end_s, 3)}
-    return json.dumps(line)
 
 
 def table(found: list[Device]) -> str:

@@ -1,47 +1,47 @@
-"""The `kws` command: one verb, one module, imported only when its verb is chosen.
+"""The entry of the `kws` command: it finds the verb's module, parses its arguments and sets the exit code.
 
-A verb's module offers two functions: `configure(parser)` adds its arguments, a description and an epilog with
-examples to an `argparse.ArgumentParser`; `run(args) -> int` does the work and returns the exit code.
+The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chosen. It has two functions:
+`configure(parser)` adds its arguments, a description and an epilog with examples to an
+`argparse.ArgumentParser`; `run(args) -> int` does the work and returns the exit code. A verb imports
+what is slow to import (torch, scipy, onnxruntime) inside `run`, so that help and usage errors are quick.
 
-Exit codes: 0 done; 1 a file, a model or a package stood in the way (one sentence on stderr); 2 the command
-itself was wrong; 130 interrupted; 141 whoever read the output stopped reading.
+Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one sentence on stderr);
+2 a usage error; 130 interrupted; 141 the reader of the output went away (SIGPIPE).
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
 from kws import __version__
-from kws.errors import KwsError
+from kws.errors import KwsError, install, nearest
 
 
 class Verb(NamedTuple):
     """What `kws --help` must know of a verb without importing it."""
 
-    module: str
     help: str
-    extra: str  # the optional packages of pyproject.toml that this verb may need
+    extra: str  # the extras of pyproject.toml, separated by commas, that bring what it may need
 
 
 VERBS = {
-    "detect": Verb("kws.cli.detect", "hear keywords in audio files", "audio"),
-    "info": Verb("kws.cli.info", "show what is inside a model file", "audio"),
-    "bench": Verb("kws.runtime.bench", "measure a model's speed, memory and start-up time", "audio"),
-    "listen": Verb("kws.cli.listen", "hear keywords from a microphone", "mic"),
-    "web": Verb("kws.demo.page", "write a page that hears keywords in the browser", "audio"),
-    "serve": Verb("kws.cli.serve", "hear keywords for Home Assistant and other programs", "serve"),
-    "data": Verb("kws.cli.data", "fetch corpora and write their manifests", "train"),
-    "train": Verb("kws.train.trainer", "train a model from a recipe", "train"),
-    "recipes": Verb("kws.cli.recipes", "list, show or copy the recipes that ship", "train"),
-    "export": Verb("kws.export.write", "write a checkpoint as one .onnx file, and verify it", "export"),
-    "compare": Verb("kws.lab.run", "train the models of a study side by side, and lay out what came of it", "lab"),
-    "calibrate": Verb("kws.evaluate.count.thresholds", "set thresholds for a rate of false alarms per hour", "score"),
-    "classify": Verb("kws.evaluate.count.classify", "count how many clips of single words are heard right", "score"),
-    "score": Verb("kws.cli.score", "count hits and false alarms over long audio", "score"),
+    "detect": Verb("hear keywords in audio files", "audio"),
+    "info": Verb("show what is inside a model file", "audio"),
+    "bench": Verb("measure a model's speed, memory and start-up time", "audio"),
+    "listen": Verb("hear keywords from a microphone", "listen"),
+    "web": Verb("write a page that hears keywords in the browser", "audio"),
+    "serve": Verb("hear keywords for Home Assistant and other programs", "serve"),
+    "data": Verb("fetch corpora and write their manifests", "train"),
+    "train": Verb("train a model from a recipe", "train"),
+    "recipes": Verb("list, show or copy the recipes that ship", "train"),
+    "export": Verb("write a checkpoint as one .onnx file, and verify it", "train"),
+    "compare": Verb("train the models of a study side by side, and lay out what came of it", "train,score"),
+    "calibrate": Verb("set thresholds for a rate of false accepts per hour", "score"),
+    "classify": Verb("count how many clips of single words are classified right", "score"),
+    "score": Verb("count false rejects and false accepts over long audio", "score"),
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -92,12 +92,12 @@ def dispatch(words: Sequence[str]) -> int:
         # `MODEL --json FILE` is one list of positional words to a person; argparse cannot read it in every parser.
         fixed = {argparse.PARSER, argparse.REMAINDER} & {action.nargs for action in parser._actions}
         args = (parser.parse_args if fixed else parser.parse_intermixed_args)(words[1:])
-        return int(import_module(VERBS[verb].module).run(args))
+        return int(import_module(f"kws.cli.{verb}").run(args))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "kws"):  # a fault of ours, which must look like one
             raise
-        raise KwsError(f"`kws {verb}` needs the package {package}: pip install 'kws[{VERBS[verb].extra}]'") from error
+        raise KwsError(f"`kws {verb}` needs the package {package}: {install(VERBS[verb].extra)}") from error
 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:
@@ -108,7 +108,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    import_module(VERBS[verb].module).configure(parser)
+    import_module(f"kws.cli.{verb}").configure(parser)
     return parser
 
 
@@ -132,6 +132,4 @@ def answer(words: Sequence[str]) -> int:  # noqa: RET503 - parser.error does not
         return 2
     if unknown is None:
         parser.error(f"a verb is missing before {' '.join(words)}")
-    nearest = get_close_matches(unknown, VERBS, n=1, cutoff=0.5)
-    hint = f"; the nearest is {nearest[0]!r}" if nearest else f": the verbs are {', '.join(VERBS)}"
-    parser.error(f"there is no verb {unknown!r}{hint}")
+    parser.error(f"there is no verb {unknown!r}: {nearest(unknown, VERBS)}")

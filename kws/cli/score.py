@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.audio import Samples
-from kws.cli.detect import add_keyword_argument
+from kws.cli.options import add_keyword_option
 from kws.errors import KwsError
 from kws.evaluate.count.compare import compare, read_report
 from kws.evaluate.count.metrics import hours
@@ -25,7 +25,7 @@ from kws.evaluate.report.page.document import write_page
 from kws.evaluate.report.page.figures import write_figures
 from kws.evaluate.report.text import as_text, comparison_text
 from kws.lexicon import says
-from kws.runtime.session import DEFAULT_MODEL
+from kws.runtime.shipped import DEFAULT_MODEL
 from kws.units import samples, seconds
 
 RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = _EXAMPLES
     add_audio_arguments(parser)
-    add_keyword_argument(parser)
+    add_keyword_option(parser)
     parser.add_argument(
         "--confusables", nargs="+", default=[], metavar="SOURCE", help="near misses, counted apart, not in the hours"
     )

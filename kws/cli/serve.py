@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kws.cli.detect import add_keyword_argument, open_detector
+from kws.cli import options
 from kws.errors import KwsError
-from kws.lexicon import phrase_name
-from kws.metadata import Keyword
-from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from kws.metadata import Keyword
+    from kws.runtime.detector import Detector
 
 _EXAMPLES = """examples:
   kws serve
@@ -28,24 +27,18 @@ The protocol has no password: open the port to machines that you trust, and to n
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `kws serve`."""
     parser.description = (
         "Hear keywords for other programs, by the Wyoming protocol, until SIGTERM or Ctrl-C. Sound is neither kept\n"
         "nor sent on. What happens is said on standard error."
     )
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "models",
-        nargs="*",
-        metavar="MODEL",
-        help=f"models, by path or name ({DEFAULT_MODEL}); --keyword adds to the first",
-    )
+    options.add_models_argument(parser, f"{options.DEFAULT_MODEL}; --keyword adds to the first")
     parser.add_argument(
         "--uri",
         default="tcp://127.0.0.1:10400",
         help="tcp://HOST:PORT (%(default)s: this machine only; tcp://0.0.0.0:10400: everybody), or stdio://",
     )
-    add_keyword_argument(parser)
+    options.add_keyword_option(parser)
     parser.add_argument(
         "--threshold",
         action="append",
@@ -70,6 +63,9 @@ class _Threshold(NamedTuple):
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes; 0 after SIGTERM and at the end of the input."""
+    import asyncio
+
+    from kws.runtime.keywords import open_detector
     from kws.wyoming.catalog import Offer
     from kws.wyoming.server import serve
 
@@ -77,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         with suppress(OSError):  # whoever read it may have gone
             print(f"kws: {line}", file=sys.stderr, flush=True)
 
-    models = args.models or [DEFAULT_MODEL]
+    models = args.models or [options.DEFAULT_MODEL]
     detectors = [open_detector(model, [] if number else args.keyword) for number, model in enumerate(models)]
     offer = Offer(_with_thresholds(detectors, args.threshold))
     log(f"hears {', '.join(sorted(offer.names))}")
@@ -87,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _threshold(text: str) -> _Threshold:
+    from kws.lexicon import phrase_name
+
     keyword, _, number = text.rpartition("=")
     with suppress(ValueError):  # no number
         if 0 < float(number) <= 1:
@@ -96,6 +94,8 @@ def _threshold(text: str) -> _Threshold:
 
 def _with_thresholds(detectors: list[Detector], thresholds: list[_Threshold]) -> list[Detector]:
     """The detectors with thresholds changed one after the other."""
+    from kws.runtime.detector import Detector
+
     for threshold in thresholds:
         keywords = [keyword for detector in detectors for keyword in detector.keywords]
         if not any(map(threshold.concerns, keywords)):

@@ -74,7 +74,7 @@ class Shards:
     def _members(self, shard: Shard, skip: Callable[[str], None]) -> Iterator[tuple[Utterance, PCM]]:
         url, seen = f"{self.base}/{shard.file}", 0
         try:
-            for member in require("webdataset", extra="shards").tarfile_samples([{"url": url}]):
+            for member in require("webdataset", extra="train").tarfile_samples([{"url": url}]):
                 seen += 1
                 try:
                     clip = _clip(member)
@@ -141,7 +141,7 @@ def _decoded(
 
 def _write_shard(path: Path, split: str, clips: Iterator[tuple[Utterance, PCM]], most: int) -> Shard | None:
     """The next clips, whole or not at all; None when there are no more."""
-    soundfile, webdataset = require("soundfile", extra="audio"), require("webdataset", extra="shards")
+    soundfile, webdataset = require("soundfile", extra="audio"), require("webdataset", extra="train")
     partial = path.with_suffix(".partial")
     written = samples = 0
     with webdataset.TarWriter(str(partial), encoder=False, mtime=0) as tar:
@@ -171,7 +171,7 @@ def find_shards(root: Path, folder: str) -> Shards | None:
         return None
     base = folder.rstrip("/") if "://" in folder else str(root / folder)
     try:
-        with require("webdataset", extra="shards").gopen(f"{base}/{INDEX}") as stream:
+        with require("webdataset", extra="train").gopen(f"{base}/{INDEX}") as stream:
             index = json.loads(stream.read())
         if index["format"] != _FORMAT:
             raise KwsError(f"{base}/{INDEX} is of format {index['format']}, not {_FORMAT}: pack the corpus anew")

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from kws.errors import KwsError
+from kws.errors import KwsError, install
 
 
 def load_torchaudio() -> ModuleType:
@@ -17,7 +17,7 @@ def load_torchaudio() -> ModuleType:
     try:
         import torchaudio
     except ModuleNotFoundError as error:
-        raise KwsError("this needs the package torchaudio: pip install 'kws[train]'") from error
+        raise KwsError(f"this needs the package torchaudio: {install('train')}") from error
     except (OSError, RuntimeError):  # RuntimeError: built for another CUDA than torch
         return _without_extension()
     loaded: ModuleType = torchaudio

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from kws import __version__
-from kws.errors import KwsError, require
+from kws.errors import KwsError, install, require
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -34,7 +34,7 @@ def on_dask(
     work: a function of a module; what it reports on its way is not heard here. Raises what `work` raises, and KwsError
     where the cluster fails.
     """
-    distributed = require("distributed", extra="cluster")
+    distributed = require("distributed", extra="score")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it says of lost schedulers is said below
     waiting = deque(tasks)
     running: set[Any] = set()
@@ -94,7 +94,7 @@ def _check_versions(client: Any) -> None:
         found["scheduler"] = error
     for who, installed in found.items():
         if isinstance(installed, PackageNotFoundError):
-            raise KwsError(f"the Dask {who} has no kws: pip install 'kws[cluster]' there")
+            raise KwsError(f"the Dask {who} has no kws: {install('score')}, there")
         if installed != __version__:
             raise KwsError(f"the Dask {who} has kws {installed}, and here is {__version__}: give both the same")
 

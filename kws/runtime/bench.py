@@ -1,9 +1,7 @@
-"""`kws bench`: what a model costs on this machine, on one thread."""
+"""Measuring what a model costs on this machine: CPU, latency, memory and start-up, on one thread."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import statistics
 import subprocess
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
-from kws.runtime.session import DEFAULT_MODEL, FloatArray, OnnxModel
+from kws.runtime.session import FloatArray, OnnxModel
 
 _SECONDS = 20  # of sound per pass
 _PASSES = 9
@@ -40,35 +38,6 @@ for _ in range(9):
     stream.push(np.zeros(16000, np.int16))
 print(peak_mb())
 """
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `kws bench`."""
-    parser.description = "Measure a model on this machine: one stream, one thread, noise as its sound."
-    parser.epilog = f"examples:\n  kws bench\n  kws bench {DEFAULT_MODEL} --json\n"
-    parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL", help=f"path or name ({DEFAULT_MODEL})"
-    )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print the figures as text or JSON."""
-    figures = measure(Detector.load(args.model))
-    if args.json:
-        print(json.dumps(figures, indent=2))
-        return 0
-    print(f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB")
-    print(f"machine         {figures['machine']}")
-    share, times = 100 * figures["cpu_s_per_audio_s"], figures["times_real_time"]
-    print(f"one core        {share:.3f} % ({times:.0f} x real time)")
-    print(f"us per {figures['chunk_ms']:g} ms     {'p50':>8}{'p95':>8}{'p99':>8}")
-    for part in ("model", "scorer", "push"):
-        spread = figures[f"{part}_us"]
-        print(f"  {part:<14}" + "".join(f"{spread[p]:8.0f}" for p in ("p50", "p95", "p99")))
-    print(f"start           {figures['start_s']:.2f} s from a new process to its first scores")
-    print(f"peak memory     {figures['peak_mb']:.1f} MB of that process (numpy, onnxruntime and kws)")
-    return 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ n frames, K keywords, V tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
@@ -17,11 +17,13 @@ from kws import units
 from kws.audio import Samples
 from kws.decoding.lookahead import Patience
 from kws.decoding.trigger import Trigger
-from kws.errors import KwsError
+from kws.errors import InputError, KwsError
 from kws.events import Detection
+from kws.lexicon import spell_all
 from kws.metadata import Keyword, Manifest
 from kws.runtime.chunker import Intake
-from kws.runtime.session import DEFAULT_MODEL, OnnxModel, find
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
 
 
@@ -74,13 +76,23 @@ class Detector:
         """What the model file says about itself."""
         return self.model.manifest
 
-    def with_keywords(self, phrases: Mapping[str, Sequence[Sequence[str]]], threshold: float | None = None) -> Detector:
+    def with_keywords(
+        self, phrases: Iterable[str] | Mapping[str, Sequence[Sequence[str]]], threshold: float | None = None
+    ) -> Detector:
         """A detector that hears further phrases too, without any training.
 
-        phrases: for each name its spellings in the model's tokens. threshold: the score at which they fire;
-        the model's default for added phrases when None. Raises KwsError for a name that is there already, for
-        a token that the model does not know and for a threshold outside (0, 1].
+        >>> detector.with_keywords(["good morning", "hey zorgo=HH EY Z AO R G OW"])
+
+        phrases: words that the CMU dictionary spells (the extra `lexicon`), or words with
+        their phones; or a mapping from each name to its spellings in the model's tokens.
+        threshold: the score in (0, 1] at which they fire; None: the model's default for
+        added phrases. Raises KwsError for a name that the detector hears already, for a
+        phrase or a token that cannot be used and for a threshold outside (0, 1].
         """
+        if isinstance(phrases, str):
+            raise InputError(f"with_keywords takes a list of phrases: with_keywords([{phrases!r}])")
+        if not isinstance(phrases, Mapping):
+            phrases = spell_all(_texts(phrases))
         threshold = self.manifest.scoring.default_threshold if threshold is None else threshold
         known = {keyword.name for keyword in self.keywords}
         for name in phrases:
@@ -98,7 +110,7 @@ class Detector:
         return Detector(self.model, changed)
 
     def stream(self, sample_rate: int = units.SAMPLE_RATE) -> Stream:
-        """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need soxr (kws[audio])."""
+        """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need soxr (the extra `audio`)."""
         return Stream(self, sample_rate)
 
     def streams(self) -> Streams:
@@ -123,6 +135,15 @@ class Detector:
             )
             for row, keyword in fired
         ]
+
+
+def _texts(phrases: Iterable[object]) -> list[str]:
+    """The phrases, if all are text; InputError otherwise."""
+    texts = list(phrases)
+    for phrase in texts:
+        if not isinstance(phrase, str):
+            raise InputError(f"a phrase is text such as 'good morning' or 'zorgo=Z AO R G OW', not {phrase!r}")
+    return [str(phrase) for phrase in texts]
 
 
 class Stream:

@@ -6,7 +6,6 @@ states named in its manifest, and gives `log_posteriors` (B, F, V) and each stat
 
 from __future__ import annotations
 
-from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 States = tuple[NDArray[Any], ...]
 FloatArray = NDArray[np.float32]
-
-DEFAULT_MODEL = "wake-words"
 
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
@@ -97,24 +94,6 @@ class OnnxModel:
                 raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
             if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):
                 raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
-
-
-def shipped() -> dict[str, Path]:
-    """The models inside the package, by name."""
-    folder = Path(str(resources.files("kws"))) / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
-
-
-def find(model: str | PathLike[str]) -> Path:
-    """The file of a model given by path, or by the name of a shipped one. Raises KwsError without a match."""
-    path = Path(model)
-    if path.suffix == ".onnx" or path.is_file():
-        return path
-    names = shipped()
-    if str(model) not in names:
-        known = ", ".join(names) or "none"
-        raise KwsError(f"there is no model '{model}': give an .onnx file, or a shipped model ({known})")
-    return names[str(model)]
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:

@@ -24,11 +24,11 @@ def verb(monkeypatch):
     """A verb called "pretend" whose `run` is what the test gives it."""
 
     def install(run) -> None:
-        module = types.ModuleType("pretended_verb")
+        module = types.ModuleType("kws.cli.pretend")
         module.configure = lambda parser: parser.add_argument("--number", type=int)
         module.run = run
-        monkeypatch.setitem(sys.modules, "pretended_verb", module)
-        monkeypatch.setitem(VERBS, "pretend", Verb("pretended_verb", "only for this test", "train"))
+        monkeypatch.setitem(sys.modules, "kws.cli.pretend", module)
+        monkeypatch.setitem(VERBS, "pretend", Verb("only for this test", "train"))
 
     return install
 
@@ -63,9 +63,9 @@ def test_nothing_at_all_is_a_usage_error(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["detct", "a.wav"], "there is no verb 'detct'; the nearest is 'detect'"),
-        (["benhc"], "there is no verb 'benhc'; the nearest is 'bench'"),
-        (["xyzzy"], f"there is no verb 'xyzzy': the verbs are {', '.join(VERBS)}"),
+        (["detct", "a.wav"], "there is no verb 'detct': the nearest is 'detect'"),
+        (["benhc"], "there is no verb 'benhc': the nearest is 'bench'"),
+        (["xyzzy"], f"there is no verb 'xyzzy': there are {', '.join(VERBS)}"),
         (["--json", "--fast"], "a verb is missing before --json --fast"),
     ],
 )
@@ -82,7 +82,7 @@ def test_starting_up_imports_nothing_heavy(words):
     script = "import sys; from kws.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.splitlines()[-1].split())
-    assert {name for name in loaded if name.startswith("kws")} == {"kws", "kws.cli.main", "kws.errors"}
+    assert {name for name in loaded if name.startswith("kws")} == {"kws", "kws.cli", "kws.cli.main", "kws.errors"}
     assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
 
 
@@ -141,7 +141,7 @@ def test_options_are_never_abbreviated(verb, capsys):
         (FileNotFoundError(2, "No such file or directory", "x/y.csv"), "x/y.csv: No such file or directory"),
         (
             ModuleNotFoundError("no", name="torch.nn"),
-            "`kws pretend` needs the package torch: pip install 'kws[train]'",
+            "`kws pretend` needs the package torch: pip install '.[train]' in the folder of kws",
         ),
     ],
 )
@@ -160,9 +160,13 @@ def test_a_fault_of_ours_is_not_hidden(verb, error):
 
 
 def test_a_verb_whose_module_misses_a_package(monkeypatch, capsys):
-    monkeypatch.setitem(VERBS, "pretend", Verb("no_such_package.verb", "", "train"))
+    def missing(name: str) -> types.ModuleType:
+        raise ModuleNotFoundError("no", name="no_such_package")
+
+    monkeypatch.setitem(VERBS, "pretend", Verb("", "train"))
+    monkeypatch.setattr("kws.cli.main.import_module", missing)
     assert main(["pretend", "--help"]) == 1
-    sentence = "kws: `kws pretend` needs the package no_such_package: pip install 'kws[train]'\n"
+    sentence = "kws: `kws pretend` needs the package no_such_package: pip install '.[train]' in the folder of kws\n"
     assert capsys.readouterr().err == sentence
 
 

@@ -13,7 +13,7 @@ import soundfile
 import tones
 from kws.cli import detect
 from kws.cli.main import main
-from kws.runtime import session
+from kws.runtime import shipped as shipped_models
 from waves import write_wave
 
 
@@ -151,7 +151,7 @@ def test_wrong_usage(words):
 
 
 def test_the_model_may_be_a_name(tone_model, sounds, monkeypatch, capsys, tmp_path):
-    for module in (session, detect):
+    for module in (shipped_models, detect):
         monkeypatch.setattr(module, "shipped", lambda: {"tones": tone_model})
     good = str(sounds / "good.wav")
     for words in (["tones", good], ["--model", "tones", good]):

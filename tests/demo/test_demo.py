@@ -13,7 +13,7 @@ pytest.importorskip("rich")
 from kws.demo.hear import Truth, belongs, summary
 from kws.demo.timeline import blocks
 from kws.events import Detection
-from kws.runtime.session import DEFAULT_MODEL, shipped
+from kws.runtime.shipped import DEFAULT_MODEL, shipped
 from trees import ROOT
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import tones
 from kws import audio
-from kws.cli.listen import as_json, table
+from kws.cli.listen import table
 from kws.demo import microphone as microphones
 from kws.demo.command import Command
 from kws.demo.gauges import SILENT_DBFS, NearMisses, dbfs
@@ -372,7 +372,7 @@ def test_a_command_gets_the_event_and_no_shell_sees_its_words(tmp_path):
     words = shlex.join([sys.executable, "-c", WRITE, str(file), "$(id) | & > *"])
     told = []
     command = Command(words, subprocess.DEVNULL, told.append)
-    command.start(as_json(EVENT))
+    command.start(json.dumps(EVENT.as_values()))
     finish(command)
     line, words = file.read_text().split("\n")
     assert words == "$(id) | & > *" and not told

@@ -12,7 +12,8 @@ from kws.cli.main import main
 from kws.data import packages
 from kws.demo import page
 from kws.errors import KwsError
-from kws.runtime.session import OnnxModel, find
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import find
 from trees import ROOT
 
 WEB = ROOT / "demo/web"

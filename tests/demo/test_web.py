@@ -8,8 +8,8 @@ import pytest
 
 from browser import Browser
 from kws import audio
-from kws.cli.detect import open_detector
 from kws.runtime.detector import Detector
+from kws.runtime.keywords import open_detector
 from webpage import Events, click, drop, evaluate, events, press, ready, served, speak, text, wait
 
 STRANGE = "kws.test"  # a name that leads here and is neither https nor localhost

@@ -12,7 +12,8 @@ from kws import audio
 from kws.decoding.scorer import KeywordScorer
 from kws.decoding.trigger import Trigger
 from kws.runtime.detector import Detector
-from kws.runtime.session import OnnxModel, shipped
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import shipped
 from webpage import evaluate, served, speak
 
 

@@ -19,7 +19,8 @@ import tones
 from kws.errors import InputError, KwsError
 from kws.runtime.chunker import Intake
 from kws.runtime.detector import Detector, Stream
-from kws.runtime.session import OnnxModel, find, shipped
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import find, shipped
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED "  # seven words, two of them broken, in some 8 s
 HEARD = ["abc", "fed", "eel", "abc", "fed"]

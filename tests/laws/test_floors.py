@@ -116,7 +116,7 @@ BREACHES = [
     (imports_that_go_up, "kws.train.x", "import_module('kws.export.write')"),
     (imports_by_strangers, "kws.runtime.x", "import torch"),
     (imports_by_strangers, "kws.runtime.detector", "import onnxruntime as ort"),
-    (imports_by_strangers, "kws.export.x", "require('onnxruntime', 'export')"),
+    (imports_by_strangers, "kws.export.x", "require('onnxruntime', 'train')"),
     (imports_by_strangers, "kws.train.x", "from urllib import request"),
     (imports_by_strangers, "kws.train.x", "from time import monotonic"),
     (imports_beyond_numpy, "kws.audio", "def f():\n    import soundfile"),

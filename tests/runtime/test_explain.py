@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tones
-from kws.cli.detect import open_detector
 from kws.decoding.scorer import KeywordScorer, best_path
 from kws.runtime.explain.diagnosis import Phone, parts_lacking, phones_of, propose
 from kws.runtime.explain.explainer import MOST_PICTURED, Explainer
 from kws.runtime.explain.figure import mel_db, picture_paths, spectrogram
 from kws.runtime.explain.sound import Sound, level_db
 from kws.runtime.explain.text import as_values, in_words, sound_facts
+from kws.runtime.keywords import open_detector
 from posteriors import frames, log_softmax
 from waves import write_wave
 
@@ -409,7 +409,10 @@ def test_without_matplotlib_the_words_come_all_the_same(tone_model, tmp_path):
     words = [sys.executable, "-c", script, "detect", str(tone_model), "--explain", "one.wav", "two.wav"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1 and done.stdout.count("abc fired") == 2 and "picture" not in done.stdout
-    assert done.stderr == "kws: no picture was drawn: matplotlib is needed here: pip install 'kws[score]'\n"
+    assert (
+        done.stderr
+        == "kws: no picture was drawn: matplotlib is needed here: pip install '.[score]' in the folder of kws\n"
+    )
 
 
 def test_where_pictures_go(tmp_path):

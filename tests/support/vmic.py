@@ -41,7 +41,7 @@ def missing() -> str:
     if not (plugin and all(map(shutil.which, ("pulseaudio", "paplay", "pactl")))):
         return f"the virtual microphone needs: {PACKAGES}"
     if find_spec("sounddevice") is None:
-        return "the virtual microphone needs: pip install 'kws[mic]'"
+        return "the virtual microphone needs: pip install '.[listen]'"
     try:
         import sounddevice  # noqa: F401
     except OSError:

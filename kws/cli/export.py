@@ -1,0 +1,30 @@
+"""`kws export`: write a checkpoint as one .onnx file, and verify it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write a checkpoint as one .onnx file (PCM in, log-posteriors and states out) and verify it."
+    parser.epilog = (
+        "examples:\n"
+        "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
+        "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
+        "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
+    )
+    parser.add_argument("checkpoint", type=Path, help="model.ckpt, as `kws train` wrote it")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
+    parser.add_argument("--name", help="the model's name (default: the recipe's)")
+    parser.add_argument(
+        "--chunk-frames", type=int, default=2, help="frames of 40 ms per call: latency against CPU (default: 2)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and say what is in it; a KwsError where ONNX and torch differ."""
+    from kws.export.write import write_model
+
+    print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))
+    return 0

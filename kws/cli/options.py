@@ -1,0 +1,158 @@
+"""The options that verbs share, each declared once, and the parsers of their values.
+
+**How a model is named, in every verb.** MODEL is the first word after the verb: the path
+of an .onnx file, or the name of a model that ships with kws. It may be left out, and is
+then `wake-words`. In verbs whose other words are files (`detect`, `classify`), a first
+word is taken for the model only if it ends in .onnx, or is the name of a shipped model
+and of no file; there `-m MODEL` names the model whatever the files are called.
+
+Only argparse and the names of the shipped models are imported here, so that help is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from kws.runtime.shipped import DEFAULT_MODEL, shipped
+
+SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
+
+_LONGEST_PAUSE_S = 600.0
+_POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
+
+
+def add_model_argument(parser: argparse.ArgumentParser, also: str = "") -> None:
+    """MODEL as the first word, stored as `model`; `also` says what else than a model the verb takes there."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default=DEFAULT_MODEL,
+        metavar="MODEL",
+        help=f"an .onnx file or the name of a shipped model ({DEFAULT_MODEL}){also}",
+    )
+
+
+def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Any number of MODELs, stored as the list `models`; `default` says what an empty list means."""
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f".onnx files or names of shipped models ({default})"
+    )
+
+
+def add_model_and_files_arguments(
+    parser: argparse.ArgumentParser, file: str, files_help: str, default: str = DEFAULT_MODEL
+) -> None:
+    """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
+
+    file: the metavar of one file; default: the model where none is named.
+    """
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar=f"[MODEL] {file}",
+        help=f"{files_help}; before them may stand an .onnx file or the name of a shipped model",
+    )
+    parser.add_argument("-m", "--model", metavar="MODEL", help=f"the model, by path or name ({default})")
+    parser.set_defaults(usage_error=parser.error, default_model=default)
+
+
+def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
+    """The model and the files of a verb with `add_model_and_files_arguments`; a usage error without a file."""
+    model, files = args.model, list(args.words)
+    if model is None and is_model(files[0]):
+        model = files.pop(0)
+    if not files:
+        args.usage_error("no file is given")
+    return model or args.default_model, files
+
+
+def is_model(word: str) -> bool:
+    """Whether a word among files means a model: it ends in .onnx, or is the name of a shipped model and of no file."""
+    return word.endswith(".onnx") or (word in shipped() and not Path(word).is_file())
+
+
+def add_keyword_option(parser: argparse.ArgumentParser) -> None:
+    """--keyword PHRASE, which may be repeated; stored as the list `keyword`."""
+    parser.add_argument(
+        "--keyword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
+    )
+
+
+def add_threshold_option(parser: argparse.ArgumentParser) -> None:
+    """--threshold X for every keyword; None unless given."""
+    parser.add_argument("--threshold", type=threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
+
+
+def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
+    """--json; `prints` says what is printed then."""
+    parser.add_argument("--json", action="store_true", help=prints)
+
+
+def add_source_option(parser: argparse.ArgumentParser, flag: str, help: str = SOURCE_HELP) -> None:  # noqa: A002
+    """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an empty list unless given."""
+    parser.add_argument(flag, nargs="+", default=[], metavar="SOURCE", help=help)
+
+
+def add_jobs_options(
+    parser: argparse.ArgumentParser, default: int | None = None, jobs: str = "processes", dask: str = "replay"
+) -> None:
+    """--jobs N and --dask ADDRESS.
+
+    default: of --jobs; None means a process for each core. jobs: what N counts; dask: what is done on the cluster.
+    """
+    default_help = "a core each" if default is None else str(default)
+    parser.add_argument(
+        "--jobs", type=whole_number(1), default=default, metavar="N", help=f"{jobs} (default: {default_help})"
+    )
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help=f"{dask} on the workers of this Dask scheduler (tcp://HOST:8786)"
+    )
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """A parser of whole numbers of at least `least`."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    return number
+
+
+def not_negative(text: str) -> float:
+    """Reads a finite number of at least 0."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return value
+
+
+def pause_s(text: str) -> float:
+    """Reads seconds of silence, 0 to 600."""
+    if not 0 <= float(text) <= _LONGEST_PAUSE_S:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {_LONGEST_PAUSE_S:g}")
+    return float(text)
+
+
+def rate_per_hour(text: str) -> float:
+    """Reads a rate of false accepts per hour that some amount of audio could show."""
+    low, high = _POSSIBLE_RATES
+    if not low <= float(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text} is no rate of false accepts per hour: those are {low:g} to {high:g}")
+    return float(text)
+
+
+def threshold(text: str) -> float:
+    """Reads a threshold in (0, 1]."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    return value

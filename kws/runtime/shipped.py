@@ -1,0 +1,29 @@
+"""The models that ship with kws, and the file of a model that is given by path or by name; imports no numpy."""
+
+from __future__ import annotations
+
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+
+from kws.errors import KwsError
+
+DEFAULT_MODEL = "wake-words"
+
+
+def shipped() -> dict[str, Path]:
+    """The models inside the package, by name."""
+    folder = Path(str(resources.files("kws"))) / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def find(model: str | PathLike[str]) -> Path:
+    """The file of a model given by path, or by the name of a shipped one. Raises KwsError without a match."""
+    path = Path(model)
+    if path.suffix == ".onnx" or path.is_file():
+        return path
+    names = shipped()
+    if str(model) not in names:
+        known = ", ".join(names) or "none"
+        raise KwsError(f"there is no model '{model}': give an .onnx file, or a shipped model ({known})")
+    return names[str(model)]
