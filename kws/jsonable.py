@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from kws.errors import KwsError
@@ -49,7 +49,7 @@ def demand(condition: bool, sentence: str) -> None:
         raise KwsError(sentence)
 
 
-@lru_cache(maxsize=None)
+@cache
 def hints(kind: Any) -> dict[str, Any]:
     """The types of a dataclass's or a NamedTuple's fields, by name."""
     return get_type_hints(kind)
