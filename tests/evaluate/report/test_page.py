@@ -319,6 +319,8 @@ def test_who_has_no_word_ends_is_told_how_to_get_them():
     for trial in report["trials"]:
         trial["start_s"] = trial["end_s"] = None
     assert "kws data align" in sections.latency(reports.typed(report))
+    report["trials"] = []
+    assert sections.latency(reports.typed(report)) == "", "nobody spoke"
 
 
 def test_the_page_says_that_false_accepts_are_counted_without_noise(pages):

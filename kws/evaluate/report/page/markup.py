@@ -146,16 +146,21 @@ def _keywords(report: Report, number: int, name: str) -> str:
     cells = [
         (
             word,
-            "–" if point.threshold is None else f"{point.threshold:.3f}",
+            "–" if point.threshold is None else _label("threshold") + f"{point.threshold:.3f}",
             bar(point.frr, frr, "miss"),
-            misses_in_words(point),
+            _label("missed") + misses_in_words(point),
             bar(point.fa_per_hour, fa, "accept"),
-            accepts_in_words(point) + _doubt(point),
+            _label("false accepts") + accepts_in_words(point) + _doubt(point),
         )
         for word, point in rows
     ]
     heads = ("keyword", "threshold", "", "missed, share (95 %)", "", "false accepts, rate (95 %)")
     return table(f"Each keyword: {name}", heads, cells)
+
+
+def _label(what: str) -> str:
+    """What a number is, shown where the table is too narrow for its heads."""
+    return f'<span class="label">{what} </span>'
 
 
 def _doubt(point: OperatingPoint) -> str:

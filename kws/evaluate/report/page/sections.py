@@ -114,7 +114,8 @@ def latency(report: Report) -> str:
         found.append(("<i>all</i>", report.all.latency_ms))
     known = [(name, value) for name, value in found if value]
     if not known:
-        return "" if any(trial.end_s is not None for trial in report.trials) else f"<p>{_NO_WORD_ENDS}</p>"
+        unknown = report.trials and all(trial.end_s is None for trial in report.trials)
+        return f"<p>{_NO_WORD_ENDS}</p>" if unknown else ""
     least = min(0.0, *(value.median for _, value in known))
     largest = max(1.0, *(value.p95 for _, value in known))
     rows = [
