@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,8 @@ def threshold(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
     return value
+
+
+def log_to_stderr(line: str) -> None:
+    """Prints a progress line of the library: a `kws.log.Log`."""
+    print(line, file=sys.stderr)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kws.evaluate.count.matching import Counting, trials
+from kws.evaluate.count.matching import Counting, occurrences
 from kws.evaluate.count.metrics import at_rate, det
 from kws.evaluate.replay.recording import CLEAN, Recording
 from kws.lab.sounds import FRAME_SAMPLES
@@ -59,7 +59,7 @@ def _missed(
             for recording in recordings
             if recording.source.role == "positive" and recording.source.condition == condition
             for index, (keyword, threshold) in enumerate(zip(keywords, thresholds, strict=True))
-            for trial in trials(recording, index, keyword, threshold, counting)
-            if trial.row is None
+            for occurrence in occurrences(recording, index, keyword, threshold, counting)
+            if occurrence.row is None
         )
     )

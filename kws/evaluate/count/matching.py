@@ -180,7 +180,7 @@ def _words(found: Sequence[Window]) -> int:
     return sum(window.label is not None for window in found)
 
 
-class Trial(NamedTuple):
+class Occurrence(NamedTuple):
     """One occurrence of a keyword. score: the best in its window; row: the frame of the hit, None where missed."""
 
     recording: Recording
@@ -189,7 +189,9 @@ class Trial(NamedTuple):
     row: int | None
 
 
-def trials(recording: Recording, index: int, keyword: str, threshold: float, counting: Counting) -> Iterator[Trial]:
+def occurrences(
+    recording: Recording, index: int, keyword: str, threshold: float, counting: Counting
+) -> Iterator[Occurrence]:
     """Each occurrence of a keyword in a recording, and whether it is heard at `threshold`."""
     found = windows(recording.source, keyword, counting)
     if not any(window.label for window in found):
@@ -201,4 +203,4 @@ def trials(recording: Recording, index: int, keyword: str, threshold: float, cou
         if window.label is not None:
             inside = (times >= window.start) & (times <= window.end)
             best = float(recording.scores[inside, index].max(initial=0.0))
-            yield Trial(recording, window.label, best, rows[hits[number]] if number in hits else None)
+            yield Occurrence(recording, window.label, best, rows[hits[number]] if number in hits else None)

@@ -8,6 +8,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +44,7 @@ def system_digest(spec: SystemSpec, system: System) -> str:
     if isinstance(system, KwsSystem):
         content = hashlib.blake2b(system.detector.model.path.read_bytes()).hexdigest()
         return digest(content, [(keyword.name, keyword.spellings) for keyword in system.detector.keywords])
-    about = {name: value for name, value in system.about().items() if name not in ("name", "engine")}
+    about = {name: value for name, value in asdict(system.about()).items() if name not in ("name", "engine")}
     adapter = spec.file.read_bytes() if spec.file else spec.model
     return digest(sorted(about.items()), system.keywords, spec.keywords, system.chunk_samples, adapter)
 

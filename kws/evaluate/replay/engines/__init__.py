@@ -14,6 +14,12 @@ from types import ModuleType
 from kws.errors import KwsError
 from kws.onnxruntime_import import no_telemetry
 
+ENGINES = {  # name on the command line -> MODULE:CLASS of its adapter
+    "microwakeword": "kws.evaluate.replay.engines.microwakeword:MicroWakeWord",
+    "openwakeword": "kws.evaluate.replay.engines.openwakeword:OpenWakeWord",
+    "pocketsphinx": "kws.evaluate.replay.engines.pocketsphinx:PocketSphinx",
+    "porcupine": "kws.evaluate.replay.engines.porcupine:Porcupine",
+}
 # What was counted with; each set holds its models, so that nothing is fetched later.
 REQUIREMENTS = {
     "microwakeword": ("pymicro-wakeword==2.5.0",),
