@@ -1,4 +1,35 @@
-"""`kws compare`: temporary door until its owner writes it."""
+"""`kws compare`: train the models of a study side by side, and lay out the results."""
 
-from kws.lab.run import configure as configure
-from kws.lab.run import run as run
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kws.cli.options import add_jobs_options, log_to_stderr
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `kws compare` to `parser`."""
+    parser.description = "Train every model of a study with every seed, test it, and write the results as tables."
+    parser.epilog = (
+        "examples:\n"
+        "  kws compare mixers data=FOLDER -o runs/mixers --jobs 2\n"
+        "  kws compare mixers data=FOLDER -o runs/mixers --groups streaming xsa\n"
+        "  kws compare my_study.py data=FOLDER steps=6000 model.width=128 -o runs/larger --dask tcp://HOST:8786\n"
+        "A comparison that was broken off goes on when the same command is given again."
+    )
+    parser.add_argument("study", help="a study that ships (mixers), or a .py file with a constant STUDY")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of its recipe to change")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where runs and tables go")
+    parser.add_argument("--groups", nargs="+", default=[], metavar="GROUP", help="only these of its groups")
+    add_jobs_options(parser, default=1, jobs="trainings at a time on this machine", dask="train instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the trainings that are missing, and print where the tables lie."""
+    from kws.lab.comparison import compare, open_study  # torch takes seconds
+
+    study = open_study(args.study, args.changes, args.groups, args.output)
+    tables = compare(study, args.output, args.jobs, args.dask, log_to_stderr)
+    print(f"{tables}: {len(study.cells)} models; each run lies in {args.output / 'cells'}")
+    return 0

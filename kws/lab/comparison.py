@@ -1,0 +1,101 @@
+"""A comparison: every cell of a study trained with every seed, tested, and laid side by side.
+
+Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs, checkpoint,
+posteriors of the test recordings and result. A comparison that was broken off goes on
+when it is started again with the same study and output.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kws.errors import KwsError
+from kws.lab.costs import costs
+from kws.lab.inside_report import write_inside
+from kws.lab.run_one import trained
+from kws.lab.sounds import sounds_of_search, sounds_of_test
+from kws.lab.splits import deal
+from kws.lab.study import Places, Study, load_study
+from kws.lab.table import tables
+from kws.lab.tasks import (
+    Task,
+    best_rates,
+    feature_tasks,
+    perform,
+    probe_tasks,
+    run_tasks,
+    search_seed,
+    search_tasks,
+)
+from kws.log import Log
+from kws.parallel.cores import on_cores
+from kws.parallel.dask import on_dask
+from kws.train.override import override
+from kws.train.trainer import refuse_impossible
+
+
+def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str], output: Path) -> Study:
+    """A study by name or file, with `key=value` changes of its recipe, cut down to `groups` unless that is empty.
+
+    Raises KwsError for unknown names and fields, and for models that cannot be trained.
+    """
+    study = load_study(name_or_path)
+    study = dataclasses.replace(study, recipe=override(study.recipe, changes))
+    if groups:
+        known = {group.name: group for group in study.groups}
+        if missing := [name for name in groups if name not in known]:
+            raise KwsError(f"the study {study.name} has no group {missing[0]}: it has {', '.join(known)}")
+        study = dataclasses.replace(study, groups=tuple(known[name] for name in groups))
+    if not Path(study.recipe.task.data).is_dir():
+        raise KwsError(f"the data folder {study.recipe.task.data} does not exist: give data=FOLDER")
+    for cell in study.cells.values():
+        refuse_impossible(study.recipe_of(cell, study.learning_rates[0], 0, output / "cells" / "any"))
+    return study
+
+
+def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> Path:
+    """Do what is left of the comparison and write its tables and figures below `output`.
+
+    jobs: trainings at a time on this machine. dask: the scheduler of a cluster that does
+    them instead. Returns the path of the tables, in Markdown.
+    """
+    places = Places.below(output)
+    for line in deal(study, places.data):
+        log(line)
+    recipe = study.recipe.changed(data=str(places.data), features=str(places.cache))
+    study = dataclasses.replace(study, recipe=recipe)
+    grow_trunks(study, places, log)
+    sounds = sounds_of_test(study, places)
+    for line in (*sounds.skipped, *sounds_of_search(study, places)[0].skipped):
+        log(f"skipped: {line}")
+    finish(feature_tasks(study, places), jobs, dask, log)
+    finish(search_tasks(study, places), jobs, dask, log)
+    rates = best_rates(study, places)
+    tests = run_tasks(study, rates, places)
+    finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
+    finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
+    finish(probe_tasks(study, rates, places), jobs, dask, log)
+    text = tables(study, places, sounds, costs(study, places, output))
+    text += "\n\n" + write_inside(study, places, sounds, output)
+    written = output / "tables.md"
+    written.write_text(text.rstrip() + "\n", encoding="utf-8")
+    return written
+
+
+def grow_trunks(study: Study, places: Places, log: Log) -> None:
+    """Train the checkpoints that cells start from, with a seed that no cell has."""
+    for name, changes in study.trunks:
+        output = places.cells / f"trunk-{name}"
+        if not (output / "model.ckpt").exists():
+            log(f"training the trunk {name}: its log is {output / 'log.txt'}")
+        recipe = override(study.recipe, changes)
+        seed = search_seed(study) + 1
+        trained(recipe.changed(features="", seed=seed, steps_per_epoch=recipe.optim.steps, output=str(output)))
+
+
+def finish(tasks: Sequence[Task], jobs: int, dask: str | None, log: Log) -> None:
+    """Do the tasks that are not done, on this machine or on a cluster."""
+    left = [task for task in tasks if not task.done]
+    results: Iterable[str] = on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)
+    for number, line in enumerate(results, 1):
+        log(f"{number}/{len(left)} {line}")
