@@ -37,6 +37,18 @@ RECIPE = Recipe(
     warmup_steps=300,
 )
 
+# Folders that training and RESULTS.md read: `kws data get --for phones` brings them.
+CORPORA = (
+    "mini_librispeech",
+    "an4",
+    "speech_commands",
+    "synthetic_excerpts",
+    "noise",
+    "wake_words",
+    "librispeech_many_speakers",
+    "cut_words",
+)
+
 if __name__ == "__main__":
     from kws.train.trainer import main
 

@@ -55,6 +55,14 @@ RECIPE = Recipe(
     learning_rate=1e-3,
 )
 
+# Folders that training and RESULTS.md read: `kws data get --for speech_commands` brings them.
+CORPORA = (
+    "speech_commands",
+    "cut_words",
+    "synthetic_speech_commands",
+    "noise",
+)
+
 if __name__ == "__main__":
     from kws.train.trainer import main
 

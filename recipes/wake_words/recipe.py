@@ -36,6 +36,18 @@ RECIPE = Recipe(
     warmup_steps=300,
 )
 
+# Folders that training and RESULTS.md read: `kws data get --for wake_words` brings them.
+CORPORA = (
+    "wake_words",
+    "speech_commands",
+    "mini_librispeech",
+    "an4",
+    "synthetic_wake_words",
+    "noise",
+    "librispeech_many_speakers",
+    "rooms",
+)
+
 if __name__ == "__main__":
     from kws.train.trainer import main
 
