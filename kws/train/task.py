@@ -68,10 +68,11 @@ class CTCTask(pl.LightningModule):
         return self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))[0]
 
     def _part(self, count: Tensor) -> Tensor:
-        """The factor that makes a mean over `count` things here the part of this process in the mean over all.
+        """The weight of this process's mean loss, a mean over `count` items.
 
-        Gradients are averaged over processes: weighted so, their average is the gradient of the whole batch's mean,
-        however unevenly the counted things are dealt. 1 where there is one process.
+        DDP averages gradients over processes. With this weight the average is the gradient of
+        the mean over all items of all processes, however unevenly the items are dealt. The
+        weight is 1 where there is one process.
         """
         everywhere = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
         return self.trainer.world_size * count.clamp(min=1) / everywhere.clamp(min=1)
