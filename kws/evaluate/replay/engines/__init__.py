@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kws.errors import KwsError
-from kws.onnxruntime_import import no_telemetry
+from kws.onnxruntime_import import refuse_telemetry
 
 # What was counted with; each set holds its models, so that nothing is fetched later.
 REQUIREMENTS = {
@@ -26,7 +26,7 @@ REQUIREMENTS = {
 
 def package(module: str, engine: str) -> ModuleType:
     """The package of an engine, or a KwsError that says how to install it."""
-    no_telemetry()
+    refuse_telemetry()
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library of the package is not for this machine
