@@ -39,7 +39,7 @@ def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
         detector = Detector(detector.model, [own[name] for name in keywords])
     else:
         detector = open_detector(place, keywords)
-    return detector.stream().push, detector.manifest.chunk_samples
+    return detector.stream().push, detector.info.chunk_samples
 
 
 def main() -> None:

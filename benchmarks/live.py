@@ -23,7 +23,7 @@ Where the time goes, and what was tried (a minute of the demo's recording each, 
   the caches, which others have taken meanwhile. So what counts is how often the process wakes.
 - Blocks of 80 ms by PortAudio's callback, a call of the graph for each: 1.8 to 2.0 %.
 - Fetching instead (no callback, whose thread wakes Python's) no sooner than an event is possible
-  (decoding/lookahead.py, with a frame for each label), and all that has come in one call of the graph: 1.09 %. A
+  (decoding/wait_bound.py, with a frame for each label), and all that has come in one call of the graph: 1.09 %. A
   frame and a half for each label where more than three are missing, so 4.2 wakes a second instead of 5.3: 0.94 %.
   Each wait in one sleep: 0.88 %. Of that the audio server's thread in the process takes 0.16 %; it wakes 20 times a
   second whatever is done here.

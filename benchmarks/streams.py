@@ -77,7 +77,7 @@ class Alone:
 
 
 class Together:
-    """All are members of one `Streams`."""
+    """All are handles of one `Streams`."""
 
     def __init__(self, detector: Detector, microphones: int) -> None:
         self._streams = detector.streams()
@@ -85,10 +85,10 @@ class Together:
         self._order: deque[int] = deque()  # as in Streams: those with chunks, longest waiting first
 
     def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """Gives it to its member."""
-        member = self._members[microphone]
-        member.push(chunk)
-        if member.waiting == 1:
+        """Gives it to its handle."""
+        handle = self._members[microphone]
+        handle.push(chunk)
+        if handle.waiting == 1:
             self._order.append(microphone)
 
     def hear(self) -> list[int]:
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--limit-ms", type=float, default=100.0)
     args = parser.parse_args()
     detector = Detector.load(args.model)
-    size = detector.manifest.chunk_samples
+    size = detector.info.chunk_samples
     chunk = np.random.default_rng(0).normal(0, 0.05, size).astype(np.float32)
     ways = {"alone": (Alone, 0.0), "together": (Together, 0.0), f"every {1000 * TICK_S:.0f} ms": (Together, TICK_S)}
     print(" " * 10 + "".join(f"{name:>26}" for name in ways))

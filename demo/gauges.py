@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kws import units
-from kws.demo.live import Heard, LiveDetection
+from kws.demo.live import LiveBlock, LiveDetection
 from kws.runtime.detector import Detector, StreamResult
 
 SILENT_DBFS = -100.0  # digital silence, for want of a logarithm
@@ -83,7 +83,7 @@ class Gauges:
         self.events += 1
         self.stories.appendleft(event)
 
-    def hear(self, heard: Heard | None) -> None:
+    def hear(self, heard: LiveBlock | None) -> None:
         """Take note of a block; None: no sound comes."""
         self.hears = heard is not None
         if heard is None:

@@ -33,7 +33,7 @@ class Truth(NamedTuple):
     end_s: float
 
 
-class Heard(NamedTuple):
+class DemoRun(NamedTuple):
     """What the detector made of the recording: its events, and scores (n, K) of frames of 40 ms."""
 
     detections: list[Detection]
@@ -60,7 +60,7 @@ def show(console: Console, picture: Path) -> None:
         samples = audio.read(path)
     detector = Detector.load()
     console.print(
-        f"[bold]{detector.manifest.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
+        f"[bold]{detector.info.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
         f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with near misses and noise; "
         "it was not trained on these voices.\n",
         soft_wrap=True,
@@ -73,9 +73,9 @@ def show(console: Console, picture: Path) -> None:
     console.print(going_live(), soft_wrap=True)
 
 
-def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console: Console) -> Heard:
+def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console: Console) -> DemoRun:
     """Streams the samples in chunks of the model's size and prints events as they fire."""
-    stream, size = detector.stream(), detector.manifest.chunk_samples
+    stream, size = detector.stream(), detector.info.chunk_samples
     starts = range(0, len(samples), size)
     detections: list[Detection] = []
     scores = []
@@ -87,7 +87,7 @@ def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console
             note = f"{event.end_s - word.end_s:+.2f} s after the word" if word else "[red]nobody said that[/red]"
             console.print(f"  {event.end_s:6.2f} s  [green]{event.keyword:<14}[/green] score {event.score:.2f}  {note}")
             detections.append(event)
-    return Heard(detections, np.concatenate(scores))
+    return DemoRun(detections, np.concatenate(scores))
 
 
 def belongs(event: Detection, word: Truth) -> bool:
@@ -103,10 +103,10 @@ def summary(detections: list[Detection], truth: list[Truth]) -> str:
     return text + "".join(f"; missed: {word.keyword} at {word.start_s:.1f} s" for word in missed)
 
 
-def draw_terminal(console: Console, detector: Detector, heard: Heard) -> None:
+def draw_terminal(console: Console, detector: Detector, heard: DemoRun) -> None:
     """A row of blocks per keyword: its highest score over time, green where it fired."""
     width = max(20, min(100, console.width - 18))
-    frame_samples = detector.manifest.frame_samples
+    frame_samples = detector.info.frame_samples
     for index, keyword in enumerate(detector.keywords):
         row = Text(f"{keyword.name:>14}  ")
         fired = {

@@ -49,7 +49,7 @@ class LiveDetection(Detection):
         return values
 
 
-class Heard(NamedTuple):
+class LiveBlock(NamedTuple):
     """A block of sound and what the stream made of it; the frames of `result` count from the device's last opening."""
 
     block: Block
@@ -62,7 +62,7 @@ def listen(
     *,
     microphone: Microphone | None = None,
     recorder: Recorder | None = None,
-    watch: Callable[[Heard | None], object] = lambda heard: None,
+    watch: Callable[[LiveBlock | None], object] = lambda heard: None,
     every_block: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
@@ -77,7 +77,7 @@ def listen(
     microphone = microphone or Microphone()
     ears = _Ears(detector, recorder)
     try:
-        with closing(microphone.blocks((lambda: 0.0) if every_block else ears.patience_s)) as blocks:
+        with closing(microphone.blocks((lambda: 0.0) if every_block else ears.wait_s)) as blocks:
             for block in blocks:
                 heard = ears.hear(block, on_event) if block is not None else None
                 watch(heard)
@@ -105,18 +105,18 @@ class _Ears:
         self._rate = units.SAMPLE_RATE
         self._began = 0.0  # when this opening's first sample was taken
 
-    def patience_s(self) -> float:
+    def wait_s(self) -> float:
         """Seconds of sound that may be collected before an event is possible."""
-        return self._stream.patience_s if self._stream is not None else 0.0
+        return self._stream.wait_s if self._stream is not None else 0.0
 
-    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> Heard:
+    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> LiveBlock:
         """Push a block, and hand on its events."""
         if block.opening != self._opening:
             self.end(on_event)
             self._opening, self._rate, self._count, self._began = block.opening, block.rate, 0, np.inf
             self._stream = self._detector.stream(block.rate)
             if self._recorder is not None:
-                self._recorder.begin(block.rate, self._detector.manifest.chunk_samples)
+                self._recorder.begin(block.rate, self._detector.info.chunk_samples)
         assert self._stream is not None
         self._count += block.samples.size
         # No sample comes before it was taken: the block that came earliest for its place tells when.
@@ -127,7 +127,7 @@ class _Ears:
         result = self._stream.process(block.samples)
         for event in result.detections:
             on_event(self._live(event))
-        return Heard(block, result)
+        return LiveBlock(block, result)
 
     def end(self, on_event: Callable[[LiveDetection], object]) -> None:
         """The device was closed: what its last sounds still gave."""

@@ -119,16 +119,16 @@ class Microphone:
         mixed = f"channel {self._channel} of {channels}" if self._channel else f"{channels} channels averaged"
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
 
-    def blocks(self, patience_s: Callable[[], float] = lambda: 0.0) -> Generator[Block | None, None, None]:
+    def blocks(self, wait_s: Callable[[], float] = lambda: 0.0) -> Generator[Block | None, None, None]:
         """Opens the device and gives its sound without end; None where nothing came for a quarter of a second.
 
-        patience_s: asked before each block how many seconds of sound may be collected for it. Raises KwsError when the
+        wait_s: asked before each block how many seconds of sound may be collected for it. Raises KwsError when the
         device cannot be opened at first; later it is tried again and again.
         """
         try:
             self._open_first()
             for opening in range(2**62):
-                arrived = yield from self._hear(opening, patience_s)
+                arrived = yield from self._hear(opening, wait_s)
                 self._close()
                 self._tell(f"{self.device.name} gives no sound any more (unplugged?): waiting for it")
                 yield from self._reopen()
@@ -144,13 +144,13 @@ class Microphone:
             raise KwsError(f"{device.name} has {counts}, and no channel {channel}")
         return device
 
-    def _hear(self, opening: int, patience_s: Callable[[], float]) -> Generator[Block | None, None, float]:
+    def _hear(self, opening: int, wait_s: Callable[[], float]) -> Generator[Block | None, None, float]:
         """Blocks until the device is lost; returns when the last one came."""
         source, told, told_at = self._source, 0, -_TOLD_EVERY_S
         assert source is not None
         arrived = time.monotonic()
         while True:
-            block = source.take(opening, patience_s())
+            block = source.take(opening, wait_s())
             if block is None and not (source.is_active and time.monotonic() < arrived + _STALLED_S):
                 return arrived
             if block is not None:
@@ -239,12 +239,12 @@ class _Source:
         """Whether more sound may come."""
         return bool(self._stream.active)
 
-    def take(self, opening: int, patience_s: float) -> Block | None:
+    def take(self, opening: int, wait_s: float) -> Block | None:
         """What has come, once it is a block or as long as may be waited for; None where none comes in that time.
 
         Where less has come than was waited for, it is better late than never.
         """
-        wait_s = max(min(patience_s, self._longest_s), units.seconds(self._block, self._rate))
+        wait_s = max(min(wait_s, self._longest_s), units.seconds(self._block, self._rate))
         until = time.monotonic() + wait_s + _TICK_S
         try:
             while (missing_s := wait_s - (there := self._stream.read_available) / self._rate) > 0:

@@ -80,5 +80,5 @@ def bring_runtime(folder: Path, *, download: bool) -> None:
 def shipped_with_keywords() -> list[OnnxModel]:
     """The shipped models that have keywords, few keywords first: the page opens with the first."""
     models = [OnnxModel.load(path) for path in shipped().values()]
-    found = [model for model in models if model.manifest.keywords]
-    return sorted(found, key=lambda model: len(model.manifest.keywords))
+    found = [model for model in models if model.info.keywords]
+    return sorted(found, key=lambda model: len(model.info.keywords))

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from kws.demo.gauges import NEAR, SILENT_DBFS, Gauges, NearMiss
-from kws.demo.live import Heard, LiveDetection
+from kws.demo.live import LiveBlock, LiveDetection
 from kws.runtime.detector import Detector
 
 _REDRAW_S = 0.2
@@ -70,7 +70,7 @@ class Screen:
         self.gauges.fire(event)
         self._drawn = 0.0
 
-    def watch(self, heard: Heard | None) -> None:
+    def watch(self, heard: LiveBlock | None) -> None:
         """Follow the sound, and draw when it is time to."""
         self.gauges.hear(heard)
         if time.monotonic() > self._drawn + _REDRAW_S:
@@ -94,7 +94,7 @@ class Screen:
         ]
         return Panel(
             Group(*body, fit=False),
-            title=f"[bold]kws listen[/bold] · {self._detector.manifest.name}",
+            title=f"[bold]kws listen[/bold] · {self._detector.info.name}",
             subtitle=self._foot(),
             border_style="green" if self.gauges.hears else "red",
             width=width,

@@ -48,7 +48,7 @@ def draw_png(
     )
     spectrogram(above, samples)
     _lanes(below, detector, scores, detections, truth)
-    figure.suptitle(f"{detector.manifest.name}: score of each keyword, and when it fired")
+    figure.suptitle(f"{detector.info.name}: score of each keyword, and when it fired")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
@@ -61,7 +61,7 @@ def _lanes(
     truth: Sequence["Truth"],
 ) -> None:
     """One lane per keyword, bottom to top; a lane is 1 high and leaves a little air."""
-    frame_s = detector.manifest.frame_samples / SAMPLE_RATE
+    frame_s = detector.info.frame_samples / SAMPLE_RATE
     times = (1 + np.arange(len(scores))) * frame_s
     for lane, keyword in enumerate(detector.keywords):
         colour = f"C{lane}"

@@ -21,13 +21,13 @@ def largest_difference(model: AcousticModel, path: Path) -> float:
     The pieces: single chunks, and the most chunks that a call takes.
     """
     session = OnnxModel.load(path)
-    chunk = session.manifest.chunk_samples
+    chunk = session.info.chunk_samples
     worst = 0.0
     for batch in _BATCHES:
         pcm = probe(batch, -(-_SECONDS * SAMPLE_RATE // chunk) * chunk)
         with torch.no_grad():
             expected, _ = model(torch.from_numpy(pcm), model.init_state(batch))
-        for call in {chunk, chunk * session.manifest.chunks_per_call}:
+        for call in {chunk, chunk * session.info.chunks_per_call}:
             heard = in_calls(session, pcm, call)
             worst = max(worst, float(np.abs(heard - expected.numpy()).max()))
     return worst

@@ -19,7 +19,7 @@ from kws.errors import KwsError
 from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.lexicon import phrase_name
-from kws.metadata import SCHEMA, DataSource, Keyword, Manifest, Scoring, StateSpec, Training, embed
+from kws.metadata import SCHEMA, DataSource, Keyword, ModelInfo, ScorerConfig, StateSpec, Training, embed
 from kws.model.acoustic import parameter_count
 from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
@@ -53,8 +53,8 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
     if chunk_frames < 1:
         raise KwsError(f"--chunk-frames {chunk_frames}: a chunk has at least one frame")
     proto = export_graph(checkpoint.model, chunk_frames)
-    manifest = make_manifest(checkpoint, name or checkpoint.recipe["name"], chunk_frames)
-    finish(proto, manifest, halved_sizes(checkpoint.model))
+    info = make_info(checkpoint, name or checkpoint.recipe["name"], chunk_frames)
+    finish(proto, info, halved_sizes(checkpoint.model))
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export") as folder:
         partial = Path(folder) / "model.onnx"
         onnx.save(proto, partial)
@@ -65,10 +65,10 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
                 f"{output} was not written"
             )
         partial.replace(output)
-    return Written(output, manifest.parameters, difference)
+    return Written(output, info.parameters, difference)
 
 
-def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
+def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
     """Stores weights of these sizes in half precision, takes the exporter's notes away, and adds the manifest."""
     graph = proto.graph
     casts = []
@@ -88,20 +88,20 @@ def finish(proto: onnx.ModelProto, manifest: Manifest, sizes: set[int]) -> None:
     del graph.value_info[:]
     del graph.metadata_props[:]
     del proto.metadata_props[:]
-    embed(proto, manifest)
+    embed(proto, info)
     onnx.checker.check_model(proto)
 
 
-def make_manifest(checkpoint: Checkpoint, name: str, chunk_frames: int) -> Manifest:
+def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo:
     """What the file says about itself; thresholds are the recipe's default until `kws calibrate` sets them."""
     model, recipe = checkpoint.model, checkpoint.recipe
-    scoring = Scoring(**recipe["scoring"])
+    scoring = ScorerConfig(**recipe["scoring"])
     states = flatten_state(model.init_state(1))
     keywords = tuple(
         Keyword(phrase_name(keyword), tuple(spellings), scoring.default_threshold)
         for keyword, spellings in checkpoint.spellings.items()
     )
-    return Manifest(
+    return ModelInfo(
         schema=SCHEMA,
         name=name,
         sample_rate=SAMPLE_RATE,

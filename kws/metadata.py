@@ -50,7 +50,7 @@ class Keyword:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScorerConfig:
     """Constants of the scorer and the trigger (see kws.decoding.scorer and kws.decoding.trigger)."""
 
     peak_weight: float
@@ -92,7 +92,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ModelInfo:
     """Everything that a model file says about itself. Raises KwsError where the parts do not fit."""
 
     schema: int
@@ -104,7 +104,7 @@ class Manifest:
     tokens: tuple[str, ...]  # token 0 is the CTC blank
     states: tuple[StateSpec, ...]
     keywords: tuple[Keyword, ...]
-    scoring: Scoring
+    scoring: ScorerConfig
     training: Training
     parameters: int
     kws_version: str
@@ -140,7 +140,7 @@ class Manifest:
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, text: str) -> ModelInfo:
         """Read a manifest. Raises KwsError with one sentence for anything that `to_json` cannot have written.
 
         Fields unknown to this version are passed over: a later version may add some.
@@ -153,37 +153,37 @@ class Manifest:
         if isinstance(schema, int) and schema > SCHEMA:
             raise KwsError(f"the manifest has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
         try:
-            manifest = decode(cls, data)
+            info = decode(cls, data)
         except KwsError as error:
             raise KwsError(f"the manifest is not valid: {error}") from error
-        assert isinstance(manifest, Manifest)
-        return manifest
+        assert isinstance(info, ModelInfo)
+        return info
 
 
-def embed(model: Any, manifest: Manifest) -> None:
+def embed(model: Any, info: ModelInfo) -> None:
     """Put the manifest into the metadata of an onnx.ModelProto, in place of an older one."""
     entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     entry = entries[0] if entries else model.metadata_props.add(key=METADATA_KEY)
-    entry.value = manifest.to_json()
+    entry.value = info.to_json()
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _check_clock(manifest: Manifest) -> None:
-    demand(manifest.schema == SCHEMA, f"schema is {manifest.schema}, not {SCHEMA}")
-    demand(bool(manifest.name), "name is empty")
-    demand(manifest.sample_rate == SAMPLE_RATE, f"sample_rate is {manifest.sample_rate}, not {SAMPLE_RATE}")
-    demand(manifest.frame_samples > 0 and manifest.frames_per_chunk > 0, "a frame or a chunk is empty")
-    whole = manifest.frame_samples * manifest.frames_per_chunk
-    demand(manifest.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
-    demand(manifest.chunks_per_call > 0, "a call takes no chunk")
-    demand(manifest.parameters >= 0, "parameters is negative")
+def _check_clock(info: ModelInfo) -> None:
+    demand(info.schema == SCHEMA, f"schema is {info.schema}, not {SCHEMA}")
+    demand(bool(info.name), "name is empty")
+    demand(info.sample_rate == SAMPLE_RATE, f"sample_rate is {info.sample_rate}, not {SAMPLE_RATE}")
+    demand(info.frame_samples > 0 and info.frames_per_chunk > 0, "a frame or a chunk is empty")
+    whole = info.frame_samples * info.frames_per_chunk
+    demand(info.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
+    demand(info.chunks_per_call > 0, "a call takes no chunk")
+    demand(info.parameters >= 0, "parameters is negative")
 
 
-def _check_tokens(manifest: Manifest) -> None:
-    tokens = manifest.tokens
+def _check_tokens(info: ModelInfo) -> None:
+    tokens = info.tokens
     demand(tokens[:1] == (BLANK,), f"token 0 is not {BLANK}")
     demand(len(tokens) > 1 and all(tokens), "tokens are missing or empty")
     demand(len(set(tokens)) == len(tokens), "a token stands twice")
@@ -198,7 +198,7 @@ def _check_states(states: tuple[StateSpec, ...]) -> None:
         demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
 
 
-def _check_scoring(scoring: Scoring) -> None:
+def _check_scoring(scoring: ScorerConfig) -> None:
     demand(scoring.peak_weight >= 0, "peak_weight is negative")
     demand(scoring.max_duration_frames > 0, "max_duration_frames is not positive")
     demand(scoring.max_gap_frames >= 0, "max_gap_frames is negative")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tones
 from kws.errors import KwsError
-from kws.metadata import Keyword, Manifest
+from kws.metadata import Keyword, ModelInfo
 
 
 def changed(path, value):
@@ -84,42 +84,42 @@ FAULTS = [
 @pytest.mark.parametrize(("path", "value", "words"), FAULTS)
 def test_a_fault_is_named_in_one_sentence(path, value, words):
     with pytest.raises(KwsError, match=words) as caught:
-        Manifest.from_json(json.dumps(changed(path, value)))
+        ModelInfo.from_json(json.dumps(changed(path, value)))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "7", '"x"', "NaN", "[" * 100_000, '{"a": Infinity}'])
 def test_what_is_not_a_manifest_is_refused(text):
     with pytest.raises(KwsError, match="manifest"):
-        Manifest.from_json(text)
+        ModelInfo.from_json(text)
 
 
 def test_a_number_that_is_not_one_is_refused():
     text = json.dumps(changed(("scoring", "peak_weight"), float("nan")))
     with pytest.raises(KwsError, match="NaN is not a number"):
-        Manifest.from_json(text)
+        ModelInfo.from_json(text)
 
 
 def test_a_manifest_survives_the_journey():
-    manifest = Manifest.from_json(json.dumps(tones.manifest(name="Tüne")))
-    assert Manifest.from_json(manifest.to_json()) == manifest
-    assert json.loads(manifest.to_json()) == tones.manifest(name="Tüne")
+    info = ModelInfo.from_json(json.dumps(tones.manifest(name="Tüne")))
+    assert ModelInfo.from_json(info.to_json()) == info
+    assert json.loads(info.to_json()) == tones.manifest(name="Tüne")
 
 
 def test_whole_numbers_serve_where_fractions_may_stand():
-    manifest = Manifest.from_json(json.dumps(changed(("scoring", "peak_weight"), 1)))
-    assert isinstance(manifest.scoring.peak_weight, float)
+    info = ModelInfo.from_json(json.dumps(changed(("scoring", "peak_weight"), 1)))
+    assert isinstance(info.scoring.peak_weight, float)
 
 
 def test_fields_of_later_versions_are_passed_over_and_a_commit_may_be_left_out():
     data = changed(("commit",), REMOVED) | {"mood": "sunny"}
-    assert Manifest.from_json(json.dumps(data)).commit is None
+    assert ModelInfo.from_json(json.dumps(data)).commit is None
 
 
 def test_a_manifest_made_in_python_is_checked_too():
-    manifest = Manifest.from_json(json.dumps(tones.manifest()))
+    info = ModelInfo.from_json(json.dumps(tones.manifest()))
     with pytest.raises(KwsError, match="threshold"):
-        manifest.check_keyword(Keyword("new", (("A",),), 2.0))
+        info.check_keyword(Keyword("new", (("A",),), 2.0))
 
 
 json_values = st.recursive(
@@ -140,12 +140,12 @@ def places(value, path=()):
 @given(st.sampled_from(sorted(places(tones.manifest()), key=str)), json_values)
 @settings(max_examples=300, deadline=None)
 def test_any_change_gives_a_manifest_or_one_sentence(path, value):
-    manifest = None
+    info = None
     try:
-        manifest = Manifest.from_json(json.dumps(changed(path, value)))
+        info = ModelInfo.from_json(json.dumps(changed(path, value)))
     except KwsError as error:
         sentence = str(error)
-    if manifest is None:
+    if info is None:
         assert sentence
     else:
-        assert Manifest.from_json(manifest.to_json()) == manifest
+        assert ModelInfo.from_json(info.to_json()) == info

@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
             f"no threshold that this audio allows hears {', '.join(deaf)} at {target:g} FA/h: nothing was written"
         )
     data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
-    store(model, system.detector.manifest, rates, target, data, output)
+    store(model, system.detector.info, rates, target, data, output)
     rows = [(rate.keyword, operating_point(rate, target)) for rate in rates]
     print(*counts_table([*rows, ("all", pooled(rates, target))] if len(rows) > 1 else rows), sep="\n")
-    print(*notes(rates, target, system.detector.manifest.scoring.default_threshold), f"written: {output}", sep="\n")
+    print(*notes(rates, target, system.detector.info.scoring.default_threshold), f"written: {output}", sep="\n")
     return 0

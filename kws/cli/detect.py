@@ -104,15 +104,17 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
             drawn: Path | None = None
             if lacking is None:
                 try:
-                    drawn = figure.draw(path, _printable(Path(file).name), heard, detector.manifest)
+                    drawn = figure.draw(path, _printable(Path(file).name), heard, detector.info)
                 except KwsError as error:
                     lacking = error
             if args.json:
-                values = text.as_values(heard, detector.manifest)
-                yield from (json.dumps({"file": file, **story, "picture": drawn and str(drawn)}) for story in values)
+                values = text.as_values(heard, detector.info)
+                yield from (
+                    json.dumps({"file": file, **diagnosis, "picture": drawn and str(drawn)}) for diagnosis in values
+                )
                 continue
             yield f"{_printable(file)}:"
-            yield from (f"  {line}" for line in text.in_words(heard, detector.manifest))
+            yield from (f"  {line}" for line in text.in_words(heard, detector.info))
             if drawn is not None:
                 yield f"  picture: {drawn}{figure.coverage(heard)}"
     if lacking is not None:

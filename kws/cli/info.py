@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kws.cli import options
 
 if TYPE_CHECKING:
-    from kws.metadata import Keyword, Manifest
+    from kws.metadata import Keyword, ModelInfo
 
 _WIDTH = 100  # columns
 _ITEM_BYTES = {"float32": 4, "int64": 8}
@@ -34,39 +34,39 @@ def run(args: argparse.Namespace) -> int:
     model = OnnxModel.load(find(args.model))
     size = model.path.stat().st_size
     if args.json:
-        print(json.dumps({"file": str(model.path), "bytes": size, **asdict(model.manifest)}, indent=2))
+        print(json.dumps({"file": str(model.path), "bytes": size, **asdict(model.info)}, indent=2))
     else:
-        print("\n".join(_describe(model.manifest, str(model.path), size)))
+        print("\n".join(_describe(model.info, str(model.path), size)))
     return 0
 
 
-def _describe(manifest: Manifest, path: str, size: int) -> list[str]:
-    training = manifest.training
-    scoring = manifest.scoring
-    frame_ms = 1000 * manifest.frame_samples / manifest.sample_rate
-    chunk_ms = frame_ms * manifest.frames_per_chunk
+def _describe(info: ModelInfo, path: str, size: int) -> list[str]:
+    training = info.training
+    scoring = info.scoring
+    frame_ms = 1000 * info.frame_samples / info.sample_rate
+    chunk_ms = frame_ms * info.frames_per_chunk
     limits = [
         f"keyword at most {scoring.max_duration_frames * frame_ms:g} ms",
         f"gap at most {scoring.max_gap_frames * frame_ms:g} ms",
         f"next event after {scoring.refractory_frames * frame_ms:g} ms",
     ]
     facts = [
-        ("model", f"{manifest.name}  ({path})"),
-        ("size", f"{size / 1e6:.2f} MB, {manifest.parameters:,} parameters"),
-        ("written by", f"kws {manifest.kws_version}, commit {manifest.commit or 'unknown'}"),
-        ("sound", f"{manifest.sample_rate} Hz, mono"),
-        ("chunk", f"{manifest.chunk_samples} samples = {chunk_ms:g} ms, up to {manifest.chunks_per_call} in one call"),
-        ("frame", f"{manifest.frame_samples} samples = {frame_ms:g} ms"),
-        ("tokens", f"{len(manifest.tokens)}: {' '.join(manifest.tokens)}"),
+        ("model", f"{info.name}  ({path})"),
+        ("size", f"{size / 1e6:.2f} MB, {info.parameters:,} parameters"),
+        ("written by", f"kws {info.kws_version}, commit {info.commit or 'unknown'}"),
+        ("sound", f"{info.sample_rate} Hz, mono"),
+        ("chunk", f"{info.chunk_samples} samples = {chunk_ms:g} ms, up to {info.chunks_per_call} in one call"),
+        ("frame", f"{info.frame_samples} samples = {frame_ms:g} ms"),
+        ("tokens", f"{len(info.tokens)}: {' '.join(info.tokens)}"),
         ("trained by", f"recipe {training.recipe}, seed {training.seed}, {training.steps:,} steps"),
         ("scoring", ", ".join([*limits, f"peak weight {scoring.peak_weight:g}"])),
         ("new phrases", f"fire at {scoring.default_threshold:g}"),
     ]
     lines = [line for name, value in facts for line in _wrapped(f"{name:<12}{value}", 12)]
-    lines += ["", *_keyword_lines(manifest.keywords)]
+    lines += ["", *_keyword_lines(info.keywords)]
     states = [
         (state.name, " x ".join(map(str, state.shape)), state.dtype, str(_bytes(state.shape, state.dtype)))
-        for state in manifest.states
+        for state in info.states
     ]
     total = sum(int(row[3]) for row in states)
     lines += ["", *_table(("state", "shape", "type", "bytes"), [*states, ("all", "", "", str(total))])]

@@ -19,7 +19,7 @@ from kws.cli import options
 
 if TYPE_CHECKING:
     from kws.demo.command import Command
-    from kws.demo.live import Heard, LiveDetection
+    from kws.demo.live import LiveBlock, LiveDetection
     from kws.demo.microphone import Device, Microphone
     from kws.runtime.detector import Detector
 
@@ -128,7 +128,7 @@ class Front:
         else:
             self._say(f"kws: {line}")
 
-    def watch(self, heard: Heard | None) -> None:
+    def watch(self, heard: LiveBlock | None) -> None:
         """Follow the sound; the microphone is open when this is called first."""
         if self._greeting is not None:
             self._say(self._greeting())

@@ -17,7 +17,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kws.runtime.shipped import DEFAULT_MODEL, shipped
+from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
+from kws.runtime.shipped import shipped
 
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
 

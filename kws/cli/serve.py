@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from kws.runtime.keywords import open_detector
-    from kws.wyoming.catalog import Offer
+    from kws.wyoming.catalog import Catalog
     from kws.wyoming.server import serve
 
     def log(line: str) -> None:
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
 
     models = args.models or [options.DEFAULT_MODEL]
     detectors = [open_detector(model, [] if number else args.keyword) for number, model in enumerate(models)]
-    offer = Offer(_with_thresholds(detectors, args.threshold))
-    log(f"hears {', '.join(sorted(offer.names))}")
-    if asyncio.run(serve(args.uri, offer, log)):
+    catalog = Catalog(_with_thresholds(detectors, args.threshold))
+    log(f"hears {', '.join(sorted(catalog.names))}")
+    if asyncio.run(serve(args.uri, catalog, log)):
         raise KeyboardInterrupt
     return 0
 

@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 _NEVER = -1e30  # the logarithm of 0, as a number that sums stay finite with
 
 
-class Likelihood:
+class CtcLikelihood:
     """log P(spelling | clip) of N spellings; immutable. The empty spelling is silence."""
 
     def __init__(self, spellings: Sequence[Sequence[int]], blank: int = 0) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kws.decoding import viterbi
-from kws.decoding.viterbi import AGE, COLUMNS, DONE, LLR, PEAK, Chains
+from kws.decoding.viterbi import AGE, COLUMNS, DONE, LLR, PEAK, ViterbiGraph
 from kws.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -29,8 +29,10 @@ IntArray = NDArray[np.int64]
 class ScorerState(NamedTuple):
     """All that a stream's scorer remembers; its size never changes.
 
-    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams. First the best path of each state as it is; then the same
-    path as it looks to the label that it enters next: its own label finished, its run of blanks over.
+    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams; the columns are those of viterbi.py.
+        paths[0]: the best path of each state.
+        paths[1]: the same paths as the label that is entered next sees them: the peak of the
+        present label is added to DONE, and GAP is 0.
     """
 
     paths: FloatArray
@@ -77,7 +79,7 @@ class KeywordScorer:
         self._lengths = np.array([len(labels) for labels in spellings], np.float64)
         self._last_token = max((max(labels) for labels in spellings), default=blank)
         self._inputs = viterbi.inputs(spellings, blank)
-        self._chains = Chains.of(spellings, blank, max_duration_frames, max_gap_frames)
+        self._chains = ViterbiGraph.of(spellings, blank, max_duration_frames, max_gap_frames)
 
     @property
     def keywords(self) -> int:
@@ -152,7 +154,7 @@ class KeywordScorer:
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
     def _arguments(self, posteriors: FloatArray) -> FloatArray:
-        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of `Chains.search`."""
+        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of `ViterbiGraph.search`."""
         rows, tokens = posteriors.shape
         table = np.zeros((rows, tokens + 1, 2))
         best = np.maximum.reduce(posteriors, axis=1, keepdims=True)

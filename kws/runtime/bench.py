@@ -54,7 +54,7 @@ def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallC
 
     The machine's slow moments so meet all alike; CPU time is the median of the rounds.
     """
-    sounds = {name: _noise(model.manifest.chunk_samples) for name, model in models.items()}
+    sounds = {name: _noise(model.info.chunk_samples) for name, model in models.items()}
     for name, model in models.items():
         _time_graph(model, sounds[name])  # the first calls allocate
     passes = [{name: _time_graph(model, sounds[name]) for name, model in models.items()} for _ in range(rounds)]
@@ -68,8 +68,8 @@ def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallC
 
 def measure(detector: Detector) -> dict[str, Any]:
     """The figures of one model: CPU seconds of the process, wall time of single calls and of a start."""
-    manifest = detector.manifest
-    sound = _noise(manifest.chunk_samples)
+    info = detector.info
+    sound = _noise(info.chunk_samples)
     audio_s = units.seconds(sound.size)
     _time_push(detector, sound)  # the first calls allocate
     passes = [_time_push(detector, sound) for _ in range(_PASSES)]
@@ -77,12 +77,12 @@ def measure(detector: Detector) -> dict[str, Any]:
     model_us, scorer_us = _time_parts(detector, sound)
     start_s, peak_mb = _time_start(detector.model.path)
     return {
-        "model": manifest.name,
-        "parameters": manifest.parameters,
+        "model": info.name,
+        "parameters": info.parameters,
         "file_mb": round(detector.model.path.stat().st_size / 1e6, 3),
         "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
         "audio_s": audio_s * _PASSES,
-        "chunk_ms": 1000 * units.seconds(manifest.chunk_samples),
+        "chunk_ms": 1000 * units.seconds(info.chunk_samples),
         "cpu_s_per_audio_s": cpu,
         "times_real_time": 1 / cpu,
         "model_us": _spread(model_us),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.decoding.ctc import Likelihood
+from kws.decoding.ctc import CtcLikelihood
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
 
@@ -31,7 +31,7 @@ class Classifier:
     """
 
     def __init__(self, detector: Detector, classes: Mapping[str, Spellings]) -> None:
-        ids = {token: index for index, token in enumerate(detector.manifest.tokens)}
+        ids = {token: index for index, token in enumerate(detector.info.tokens)}
         spellings: list[list[int]] = []
         self.names = list(classes)
         self.owners: list[slice] = []
@@ -45,7 +45,7 @@ class Classifier:
                 raise KwsError(f"the class '{name}' has no spelling: give words that it may be")
             self.owners.append(slice(first, len(spellings)))
         self.detector = Detector(detector.model, ())
-        self.likelihood = Likelihood(spellings)
+        self.likelihood = CtcLikelihood(spellings)
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz -> (classes,)."""

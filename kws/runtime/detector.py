@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.decoding.lookahead import Patience
 from kws.decoding.trigger import Trigger
+from kws.decoding.wait_bound import WaitBound
 from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.lexicon import spell_all
-from kws.metadata import Keyword, Manifest
-from kws.runtime.chunker import Intake
+from kws.metadata import Keyword, ModelInfo
+from kws.runtime.chunker import Chunker
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
@@ -52,16 +52,20 @@ class Detector:
 
     def __init__(self, model: OnnxModel, keywords: Sequence[Keyword] | None = None) -> None:
         """A detector for the model's own keywords, or for those given (spelled in the model's tokens)."""
-        manifest = model.manifest
-        scoring = manifest.scoring
+        info = model.info
+        scoring = info.scoring
         self.model = model
-        self.keywords = manifest.keywords if keywords is None else tuple(keywords)
+        self.keywords = info.keywords if keywords is None else tuple(keywords)
         for keyword in self.keywords:
-            manifest.check_keyword(keyword)
-        self.scorer = scoring.scorer(manifest.tokens, [keyword.spellings for keyword in self.keywords])
+            info.check_keyword(keyword)
+        self.scorer = scoring.scorer(info.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
-        self.patience = Patience([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
+        self.wait_bound = WaitBound([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{keyword.name} at {keyword.threshold:g}" for keyword in self.keywords)
+        return f"<kws.Detector {self.info.name}: {words or 'no keyword yet'}>"
 
     @classmethod
     def load(cls, model: str | PathLike[str] = DEFAULT_MODEL) -> Detector:
@@ -72,9 +76,9 @@ class Detector:
         return cls(OnnxModel.load(find(model)))
 
     @property
-    def manifest(self) -> Manifest:
+    def info(self) -> ModelInfo:
         """What the model file says about itself."""
-        return self.model.manifest
+        return self.model.info
 
     def with_keywords(
         self, phrases: Iterable[str] | Mapping[str, Sequence[Sequence[str]]], threshold: float | None = None
@@ -93,7 +97,7 @@ class Detector:
             raise InputError(f"with_keywords takes a list of phrases: with_keywords([{phrases!r}])")
         if not isinstance(phrases, Mapping):
             phrases = spell_all(_texts(phrases))
-        threshold = self.manifest.scoring.default_threshold if threshold is None else threshold
+        threshold = self.info.scoring.default_threshold if threshold is None else threshold
         known = {keyword.name for keyword in self.keywords}
         for name in phrases:
             if name in known:
@@ -125,7 +129,7 @@ class Detector:
         first_frame: int,
     ) -> list[Detection]:
         """The events that `Trigger.run` found, as (row, keyword), in scores and ages (n, K) from a frame on."""
-        frame_samples = self.manifest.frame_samples
+        frame_samples = self.info.frame_samples
         return [
             Detection(
                 keyword=self.keywords[keyword].name,
@@ -155,13 +159,17 @@ class Stream:
     def __init__(self, detector: Detector, sample_rate: int) -> None:
         self.detector = detector
         self.sample_rate = sample_rate
-        manifest = detector.manifest
-        self._intake = Intake(sample_rate, manifest.chunk_samples, manifest.chunks_per_call)
+        info = detector.info
+        self._chunker = Chunker(sample_rate, info.chunk_samples, info.chunks_per_call)
         self._restart()
+
+    def __repr__(self) -> str:
+        heard_s = units.seconds(self._frame * self.detector.info.frame_samples)
+        return f"<kws.Stream of {self.detector.info.name} at {self.sample_rate} Hz, {heard_s:.2f} s heard>"
 
     def reset(self) -> None:
         """Forget everything: the stream is as new, and its time begins at 0."""
-        self._intake.reset()
+        self._chunker.reset()
         self._restart()
 
     def _restart(self) -> None:
@@ -171,16 +179,16 @@ class Stream:
         self._trigger_state = self.detector.trigger.init_state()
 
     @property
-    def patience_s(self) -> float:
-        """Seconds of sound that may be collected for the next `push`: before, no event is possible (lookahead.py).
+    def wait_s(self) -> float:
+        """How many seconds of sound may be buffered before any event is possible (see decoding/wait_bound.py).
 
-        At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
-        sleeps between: see benchmarks/live.py.
+        At least what completes a chunk. Sleeping that long between two pushes halves the CPU
+        use (benchmarks/live.py). Scores are the same bits for every block size.
         """
-        manifest = self.detector.manifest
-        frames = self.detector.patience.frames(self._scorer_state)
-        more = -(-frames // manifest.frames_per_chunk) - 1
-        return units.seconds(self._intake.missing + more * manifest.chunk_samples)
+        info = self.detector.info
+        frames = self.detector.wait_bound.frames(self._scorer_state)
+        more = -(-frames // info.frames_per_chunk) - 1
+        return units.seconds(self._chunker.missing + more * info.chunk_samples)
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
         """Hear the next samples of the stream; the events that they complete, in order of time.
@@ -189,7 +197,7 @@ class Stream:
         other type or shape, for NaN or infinity, for integers in floats, and after `flush`; the stream is
         then as it was before.
         """
-        return [event for chunks in self._intake.take(samples) for event in self._run(chunks).detections]
+        return [event for chunks in self._chunker.take(samples) for event in self._run(chunks).detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end is heard."""
@@ -198,10 +206,10 @@ class Stream:
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
         first = self._frame
-        results = [self._run(chunks) for chunks in self._intake.take(samples, last)]
+        results = [self._run(chunks) for chunks in self._chunker.take(samples, last)]
         if len(results) == 1:  # as live: spares copies
             return results[0]
-        keywords, tokens = len(self.detector.keywords), len(self.detector.manifest.tokens)
+        keywords, tokens = len(self.detector.keywords), len(self.detector.info.tokens)
         none = StreamResult(
             [],
             np.empty((0, keywords)),

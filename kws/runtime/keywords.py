@@ -25,7 +25,7 @@ def open_detector(
     names = {keyword.name for keyword in detector.keywords} if known else set()
     phrases = [phrase for phrase in phrases if "=" in phrase or phrase_name(phrase) not in names]
     if not (phrases or detector.keywords):
-        raise KwsError(f"the model {detector.manifest.name} has no keyword of its own: say what to hear with --keyword")
+        raise KwsError(f"the model {detector.info.name} has no keyword of its own: say what to hear with --keyword")
     if phrases:
         detector = detector.with_keywords(phrases)
     return detector if threshold is None else detector.with_threshold(threshold)

@@ -1,7 +1,7 @@
-"""A model file opened for running: the only place that knows onnxruntime.
+"""A model file opened for running by onnxruntime.
 
 B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm` (B, C * chunk_samples) and the
-states named in its manifest, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
+states named in its model info, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.errors import KwsError
-from kws.metadata import METADATA_KEY, Manifest
-from kws.onnxruntime_import import no_telemetry
+from kws.metadata import METADATA_KEY, ModelInfo
+from kws.onnxruntime_import import load_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -28,13 +28,13 @@ _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsEr
 
 
 class OnnxModel:
-    """One .onnx file: its manifest and its graph. Immutable; any number of streams and threads may run it."""
+    """One .onnx file: its model info and its graph. Immutable; any number of streams and threads may run it."""
 
-    def __init__(self, path: Path, manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, path: Path, info: ModelInfo, session: onnxruntime.InferenceSession) -> None:
         self.path = path
-        self.manifest = manifest
+        self.info = info
         self._session = session
-        names = [state.name for state in manifest.states]
+        names = [state.name for state in info.states]
         self._inputs = ["pcm", *names]
         self._outputs = ["log_posteriors", *(f"next.{name}" for name in names)]
 
@@ -51,7 +51,7 @@ class OnnxModel:
         if text is None:
             raise KwsError(f"{path} is an ONNX file, but not one of kws: it has no manifest")
         try:
-            model = cls(path, Manifest.from_json(text), session)
+            model = cls(path, ModelInfo.from_json(text), session)
             model._check_graph()
             model._check_posteriors()
         except KwsError as error:
@@ -60,11 +60,14 @@ class OnnxModel:
 
     def init_states(self, batch: int = 1) -> States:
         """The states of fresh streams, all zeros: each (B, *shape)."""
-        return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.manifest.states)
+        return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
 
     def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
-        """The next C chunks, 1 to `chunks_per_call` of the manifest, and what they are told does not depend on C:
-        pcm (B, C * chunk_samples) in [-1, 1] to log-posteriors (B, F, V) and the next states.
+        """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
+
+        pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and the
+        states for the next call. Results do not depend on C: C calls with one chunk each give
+        the same bits. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
@@ -74,10 +77,10 @@ class OnnxModel:
         return posteriors, tuple(following)
 
     def _check_graph(self) -> None:
-        manifest = self.manifest
-        chunk = [None, manifest.chunk_samples]
-        frames = [None, manifest.frames_per_chunk, len(manifest.tokens)]
-        states = [(_TYPES[state.dtype], [None, *state.shape]) for state in manifest.states]
+        info = self.info
+        chunk = [None, info.chunk_samples]
+        frames = [None, info.frames_per_chunk, len(info.tokens)]
+        states = [(_TYPES[state.dtype], [None, *state.shape]) for state in info.states]
         wanted_in = [("tensor(float)", chunk), *states]
         wanted_out = [("tensor(float)", frames), *states]
         _compare(self._session.get_inputs(), self._inputs, wanted_in)
@@ -85,11 +88,11 @@ class OnnxModel:
 
     def _check_posteriors(self) -> None:
         """Run the least and the most silence: it must work, and give logarithms of probabilities."""
-        manifest = self.manifest
-        for chunks in sorted({1, manifest.chunks_per_call}):
-            silence = np.zeros((1, chunks * manifest.chunk_samples), np.float32)
+        info = self.info
+        for chunks in sorted({1, info.chunks_per_call}):
+            silence = np.zeros((1, chunks * info.chunk_samples), np.float32)
             posteriors, _ = self.run(silence, self.init_states())
-            shape = (1, chunks * manifest.frames_per_chunk, len(manifest.tokens))
+            shape = (1, chunks * info.frames_per_chunk, len(info.tokens))
             if posteriors.shape != shape:
                 raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
             if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):
@@ -101,9 +104,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
         raise KwsError(f"{path} does not exist")
     if path.is_dir():
         raise KwsError(f"{path} is a folder, not an .onnx file")
-    no_telemetry()
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a chunk is too small to share: two threads cost more than they bring
     options.inter_op_num_threads = 1

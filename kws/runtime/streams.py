@@ -7,23 +7,45 @@ N rows for streams, F frames per chunk, K keywords.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.decoding.scorer import ScorerState
+from kws.decoding.scorer import KeywordScorer, ScorerState
+from kws.decoding.trigger import Trigger
 from kws.errors import InputError
 from kws.events import Detection
-from kws.runtime.chunker import Intake
-from kws.runtime.session import States
-
-if TYPE_CHECKING:
-    from kws.runtime.detector import Detector
+from kws.metadata import Keyword, ModelInfo
+from kws.runtime.chunker import Chunker
+from kws.runtime.session import OnnxModel, States
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
+
+
+class AnyDetector(Protocol):
+    """What `Streams` needs of a `Detector`, which makes it: so this module does not import that one."""
+
+    model: OnnxModel
+    keywords: tuple[Keyword, ...]
+    scorer: KeywordScorer
+    trigger: Trigger
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says about itself."""
+
+    def detections(
+        self,
+        fired: Sequence[tuple[int, int]],
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
+        first_frame: int,
+    ) -> list[Detection]:
+        """The events of a stream, as `Detector.detections` gives them."""
 
 
 class Streams:
@@ -35,65 +57,65 @@ class Streams:
     >>> kitchen, hall = streams.join(), streams.join(48_000)
     >>> kitchen.push(samples)  # blocks of any size, whenever they come
     >>> hall.push(others)
-    >>> for member, detection in streams.run():
-    ...     print(member is hall, detection.keyword, detection.end_s)
+    >>> for handle, detection in streams.run():
+    ...     print(handle is hall, detection.keyword, detection.end_s)
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: AnyDetector) -> None:
         self.detector = detector
         self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
-        self._waiting: deque[Member] = deque()  # members with whole chunks, once each, longest waiting first
+        self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
 
-    def join(self, sample_rate: int = units.SAMPLE_RATE) -> Member:
+    def join(self, sample_rate: int = units.SAMPLE_RATE) -> StreamHandle:
         """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream` does."""
-        intake = Intake(sample_rate, self.detector.manifest.chunk_samples)
-        return Member(self, intake, self._states.add())
+        chunker = Chunker(sample_rate, self.detector.info.chunk_samples)
+        return StreamHandle(self, chunker, self._states.add())
 
     @property
     def waiting(self) -> int:
         """The number of streams that have whole chunks for `step`."""
         return len(self._waiting)
 
-    def run(self) -> list[tuple[Member, Detection]]:
+    def run(self) -> list[tuple[StreamHandle, Detection]]:
         """Hear everything that waits; the events with the streams that they are of, in order of time within each."""
         events = []
         while self._waiting:
             events += self.step()
         return events
 
-    def step(self) -> list[tuple[Member, Detection]]:
+    def step(self) -> list[tuple[StreamHandle, Detection]]:
         """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have waited longest."""
-        members = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-        if not members:
+        handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        if not handles:
             return []
-        rows = [member._row for member in members]
+        rows = [handle._row for handle in handles]
         detector = self.detector
         *states, paths = self._states.of(rows)
-        pcm = np.concatenate([member._chunks.popleft() for member in members])
-        self._waiting.extend(member for member in members if member._chunks)
+        pcm = np.concatenate([handle._chunks.popleft() for handle in handles])
+        self._waiting.extend(handle for handle in handles if handle._chunks)
         posteriors, following = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
         self._states.put(rows, (*following, *scored))
         loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
         events = []
-        for member, heard, own_scores, own_ages in zip(members, loud, scores, ages, strict=True):
+        for handle, heard, own_scores, own_ages in zip(handles, loud, scores, ages, strict=True):
             if heard:  # seldom
-                events += [(member, event) for event in member._fire(own_scores, own_ages)]
-            member._frame += len(own_scores)
+                events += [(handle, event) for event in handle._fire(own_scores, own_ages)]
+            handle._frame += len(own_scores)
         return events
 
-    def _forget(self, member: Member) -> None:
-        self._states.remove(member._row)
-        if member._chunks:
-            self._waiting.remove(member)
+    def _forget(self, handle: StreamHandle) -> None:
+        self._states.remove(handle._row)
+        if handle._chunks:
+            self._waiting.remove(handle)
 
 
-class Member:
+class StreamHandle:
     """One of many streams: takes samples at any time, and is heard when its `Streams` runs. Made by `Streams.join`."""
 
-    def __init__(self, streams: Streams, intake: Intake, row: int) -> None:
+    def __init__(self, streams: Streams, chunker: Chunker, row: int) -> None:
         self._streams: Streams | None = streams
-        self._intake = intake
+        self._chunker = chunker
         self._row = row
         self._chunks: deque[Samples] = deque()
         self._frame = 0
@@ -102,7 +124,7 @@ class Member:
     @property
     def sample_rate(self) -> int:
         """Of the samples that it takes, in Hz."""
-        return self._intake.sample_rate
+        return self._chunker.sample_rate
 
     @property
     def waiting(self) -> int:
@@ -128,7 +150,7 @@ class Member:
         if self._streams is None:
             raise InputError("the stream has left: join() makes a new one")
         idle = not self._chunks
-        self._chunks.extend(chunk.copy() for chunk in self._intake.take(samples, last))
+        self._chunks.extend(chunk.copy() for chunk in self._chunker.take(samples, last))
         if idle and self._chunks:
             self._streams._waiting.append(self)
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol, get_args, get_origin, get_type_hints
 from kws.cli.recipes import shipped_recipes
 from kws.data.scenes import SceneConfig
 from kws.errors import KwsError
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticConfig
 
 
@@ -40,9 +40,9 @@ class Corpus:
         return dataclasses.replace(self, share=share)
 
 
-def default_scoring() -> Scoring:
+def default_scoring() -> ScorerConfig:
     """A word of up to 2 s with gaps of up to 0.5 s, and one event a second."""
-    return Scoring(
+    return ScorerConfig(
         peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
     )
 
@@ -81,7 +81,7 @@ class Recipe:
     extra_spellings: tuple[tuple[str, str], ...] = ()
     model: AcousticConfig = field(default_factory=AcousticConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
-    scoring: Scoring = field(default_factory=default_scoring)
+    scoring: ScorerConfig = field(default_factory=default_scoring)
     rooms: Corpus | None = None
     features: str = ""
     start: str = ""

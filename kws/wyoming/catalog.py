@@ -9,13 +9,13 @@ from wyoming.info import Attribution, Info, WakeModel, WakeProgram
 from kws import __version__
 from kws.errors import KwsError
 from kws.lexicon import TOKENS
-from kws.metadata import Keyword, Manifest
+from kws.metadata import Keyword, ModelInfo
 from kws.runtime.detector import Detector
 
 _LONGEST_NAME = 60  # characters of a stranger's name that are repeated to a person
 
 
-class Offer:
+class Catalog:
     """Detectors that all clients share, and the names of their keywords. Immutable."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
@@ -36,7 +36,7 @@ class Offer:
 
     def info(self) -> Info:
         """The answer to `describe`: one program, and a model for each keyword."""
-        models = [_describe(keyword, detector.manifest) for detector in self.detectors for keyword in detector.keywords]
+        models = [_describe(keyword, detector.info) for detector in self.detectors for keyword in detector.keywords]
         program = WakeProgram(
             name="kws",
             description="A streaming voice-trigger detector",
@@ -48,16 +48,16 @@ class Offer:
         return Info(wake=[program])
 
 
-def _describe(keyword: Keyword, manifest: Manifest) -> WakeModel:
-    sources = "; ".join(f"{data.name} ({data.licence}): {data.attribution}" for data in manifest.training.data)
+def _describe(keyword: Keyword, info: ModelInfo) -> WakeModel:
+    sources = "; ".join(f"{data.name} ({data.licence}): {data.attribution}" for data in info.training.data)
     return WakeModel(
         name=keyword.name,
         description=keyword.name,
         phrase=keyword.name,
-        attribution=Attribution(name=f"{manifest.name}, trained on {sources}", url=""),
+        attribution=Attribution(name=f"{info.name}, trained on {sources}", url=""),
         installed=True,
-        version=manifest.kws_version,
-        languages=["en"] if manifest.tokens == TOKENS else [],
+        version=info.kws_version,
+        languages=["en"] if info.tokens == TOKENS else [],
     )
 
 

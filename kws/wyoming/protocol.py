@@ -14,7 +14,7 @@ from kws.errors import KwsError
 MOST_BYTES = 2**20  # of one part of an event: 32 s of sound at 16 kHz and 16 bits
 
 
-class Wire:
+class EventReader:
     """The reader that is given to the library, and what can be told from how it was used."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:

@@ -1,4 +1,7 @@
-"""Sockets, standard input and output, and signals: each client has its own task, and all are heard in one room."""
+"""Sockets, standard input and output, and signals of the Wyoming server.
+
+Each client has its own task; the streams of all clients run together.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_
 from wyoming.wake import Detection
 
 from kws.errors import KwsError
-from kws.wyoming.catalog import Offer
-from kws.wyoming.protocol import Wire
-from kws.wyoming.session import Listener
-from kws.wyoming.streams import Room
+from kws.wyoming.catalog import Catalog
+from kws.wyoming.protocol import EventReader
+from kws.wyoming.session import ClientSession
+from kws.wyoming.streams import ClientStreams
 
 Log = Callable[[str], object]
 
 
-async def serve(uri: str, offer: Offer, log: Log) -> bool:
+async def serve(uri: str, catalog: Catalog, log: Log) -> bool:
     """Serve clients until SIGTERM or SIGINT, at stdio:// also to the end of the input; True: it was SIGINT.
 
     uri: "tcp://HOST:PORT" (port 0: any that is free) or "stdio://". log: takes one line for a person. Raises
@@ -38,7 +41,7 @@ async def serve(uri: str, offer: Offer, log: Log) -> bool:
     for number in (SIGINT, SIGTERM):
         with suppress(NotImplementedError):  # on Windows Ctrl-C is a KeyboardInterrupt
             loop.add_signal_handler(number, _settle, interrupted, number == SIGINT)
-    clients = _Clients(offer, log)
+    clients = _Clients(catalog, log)
     doors = None
     try:
         if uri == "stdio://":
@@ -106,15 +109,15 @@ def _spelled(address: tuple[Any, ...]) -> str:
 class _Clients:
     """The tasks of the clients that are here."""
 
-    def __init__(self, offer: Offer, log: Log) -> None:
-        self._offer = offer
-        self._room = Room(offer.detectors)
+    def __init__(self, catalog: Catalog, log: Log) -> None:
+        self._catalog = catalog
+        self._streams = ClientStreams(catalog.detectors)
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
 
     def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> asyncio.Task[None]:
-        listener = Listener(self._offer, self._room)
-        client = _Client(Wire(reader), writer, listener, lambda line: self._log(f"{name}: {line}"))
+        session = ClientSession(self._catalog, self._streams)
+        client = _Client(EventReader(reader), writer, session, lambda line: self._log(f"{name}: {line}"))
         task = asyncio.get_running_loop().create_task(client.attend())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -131,17 +134,19 @@ class _Clients:
 class _Client:
     """One connection. Its next event is read when the one before is answered, so a flood waits in the client."""
 
-    def __init__(self, wire: Wire, writer: asyncio.StreamWriter, listener: Listener, log: Log) -> None:
-        self._wire = wire
+    def __init__(
+        self, event_reader: EventReader, writer: asyncio.StreamWriter, session: ClientSession, log: Log
+    ) -> None:
+        self._event_reader = event_reader
         self._writer = writer
-        self._listener = listener
+        self._session = session
         self._log = log
         self._complained = False
 
     async def attend(self) -> None:
         """Answer until the client has left or cannot be understood any more; nothing that it does reaches others."""
         try:
-            while (event := await self._wire.read()) is not None:
+            while (event := await self._event_reader.read()) is not None:
                 await self._answer(event)
                 await asyncio.sleep(0)  # the others' turn
         except KwsError as error:
@@ -155,12 +160,12 @@ class _Client:
         except Exception as error:
             self._log(f"cut off after a fault of kws, {type(error).__name__}: {error}")
         finally:
-            self._listener.leave()
+            self._session.leave()
             self._writer.close()
 
     async def _answer(self, event: Event) -> None:
         try:
-            for answer in self._listener.answers(event):
+            for answer in self._session.answers(event):
                 if answer is None:
                     await asyncio.sleep(0)  # the others' turn
                     continue

@@ -16,8 +16,8 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from kws.audio import Samples, check_rate, from_pcm
 from kws.errors import KwsError
-from kws.wyoming.catalog import Offer
-from kws.wyoming.streams import Ear, Room
+from kws.wyoming.catalog import Catalog
+from kws.wyoming.streams import ClientStream, ClientStreams
 
 _PIECE_S = 0.08  # heard at a time, so that a client that sends a minute at once delays nobody
 _WIDTHS = (1, 2, 3, 4)  # bytes of PCM samples
@@ -26,17 +26,17 @@ _LATEST_MS = 2**63
 _Kind = TypeVar("_Kind", bound=Eventable)
 
 
-class Listener:
+class ClientSession:
     """What a server remembers of one client, until `leave`.
 
     `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was said before is forgotten.
     """
 
-    def __init__(self, offer: Offer, room: Room) -> None:
-        self._offer = offer
-        self._room = room
-        self._wanted = offer.names
-        self._ear: Ear | None = None
+    def __init__(self, catalog: Catalog, streams: ClientStreams) -> None:
+        self._catalog = catalog
+        self._streams = streams
+        self._wanted = catalog.names
+        self._stream: ClientStream | None = None
         self._begin()
 
     def answers(self, event: Event) -> Iterator[Eventable | None]:
@@ -54,15 +54,15 @@ class Listener:
         elif Detect.is_type(event.type):
             self._choose(Detect.from_event(event).names)
         elif Describe.is_type(event.type):
-            yield self._offer.info()
+            yield self._catalog.info()
         elif Ping.is_type(event.type):
             yield Pong(_sayable(Ping.from_event(event).text))
 
     def leave(self) -> None:
         """Forget the stream of this client; what waits of it is not heard."""
-        if self._ear is not None:
-            self._ear.close()
-        self._ear = None
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
 
     def _begin(self) -> None:
         """Be ready for another stream."""
@@ -76,9 +76,9 @@ class Listener:
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise KwsError("the names of `detect` must be a list of strings, or null for every keyword")
         self._begin()
-        self._wanted, unknown = self._offer.choose(names) if names else (self._offer.names, [])
+        self._wanted, unknown = self._catalog.choose(names) if names else (self._catalog.names, [])
         if unknown:
-            raise KwsError(f"no keyword is called {unknown[0]}: there are {', '.join(sorted(self._offer.names))}")
+            raise KwsError(f"no keyword is called {unknown[0]}: there are {', '.join(sorted(self._catalog.names))}")
 
     def _start(self, start: AudioStart) -> None:
         self._begin()
@@ -91,7 +91,7 @@ class Listener:
         if self._refused:
             return
         self._refused = True
-        ear = self._opened(chunk)
+        stream = self._opened(chunk)
         timestamp = _milliseconds(chunk.timestamp)
         self._refused = False
         if timestamp is not None:
@@ -100,35 +100,35 @@ class Listener:
         for first in range(0, len(chunk.audio), piece_bytes):
             samples = _mono(chunk.audio[first : first + piece_bytes], chunk)
             self._heard += samples.size
-            ear.push(samples)
-            yield from self._detections(ear)
+            stream.push(samples)
+            yield from self._detections(stream)
 
     def _stop(self) -> Iterator[Detection | NotDetected | None]:
         """The stream has ended: what was said last, or that nothing was."""
-        if self._ear is not None:
-            self._ear.flush()
-            yield from self._detections(self._ear)
+        if self._stream is not None:
+            self._stream.flush()
+            yield from self._detections(self._stream)
         if not self._detected:
             yield NotDetected()
         self._begin()
 
-    def _opened(self, chunk: AudioChunk) -> Ear:
-        """The ear for a chunk that can be heard: that of the stream that it continues, or a new one."""
+    def _opened(self, chunk: AudioChunk) -> ClientStream:
+        """The client's stream for a chunk that can be heard: the one that it continues, or a new one."""
         _check_format(chunk)
         if len(chunk.audio) % (chunk.width * chunk.channels):
             layout = f"{chunk.width} bytes x {chunk.channels} channels"
             raise KwsError(f"an audio-chunk of {len(chunk.audio)} bytes ends inside a sample of {layout}")
-        if self._ear is None:
-            self._ear = self._room.open(self._wanted, chunk.rate)
-        if chunk.rate != self._ear.rate:
-            raise KwsError(f"the rate changed from {self._ear.rate} to {chunk.rate} Hz: send audio-start before")
-        return self._ear
+        if self._stream is None:
+            self._stream = self._streams.open(self._wanted, chunk.rate)
+        if chunk.rate != self._stream.rate:
+            raise KwsError(f"the rate changed from {self._stream.rate} to {chunk.rate} Hz: send audio-start before")
+        return self._stream
 
-    def _detections(self, ear: Ear) -> Iterator[Detection | None]:
+    def _detections(self, stream: ClientStream) -> Iterator[Detection | None]:
         """What was heard of wanted keywords, each stamped with its end by the client's own clock."""
         yield None
         second, timestamp = self._place
-        for event in ear.heard():
+        for event in stream.heard():
             if event.keyword in self._wanted:
                 self._detected = True
                 yield Detection(name=event.keyword, timestamp=timestamp + round(1000 * (event.end_s - second)))

@@ -1,4 +1,4 @@
-"""Where all clients are heard: what waits, whosever it is, goes through the models together."""
+"""The streams of all clients: chunks that wait, of whichever client, go through the models together."""
 
 from __future__ import annotations
 
@@ -7,59 +7,59 @@ from collections.abc import Collection, Sequence
 from kws.audio import Samples
 from kws.events import Detection
 from kws.runtime.detector import Detector
-from kws.runtime.streams import Member
+from kws.runtime.streams import StreamHandle
 
 
-class Room:
-    """The streams of everybody who is here, of each of some detectors. For one thread."""
+class ClientStreams:
+    """The streams of all connected clients, for each of some detectors. For one thread."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._streams = [detector.streams() for detector in detectors]
-        self._ears: dict[Member, Ear] = {}
+        self._by_handle: dict[StreamHandle, ClientStream] = {}
 
-    def open(self, names: Collection[str], rate: int) -> Ear:
-        """An ear for a fresh stream at `rate` Hz and the keywords of these names."""
+    def open(self, names: Collection[str], rate: int) -> ClientStream:
+        """A client's fresh stream at `rate` Hz that hears the keywords of these names."""
         needed = [one for one in self._streams if any(word.name in names for word in one.detector.keywords)]
-        ear = Ear(self, rate, [streams.join(rate) for streams in needed])
-        self._ears.update(dict.fromkeys(ear._members, ear))
-        return ear
+        stream = ClientStream(self, rate, [streams.join(rate) for streams in needed])
+        self._by_handle.update(dict.fromkeys(stream._members, stream))
+        return stream
 
     def _hear(self) -> None:
         for streams in self._streams:
-            for member, event in streams.run():
-                self._ears[member]._events.append(event)
+            for handle, event in streams.run():
+                self._by_handle[handle]._events.append(event)
 
-    def _forget(self, members: Sequence[Member]) -> None:
-        for member in members:
-            member.leave()
-            del self._ears[member]
+    def _forget(self, handles: Sequence[StreamHandle]) -> None:
+        for handle in handles:
+            handle.leave()
+            del self._by_handle[handle]
 
 
-class Ear:
-    """What hears one client's stream: a member of the streams of each detector that has to. Made by `Room.open`."""
+class ClientStream:
+    """One client's stream: a handle in the streams of each detector that is needed. Made by `ClientStreams.open`."""
 
-    def __init__(self, room: Room, rate: int, members: Sequence[Member]) -> None:
+    def __init__(self, streams: ClientStreams, rate: int, handles: Sequence[StreamHandle]) -> None:
         self.rate = rate  # Hz
-        self._room = room
-        self._members = members
+        self._streams = streams
+        self._members = handles
         self._events: list[Detection] = []
 
     def push(self, samples: Samples) -> None:
         """Keep the next samples until somebody asks for what was heard."""
-        for member in self._members:
-            member.push(samples)
+        for handle in self._members:
+            handle.push(samples)
 
     def flush(self) -> None:
         """End the stream: what was said last waits to be heard, too."""
-        for member in self._members:
-            member.flush()
+        for handle in self._members:
+            handle.flush()
 
     def heard(self) -> list[Detection]:
-        """The events of the stream since this was asked last; hears everything that waits in the room."""
-        self._room._hear()
+        """The events of the stream since this was asked last; hears everything that waits, of all clients."""
+        self._streams._hear()
         events, self._events = self._events, []
         return events
 
     def close(self) -> None:
         """Forget the stream; what waits is not heard."""
-        self._room._forget(self._members)
+        self._streams._forget(self._members)

@@ -53,7 +53,7 @@ def deliver(
     if recordings:
         system = system_of(unfinished)
         rates = operating_points(system, recordings, fa_per_hour)
-        store(unfinished, system.detector.manifest, rates, fa_per_hour, data)
+        store(unfinished, system.detector.info, rates, fa_per_hour, data)
     unfinished.replace(model)
     return model, rates
 

@@ -20,7 +20,7 @@ from kws.data.synthesis.scripts import KeywordScript
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.recipes.own import recordings
@@ -129,7 +129,7 @@ def add_recordings(
     return replace(material, own=own, made=(*material.made, corpus))
 
 
-def spell(asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: Scoring) -> Phrase:
+def spell(asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig) -> Phrase:
     """The spellings asked for or in the dictionary, then those that recordings add; without any, theirs alone."""
     name = phrase_name(asked)
     given = "=" in asked

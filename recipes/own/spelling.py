@@ -12,7 +12,7 @@ import torch
 from kws.audio import Samples
 from kws.decoding.scorer import best_path
 from kws.lexicon import Spelling
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
 from kws.units import SAMPLE_RATE
 
@@ -43,7 +43,7 @@ def decode(posteriors: Matrix, tokens: Sequence[str]) -> Spelling:
 
 
 def spellings_heard(
-    recordings: Sequence[Matrix], known: Sequence[Spelling], tokens: Sequence[str], scoring: Scoring
+    recordings: Sequence[Matrix], known: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
 ) -> list[Spelling]:
     """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V) each, score higher.
 
@@ -74,7 +74,7 @@ def spellings_heard(
 
 
 def _scores(
-    recordings: Sequence[Matrix], candidates: Sequence[Spelling], tokens: Sequence[str], scoring: Scoring
+    recordings: Sequence[Matrix], candidates: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
 ) -> Matrix:
     """(R, C): the highest score of each candidate in each recording."""
     scorer = scoring.scorer(tokens, [[spelling] for spelling in candidates])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.decoding.ctc import Likelihood
+from kws.decoding.ctc import CtcLikelihood
 
 
 def log_posteriors(frames: int, tokens: int, seed: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_it_is_the_sum_over_all_alignments(frames, seed):
         said = collapsed(path)
         totals[said] = totals.get(said, 0.0) + float(np.exp(posteriors[np.arange(frames), path].sum()))
     spellings = sorted(totals)
-    found = np.exp(Likelihood(spellings)(posteriors))
+    found = np.exp(CtcLikelihood(spellings)(posteriors))
     assert found == pytest.approx([totals[s] for s in spellings], abs=1e-12)
     assert found.sum() == pytest.approx(1.0), "something is said, and one thing only"
 
@@ -47,7 +47,7 @@ def test_it_is_torchs_ctc_loss(spellings, frames, seed):
         torch.tensor([len(s) for s in spellings]),
         reduction="none",
     )
-    found = Likelihood(spellings)(posteriors)
+    found = CtcLikelihood(spellings)(posteriors)
     possible = np.isfinite(losses.numpy())
     assert found[possible] == pytest.approx(-losses.numpy()[possible])
     assert (found[~possible] < -1e20).all()

@@ -22,7 +22,7 @@ from kws.cli.listen import table
 from kws.demo import microphone as microphones
 from kws.demo.command import Command
 from kws.demo.gauges import SILENT_DBFS, NearMisses, dbfs
-from kws.demo.live import Heard, LiveDetection, listen
+from kws.demo.live import LiveBlock, LiveDetection, listen
 from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
@@ -37,10 +37,10 @@ HEAR = ROOT / "demo" / "hear.wav"
 def played(*sounds: np.ndarray, rate: int = 16_000) -> SimpleNamespace:
     """A microphone that was opened once for each sound, in blocks of an odd size or as long as may be waited for."""
 
-    def blocks(patience_s):
+    def blocks(wait_s):
         for opening, sound in enumerate(sounds):
             while len(sound):
-                size = max(999, round(patience_s() * rate))
+                size = max(999, round(wait_s() * rate))
                 microphone.sizes.append(size)
                 yield Block(sound[:size], rate, time.monotonic(), opening)
                 sound = sound[size:]
@@ -77,7 +77,7 @@ def test_live_events_are_those_of_the_whole_sound(detector, rate):
 def test_who_waits_hears_the_same_and_hears_it_no_later():
     """The shipped model in small blocks, and in blocks as long as may be waited for, which end where an event comes."""
     shipped, sound = Detector.load(), audio.read(HEAR)[: 16_000 * 20]
-    chunk = shipped.manifest.chunk_samples
+    chunk = shipped.info.chunk_samples
     at_once, patient = played(sound), played(sound)
     wanted = heard_live(shipped, at_once, every_block=True)
     late = []
@@ -447,7 +447,7 @@ def test_the_screen_shows_what_is_heard(detector, width):
     text = console.export_text()
     assert "Fake at 16000 Hz" in text and "no sound comes" in text and "a line" in text
     silence = detector.stream().process(np.zeros(0, np.int16))
-    screen.gauges.hear(Heard(Block(np.full(640, 0.5, np.float32), 16_000, 0.0, 0), silence))
+    screen.gauges.hear(LiveBlock(Block(np.full(640, 0.5, np.float32), 16_000, 0.0, 0), silence))
     console.print(screen.draw())
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width

@@ -129,7 +129,7 @@ try { return readManifest(bytes); } catch (error) { return error.message; }
 def test_the_manifest_is_read_from_the_model_file(blank):
     model = shipped()["wake-words"]
     whole = model.read_bytes()
-    assert evaluate(blank, READ, file=b64encode(whole).decode()) == json.loads(OnnxModel.load(model).manifest.to_json())
+    assert evaluate(blank, READ, file=b64encode(whole).decode()) == json.loads(OnnxModel.load(model).info.to_json())
     for spoiled, wanted in [(whole[:-100], "damaged"), (b"RIFF" * 9, "not an .onnx file"), (b"", "no manifest")]:
         assert wanted in evaluate(blank, READ, file=b64encode(spoiled).decode())
     newer = whole.replace(b'"schema": 1,', b'"schema": 9,')

@@ -43,20 +43,20 @@ def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
 
     assert main([str(a) for a in arguments]) == 0
     model = OnnxModel.load(path)
-    assert model.manifest.chunk_samples == chunk_frames * 640
-    assert model.manifest.keywords[0].name == "hey you"
-    assert model.manifest.training.data[0].licence == "CC0"
+    assert model.info.chunk_samples == chunk_frames * 640
+    assert model.info.keywords[0].name == "hey you"
+    assert model.info.training.data[0].licence == "CC0"
     from kws.model.checkpoint import load_checkpoint
 
     reference = load_checkpoint(tmp_path / "m.ckpt").model
     assert verify.largest_difference(reference, path) <= 1e-4
     most = 1 if "memory" in mixer else 4  # a window of 8 frames
-    assert model.manifest.chunks_per_call == most
+    assert model.info.chunks_per_call == most
     for batch in (1, 3):
         pcm = verify.probe(batch, 24 * 1280)
-        alone = verify.in_calls(model, pcm, model.manifest.chunk_samples)
+        alone = verify.in_calls(model, pcm, model.info.chunk_samples)
         for chunks in range(2, most + 1):
-            together = verify.in_calls(model, pcm, chunks * model.manifest.chunk_samples)
+            together = verify.in_calls(model, pcm, chunks * model.info.chunk_samples)
             assert np.array_equal(alone, together), "not a bit differs, however chunks are put together"
 
 
@@ -66,7 +66,7 @@ def test_command_writes_one_verified_file(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "differs from torch by" in done.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.ckpt", "out.onnx"], "nothing else is left behind"
-    assert OnnxModel.load(path).manifest.name == "mine"
+    assert OnnxModel.load(path).info.name == "mine"
 
 
 def test_a_graph_that_differs_is_not_written(tmp_path, monkeypatch, capsys):

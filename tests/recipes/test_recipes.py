@@ -36,14 +36,14 @@ from kws.data.synthesis.confusables import (  # noqa: E402
 from kws.data.synthesis.scripts import transcript  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import PHONES, TOKENS, Lexicon, contains, load_cmudict, parse_phones  # noqa: E402
-from kws.metadata import Scoring  # noqa: E402
+from kws.metadata import ScorerConfig  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
 
-SCORING = Scoring(1.0, 50, 12, 25, 0.3)
+SCORING = ScorerConfig(1.0, 50, 12, 25, 0.3)
 NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches
 
 

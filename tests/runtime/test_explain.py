@@ -98,12 +98,12 @@ losses = st.floats(-9, 0, allow_subnormal=False)
 @settings(max_examples=100, deadline=None)
 def test_what_lacks_is_the_fewest_parts_that_reach_the_threshold(parts, threshold):
     phones = tuple(phone_of(*part) for part in parts)
-    lacking, strays, would = parts_lacking(phones, 1.0, threshold)
-    assert would >= threshold * (1 - 1e-9)
+    lacking, extra_sounds, score_if_perfect = parts_lacking(phones, 1.0, threshold)
+    assert score_if_perfect >= threshold * (1 - 1e-9)
     single = [p.llr + p.peak for p in phones] + [p.gap_llr for p in phones]
-    chosen = {*lacking, *(len(phones) + label for label in strays)}
+    chosen = {*lacking, *(len(phones) + label for label in extra_sounds)}
     rest = sum(loss for part, loss in enumerate(single) if part not in chosen)
-    assert would == pytest.approx(math.exp(rest / len(phones)))
+    assert score_if_perfect == pytest.approx(math.exp(rest / len(phones)))
     for fewer in itertools.combinations(range(len(single)), max(0, len(chosen) - 1)):
         left = sum(loss for part, loss in enumerate(single) if part not in fewer)
         assert not chosen or math.exp(left / len(phones)) < threshold * (1 + 1e-9)
@@ -120,24 +120,24 @@ def explain(detector, samples, asked=(), block=16000):
     return explanation
 
 
-def story_of(detector, samples, keyword="abc"):
+def diagnosis_of(detector, samples, keyword="abc"):
     """The only story of a keyword, and all words about the file."""
     explanation = explain(detector, samples, [keyword])
-    (story,) = explanation.stories
-    assert story.keyword.name == keyword
-    return story, "\n".join(in_words(explanation, detector.manifest))
+    (diagnosis,) = explanation.diagnoses
+    assert diagnosis.keyword.name == keyword
+    return diagnosis, "\n".join(in_words(explanation, detector.info))
 
 
 def test_a_keyword_that_is_said_fired(detector):
-    story, words = story_of(detector, tones.speak("  ABC   "))
-    assert (story.cause, story.spelling, story.lacking) == ("fired", ("A", "B", "C"), ())
+    diagnosis, words = diagnosis_of(detector, tones.speak("  ABC   "))
+    assert (diagnosis.cause, diagnosis.spelling, diagnosis.lacking) == ("fired", ("A", "B", "C"), ())
     assert words.startswith("abc fired at 0.") and "the model heard from" in words and ": A B C" in words
 
 
 def test_a_tone_that_is_left_out_is_named(detector):
-    story, words = story_of(detector, tones.speak("  A C   "))
-    assert (story.cause, story.lacking) == ("phones", (1,))
-    assert story.score < 0.5 <= story.would
+    diagnosis, words = diagnosis_of(detector, tones.speak("  A C   "))
+    assert (diagnosis.cause, diagnosis.lacking) == ("phones", (1,))
+    assert diagnosis.score < 0.5 <= diagnosis.score_if_perfect
     assert "abc did not fire: at best score" in words
     assert "B was not heard" in words and "that alone kept it silent" in words
 
@@ -150,22 +150,22 @@ BLURRED = np.concatenate([tones.speak("  A"), scaled("B", 0.108) + scaled("D", 0
 
 
 def test_a_tone_in_anothers_place_is_named(detector):
-    story, words = story_of(detector, BLURRED)
-    assert (story.lacking, story.phones[1].rival) == ((1,), "D")
+    diagnosis, words = diagnosis_of(detector, BLURRED)
+    assert (diagnosis.lacking, diagnosis.phones[1].rival) == ((1,), "D")
     assert "D was heard there with" in words and ": A D C" in words
 
 
 def test_a_sound_between_the_phones_is_named(detector):
     sound = np.concatenate([tones.speak("  AB"), scaled("D", 0.118), tones.speak("C   ")])
-    story, words = story_of(detector, sound)
-    assert story.strays == (2,)
+    diagnosis, words = diagnosis_of(detector, sound)
+    assert diagnosis.extra_sounds == (2,)
     assert "other sounds between B and C" in words
 
 
 def test_a_gap_that_is_too_long_is_measured(detector):
     sound = np.concatenate([tones.speak("  AB"), np.zeros(12800, np.float32), tones.speak("C   ")])
-    story, words = story_of(detector, sound)
-    assert story.cause == "gap" and 20 <= story.gap <= 22
+    diagnosis, words = diagnosis_of(detector, sound)
+    assert diagnosis.cause == "gap" and 20 <= diagnosis.gap <= 22
     assert "said too slowly" in words and "between B and C there were 8" in words and "at most 600 ms may be" in words
 
 
@@ -174,85 +174,85 @@ def test_a_keyword_that_takes_too_long_is_measured(detector, block):
     parts = [tones.speak("  "), tones.speak("A", 0.4, 0.5), tones.speak("B", 0.8, 0.5), tones.speak("C   ")]
     samples = np.concatenate([*parts, np.zeros(10 * 16000, np.float32)])
     explanation = explain(detector, samples, ["abc"], block)
-    (story,) = explanation.stories
-    words = "\n".join(in_words(explanation, detector.manifest))
-    assert story.cause == "too long"
+    (diagnosis,) = explanation.diagnoses
+    words = "\n".join(in_words(explanation, detector.info))
+    assert diagnosis.cause == "too long"
     assert "all of it was heard, but over 2" in words and "it may take at most 2000 ms" in words
 
 
 def test_what_comes_too_soon_after_an_event_is_told(detector):
     explanation = explain(detector, tones.speak("  ABCABC    "), ["abc"])
-    event, again = explanation.stories
+    event, again = explanation.diagnoses
     assert (event.cause, again.cause, again.event) == ("fired", "refractory", event.frame)
-    words = "\n".join(in_words(explanation, detector.manifest))
+    words = "\n".join(in_words(explanation, detector.info))
     assert f"after the event at {(event.frame + 1) * 0.04:.2f} s; 1000 ms must lie between" in words
 
 
 def test_a_held_end_is_part_of_the_event(detector):
     held = np.concatenate([tones.speak("  AB"), tones.speak("C", 1.2), tones.speak("   ")])
-    story, _ = story_of(detector, held)
-    assert story.cause == "fired"
+    diagnosis, _ = diagnosis_of(detector, held)
+    assert diagnosis.cause == "fired"
 
 
 def test_where_nothing_like_it_is_said_that_is_said(detector):
-    story, words = story_of(detector, tones.speak("  FEDFED   "))
-    assert story.cause == "nothing like it" and story.proposal is None
+    diagnosis, words = diagnosis_of(detector, tones.speak("  FEDFED   "))
+    assert diagnosis.cause == "nothing like it" and diagnosis.proposal is None
     assert "nothing like it was heard: none of its phones was clear" in words and "kws score" not in words
-    story, words = story_of(detector, np.zeros(16000, np.float32))
+    diagnosis, words = diagnosis_of(detector, np.zeros(16000, np.float32))
     assert "digital silence" in words and "no phone at all" in words and "cut off" not in words
 
 
 @pytest.mark.parametrize(("samples", "told"), [(10, 0), (3 * 640 - 1, 0), (3 * 640, 1)])
 def test_a_sound_that_is_too_short_for_a_word_is_told(detector, samples, told):
     explanation = explain(detector, np.full(samples, 0.001, np.float32), ["abc"])
-    words = in_words(explanation, detector.manifest)
-    assert len(explanation.stories) == told
+    words = in_words(explanation, detector.info)
+    assert len(explanation.diagnoses) == told
     if not told:
         assert words == [f"it lasts {samples / 16:.3g} ms: too short to hold a keyword"]
 
 
 def test_a_word_that_is_cut_off_is_told(detector):
-    _, words = story_of(detector, tones.speak("BC   "))
+    _, words = diagnosis_of(detector, tones.speak("BC   "))
     assert "it begins where the file begins" in words
-    _, words = story_of(detector, tones.speak("  AB"))
+    _, words = diagnosis_of(detector, tones.speak("  AB"))
     assert "it ends where the file ends" in words and "would fire" not in words
 
 
 def test_a_quiet_word_is_told(detector):
-    story, words = story_of(detector, tones.speak("  ABC   ") * np.float32(0.01))
-    assert not story.fired and story.level_db == pytest.approx(-53, abs=2)
+    diagnosis, words = diagnosis_of(detector, tones.speak("  ABC   ") * np.float32(0.01))
+    assert not diagnosis.fired and diagnosis.level_db == pytest.approx(-53, abs=2)
     assert "it is quiet there, -5" in words
 
 
 def test_a_near_miss_says_which_threshold_would_do(detector):
     strict = detector.with_threshold(0.9999)
-    story, words = story_of(strict, tones.speak("  ABC   "))
-    assert not story.fired
+    diagnosis, words = diagnosis_of(strict, tones.speak("  ABC   "))
+    assert not diagnosis.fired
     threshold = float(words.partition("a threshold of ")[2].split()[0])
-    fired = explain(detector.with_threshold(threshold), tones.speak("  ABC   "), ["abc"]).stories
-    assert [story.fired for story in fired] == [True]
+    fired = explain(detector.with_threshold(threshold), tones.speak("  ABC   "), ["abc"]).diagnoses
+    assert [diagnosis.fired for diagnosis in fired] == [True]
 
 
 def test_the_spelling_that_is_proposed_fires(detector):
     # Of the tone model's tokens B, D and F are phones too.
     added = detector.with_keywords({"new": [["B", "D", "F", "D", "B"]]})
     samples = tones.speak("  BDFDF   ")
-    story, words = story_of(added, samples, "new")
-    assert story.proposal is not None and story.proposal.spelling == ("B", "D", "F", "D")
-    assert f'"new 2=B D F D" (score {story.proposal.score:.2f}) would fire' in words
-    again = detector.with_keywords({"new 2": [story.proposal.spelling]})
-    told = explain(again, samples, ["new 2"]).stories
-    assert [story.fired for story in told] == [True]
-    assert propose(detector, explain(detector, BLURRED, ["abc"]).stories[0]) is None
+    diagnosis, words = diagnosis_of(added, samples, "new")
+    assert diagnosis.proposal is not None and diagnosis.proposal.spelling == ("B", "D", "F", "D")
+    assert f'"new 2=B D F D" (score {diagnosis.proposal.score:.2f}) would fire' in words
+    again = detector.with_keywords({"new 2": [diagnosis.proposal.spelling]})
+    told = explain(again, samples, ["new 2"]).diagnoses
+    assert [diagnosis.fired for diagnosis in told] == [True]
+    assert propose(detector, explain(detector, BLURRED, ["abc"]).diagnoses[0]) is None
 
 
 def test_of_many_keywords_events_and_near_misses_are_told(detector):
-    told = explain(detector, np.concatenate([tones.speak("  ABC     "), BLURRED])).stories
-    assert [(story.keyword.name, story.fired) for story in told] == [("abc", True), ("abc", False)]
-    silent = explain(detector, np.zeros(16000, np.float32)).stories
+    told = explain(detector, np.concatenate([tones.speak("  ABC     "), BLURRED])).diagnoses
+    assert [(diagnosis.keyword.name, diagnosis.fired) for diagnosis in told] == [("abc", True), ("abc", False)]
+    silent = explain(detector, np.zeros(16000, np.float32)).diagnoses
     assert len(silent) == 1
-    asked = explain(detector, tones.speak("  ABC   "), ["abc", "eel"]).stories
-    assert sorted(story.keyword.name for story in asked) == ["abc", "eel"]
+    asked = explain(detector, tones.speak("  ABC   "), ["abc", "eel"]).diagnoses
+    assert sorted(diagnosis.keyword.name for diagnosis in asked) == ["abc", "eel"]
 
 
 tunes = st.text("ABCDEF  ", min_size=1, max_size=24)
@@ -265,17 +265,17 @@ def test_the_events_are_those_of_the_stream_and_blocks_change_nothing(tone_model
     samples = tones.speak(tune + " ")
     block = int(np.random.default_rng(seed).integers(500, 30_000))
     explanation = explain(detector, samples, block=block)
-    found = [(s.keyword.name, s.score, s.start * 640, (s.frame + 1) * 640) for s in explanation.stories if s.fired]
+    found = [(s.keyword.name, s.score, s.start * 640, (s.frame + 1) * 640) for s in explanation.diagnoses if s.fired]
     events = detector.stream().process(samples, last=True).detections
     assert sorted(found) == sorted((e.keyword, e.score, e.start, e.end) for e in events)
     whole = explain(detector, samples, block=len(samples))
-    assert in_words(explanation, detector.manifest) == in_words(whole, detector.manifest)
-    for story in explanation.stories:
-        limit = 50 if story.cause not in ("too long", "gap") else 150
-        assert story.frame + 1 - story.start <= limit
-        log = sum(phone.llr + phone.gap_llr + phone.peak for phone in story.phones) / len(story.phones)
-        assert story.score == pytest.approx(math.exp(min(0.0, log)), rel=1e-9)
-    json.dumps(as_values(explanation, detector.manifest), allow_nan=False)
+    assert in_words(explanation, detector.info) == in_words(whole, detector.info)
+    for diagnosis in explanation.diagnoses:
+        limit = 50 if diagnosis.cause not in ("too long", "gap") else 150
+        assert diagnosis.frame + 1 - diagnosis.start <= limit
+        log = sum(phone.llr + phone.gap_llr + phone.peak for phone in diagnosis.phones) / len(diagnosis.phones)
+        assert diagnosis.score == pytest.approx(math.exp(min(0.0, log)), rel=1e-9)
+    json.dumps(as_values(explanation, detector.info), allow_nan=False)
 
 
 def test_memory_does_not_grow_with_the_file(detector):
@@ -289,9 +289,9 @@ def test_memory_does_not_grow_with_the_file(detector):
         sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert sizes[2] - sizes[1] < 400_000 < len(song) * 4 * 12  # what the last third of the sound alone would take
-    told = explainer.flush()[0].stories
-    assert sum(story.fired for story in told) >= 36
-    assert sum(story.excerpt is not None for story in told) == MOST_PICTURED
+    told = explainer.flush()[0].diagnoses
+    assert sum(diagnosis.fired for diagnosis in told) >= 36
+    assert sum(diagnosis.excerpt is not None for diagnosis in told) == MOST_PICTURED
 
 
 # The sound.

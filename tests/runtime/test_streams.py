@@ -31,8 +31,8 @@ def alone(detector, sound, last, rate=16000):
     return stream.push(sound) + (stream.flush() if last else [])
 
 
-def of(member, events):
-    return [event for who, event in events if who is member]
+def of(handle, events):
+    return [event for who, event in events if who is handle]
 
 
 # What may happen: a tune joins; one of those present is given a block, ends or leaves; what waits is run.
@@ -56,40 +56,40 @@ def test_interleaved_is_separate_whoever_joins_and_leaves(detector, sounds, happ
         elif what in ("run", "step"):
             events += getattr(streams, what)()
         elif present:
-            member, sound, place = chosen = present[numbers[0] % len(present)]
+            handle, sound, place = chosen = present[numbers[0] % len(present)]
             if what == "push":
-                member.push(sound[place : place + numbers[1]])
+                handle.push(sound[place : place + numbers[1]])
                 chosen[2] = min(place + numbers[1], len(sound))
                 continue
             present.remove(chosen)
             if what == "flush":
-                member.flush()
+                handle.flush()
                 events += streams.run()
-            member.leave()
+            handle.leave()
             gone.append((*chosen, what == "flush"))
     events += streams.run()
-    for member, sound, place in present:
-        assert of(member, events) == alone(detector, sound[:place], last=False)
-    for member, sound, place, ended in gone:
-        heard, wanted = of(member, events), alone(detector, sound[:place], last=ended)
+    for handle, sound, place in present:
+        assert of(handle, events) == alone(detector, sound[:place], last=False)
+    for handle, sound, place, ended in gone:
+        heard, wanted = of(handle, events), alone(detector, sound[:place], last=ended)
         assert heard == (wanted if ended else wanted[: len(heard)])  # who leaves leaves what waits unheard
 
 
 def test_every_keyword_of_every_stream_is_heard_when_many_run_at_once(detector, sounds):
     streams = detector.streams()
-    members = [(streams.join(), sounds[n % len(sounds)]) for n in range(2 * MOST_AT_ONCE + 3)]
+    handles = [(streams.join(), sounds[n % len(sounds)]) for n in range(2 * MOST_AT_ONCE + 3)]
     events = []
     for begin in range(0, max(map(len, sounds)), 1000):
-        for member, sound in members:
-            member.push(sound[begin : begin + 1000])
+        for handle, sound in handles:
+            handle.push(sound[begin : begin + 1000])
         events += streams.run()
-    for member, _ in members:
-        member.flush()
+    for handle, _ in handles:
+        handle.flush()
     events += streams.run()
     wanted = [alone(detector, sound, last=True) for sound in sounds]
     assert sum(map(len, wanted)) >= len(TUNES)
-    for number, (member, _) in enumerate(members):
-        assert of(member, events) == wanted[number % len(sounds)]
+    for number, (handle, _) in enumerate(handles):
+        assert of(handle, events) == wanted[number % len(sounds)]
 
 
 def test_the_shipped_model_hears_the_same_in_company():
@@ -97,12 +97,12 @@ def test_the_shipped_model_hears_the_same_in_company():
     recording = audio.read(ROOT / "demo" / "hear.wav")
     sounds = [recording[begin : begin + 8 * 16000] for begin in (0, 30000, 60001)]
     streams = detector.streams()
-    members = [streams.join() for _ in sounds]
-    for member, sound in zip(members, sounds, strict=True):
-        member.push(sound)
+    handles = [streams.join() for _ in sounds]
+    for handle, sound in zip(handles, sounds, strict=True):
+        handle.push(sound)
     events = streams.run()
-    for member, sound in zip(members, sounds, strict=True):
-        heard, wanted = of(member, events), alone(detector, sound, last=False)
+    for handle, sound in zip(handles, sounds, strict=True):
+        heard, wanted = of(handle, events), alone(detector, sound, last=False)
         assert [(e.keyword, e.start, e.end) for e in heard] == [(e.keyword, e.start, e.end) for e in wanted] != []
         assert [e.score for e in heard] == pytest.approx([e.score for e in wanted], rel=1e-3)
 
@@ -123,17 +123,17 @@ def test_each_stream_has_its_own_rate(detector, sounds, rate):
 
 def test_a_step_hears_those_that_have_waited_longest(detector):
     streams = detector.streams()
-    members = [streams.join() for _ in range(MOST_AT_ONCE + 2)]
+    handles = [streams.join() for _ in range(MOST_AT_ONCE + 2)]
     chunk = np.zeros(1280, np.int16)
-    for member in reversed(members):
-        member.push(np.concatenate([chunk, chunk]))
-    assert streams.waiting == len(members)
+    for handle in reversed(handles):
+        handle.push(np.concatenate([chunk, chunk]))
+    assert streams.waiting == len(handles)
     streams.step()
-    assert [member.waiting for member in members] == [2, 2] + [1] * MOST_AT_ONCE
+    assert [handle.waiting for handle in handles] == [2, 2] + [1] * MOST_AT_ONCE
     streams.step()
-    assert [member.waiting for member in members][:2] == [1, 1]
+    assert [handle.waiting for handle in handles][:2] == [1, 1]
     streams.run()
-    assert streams.waiting == sum(member.waiting for member in members) == 0
+    assert streams.waiting == sum(handle.waiting for handle in handles) == 0
     assert streams.step() == streams.run() == []
 
 
@@ -156,20 +156,20 @@ def test_a_wrong_block_is_its_senders_alone(detector, sounds):
 
 def test_a_model_that_fails_once_leaves_nobody_deaf(detector, sounds, monkeypatch):
     streams = detector.streams()
-    members = [streams.join() for _ in range(2)]
-    for member in members:
-        member.push(sounds[0])
-    waiting = members[0].waiting
+    handles = [streams.join() for _ in range(2)]
+    for handle in handles:
+        handle.push(sounds[0])
+    waiting = handles[0].waiting
     with monkeypatch.context() as broken:
         broken.setattr(OnnxModel, "run", fail)
         with pytest.raises(KwsError, match="out of memory"):
             streams.run()
-    assert [member.waiting for member in members] == [waiting - 1] * 2
+    assert [handle.waiting for handle in handles] == [waiting - 1] * 2
     streams.run()
-    assert [member.waiting for member in members] == [0, 0]
-    for member in members:
-        member.push(sounds[1])
-        member.leave()
+    assert [handle.waiting for handle in handles] == [0, 0]
+    for handle in handles:
+        handle.push(sounds[1])
+        handle.leave()
     assert streams.run() == []
 
 
@@ -179,24 +179,24 @@ def fail(*_):
 
 def test_a_buffer_may_be_used_again_before_what_it_held_is_heard(detector, sounds):
     streams = detector.streams()
-    member, buffer = streams.join(), np.empty(1280, np.float32)
+    handle, buffer = streams.join(), np.empty(1280, np.float32)
     for begin in range(0, len(sounds[0]) - 1280, 1280):
         buffer[:] = sounds[0][begin : begin + 1280]
-        member.push(buffer)
+        handle.push(buffer)
     buffer[:] = 0
-    assert of(member, streams.run()) == alone(detector, sounds[0], last=False) != []
+    assert of(handle, streams.run()) == alone(detector, sounds[0], last=False) != []
 
 
 def test_who_has_ended_or_left_takes_no_more(detector):
     streams = detector.streams()
-    member = streams.join()
-    member.flush()
+    handle = streams.join()
+    handle.flush()
     with pytest.raises(InputError, match="ended"):
-        member.push(np.zeros(10, np.int16))
-    member.leave()
-    member.leave()
+        handle.push(np.zeros(10, np.int16))
+    handle.leave()
+    handle.leave()
     with pytest.raises(InputError, match="left"):
-        member.push(np.zeros(10, np.int16))
+        handle.push(np.zeros(10, np.int16))
     assert streams.waiting == 0
     assert streams.run() == []
 
@@ -205,13 +205,13 @@ def test_those_who_left_leave_no_memory_behind(detector, sounds):
     streams = detector.streams()
     sizes = set()
     for _ in range(40):
-        members = [streams.join() for _ in range(3)]
-        for member in members:
-            member.push(sounds[0])
+        handles = [streams.join() for _ in range(3)]
+        for handle in handles:
+            handle.push(sounds[0])
         streams.run()
         sizes.add(sum(array.nbytes for array in streams._states._arrays))
-        for member in members:
-            member.leave()
+        for handle in handles:
+            handle.leave()
     assert len(sizes) == 1
 
 

@@ -303,9 +303,9 @@ def test_a_model_with_phrases_exports_its_tokens(data, tmp_path):
     to_onnx = pytest.importorskip("kws.export.write")
     path = train(recipe(data, tmp_path, "model.mixer=lstm", "steps=1", "validate_every=1", BOTH[1]))
     to_onnx.write_model(path, tmp_path / "model.onnx")
-    manifest = OnnxModel.load(tmp_path / "model.onnx").manifest
+    info = OnnxModel.load(tmp_path / "model.onnx").info
     plain = AcousticModel(replace(load_checkpoint(path).model.config, phrases=0))
-    assert manifest.parameters == parameter_count(plain) and manifest.tokens == plain.config.tokens
+    assert info.parameters == parameter_count(plain) and info.tokens == plain.config.tokens
 
 
 @pytest.mark.parametrize(

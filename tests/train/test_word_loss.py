@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from kws.decoding.ctc import Likelihood  # noqa: E402
+from kws.decoding.ctc import CtcLikelihood  # noqa: E402
 from kws.train.losses.word_loss import WordScores, word_loss  # noqa: E402
 
 TOKENS = ("<blank>", "A", "B", "C")
@@ -21,7 +21,7 @@ def test_training_and_the_device_score_words_alike():
     found = WordScores(SPELLINGS, TOKENS)(batch, torch.full((5,), 9)).numpy()
     ids = [[TOKENS.index(t) for t in spelling] for options in SPELLINGS for spelling in options]
     for row, expected in zip(batch.numpy(), found, strict=True):
-        each = Likelihood([*ids, []])(row)
+        each = CtcLikelihood([*ids, []])(row)
         assert expected == pytest.approx([np.logaddexp(each[0], each[1]), *each[2:]])
 
 

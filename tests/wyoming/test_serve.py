@@ -22,9 +22,9 @@ from wyoming.wake import Detect, NotDetected
 
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
-from kws.wyoming.catalog import Offer
-from kws.wyoming.session import Listener
-from kws.wyoming.streams import Room
+from kws.wyoming.catalog import Catalog
+from kws.wyoming.session import ClientSession
+from kws.wyoming.streams import ClientStreams
 from serving import ALEXA, RATE, RECORDING, SERVE, Server, chunk, heard, lasting, recording, spoken, talk
 from trees import ROOT
 
@@ -136,7 +136,7 @@ def test_it_describes_its_keywords(server, shipped):
     assert [model.name for model in program.models] == [keyword.name for keyword in shipped.keywords]
     for model in program.models:
         assert model.installed and model.languages == ["en"] and model.phrase == model.name
-        assert all(source.attribution in model.attribution.name for source in shipped.manifest.training.data)
+        assert all(source.attribution in model.attribution.name for source in shipped.info.training.data)
 
 
 def test_fifty_clients_at_once_each_hear_their_own(server, sound, shipped):
@@ -155,12 +155,12 @@ def test_those_who_speak_at_once_are_heard_at_once(shipped, sound, monkeypatch):
     """One run of the model for all whose sound waits, but for who has left meanwhile."""
     rows, run = [], OnnxModel.run
     monkeypatch.setattr(OnnxModel, "run", lambda model, pcm, states: rows.append(len(pcm)) or run(model, pcm, states))
-    offer = Offer([shipped])
-    room = Room(offer.detectors)
-    listeners = [Listener(offer, room) for _ in range(8)]
-    talks = [listener.answers(chunk(payload=sound[:1280].tobytes())) for listener in listeners]
+    catalog = Catalog([shipped])
+    streams = ClientStreams(catalog.detectors)
+    sessions = [ClientSession(catalog, streams) for _ in range(8)]
+    talks = [session.answers(chunk(payload=sound[:1280].tobytes())) for session in sessions]
     assert [next(talk) for talk in talks] == [None] * 8
-    listeners[3].leave()
+    sessions[3].leave()
     assert [list(talk) for talk in (*talks[:3], *talks[4:])] == [[]] * 7
     assert rows == [7]
 

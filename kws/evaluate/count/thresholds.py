@@ -11,7 +11,7 @@ from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import KeywordRates, count, rates_at
 from kws.evaluate.replay.recording import FLOOR, Recording
 from kws.evaluate.replay.systems import KwsSystem
-from kws.metadata import Calibration, Manifest, embed
+from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
 
 _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a threshold by
@@ -35,7 +35,7 @@ def operating_points(system: KwsSystem, recordings: Sequence[Recording], fa_per_
     threshold is not set below the model's default, unless the hours show the rate at 95 %. It is the default and not
     the present threshold, so that calibrating again, on whatever was calibrated before, gives the same.
     """
-    counting, default = Counting.of(system), system.detector.manifest.scoring.default_threshold
+    counting, default = Counting.of(system), system.detector.info.scoring.default_threshold
 
     def groundless(rate: KeywordRates) -> bool:
         little = rate.threshold <= FLOOR or rate.hours < _LITTLE_H
@@ -71,13 +71,13 @@ def notes(rates: Sequence[KeywordRates], fa_per_hour: float, default_threshold: 
 
 def store(
     model: Path,
-    manifest: Manifest,
+    info: ModelInfo,
     rates: Sequence[KeywordRates],
     fa_per_hour: float,
     data: str,
     output: Path | None = None,
 ) -> None:
-    """Writes the model in file `model`, that holds `manifest`, with thresholds and what they rest on.
+    """Writes the model in file `model`, that holds `info`, with thresholds and what they rest on.
 
     output: the file to write, `model` itself when None; whole or not at all. Raises KwsError where that cannot be.
     """
@@ -88,10 +88,10 @@ def store(
             threshold=rate.threshold,
             calibration=Calibration(fa_per_hour, rate.false_accepts, rate.hours, data),
         )
-        for keyword, rate in zip(manifest.keywords, rates, strict=True)
+        for keyword, rate in zip(info.keywords, rates, strict=True)
     )
     proto, path = onnx.load(model), output or model
-    embed(proto, dataclasses.replace(manifest, keywords=keywords))
+    embed(proto, dataclasses.replace(info, keywords=keywords))
     partial = path.with_suffix(".partial")
     try:
         onnx.save(proto, partial)

@@ -145,14 +145,14 @@ class KwsSystem:
     """A model of kws."""
 
     def __init__(self, detector: Detector) -> None:
-        manifest = detector.manifest
+        info = detector.info
         self.detector = detector
-        self.name = manifest.name
+        self.name = info.name
         self.keywords = tuple(keyword.name for keyword in detector.keywords)
         self.thresholds = tuple(keyword.threshold for keyword in detector.keywords)
-        self.frame_samples = manifest.frame_samples
-        self.chunk_samples = manifest.chunk_samples
-        self.refractory_frames = manifest.scoring.refractory_frames
+        self.frame_samples = info.frame_samples
+        self.chunk_samples = info.chunk_samples
+        self.refractory_frames = info.scoring.refractory_frames
 
     def stream(self) -> SystemStream:
         """A fresh stream of the detector."""
@@ -160,9 +160,9 @@ class KwsSystem:
 
     def about(self) -> SystemInfo:
         """What the model file says of itself."""
-        manifest = self.detector.manifest
+        info = self.detector.info
         size = self.detector.model.path.stat().st_size
-        return SystemInfo(self.name, "kws", manifest.kws_version, manifest.commit, manifest.parameters, size)
+        return SystemInfo(self.name, "kws", info.kws_version, info.commit, info.parameters, size)
 
 
 class EngineSystem:

@@ -1,4 +1,4 @@
-"""The story of one attempt of a keyword: its path phone by phone, and what it lacked.
+"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it lacked.
 
 The log of a score is (sum of the LLRs of labels and of the blanks before them + peak weight x sum of the labels' best
 log-posteriors) / labels (decoding/scorer.py), so that each part of a path has a share in it, and the score that the
@@ -56,7 +56,7 @@ class Phone(NamedTuple):
     rival_best: float
 
 
-class Heard(NamedTuple):
+class HeardPhone(NamedTuple):
     """A token of the best path, the frame in which it begins and its highest posterior."""
 
     name: str
@@ -72,14 +72,19 @@ class Proposal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Story:
+class Diagnosis:
     """An attempt explained.
 
-    column: the keyword's among all. score: of the path, whose frames are [start, frame]. phones: one for each label of
-    `spelling`. places: as in `scorer.Path`. heard: the best path of the excerpt; heard_near: of the same stretch.
-    lacking, strays: the fewest labels, and gaps before labels, that the score needs to be perfect to reach the
-    threshold, worst first; would: the score then. event: the frame of the event before, where that silenced this
-    attempt. rose: (score, frame) of the same utterance at its best. level_db: of the loudest 20 ms of the stretch.
+    column: the keyword's place among all keywords.
+    score: of the path, which covers the frames [start, frame].
+    phones: one for each label of `spelling`. places: as in `scorer.Path`.
+    heard: the best path of the excerpt. heard_near: its part around the attempt.
+    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that would
+        have to be perfect for the score to reach the threshold; worst first.
+    score_if_perfect: the score if they were.
+    event: the frame of an earlier event whose refractory time silenced this attempt.
+    best_after: (score, frame), the highest score of the same utterance.
+    level_db: level of the loudest 20 ms of the stretch, in dB of full scale.
     """
 
     keyword: Keyword
@@ -90,12 +95,12 @@ class Story:
     frame: int
     phones: tuple[Phone, ...]
     places: NDArray[np.int64]
-    heard: tuple[Heard, ...]
+    heard: tuple[HeardPhone, ...]
     lacking: tuple[int, ...]
-    strays: tuple[int, ...]
-    would: float
+    extra_sounds: tuple[int, ...]
+    score_if_perfect: float
     event: int | None
-    rose: tuple[float, int]
+    best_after: tuple[float, int]
     level_db: float
     proposal: Proposal | None
     excerpt: Excerpt | None
@@ -111,7 +116,7 @@ class Story:
         return self.cause == "fired"
 
     @property
-    def heard_near(self) -> tuple[Heard, ...]:
+    def heard_near(self) -> tuple[HeardPhone, ...]:
         """What was heard from a little before the path to a little after it."""
         begin, end = self.start - _ASIDE_FRAMES, self.frame + _ASIDE_FRAMES
         return tuple(token for token in self.heard if begin <= token.frame <= end)
@@ -122,30 +127,30 @@ class Story:
         return max(phone.gap for phone in self.phones)
 
 
-def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Story:
-    """The story of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
+def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Diagnosis:
+    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
     keyword = detector.keywords[attempt.keyword]
-    scoring = lenient(detector.manifest.scoring) if slow else detector.manifest.scoring
-    scorer = scoring.scorer(detector.manifest.tokens, [k.spellings for k in detector.keywords])
+    scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
+    scorer = scoring.scorer(detector.info.tokens, [k.spellings for k in detector.keywords])
     rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
     path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
     assert path is not None, "an attempt has a path"
     spellings = [spelling for k in detector.keywords for spelling in k.spellings]
-    phones = phones_of(path, spellings[path.spelling], rows, detector.manifest.tokens, excerpt.first_frame)
-    lacking, strays, would = parts_lacking(phones, scoring.peak_weight, keyword.threshold)
+    phones = phones_of(path, spellings[path.spelling], rows, detector.info.tokens, excerpt.first_frame)
+    lacking, extra_sounds, score_if_perfect = parts_lacking(phones, scoring.peak_weight, keyword.threshold)
     unclear = sum(phone.best < CLEAR for phone in phones)
     cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
     event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
-    limits = detector.manifest.scoring
+    limits = detector.info.scoring
     if attempt in events:
         cause, event = "fired", None
     elif slow:
         cause = "too long" if attempt.age > limits.max_duration_frames else "gap"
     elif attempt.score >= keyword.threshold:
         cause = "refractory"
-    frame_samples = detector.manifest.frame_samples
+    frame_samples = detector.info.frame_samples
     stretch = slice(*((f - excerpt.first_frame) * frame_samples for f in (attempt.start, attempt.frame + 1)))
-    return Story(
+    return Diagnosis(
         keyword,
         attempt.keyword,
         cause,
@@ -154,10 +159,10 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
         attempt.frame,
         phones,
         path.places,
-        heard_in(excerpt, detector.manifest.tokens),
+        heard_in(excerpt, detector.info.tokens),
         lacking,
-        strays,
-        would,
+        extra_sounds,
+        score_if_perfect,
         event if cause == "refractory" else None,
         _best_of(attempt, excerpt),
         level_db(excerpt.samples[stretch]),
@@ -208,23 +213,23 @@ def parts_lacking(
     losses += [(phone.gap_llr, label, False) for label, phone in enumerate(phones)]
     log = sum(loss for loss, _, _ in losses)
     lacking: list[int] = []
-    strays: list[int] = []
+    extra_sounds: list[int] = []
     for loss, label, is_label in sorted(losses):
         if log / len(phones) >= math.log(threshold) - _FLOOR:
             break
-        (lacking if is_label else strays).append(label)
+        (lacking if is_label else extra_sounds).append(label)
         log -= loss
-    return tuple(lacking), tuple(strays), math.exp(min(0.0, log / len(phones)))
+    return tuple(lacking), tuple(extra_sounds), math.exp(min(0.0, log / len(phones)))
 
 
-def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[Heard, ...]:
+def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...]:
     """The best path of the excerpt."""
     found = best_path(excerpt.log_posteriors)
     ends = [*(begin for _, begin in found), len(excerpt.log_posteriors)][1:]
     heard = []
     for (token, begin), end in zip(found, ends, strict=False):
         best = float(np.exp(excerpt.log_posteriors[begin:end, token].max()))
-        heard.append(Heard(tokens[token], begin + excerpt.first_frame, best))
+        heard.append(HeardPhone(tokens[token], begin + excerpt.first_frame, best))
     return tuple(heard)
 
 
@@ -238,25 +243,25 @@ def _best_of(attempt: Attempt, excerpt: Excerpt) -> tuple[float, int]:
     return max(float(scores[best]), attempt.score), attempt.frame + best
 
 
-def propose(detector: Detector, story: Story) -> Proposal | None:
+def propose(detector: Detector, diagnosis: Diagnosis) -> Proposal | None:
     """A spelling nearer to what was heard that would fire here as a phrase of the user's own, if there is one."""
-    excerpt = story.excerpt
-    if excerpt is None or story.cause != "phones":
+    excerpt = diagnosis.excerpt
+    if excerpt is None or diagnosis.cause != "phones":
         return None
-    changed = list(story.spelling)
-    for label in story.lacking:
-        changed[label] = story.phones[label].rival or ""
-    candidates = [tuple(filter(None, changed)), tuple(token.name for token in story.heard_near)]
-    scoring = detector.manifest.scoring
-    border = story.frame + 1 + _ASIDE_FRAMES - excerpt.first_frame
+    changed = list(diagnosis.spelling)
+    for label in diagnosis.lacking:
+        changed[label] = diagnosis.phones[label].rival or ""
+    candidates = [tuple(filter(None, changed)), tuple(token.name for token in diagnosis.heard_near)]
+    scoring = detector.info.scoring
+    border = diagnosis.frame + 1 + _ASIDE_FRAMES - excerpt.first_frame
     for spelling in dict.fromkeys(candidates):
-        sayable = set(spelling) <= set(PHONES) and len(spelling) >= max(_FEWEST_PHONES, _FEWEST * len(story.phones))
-        alike = SequenceMatcher(None, spelling, story.spelling, autojunk=False).ratio() >= _ALIKE
-        if spelling in story.keyword.spellings or not (sayable and alike):
+        sayable = set(spelling) <= set(PHONES) and len(spelling) >= max(_FEWEST_PHONES, _FEWEST * len(diagnosis.phones))
+        alike = SequenceMatcher(None, spelling, diagnosis.spelling, autojunk=False).ratio() >= _ALIKE
+        if spelling in diagnosis.keyword.spellings or not (sayable and alike):
             continue
-        scorer = scoring.scorer(detector.manifest.tokens, [[spelling]])
+        scorer = scoring.scorer(detector.info.tokens, [[spelling]])
         scores, _, _ = scorer.score(excerpt.log_posteriors[:border])
-        score = float(scores[story.start - excerpt.first_frame :].max())
+        score = float(scores[diagnosis.start - excerpt.first_frame :].max())
         if score >= scoring.default_threshold:
             return Proposal(spelling, score)
     return None

@@ -10,11 +10,11 @@ import numpy as np
 
 from kws.audio import Samples
 from kws.runtime.detector import Detector
-from kws.runtime.explain.diagnosis import Story, propose, tell
+from kws.runtime.explain.diagnosis import Diagnosis, propose, tell
 from kws.runtime.explain.search import Attempt, Search
 from kws.runtime.explain.sound import Sound
 
-MOST_PICTURED = 3  # stories of a file that keep their excerpts
+MOST_PICTURED = 3  # diagnoses of a file that keep their excerpts
 
 _MOST_MISSES = 5
 _NEAR = 0.1  # of the threshold: what scores lower is told only where there is nothing else
@@ -22,19 +22,21 @@ _NEAR = 0.1  # of the threshold: what scores lower is told only where there is n
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is told of a file. stories: in order of time; those to be pictured have their excerpts; none where the sound
-    is too short to hold a keyword.
+    """The explanation of a file.
+
+    diagnoses: in order of time; those to be pictured have excerpts. Empty for sound that is
+    too short to hold a keyword.
     """
 
     sound: Sound
-    stories: tuple[Story, ...]
+    diagnoses: tuple[Diagnosis, ...]
 
 
 class _Miss(NamedTuple):
     nearness: float  # its score by the threshold
     attempt: Attempt
     slow: bool
-    story: Story
+    diagnosis: Diagnosis
 
 
 class Explainer:
@@ -50,7 +52,7 @@ class Explainer:
         self._sound = Sound()
         numbers = range(len(detector.keywords))
         self._groups = [{n} for n in numbers if detector.keywords[n].name in asked] or [set(numbers)]
-        self._fires: list[Story] = []
+        self._fires: list[Diagnosis] = []
         self._misses: list[_Miss] = []
 
     def push(self, samples: Samples) -> list[Explanation]:
@@ -65,27 +67,29 @@ class Explainer:
             return []
         self._hear(np.empty(0, np.float32), last=True)
         self._misses = [miss for miss in self._misses if self._fits(miss.attempt)]
-        misses = [replace(m.story, proposal=propose(self._detector, m.story)) for m in self._told()]
+        misses = [replace(m.diagnosis, proposal=propose(self._detector, m.diagnosis)) for m in self._told()]
         fires = self._fires[: MOST_PICTURED - 1 if misses else MOST_PICTURED]
         pictured = [*fires, *misses][:MOST_PICTURED]
-        others = [replace(story, excerpt=None) for story in (*self._fires, *misses) if story not in pictured]
-        stories = sorted([*pictured, *others], key=lambda story: story.frame)
-        return [Explanation(self._sound, tuple(stories))]
+        others = [
+            replace(diagnosis, excerpt=None) for diagnosis in (*self._fires, *misses) if diagnosis not in pictured
+        ]
+        diagnoses = sorted([*pictured, *others], key=lambda diagnosis: diagnosis.frame)
+        return [Explanation(self._sound, tuple(diagnoses))]
 
     def _hear(self, samples: Samples, last: bool = False) -> None:
         found = self._search.process(samples, last)
         asked = set().union(*self._groups)
         for fire in found.fires:
             if fire.keyword in asked:
-                story = self._tell(fire)
+                diagnosis = self._tell(fire)
                 kept = len(self._fires) < MOST_PICTURED
-                self._fires.append(story if kept else replace(story, excerpt=None))
+                self._fires.append(diagnosis if kept else replace(diagnosis, excerpt=None))
         for slow, attempts in ((False, found.misses), (True, found.slow)):
             for attempt in attempts:
                 if attempt.keyword in asked and not any(map(attempt.overlaps, self._search.events)):
                     self._consider(attempt, slow)
 
-    def _tell(self, attempt: Attempt, slow: bool = False) -> Story:
+    def _tell(self, attempt: Attempt, slow: bool = False) -> Diagnosis:
         return tell(self._detector, attempt, self._search.excerpt(attempt), slow, self._search.events)
 
     def _consider(self, attempt: Attempt, slow: bool) -> None:
@@ -101,17 +105,17 @@ class Explainer:
     def _fits(self, attempt: Attempt) -> bool:
         """Whether the sound is as long as the keyword at its fastest, a frame for each phone: no miss otherwise."""
         fewest = min(map(len, self._detector.keywords[attempt.keyword].spellings))
-        return self._sound.samples >= fewest * self._detector.manifest.frame_samples
+        return self._sound.samples >= fewest * self._detector.info.frame_samples
 
     def _told(self) -> list[_Miss]:
         """The misses to tell, the nearest first: those that are near, and where a group has nothing else its best."""
         slow = [miss.attempt for miss in self._misses if miss.slow]
-        fired = {story.keyword.name for story in self._fires}
+        fired = {diagnosis.keyword.name for diagnosis in self._fires}
         misses = [miss for miss in self._misses if miss.slow or not any(map(miss.attempt.overlaps, slow))]
         near = [miss for miss in misses if miss.nearness >= _NEAR][:_MOST_MISSES]
         for group in self._groups:
             names = {self._detector.keywords[number].name for number in group}
-            if not names & (fired | {miss.story.keyword.name for miss in near}):
+            if not names & (fired | {miss.diagnosis.keyword.name for miss in near}):
                 near += [miss for miss in misses if miss.attempt.keyword in group][:1]
         return near
 

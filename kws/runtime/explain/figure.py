@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kws.audio import Samples
 from kws.errors import KwsError, require
-from kws.metadata import Manifest
-from kws.runtime.explain.diagnosis import Story
+from kws.metadata import ModelInfo
+from kws.runtime.explain.diagnosis import Diagnosis
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.search import Excerpt
 from kws.runtime.explain.text import headline, number, reasons, sound_facts
@@ -57,27 +57,27 @@ def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
     return paths
 
 
-def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) -> Path | None:
+def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Path | None:
     """Write the picture of a file called `name`, whose path it returns; None where there is nothing to draw.
 
     Raises KwsError without matplotlib, and where nothing can be written to `path`.
     """
     figures = require("matplotlib.figure", extra="score")
-    stories = [story for story in explanation.stories if story.excerpt is not None]
-    if not stories:
+    diagnoses = [diagnosis for diagnosis in explanation.diagnoses if diagnosis.excerpt is not None]
+    if not diagnoses:
         return None
-    captions = [reasons(story, explanation.sound, manifest) for story in stories]
+    captions = [reasons(diagnosis, explanation.sound, info) for diagnosis in diagnoses]
     captions[-1] += [f"the sound: {fact}" for fact in sound_facts(explanation.sound)]
     heights = [
-        [_SOUND, _HEARD, _LANE * len(story.phones), _CURVE, _LINE * (len(lines) + 0.5)]
-        for story, lines in zip(stories, captions, strict=True)
+        [_SOUND, _HEARD, _LANE * len(diagnosis.phones), _CURVE, _LINE * (len(lines) + 0.5)]
+        for diagnosis, lines in zip(diagnoses, captions, strict=True)
     ]
-    figure = figures.Figure((_WIDTH, sum(map(sum, heights)) + _AIR * len(stories) + 0.3), layout="constrained")
+    figure = figures.Figure((_WIDTH, sum(map(sum, heights)) + _AIR * len(diagnoses) + 0.3), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)
-    figure.suptitle(f"{name}  ({manifest.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
-    parts = figure.subfigures(len(stories), 1, height_ratios=[sum(h) + _AIR for h in heights], squeeze=False)
-    for part, story, lines, ratios in zip(parts[:, 0], stories, captions, heights, strict=True):
-        _draw_story(part, story, lines, ratios, manifest)
+    figure.suptitle(f"{name}  ({info.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
+    parts = figure.subfigures(len(diagnoses), 1, height_ratios=[sum(h) + _AIR for h in heights], squeeze=False)
+    for part, diagnosis, lines, ratios in zip(parts[:, 0], diagnoses, captions, heights, strict=True):
+        _draw_diagnosis(part, diagnosis, lines, ratios, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, facecolor="white")
@@ -87,9 +87,9 @@ def draw(path: Path, name: str, explanation: Explanation, manifest: Manifest) ->
 
 
 def coverage(explanation: Explanation) -> str:
-    """How many of the stories the picture shows, where it does not show all."""
-    shown = sum(story.excerpt is not None for story in explanation.stories)
-    return "" if shown == len(explanation.stories) else f" (shows {shown} of these {len(explanation.stories)})"
+    """How many of the diagnoses the picture shows, where it does not show all."""
+    shown = sum(diagnosis.excerpt is not None for diagnosis in explanation.diagnoses)
+    return "" if shown == len(explanation.diagnoses) else f" (shows {shown} of these {len(explanation.diagnoses)})"
 
 
 def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
@@ -127,21 +127,21 @@ def _mel(hz: float) -> float:
     return 2595 * math.log10(1 + hz / 700)
 
 
-def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], manifest: Manifest) -> None:
-    excerpt = story.excerpt
+def _draw_diagnosis(part: Any, diagnosis: Diagnosis, lines: list[str], ratios: list[float], info: ModelInfo) -> None:
+    excerpt = diagnosis.excerpt
     assert excerpt is not None
-    frame_s = manifest.frame_samples / SAMPLE_RATE
-    part.suptitle(headline(story, manifest), fontsize=13, weight="bold", x=_MARGIN, ha="left")
+    frame_s = info.frame_samples / SAMPLE_RATE
+    part.suptitle(headline(diagnosis, info), fontsize=13, weight="bold", x=_MARGIN, ha="left")
     sound, heard, lanes, curve, words = part.subplots(5, 1, sharex=False, height_ratios=ratios)
     for axes in (heard, lanes, curve):
         axes.sharex(sound)
     spectrogram(sound, excerpt.samples, excerpt.first_frame * frame_s)
     for axes in (sound, curve):
-        axes.axvspan(story.start * frame_s, (story.frame + 1) * frame_s, color=_PATH, alpha=0.08, linewidth=0)
-    _draw_heard(heard, story, frame_s)
-    _draw_lanes(lanes, story, excerpt, manifest.tokens, frame_s)
-    _draw_curve(curve, story, excerpt, manifest)
-    begin = max(excerpt.first_frame, story.start - round(_BEFORE_S / frame_s))
+        axes.axvspan(diagnosis.start * frame_s, (diagnosis.frame + 1) * frame_s, color=_PATH, alpha=0.08, linewidth=0)
+    _draw_heard(heard, diagnosis, frame_s)
+    _draw_lanes(lanes, diagnosis, excerpt, info.tokens, frame_s)
+    _draw_curve(curve, diagnosis, excerpt, info)
+    begin = max(excerpt.first_frame, diagnosis.start - round(_BEFORE_S / frame_s))
     sound.set_xlim(begin * frame_s, (excerpt.first_frame + len(excerpt.scores)) * frame_s)
     for axes in (sound, heard, lanes):
         axes.tick_params(labelbottom=False)
@@ -150,10 +150,10 @@ def _draw_story(part: Any, story: Story, lines: list[str], ratios: list[float], 
     part.align_ylabels([sound, lanes, curve])
 
 
-def _draw_heard(axes: Any, story: Story, frame_s: float) -> None:
+def _draw_heard(axes: Any, diagnosis: Diagnosis, frame_s: float) -> None:
     """The best path in letters, where each token begins; grey away from the keyword's path."""
-    near = story.heard_near
-    for token in story.heard:
+    near = diagnosis.heard_near
+    for token in diagnosis.heard:
         colour = "black" if token in near else "#999999"
         at = (token.frame + 0.5) * frame_s
         axes.text(at, 0.5, token.name, ha="center", va="center", fontsize=8, color=colour, clip_on=True)
@@ -164,40 +164,40 @@ def _draw_heard(axes: Any, story: Story, frame_s: float) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _draw_lanes(axes: Any, story: Story, excerpt: Excerpt, tokens: tuple[str, ...], frame_s: float) -> None:
+def _draw_lanes(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, tokens: tuple[str, ...], frame_s: float) -> None:
     """A lane for each phone of the spelling: how sure the model was of it, and the path through them."""
-    columns = [tokens.index(phone.name) for phone in story.phones]
+    columns = [tokens.index(phone.name) for phone in diagnosis.phones]
     posteriors = np.exp(excerpt.log_posteriors[:, columns].T)
     first = excerpt.first_frame
     extent = (first * frame_s, (first + posteriors.shape[1]) * frame_s, len(columns) - 0.5, -0.5)
     axes.imshow(posteriors, aspect="auto", cmap="Blues", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-    times = (story.start + np.arange(len(story.places)) + 0.5) * frame_s
-    axes.plot(times, story.places / 2, color=_PATH, linewidth=1.6, zorder=3)
-    on_label = story.places % 2 == 0
-    axes.plot(times[on_label], story.places[on_label] / 2, ".", color=_PATH, markersize=6, zorder=3)
-    axes.set_yticks(range(len(columns)), [phone.name for phone in story.phones], fontsize=9)
+    times = (diagnosis.start + np.arange(len(diagnosis.places)) + 0.5) * frame_s
+    axes.plot(times, diagnosis.places / 2, color=_PATH, linewidth=1.6, zorder=3)
+    on_label = diagnosis.places % 2 == 0
+    axes.plot(times[on_label], diagnosis.places[on_label] / 2, ".", color=_PATH, markersize=6, zorder=3)
+    axes.set_yticks(range(len(columns)), [phone.name for phone in diagnosis.phones], fontsize=9)
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(columns)), [number(phone.best) for phone in story.phones], fontsize=9)
+    right.set_yticks(range(len(columns)), [number(phone.best) for phone in diagnosis.phones], fontsize=9)
     right.tick_params(length=0)
     right.set_ylabel("at best", fontsize=9, color=_LIMIT)
     for label, text in enumerate(right.get_yticklabels()):
-        if label in story.lacking:
+        if label in diagnosis.lacking:
             text.set(color=_LACK, weight="bold")
     for lane in range(1, len(columns)):
         axes.axhline(lane - 0.5, color="white", linewidth=1)
     axes.set_ylabel("phones")
 
 
-def _draw_curve(axes: Any, story: Story, excerpt: Excerpt, manifest: Manifest) -> None:
+def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelInfo) -> None:
     """The keyword's score over time, its threshold, and where it fired."""
-    frame_s = manifest.frame_samples / SAMPLE_RATE
+    frame_s = info.frame_samples / SAMPLE_RATE
     times = (excerpt.first_frame + 1 + np.arange(len(excerpt.scores))) * frame_s
-    scores = excerpt.scores[:, story.column]
-    threshold = story.keyword.threshold
+    scores = excerpt.scores[:, diagnosis.column]
+    threshold = diagnosis.keyword.threshold
     axes.fill_between(times, scores, color=_SCORE, alpha=0.25, linewidth=0)
     axes.plot(times, scores, color=_SCORE, linewidth=1.5)
     axes.axhline(threshold, color=_LIMIT, linestyle="--", linewidth=1)
-    top = 1.2 * max(threshold, story.score, float(scores.max(initial=0.0)))
+    top = 1.2 * max(threshold, diagnosis.score, float(scores.max(initial=0.0)))
     axes.text(
         1.005,
         threshold / top,
@@ -207,15 +207,15 @@ def _draw_curve(axes: Any, story: Story, excerpt: Excerpt, manifest: Manifest) -
         va="center",
         transform=axes.transAxes,
     )
-    end_s = (story.frame + 1) * frame_s
-    mark = {"color": _FIRE, "marker": "v"} if story.fired else {"color": _LACK, "marker": "x"}
+    end_s = (diagnosis.frame + 1) * frame_s
+    mark = {"color": _FIRE, "marker": "v"} if diagnosis.fired else {"color": _LACK, "marker": "x"}
     axes.plot(
-        [end_s], [story.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, clip_on=False, **mark
+        [end_s], [diagnosis.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, clip_on=False, **mark
     )
-    note = f"fired {number(story.score)}" if story.fired else number(story.score)
+    note = f"fired {number(diagnosis.score)}" if diagnosis.fired else number(diagnosis.score)
     axes.annotate(
-        note + (" without the limit" if story.cause in ("too long", "gap") else ""),
-        (end_s, story.score),
+        note + (" without the limit" if diagnosis.cause in ("too long", "gap") else ""),
+        (end_s, diagnosis.score),
         (-8, 3),  # to the left: an event comes while the score rises
         textcoords="offset points",
         ha="right",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.audio import Samples
 from kws.decoding.scorer import FloatArray, IntArray, ScorerState
-from kws.metadata import Scoring
+from kws.metadata import ScorerConfig
 from kws.runtime.detector import Detector, StreamResult
 
 LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
@@ -68,7 +68,7 @@ class Found(NamedTuple):
     slow: list[Attempt]
 
 
-def lenient(scoring: Scoring) -> Scoring:
+def lenient(scoring: ScorerConfig) -> ScorerConfig:
     """The same constants with longer limits."""
     return replace(
         scoring,
@@ -84,13 +84,13 @@ class Search:
     """
 
     def __init__(self, detector: Detector) -> None:
-        scoring = detector.manifest.scoring
+        scoring = detector.info.scoring
         spellings = [keyword.spellings for keyword in detector.keywords]
         self._stream = detector.stream()
         self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
         self._thresholds = np.array([keyword.threshold for keyword in detector.keywords])
-        self._frame_samples = detector.manifest.frame_samples
-        self._scorers = (detector.scorer, lenient(scoring).scorer(detector.manifest.tokens, spellings))
+        self._frame_samples = detector.info.frame_samples
+        self._scorers = (detector.scorer, lenient(scoring).scorer(detector.info.tokens, spellings))
         self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
         self._around = -(-_AROUND_SAMPLES // self._frame_samples)
         self._longest = max(LENIENCE * scoring.max_duration_frames, 2 * self._around)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kws.metadata import Manifest
-from kws.runtime.explain.diagnosis import CLEAR, Phone, Story
+from kws.metadata import ModelInfo
+from kws.runtime.explain.diagnosis import CLEAR, Diagnosis, Phone
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.sound import Sound
 from kws.units import SAMPLE_RATE, seconds
@@ -21,135 +21,136 @@ _EDGE_FRAMES = 3
 _CLOSE = 0.5  # of the threshold: a score from here on is worth a lower threshold
 
 
-def in_words(explanation: Explanation, manifest: Manifest) -> list[str]:
-    """The lines of an explanation: a headline per story, what supports it below, and what is wrong with the sound."""
-    lines = [line for story in explanation.stories for line in story_lines(story, explanation.sound, manifest)]
+def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
+    """The lines of an explanation: for each diagnosis a headline and its reasons, then faults of the sound."""
+    lines = [line for diagnosis in explanation.diagnoses for line in story_lines(diagnosis, explanation.sound, info)]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
     return [*lines, *(f"the sound: {fact}" for fact in sound_facts(explanation.sound))]
 
 
-def story_lines(story: Story, sound: Sound, manifest: Manifest) -> list[str]:
+def story_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
     """What happened, in a line, and below it each phone and why."""
-    below = [*_table(story), *reasons(story, sound, manifest)]
-    return [headline(story, manifest), *(f"  {line}" for line in below)]
+    below = [*_table(diagnosis), *reasons(diagnosis, sound, info)]
+    return [headline(diagnosis, info), *(f"  {line}" for line in below)]
 
 
-def headline(story: Story, manifest: Manifest) -> str:
+def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     """What happened to the keyword, when and with what score."""
-    time = f"{_at(story.frame + 1, manifest):.2f} s"
-    name, score, threshold = story.keyword.name, number(story.score), number(story.keyword.threshold)
-    if story.cause == "fired":
+    time = f"{_at(diagnosis.frame + 1, info):.2f} s"
+    name, score, threshold = diagnosis.keyword.name, number(diagnosis.score), number(diagnosis.keyword.threshold)
+    if diagnosis.cause == "fired":
         return f"{name} fired at {time}: score {score}, threshold {threshold}"
-    if story.cause in ("too long", "gap"):
+    if diagnosis.cause in ("too long", "gap"):
         return f"{name} did not fire at {time}: said too slowly (score {score} otherwise, threshold {threshold})"
-    if story.cause == "refractory":
+    if diagnosis.cause == "refractory":
         return f"{name} did not fire at {time}: too soon after the event before (score {score}, threshold {threshold})"
     return f"{name} did not fire: at best score {score} at {time}, threshold {threshold}"
 
 
-def reasons(story: Story, sound: Sound, manifest: Manifest) -> list[str]:
+def reasons(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
     """Why it fired or did not, what was heard instead, and what may be done, in a sentence each."""
-    begin, end = _at(story.start, manifest), _at(story.frame + 1, manifest)
-    heard = " ".join(token.name for token in story.heard_near) or "no phone at all"
-    lines = [*_why(story, manifest), f"the model heard from {begin:.2f} to {end:.2f} s: {heard}"]
-    if not story.fired:
-        lines += _advice(story, sound, manifest)
+    begin, end = _at(diagnosis.start, info), _at(diagnosis.frame + 1, info)
+    heard = " ".join(token.name for token in diagnosis.heard_near) or "no phone at all"
+    lines = [*_why(diagnosis, info), f"the model heard from {begin:.2f} to {end:.2f} s: {heard}"]
+    if not diagnosis.fired:
+        lines += _advice(diagnosis, sound, info)
     return lines
 
 
-def _table(story: Story) -> Iterator[str]:
+def _table(diagnosis: Diagnosis) -> Iterator[str]:
     """The keyword's phones, and below each the highest posterior that its path found for it."""
-    of = f"  (the best of {n} spellings)" if (n := len(story.keyword.spellings)) > 1 else ""
-    yield "phone  " + "".join(f"{phone.name:<8}" for phone in story.phones).rstrip() + of
-    yield "heard  " + "".join(f"{number(phone.best):<8}" for phone in story.phones).rstrip()
+    of = f"  (the best of {n} spellings)" if (n := len(diagnosis.keyword.spellings)) > 1 else ""
+    yield "phone  " + "".join(f"{phone.name:<8}" for phone in diagnosis.phones).rstrip() + of
+    yield "heard  " + "".join(f"{number(phone.best):<8}" for phone in diagnosis.phones).rstrip()
 
 
-def _why(story: Story, manifest: Manifest) -> Iterator[str]:
+def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """The cause, in one sentence or a few."""
-    scoring = manifest.scoring
-    if story.cause == "fired":
-        yield from _fired(story, manifest)
-    elif story.cause == "refractory":
-        assert story.event is not None
-        after = _ms(story.frame - story.event, manifest)
-        limit = _ms(scoring.refractory_frames, manifest)
-        yield f"it came {after} after the event at {_at(story.event + 1, manifest):.2f} s; {limit} must lie between"
-    elif story.cause == "too long":
-        length, limit = (_ms(n, manifest) for n in (story.frame + 1 - story.start, scoring.max_duration_frames))
+    scoring = info.scoring
+    if diagnosis.cause == "fired":
+        yield from _fired(diagnosis, info)
+    elif diagnosis.cause == "refractory":
+        assert diagnosis.event is not None
+        after = _ms(diagnosis.frame - diagnosis.event, info)
+        limit = _ms(scoring.refractory_frames, info)
+        yield f"it came {after} after the event at {_at(diagnosis.event + 1, info):.2f} s; {limit} must lie between"
+    elif diagnosis.cause == "too long":
+        length, limit = (_ms(n, info) for n in (diagnosis.frame + 1 - diagnosis.start, scoring.max_duration_frames))
         yield f"all of it was heard, but over {length}; it may take at most {limit}"
-    if story.gap > scoring.max_gap_frames:
-        label = max(range(len(story.phones)), key=lambda n: story.phones[n].gap)
-        gap, limit = (_ms(n, manifest) for n in (story.gap, scoring.max_gap_frames))
-        before, after = story.phones[label - 1].name, story.phones[label].name
+    if diagnosis.gap > scoring.max_gap_frames:
+        label = max(range(len(diagnosis.phones)), key=lambda n: diagnosis.phones[n].gap)
+        gap, limit = (_ms(n, info) for n in (diagnosis.gap, scoring.max_gap_frames))
+        before, after = diagnosis.phones[label - 1].name, diagnosis.phones[label].name
         yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
-    if story.cause in ("phones", "nothing like it"):
-        yield from _lacks(story, manifest)
+    if diagnosis.cause in ("phones", "nothing like it"):
+        yield from _lacks(diagnosis, info)
 
 
-def _fired(story: Story, manifest: Manifest) -> Iterator[str]:
+def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """What an event rests on, and what would have kept it silent."""
-    best, frame = story.rose
-    weakest = min(story.phones, key=lambda phone: phone.best)
-    early = weakest is story.phones[-1] and frame > story.frame
+    best, frame = diagnosis.best_after
+    weakest = min(diagnosis.phones, key=lambda phone: phone.best)
+    early = weakest is diagnosis.phones[-1] and frame > diagnosis.frame
     if weakest.best < CLEAR and not early:
-        yield _weak(weakest, manifest)
-    if frame > story.frame:
+        yield _weak(weakest, info)
+    if frame > diagnosis.frame:
         before = f"it fired while {weakest.name} was only beginning; " if early else ""
-        yield f"{before}its score rose to {number(best)} at {_at(frame + 1, manifest):.2f} s"
+        yield f"{before}its score rose to {number(best)} at {_at(frame + 1, info):.2f} s"
     above = "no threshold" if best >= _SURE else f"only a threshold above {number(best)}"
     yield f"{above} would have kept it silent"
 
 
-def _lacks(story: Story, manifest: Manifest) -> Iterator[str]:
+def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """Which phones the score lacks, and what stood in their place."""
-    if story.cause == "nothing like it":
-        clear = [phone.name for phone in story.phones if phone.best >= CLEAR]
+    if diagnosis.cause == "nothing like it":
+        clear = [phone.name for phone in diagnosis.phones if phone.best >= CLEAR]
         were = "was" if len(clear) == 1 else "were"
         heard = f"only {_list(clear)} {were} clear" if clear else "none of its phones was clear"
-        yield f"nothing like it was heard: {heard}, and {len(story.lacking)} of {len(story.phones)} phones lacked"
+        lacking, of = len(diagnosis.lacking), len(diagnosis.phones)
+        yield f"nothing like it was heard: {heard}, and {lacking} of {of} phones lacked"
         return
-    missing = [_weak(story.phones[label], manifest) for label in sorted(story.lacking)]
-    missing += [_stray(story, label) for label in sorted(story.strays)]
+    missing = [_weak(diagnosis.phones[label], info) for label in sorted(diagnosis.lacking)]
+    missing += [_stray(diagnosis, label) for label in sorted(diagnosis.extra_sounds)]
     yield f"{'; '.join(missing)}"
     alone = "that alone" if len(missing) == 1 else "these alone"
-    yield f"{alone} kept it silent: otherwise its score would be {number(story.would)}"
+    yield f"{alone} kept it silent: otherwise its score would be {number(diagnosis.score_if_perfect)}"
 
 
-def _weak(phone: Phone, manifest: Manifest) -> str:
+def _weak(phone: Phone, info: ModelInfo) -> str:
     """How well a phone was heard at best, and what was heard in its place."""
     how = "was not heard" if phone.best < _FAINT else "was weak" if phone.best < CLEAR else "could be clearer"
     rival = f", {phone.rival} was heard there with {number(phone.rival_best)}" if phone.rival else ""
-    return f"{phone.name} {how} ({number(phone.best)} at {_at(phone.start, manifest):.2f} s{rival})"
+    return f"{phone.name} {how} ({number(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
 
 
-def _stray(story: Story, label: int) -> str:
-    return f"other sounds between {story.phones[label - 1].name} and {story.phones[label].name}"
+def _stray(diagnosis: Diagnosis, label: int) -> str:
+    return f"other sounds between {diagnosis.phones[label - 1].name} and {diagnosis.phones[label].name}"
 
 
-def _cut(story: Story, sound: Sound, manifest: Manifest) -> str | None:
+def _cut(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> str | None:
     """Where the word may be cut off: the "begin" or the "end" of the file."""
-    if not any(phone.best >= CLEAR for phone in story.phones):
+    if not any(phone.best >= CLEAR for phone in diagnosis.phones):
         return None  # there is no word of which something might be missing
-    if story.start <= _EDGE_FRAMES and story.phones[0].best < CLEAR:
+    if diagnosis.start <= _EDGE_FRAMES and diagnosis.phones[0].best < CLEAR:
         return "begin"
-    last = sound.samples // manifest.frame_samples
-    return "end" if story.frame >= last - _EDGE_FRAMES and story.phones[-1].best < CLEAR else None
+    last = sound.samples // info.frame_samples
+    return "end" if diagnosis.frame >= last - _EDGE_FRAMES and diagnosis.phones[-1].best < CLEAR else None
 
 
-def _advice(story: Story, sound: Sound, manifest: Manifest) -> Iterator[str]:
+def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str]:
     """What may have kept a word from being heard, and what may be done about it."""
-    if -math.inf < story.level_db < _QUIET_DB:
-        yield f"it is quiet there, {story.level_db:.0f} dB of full scale at the loudest: raise the gain"
-    if cut := _cut(story, sound, manifest):
+    if -math.inf < diagnosis.level_db < _QUIET_DB:
+        yield f"it is quiet there, {diagnosis.level_db:.0f} dB of full scale at the loudest: raise the gain"
+    if cut := _cut(diagnosis, sound, info):
         yield f"it {cut}s where the file {cut}s: the word may be cut off there"
         return
     ways = []
-    if _CLOSE <= story.score / story.keyword.threshold < 1 and story.cause == "phones":
-        ways.append(f"a threshold of {math.floor(story.score * 1e4) / 1e4:g}")
-    if story.proposal is not None:
-        spelled = f'--keyword "{story.keyword.name} 2={" ".join(story.proposal.spelling)}"'
-        ways.append(f"{spelled} (score {number(story.proposal.score)})")
+    if _CLOSE <= diagnosis.score / diagnosis.keyword.threshold < 1 and diagnosis.cause == "phones":
+        ways.append(f"a threshold of {math.floor(diagnosis.score * 1e4) / 1e4:g}")
+    if diagnosis.proposal is not None:
+        spelled = f'--keyword "{diagnosis.keyword.name} 2={" ".join(diagnosis.proposal.spelling)}"'
+        ways.append(f"{spelled} (score {number(diagnosis.proposal.score)})")
     if ways:
         yield f"if it was said there: {' or '.join(ways)} would fire; count its false accepts with `kws score` first"
 
@@ -166,65 +167,65 @@ def sound_facts(sound: Sound) -> list[str]:
     return facts
 
 
-def as_values(explanation: Explanation, manifest: Manifest) -> list[dict[str, Any]]:
-    """The stories for programs: the fields of an event's line in JSON, then what explains it."""
-    return [_story_values(story, explanation.sound, manifest) for story in explanation.stories]
+def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]:
+    """The diagnoses for programs: the fields of an event's line in JSON, then what explains it."""
+    return [_values(diagnosis, explanation.sound, info) for diagnosis in explanation.diagnoses]
 
 
-def _story_values(story: Story, sound: Sound, manifest: Manifest) -> dict[str, Any]:
+def _values(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> dict[str, Any]:
     return {
-        "keyword": story.keyword.name,
-        "score": round(story.score, 4),
-        "start_s": _second(story.start, manifest),
-        "end_s": _second(story.frame + 1, manifest),
-        "fired": story.fired,
-        "threshold": story.keyword.threshold,
-        "cause": story.cause,
-        "best_score": round(story.rose[0], 4),
-        "event_before_s": None if story.event is None else _second(story.event + 1, manifest),
-        "lacking": list(story.lacking),
-        "strays": list(story.strays),
-        "score_without_lack": round(story.would, 4),
-        "phones": [_phone_values(phone, manifest) for phone in story.phones],
+        "keyword": diagnosis.keyword.name,
+        "score": round(diagnosis.score, 4),
+        "start_s": _second(diagnosis.start, info),
+        "end_s": _second(diagnosis.frame + 1, info),
+        "fired": diagnosis.fired,
+        "threshold": diagnosis.keyword.threshold,
+        "cause": diagnosis.cause,
+        "best_score": round(diagnosis.best_after[0], 4),
+        "event_before_s": None if diagnosis.event is None else _second(diagnosis.event + 1, info),
+        "lacking": list(diagnosis.lacking),
+        "strays": list(diagnosis.extra_sounds),
+        "score_without_lack": round(diagnosis.score_if_perfect, 4),
+        "phones": [_phone_values(phone, info) for phone in diagnosis.phones],
         "heard": [
-            {"phone": token.name, "start_s": _second(token.frame, manifest), "best": round(token.best, 4)}
-            for token in story.heard_near
+            {"phone": token.name, "start_s": _second(token.frame, info), "best": round(token.best, 4)}
+            for token in diagnosis.heard_near
         ],
-        "cut": None if story.fired else _cut(story, sound, manifest),
-        "level_db": round(story.level_db, 1) if math.isfinite(story.level_db) else None,
-        "proposal": story.proposal
-        and {"phones": list(story.proposal.spelling), "score": round(story.proposal.score, 4)},
-        "words": [headline(story, manifest), *reasons(story, sound, manifest)],
+        "cut": None if diagnosis.fired else _cut(diagnosis, sound, info),
+        "level_db": round(diagnosis.level_db, 1) if math.isfinite(diagnosis.level_db) else None,
+        "proposal": diagnosis.proposal
+        and {"phones": list(diagnosis.proposal.spelling), "score": round(diagnosis.proposal.score, 4)},
+        "words": [headline(diagnosis, info), *reasons(diagnosis, sound, info)],
         "sound": sound_facts(sound),
     }
 
 
-def _phone_values(phone: Phone, manifest: Manifest) -> dict[str, Any]:
+def _phone_values(phone: Phone, info: ModelInfo) -> dict[str, Any]:
     return {
         "phone": phone.name,
-        "start_s": _second(phone.start, manifest),
-        "end_s": _second(phone.end, manifest),
+        "start_s": _second(phone.start, info),
+        "end_s": _second(phone.end, info),
         "best": round(phone.best, 4),
         "log_best": phone.peak,
         "llr": phone.llr,
-        "gap_ms": round(1000 * seconds(phone.gap * manifest.frame_samples)),
+        "gap_ms": round(1000 * seconds(phone.gap * info.frame_samples)),
         "gap_llr": phone.gap_llr,
         "rival": phone.rival,
         "rival_best": round(phone.rival_best, 4),
     }
 
 
-def _second(frame: int, manifest: Manifest) -> float:
-    return round(_at(frame, manifest), 3)
+def _second(frame: int, info: ModelInfo) -> float:
+    return round(_at(frame, info), 3)
 
 
-def _at(frame: int, manifest: Manifest) -> float:
+def _at(frame: int, info: ModelInfo) -> float:
     """The second in which a frame begins."""
-    return seconds(frame * manifest.frame_samples)
+    return seconds(frame * info.frame_samples)
 
 
-def _ms(frames: int, manifest: Manifest) -> str:
-    return f"{1000 * frames * manifest.frame_samples / SAMPLE_RATE:.0f} ms"
+def _ms(frames: int, info: ModelInfo) -> str:
+    return f"{1000 * frames * info.frame_samples / SAMPLE_RATE:.0f} ms"
 
 
 def number(value: float) -> str:

@@ -85,7 +85,7 @@ def test_calibrate_writes_thresholds_and_their_provenance(tone_model, recordings
     )
     done = kws(*words)
     assert done.returncode == 0, done.stderr
-    before, after = OnnxModel.load(tone_model).manifest, OnnxModel.load(path).manifest
+    before, after = OnnxModel.load(tone_model).info, OnnxModel.load(path).info
     abc = after.keywords[0]
     assert abc.calibration is not None and abc.calibration.false_accepts == 1 and abc.calibration.fa_per_hour == 200
     assert "dev" in abc.calibration.data and "negatives" in abc.calibration.data
@@ -107,13 +107,13 @@ def test_what_the_hours_cannot_show_is_said(tone_model, recordings, tmp_path):
         "too little to set a threshold below the model's default, 0.4" in done.stdout
     )
     assert f"written: {copy}" in done.stdout and path.read_bytes() == content
-    abc = OnnxModel.load(copy).manifest.keywords[0]
+    abc = OnnxModel.load(copy).info.keywords[0]
     assert abc.threshold == 0.4 and abc.calibration == Calibration(0.5, 0, 72 / 3600, "silence")
     assert "0.5 FA/h (0 false in 0.02 h of silence)" in kws("info", copy).stdout
     assert kws("detect", copy, recordings[0] / "0.wav").stdout.count("abc") == 1
     done = kws("calibrate", path, "--negatives", silence, "--fa-per-hour", 200)
     assert done.returncode == 0 and "needed to show" not in done.stdout
-    assert OnnxModel.load(path).manifest.keywords[0].threshold == 0.01  # 72 s do show 200/h
+    assert OnnxModel.load(path).info.keywords[0].threshold == 0.01  # 72 s do show 200/h
 
 
 def test_calibrate_never_writes_over_a_shipped_model(recordings, tmp_path):
