@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.evaluate.replay.recording import CLEAN, Source
+from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.lab.attention.measure import Row, diagnose
 from kws.lab.smoothness.measure import Smoothness, resume
 from kws.lab.sounds import Sounds
@@ -90,7 +90,7 @@ def places_of(sounds: Sounds, kind: str) -> Iterator[int]:
     return iter(sorted(found, key=lambda i: -sounds.samples[i]) if kind == "speech" else found)
 
 
-def _kind(source: Source) -> str:
+def _kind(source: TestItem) -> str:
     if source.role == "positive":
         return "keyword"
     return "speech" if any(label.speaker for label in source.labels) else "noise"

@@ -16,7 +16,7 @@ from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import best_path
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import rates_at
-from kws.evaluate.replay.recording import Label, Recording, Source
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.train.losses.total import Losses
@@ -40,7 +40,7 @@ class CTCTask(pl.LightningModule):
         self.spellings = keyword_spellings(recipe, lexicon)
         self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
         self.scorer = recipe.task.scoring.scorer(model.config.tokens, list(self.spellings.values()))
-        self.recordings: list[Recording] = []
+        self.recordings: list[Replayed] = []
         self.errors = self.phones = 0
         self.losses = Losses(recipe, model.config, lexicon)
 
@@ -90,8 +90,8 @@ class CTCTask(pl.LightningModule):
         self.errors += load_torchaudio().functional.edit_distance(heard, said)
         self.phones += len(said)
         scores, ages, _ = self.scorer.score(posteriors)
-        source = Source(Path(), "", "negative", (Label(keyword),) if keyword else ())
-        self.recordings.append(Recording.of(source, pcm.shape[1], scores, ages))
+        source = TestItem(Path(), "", "negative", (Label(keyword),) if keyword else ())
+        self.recordings.append(Replayed.of(source, pcm.shape[1], scores, ages))
 
     def on_validation_epoch_end(self) -> None:
         heard = gathered((self.recordings, self.errors, self.phones))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.decoding.trigger import Trigger
-from kws.evaluate.replay.recording import FLOOR, Label, Recording, Source
+from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
 from kws.lexicon import contains, says
 from kws.units import samples
 
@@ -59,7 +59,7 @@ class Counting:
         return cls(system.refractory_frames, system.frame_samples)
 
 
-def windows(source: Source, keyword: str, counting: Counting) -> list[Window]:
+def windows(source: TestItem, keyword: str, counting: Counting) -> list[Window]:
     """The windows of a keyword in a source, in order of time: from the start of the word to `late_samples` after it.
 
     Where it is not known when the word is said, the window is the whole recording.
@@ -97,7 +97,7 @@ def match(times: Sequence[int], found: Sequence[Window]) -> Verdict:
     return verdict
 
 
-def negative_samples(recording: Recording, found: Sequence[Window]) -> int:
+def negative_samples(recording: Replayed, found: Sequence[Window]) -> int:
     """How much of a recording, silence around it aside, lies outside of all windows."""
     left, covered = recording.samples, 0
     for window in sorted(found, key=lambda window: window.start):
@@ -107,7 +107,7 @@ def negative_samples(recording: Recording, found: Sequence[Window]) -> int:
     return left
 
 
-def events(recording: Recording, index: int, threshold: float, counting: Counting) -> list[int]:
+def events(recording: Replayed, index: int, threshold: float, counting: Counting) -> list[int]:
     """The rows of `recording` in which keyword `index` fires at `threshold`, with the trigger of the device."""
     loud = np.flatnonzero(recording.scores[:, index] >= threshold)
     if not len(loud):
@@ -119,13 +119,13 @@ def events(recording: Recording, index: int, threshold: float, counting: Countin
     return [int(loud[row]) for row, _ in fired]
 
 
-def end_samples(recording: Recording, rows: Sequence[int], counting: Counting) -> list[int]:
+def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) -> list[int]:
     """When the frames of these rows end, in samples since the recording began."""
     return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]
 
 
 def tally(
-    recording: Recording, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
+    recording: Replayed, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """Where the counts of keyword `index` change along thresholds (T,), ascending, of FLOOR or more.
 
@@ -144,8 +144,8 @@ def tally(
 
 
 def _apart(
-    recording: Recording, index: int, found: Sequence[Window], by: Counting
-) -> Iterator[tuple[Recording, list[Window]]]:
+    recording: Replayed, index: int, found: Sequence[Window], by: Counting
+) -> Iterator[tuple[Replayed, list[Window]]]:
     """A recording in parts, each with its windows, that know nothing of each other at any threshold: no event of one
     silences a frame of another, and no window holds frames of two. It makes a sweep of hours as cheap as one of clips.
     """
@@ -169,7 +169,7 @@ def _apart(
 
 
 def _judged(
-    recording: Recording, index: int, found: Sequence[Window], threshold: float, by: Counting
+    recording: Replayed, index: int, found: Sequence[Window], threshold: float, by: Counting
 ) -> npt.NDArray[np.int64]:
     """Misses, false accepts and repeats at a threshold."""
     verdict = match(end_samples(recording, events(recording, index, threshold, by), by), found)
@@ -183,14 +183,14 @@ def _words(found: Sequence[Window]) -> int:
 class Occurrence(NamedTuple):
     """One occurrence of a keyword. score: the best in its window; row: the frame of the hit, None where missed."""
 
-    recording: Recording
+    recording: Replayed
     label: Label
     score: float
     row: int | None
 
 
 def occurrences(
-    recording: Recording, index: int, keyword: str, threshold: float, counting: Counting
+    recording: Replayed, index: int, keyword: str, threshold: float, counting: Counting
 ) -> Iterator[Occurrence]:
     """Each occurrence of a keyword in a recording, and whether it is heard at `threshold`."""
     found = windows(recording.source, keyword, counting)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, negative_samples, tally, windows
-from kws.evaluate.replay.recording import FLOOR, Recording
+from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
 ASIDE = (
@@ -36,13 +36,13 @@ class KeywordRates:
     repeats: int = 0
 
 
-def hours(recordings: Sequence[Recording]) -> float:
+def hours(recordings: Sequence[Replayed]) -> float:
     """Length of recordings."""
     return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
 
 
 def count(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Replayed],
     keywords: Sequence[str],
     index: int,
     thresholds: Sequence[float] | npt.NDArray[np.float64],
@@ -72,7 +72,7 @@ def count(
     ]
 
 
-def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
+def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
     """The operating points of keyword `index`, from the highest threshold down to FLOOR: each change of a count.
 
     Every score is tried, since a count changes at other scores than peaks too: a lower threshold fires earlier, and its
@@ -111,7 +111,7 @@ def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
 
 
 def rates_at(
-    recordings: Sequence[Recording], keywords: Sequence[str], fa_per_hour: float, counting: Counting
+    recordings: Sequence[Replayed], keywords: Sequence[str], fa_per_hour: float, counting: Counting
 ) -> list[KeywordRates]:
     """Each keyword's counts at its own threshold for `fa_per_hour`."""
     return [at_rate(det(recordings, keywords, index, counting), fa_per_hour) for index in range(len(keywords))]

@@ -9,7 +9,7 @@ from kws.errors import KwsError, require
 from kws.evaluate.count.intervals import upper_rate
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import KeywordRates, count, rates_at
-from kws.evaluate.replay.recording import FLOOR, Recording
+from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.evaluate.replay.systems import KwsSystem
 from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
@@ -28,7 +28,7 @@ def destination(model: Path, output: Path | None) -> Path:
     return path
 
 
-def operating_points(system: KwsSystem, recordings: Sequence[Recording], fa_per_hour: float) -> list[KeywordRates]:
+def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
     """Each keyword's counts at its lowest threshold with at most `fa_per_hour`, but not below what the audio tells.
 
     Where no false accept stands in the way of any threshold, or where there is less than a quarter of an hour, a
@@ -77,7 +77,7 @@ def store(
     data: str,
     output: Path | None = None,
 ) -> None:
-    """Writes the model in file `model`, that holds `manifest`, with thresholds and what they rest on.
+    """Writes the model in file `model`, that holds `info`, with thresholds and what they rest on.
 
     output: the file to write, `model` itself when None; whole or not at all. Raises KwsError where that cannot be.
     """

@@ -17,7 +17,7 @@ import numpy as np
 from kws import __version__
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import FileIdentity, Rules
-from kws.evaluate.replay.recording import CLEAN, FLOOR, Recording, Source
+from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
 
 _SCHEMA = 1  # of the file and of what a recording is: higher whenever replay comes to give other numbers
@@ -49,7 +49,7 @@ def system_digest(spec: SystemSpec, system: System) -> str:
     return digest(sorted(about.items()), system.keywords, spec.keywords, system.chunk_samples, adapter)
 
 
-def key(system: str, source: Source, rules: Rules, files: Sequence[FileIdentity]) -> str:
+def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentity]) -> str:
     """The key of what the system with the digest `system` makes of `source` and its `files`."""
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name)
     return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
@@ -80,7 +80,7 @@ class Store:
             self._file.execute("DELETE FROM recordings WHERE run <= ?", (self._run - _RUNS_KEPT,))
         self._file.close()
 
-    def read(self, wanted: str, source: Source) -> Recording | None:
+    def read(self, wanted: str, source: TestItem) -> Replayed | None:
         """The recording of `source` under the key `wanted`, where there is one."""
         with self._sentences():
             row = self._file.execute(
@@ -89,7 +89,7 @@ class Store:
         if row is None:
             return None
         samples, keywords, frames, scores, ages = row
-        return Recording(
+        return Replayed(
             source,
             samples,
             np.frombuffer(frames, "<i8"),
@@ -102,7 +102,7 @@ class Store:
         with self._sentences(), self._file:
             self._file.executemany("UPDATE recordings SET run = ? WHERE key = ?", ((self._run, key) for key in keys))
 
-    def write(self, recordings: Sequence[tuple[str, Recording]]) -> None:
+    def write(self, recordings: Sequence[tuple[str, Replayed]]) -> None:
         """Keeps recordings under their keys; they are on disk when this returns."""
         rows = [
             (

@@ -20,7 +20,7 @@ from kws.audio import Samples
 from kws.data import augment
 from kws.data.manifest import rows_of
 from kws.errors import KwsError, require
-from kws.evaluate.replay.recording import CLEAN, Source
+from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.units import SAMPLE_RATE, samples
 
 FileIdentity = tuple[str, int, int]
@@ -46,7 +46,7 @@ class Rules:
     noise: tuple[Path, ...] = ()
     rooms: tuple[Path, ...] = ()
 
-    def of(self, source: Source) -> "Rules":
+    def of(self, source: TestItem) -> "Rules":
         """The rules as far as they concern `source`: the one file that it is mixed with, under its absolute path."""
         in_room = source.condition == ROOM
         files = () if source.condition == CLEAN else self.rooms if in_room else self.noise
@@ -55,7 +55,7 @@ class Rules:
         files = tuple(file.absolute() for file in files)
         return replace(self, noise=() if in_room else files, rooms=files if in_room else ())
 
-    def mixed_with(self, source: Source) -> Path | None:
+    def mixed_with(self, source: TestItem) -> Path | None:
         """The noise or room of `source`; None under the clean condition.
 
         Raises KwsError for a condition that does not exist or lacks its files.
@@ -72,7 +72,7 @@ class Rules:
         """Frames of silence before a source: whole ones, so that the source begins with a frame."""
         return -(-samples(self.silence_s) // frame_samples)
 
-    def _generator(self, source: Source, purpose: int) -> np.random.Generator:
+    def _generator(self, source: TestItem, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(os.fsencode(source.name)), purpose])
 
 
@@ -135,7 +135,7 @@ def file_identity(path: Path) -> FileIdentity:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-def blocks(source: Source, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
+def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
     """The sound that a system hears, in blocks of about 4 s: silence, the source, silence.
 
     The first silence is `rules.lead_frames(frame_samples)` frames, the second `rules.silence_s`. Noise runs through
@@ -155,7 +155,7 @@ def blocks(source: Source, rules: Rules, frame_samples: int = 1) -> Iterator[Sam
     return _in_noise(dry, lead, source, other, snr, rules._generator(source, 1))
 
 
-def excerpt(source: Source, rules: Rules, start_s: float, end_s: float) -> Samples:
+def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Samples:
     """What a system hears of a source from one second of it to another (S,): less where it ends before."""
     wanted = samples(end_s) - samples(start_s)
     if source.condition == CLEAN:
@@ -171,7 +171,7 @@ def excerpt(source: Source, rules: Rules, start_s: float, end_s: float) -> Sampl
 
 
 def _in_noise(
-    dry: Iterator[Samples], lead: int, source: Source, noise: Path, snr: float, rng: np.random.Generator
+    dry: Iterator[Samples], lead: int, source: TestItem, noise: Path, snr: float, rng: np.random.Generator
 ) -> Iterator[Samples]:
     """`dry`, of which `lead` samples come before the source, with a piece of the noise, round and round."""
     level, length = _level(source.audio)

@@ -16,7 +16,7 @@ from kws.errors import KwsError, require
 from kws.evaluate.replay.cache import Store, key, system_digest
 from kws.evaluate.replay.conditions import FileIdentity, Rules, file_identity
 from kws.evaluate.replay.one import SourceError, replay
-from kws.evaluate.replay.recording import Recording, Source
+from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import System, SystemSpec, open_system
 from kws.parallel.cores import on_cores
 from kws.parallel.dask import on_dask
@@ -33,7 +33,7 @@ class Job(NamedTuple):
     """
 
     number: int
-    source: Source
+    source: TestItem
     rules: Rules
     key: str
     files: tuple[FileIdentity, ...]
@@ -55,20 +55,20 @@ class Outcome(NamedTuple):
     """What came of a job: a recording, or a sentence that says why there is none."""
 
     number: int
-    recording: Recording | None
+    recording: Replayed | None
     problem: str
 
 
 def replay_all(
     spec: SystemSpec,
-    sources: Sequence[Source],
+    sources: Sequence[TestItem],
     rules: Rules,
     *,
     store: Path | None,
     jobs: int | None = None,
     dask: str | None = None,
     skipped: list[str],
-) -> list[Recording]:
+) -> list[Replayed]:
     """What the system makes of every source, in their order.
 
     store: a file in which results are kept, and looked for first. jobs: processes (None: as many as the cores that this
@@ -137,7 +137,7 @@ def _anywhere(spec: SystemSpec) -> SystemSpec:
     return replace(spec, model=f"{file.absolute()}{adapter}")
 
 
-def _plan(system: str, sources: Sequence[Source], rules: Rules, problems: dict[int, str]) -> Iterator[Job]:
+def _plan(system: str, sources: Sequence[TestItem], rules: Rules, problems: dict[int, str]) -> Iterator[Job]:
     """A job for every source whose files are there."""
     for number, source in enumerate(sources):
         own = rules.of(source)
@@ -151,7 +151,7 @@ def _plan(system: str, sources: Sequence[Source], rules: Rules, problems: dict[i
             yield Job(number, source, own, key(system, source, own, files), files)
 
 
-def _recall(planned: Collection[Job], sources: Sequence[Source], kept: Store) -> dict[int, Recording]:
+def _recall(planned: Collection[Job], sources: Sequence[TestItem], kept: Store) -> dict[int, Replayed]:
     """What is kept of the jobs, by their numbers."""
     found = {}
     for job in planned:

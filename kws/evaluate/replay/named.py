@@ -6,7 +6,7 @@ from pathlib import Path
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import ROOM, Rules, parse_condition, sound_files, with_sound
 from kws.evaluate.replay.many import replay_all
-from kws.evaluate.replay.recording import CLEAN, Recording
+from kws.evaluate.replay.recording import CLEAN, Replayed
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.evaluate.replay.systems import SystemSpec, open_system
 from kws.lexicon import says
@@ -57,7 +57,7 @@ def replay_named(
     dask: str | None = None,
     skipped: list[str],
     log: Log,
-) -> list[Recording]:
+) -> list[Replayed]:
     """Replays the recordings of three lists of SOURCEs through a system.
 
     conditions: what positives are replayed under besides clean. store, jobs, dask: see `replay_all`. skipped: gets a
@@ -96,7 +96,7 @@ def _demand_a_keyword(said: Collection[str], keywords: Sequence[str]) -> None:
         raise KwsError("none of the recordings says a keyword of the model: check --positives and its text column")
 
 
-def _labelled_inside(recordings: Iterable[Recording], skipped: list[str]) -> Iterator[Recording]:
+def _labelled_inside(recordings: Iterable[Replayed], skipped: list[str]) -> Iterator[Replayed]:
     """The recordings whose labels end inside them; `skipped` gets a line for each other one."""
     for recording in recordings:
         latest = max(recording.source.labels, key=lambda label: label.end or 0, default=None)

@@ -23,7 +23,7 @@ from kws.evaluate.count.matching import (
 from kws.evaluate.count.metrics import KeywordRates, at_rate, count, det, hours
 from kws.evaluate.replay.cache import digest
 from kws.evaluate.replay.conditions import Rules
-from kws.evaluate.replay.recording import CLEAN, FLOOR, Recording
+from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed
 from kws.evaluate.replay.systems import System
 from kws.evaluate.report.model import (
     SCHEMA,
@@ -70,7 +70,7 @@ class KeywordResults:
 class Evaluation:
     """The replayed recordings of one run, and what is counted of them."""
 
-    def __init__(self, system: System, recordings: Sequence[Recording], rates: Sequence[float], rules: Rules) -> None:
+    def __init__(self, system: System, recordings: Sequence[Replayed], rates: Sequence[float], rules: Rules) -> None:
         self.system, self.rates, self.rules = system, list(rates), rules
         self.counting = Counting.of(system)
         self.recordings = list(recordings)
@@ -215,7 +215,7 @@ class Evaluation:
                 )
         return rows
 
-    def _end_s(self, recording: Recording, row: int) -> float:
+    def _end_s(self, recording: Replayed, row: int) -> float:
         return round(seconds(end_samples(recording, [row], self.counting)[0]), DECIMALS)
 
     def _late_ms(self, occurrence: Occurrence) -> float | None:
@@ -261,7 +261,7 @@ class Evaluation:
 
 
 def accepts_at(
-    recording: Recording, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
+    recording: Replayed, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
 ) -> dict[int, list[float | None]]:
     """The false accepts of keyword `index` at each of the thresholds, by the row of the first frame of each, in order.
 

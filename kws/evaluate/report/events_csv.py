@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kws.data.manifest import write_csv
 from kws.evaluate.count.matching import end_samples, events, match, windows
-from kws.evaluate.replay.recording import Recording
+from kws.evaluate.replay.recording import Replayed
 from kws.evaluate.report.build import Evaluation
 from kws.units import seconds
 
@@ -33,7 +33,7 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
 
 
 def _judged(
-    evaluation: Evaluation, recording: Recording, index: int, threshold: float
+    evaluation: Evaluation, recording: Replayed, index: int, threshold: float
 ) -> Iterator[tuple[int, float, str]]:
     """(sample, score, verdict) of each event."""
     rows = events(recording, index, threshold, evaluation.counting)

@@ -77,7 +77,7 @@ def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Pa
     figure.suptitle(f"{name}  ({info.name})", fontsize=10, color="#444444", x=_MARGIN, ha="left")
     parts = figure.subfigures(len(diagnoses), 1, height_ratios=[sum(h) + _AIR for h in heights], squeeze=False)
     for part, diagnosis, lines, ratios in zip(parts[:, 0], diagnoses, captions, heights, strict=True):
-        _draw_story(part, diagnosis, lines, ratios, info)
+        _draw_diagnosis(part, diagnosis, lines, ratios, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, facecolor="white")
@@ -87,7 +87,7 @@ def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Pa
 
 
 def coverage(explanation: Explanation) -> str:
-    """How many of the stories the picture shows, where it does not show all."""
+    """How many of the diagnoses the picture shows, where it does not show all."""
     shown = sum(diagnosis.excerpt is not None for diagnosis in explanation.diagnoses)
     return "" if shown == len(explanation.diagnoses) else f" (shows {shown} of these {len(explanation.diagnoses)})"
 
@@ -127,7 +127,7 @@ def _mel(hz: float) -> float:
     return 2595 * math.log10(1 + hz / 700)
 
 
-def _draw_story(part: Any, diagnosis: Diagnosis, lines: list[str], ratios: list[float], info: ModelInfo) -> None:
+def _draw_diagnosis(part: Any, diagnosis: Diagnosis, lines: list[str], ratios: list[float], info: ModelInfo) -> None:
     excerpt = diagnosis.excerpt
     assert excerpt is not None
     frame_s = info.frame_samples / SAMPLE_RATE

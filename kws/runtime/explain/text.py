@@ -22,7 +22,7 @@ _CLOSE = 0.5  # of the threshold: a score from here on is worth a lower threshol
 
 
 def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
-    """The lines of an explanation: a headline per story, what supports it below, and what is wrong with the sound."""
+    """The lines of an explanation: for each diagnosis a headline and its reasons, then faults of the sound."""
     lines = [line for diagnosis in explanation.diagnoses for line in story_lines(diagnosis, explanation.sound, info)]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
@@ -107,7 +107,8 @@ def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         clear = [phone.name for phone in diagnosis.phones if phone.best >= CLEAR]
         were = "was" if len(clear) == 1 else "were"
         heard = f"only {_list(clear)} {were} clear" if clear else "none of its phones was clear"
-        yield f"nothing like it was heard: {heard}, and {len(diagnosis.lacking)} of {len(diagnosis.phones)} phones lacked"
+        lacking, of = len(diagnosis.lacking), len(diagnosis.phones)
+        yield f"nothing like it was heard: {heard}, and {lacking} of {of} phones lacked"
         return
     missing = [_weak(diagnosis.phones[label], info) for label in sorted(diagnosis.lacking)]
     missing += [_stray(diagnosis, label) for label in sorted(diagnosis.extra_sounds)]
@@ -167,7 +168,7 @@ def sound_facts(sound: Sound) -> list[str]:
 
 
 def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]:
-    """The stories for programs: the fields of an event's line in JSON, then what explains it."""
+    """The diagnoses for programs: the fields of an event's line in JSON, then what explains it."""
     return [_values(diagnosis, explanation.sound, info) for diagnosis in explanation.diagnoses]
 
 

@@ -266,7 +266,7 @@ def test_the_main_table_is_low_and_shows_its_intervals_at_any_width(width, talle
 SCORES = """(() => {
   const place = (node) => node.getBoundingClientRect();
   const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-  const bars = [...document.querySelectorAll("#scores rect")];
+  const bars = [...document.querySelectorAll('#scores rect')];
   const labels = [...document.querySelectorAll('#scores .legend')];
   const limit = place(document.querySelector('#scores .limit'));
   return {

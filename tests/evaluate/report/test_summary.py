@@ -7,7 +7,7 @@ import pytest
 
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import count
-from kws.evaluate.replay.recording import Label, Recording, Source
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.evaluate.report.build import operating_point, pooled
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount
 from kws.evaluate.report.text import as_text, comparison_text, counts_table, fa_text
@@ -22,8 +22,8 @@ def rates(false_accepts: int, hours: float):
     scores[-1] = 0.0
     samples = round(hours * 3600 * 16_000)
     none = np.ones(scores.shape, np.int64)
-    negative = Recording.of(Source("x", "x", "negative"), samples, scores, none)
-    positive = Recording.of(Source("y", "y", "positive", (Label("a"),)), 16_000, np.full((1, 1), 0.8), none[:1])
+    negative = Replayed.of(TestItem("x", "x", "negative"), samples, scores, none)
+    positive = Replayed.of(TestItem("y", "y", "positive", (Label("a"),)), 16_000, np.full((1, 1), 0.8), none[:1])
     (found,) = count([negative, positive], ["a"], 0, [0.5], Counting(5, 640))
     return found
 
