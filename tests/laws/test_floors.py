@@ -50,7 +50,7 @@ OWNERS: dict[str, set[str]] = {
     "onnxruntime": {"kws.onnxruntime_import", "kws.runtime.session"},  # the session for its types
     "torch": {"kws.model", "kws.data", "kws.train", "kws.export", "kws.lab", "kws.recipes"},
     "torchaudio": {"kws.data"},
-    "pytorch_lightning": {"kws.train", "kws.data"},
+    "pytorch_lightning": {"kws.train"},
     "onnx": {"kws.export", "kws.evaluate.count.thresholds"},  # what writes model files
     "onnxscript": set(),  # torch.onnx loads it
     "sounddevice": {"kws.demo"},
