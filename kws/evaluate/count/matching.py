@@ -1,4 +1,4 @@
-"""Which events are right: each keyword that is said has a window, and its first event inside is the hit.
+"""Which events are hits: each occurrence of a keyword has a window, and the first event inside it is the hit.
 
 T thresholds.
 """
@@ -24,10 +24,10 @@ _ALWAYS = 2**62
 
 
 class Window(NamedTuple):
-    """Samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
+    """The samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
 
-    label: what is said there; None where the keyword is only a part of what is said, so that an event is neither right
-    nor wrong.
+    label: the occurrence of the keyword. None where the keyword is only a part of what is
+    said: an event there counts neither as a hit nor as a false accept.
     """
 
     start: int
@@ -127,12 +127,14 @@ def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) ->
 def tally(
     recording: Replayed, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Where the counts of keyword `index` change along thresholds (T,), ascending, of FLOOR or more.
+    """The changes of the counts of keyword `index` along ascending thresholds (T,), all of FLOOR or more.
 
-    Yields pairs: the number of a threshold, or T, and by how much misses, false accepts and repeats (3,) differ there
-    from those at the threshold before; the counts before the first are 0. Several pairs may have the same number.
+    Yields pairs (t, change). t: the number of a threshold, or T for "above all of them".
+    change (3,): by how much misses, false accepts and repeats at threshold t differ from those
+    at threshold t - 1; before threshold 0 all counts are 0. Several pairs may have the same t;
+    their changes add up.
     """
-    for part, own in _apart(recording, index, found, counting):
+    for part, own in _segments(recording, index, found, counting):
         levels = np.unique(part.scores[:, index])
         before, at = np.zeros(3, np.int64), 0
         for level, end in zip(levels, np.searchsorted(thresholds, levels, side="right").tolist(), strict=True):
@@ -143,18 +145,20 @@ def tally(
         yield at, np.array([_words(own), 0, 0]) - before
 
 
-def _apart(
+def _segments(
     recording: Replayed, index: int, found: Sequence[Window], by: Counting
 ) -> Iterator[tuple[Replayed, list[Window]]]:
-    """A recording in parts, each with its windows, that know nothing of each other at any threshold: no event of one
-    silences a frame of another, and no window holds frames of two. It makes a sweep of hours as cheap as one of clips.
+    """Splits a recording into segments, each with its windows, that can be counted apart at every threshold.
+
+    Two segments lie at least the refractory time apart, and no path of a score and no window
+    spans both. A sweep over hours of audio thus costs no more than one over short clips.
     """
     loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
     frames = recording.frames[loud]
     began, ends = frames + 1 - recording.ages[loud, index], (frames + 1) * by.frame_samples
     first = np.searchsorted(ends, [window.start for window in found])
     last = np.searchsorted(ends, [window.end for window in found], side="right")
-    newest = np.maximum.accumulate(began)[:-1]  # begin of a path so far, and the oldest that is still to come
+    newest = np.maximum.accumulate(began)[:-1]  # latest begin of a path so far, and the earliest that is still to come
     oldest = np.minimum.accumulate(began[::-1])[::-1][1:]
     apart = (np.diff(frames) >= by.refractory_frames) & (oldest > newest)
     for begin, end in zip(first, last, strict=True):

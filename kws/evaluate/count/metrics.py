@@ -1,7 +1,7 @@
-"""False accepts and false rejects, counted in events.
+"""False accepts and false rejects, counted in events, at any number of thresholds.
 
-K keywords, T thresholds. Every threshold above FLOOR can be tried on scores that were kept, without running the model
-again, with the trigger of the device.
+K keywords, T thresholds. Counting runs the device's own trigger over the scores that were
+kept, so every threshold above FLOOR can be tried without running the model again.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,17 @@ from kws.evaluate.count.matching import Counting, negative_samples, tally, windo
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
-ASIDE = (
-    0.02  # of a score: other frame borders move those of false accepts by about as much; more costs words for nothing
-)
+# A threshold is set this much (in score) above the first false accept that would be too many. The score of the same
+# audio moves by about 0.02 when it is shifted against the frame grid; a larger margin only adds misses.
+SAFETY_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
 class KeywordRates:
     """Counts of one keyword at one threshold.
 
-    hours: audio in which an event is a false accept. repeats: events after a hit in the same window, which are none.
+    hours: audio in which an event is a false accept. repeats: events after a hit in the same
+    window, which count neither as hits nor as false accepts.
     """
 
     keyword: str
@@ -73,11 +74,12 @@ def count(
 
 
 def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
-    """The operating points of keyword `index`, from the highest threshold down to FLOOR: each change of a count.
+    """The DET curve of keyword `index`: every threshold at which a count changes, from the highest down to FLOOR.
 
-    Every score is tried, since a count changes at other scores than peaks too: a lower threshold fires earlier, and its
-    refractory is over earlier. A point's counts hold from its threshold down to the next point's, which has others.
-    Where the loudest score is a false accept, the first point is one above it, at which nothing fires.
+    Every score is tried as a threshold, not only the peaks: a lower threshold fires earlier,
+    so its refractory ends earlier, which can change a count. The counts of a point hold from
+    its threshold down to that of the next point. If the highest score is a false accept, the
+    first point lies above it, where nothing fires.
     """
     scores = [recording.scores[:, index] for recording in recordings]
     thresholds = np.unique(np.concatenate([[FLOOR], *(heard[heard > FLOOR] for heard in scores)]))[::-1]
@@ -93,18 +95,18 @@ def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, cou
 
 
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest of the operating points with at most `fa_per_hour`, no higher one having more.
+    """The lowest operating point with at most `fa_per_hour`, such that no higher point has more.
 
-    points: as `det` gives them. The threshold returned has these counts and lies in the middle between its point's and
-    that of the point which is too many, at most ASIDE from the latter: on a device whose frames begin elsewhere, the
-    same sound scores a little more or less.
+    points: as `det` gives them. The threshold returned has the counts of that point. It lies
+    halfway between that point and the next lower one, which has too many false accepts, but at
+    most SAFETY_MARGIN above the latter.
     """
     if not points:
         raise ValueError("no operating points")
     chosen = points[0]
     for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + ASIDE)
+            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + SAFETY_MARGIN)
             return replace(chosen, threshold=max(aside, float(np.nextafter(point.threshold, 2.0))))
         chosen = point
     return chosen

@@ -1,7 +1,8 @@
-"""What was heard is kept in one file, so that a run that was broken off goes on, and nothing is replayed twice.
+"""A cache of replayed test items in one SQLite file: an interrupted run goes on, and nothing is replayed twice.
 
-An SQLite file with a row per recording: its key is a digest of all that determines what is heard. A row that was not
-asked for in the last ten runs is dropped, so that the file does not grow forever.
+Each row is one replayed item. Its key is a digest of everything that determines the scores:
+the system, the audio, the noise and the rules. A row that nobody asked for in the last ten
+runs is dropped, so that the file does not grow forever.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
 
 _SCHEMA = 1  # of the file and of what a recording is: higher whenever replay comes to give other numbers
 _RUNS_KEPT = 10
-_PATIENCE_S = 5.0  # with another process that writes
+_BUSY_S = 5.0  # to wait while another process writes
 _TABLE = """
 CREATE TABLE IF NOT EXISTS recordings (
     key TEXT PRIMARY KEY, run INTEGER NOT NULL, samples INTEGER NOT NULL, keywords INTEGER NOT NULL,
@@ -65,7 +66,7 @@ class Store:
         self._path = path
         with self._sentences():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(path, timeout=_PATIENCE_S)
+            self._file = sqlite3.connect(path, timeout=_BUSY_S)
             self._file.execute(_TABLE)
             (newest,) = self._file.execute("SELECT coalesce(max(run), 0) FROM recordings").fetchone()
         self._run = int(newest) + 1

@@ -1,6 +1,7 @@
-"""Many sources through a system: on the cores of this machine or on a Dask cluster, each recording in one process.
+"""Replays many test items: on the cores of this machine or on a Dask cluster, each item in one process.
 
-What is done is kept as it comes (`store.py`); the numbers do not depend on who did what, in which order.
+Results are cached as they come (see `cache`). The numbers do not depend on which process
+replayed which item, or in which order.
 """
 
 import os
@@ -69,11 +70,11 @@ def replay_all(
     dask: str | None = None,
     skipped: list[str],
 ) -> list[Replayed]:
-    """What the system makes of every source, in their order.
+    """Replays every test item through a system; the result is in their order.
 
-    store: a file in which results are kept, and looked for first. jobs: processes (None: as many as the cores that this
-    process may use; 1: this one). dask: the address of a scheduler, whose workers then do the work. skipped: gets a
-    line for each source that cannot be used, which is then left out of the result.
+    store: a cache file, which is asked first. jobs: processes; None for one per core that this
+    process may use, 1 for this process alone. dask: the address of a scheduler, whose workers
+    then do the work. skipped: gets a line for each item that cannot be used and is left out.
     """
     spec = _anywhere(spec)
     system = system_digest(spec, open_system(spec))

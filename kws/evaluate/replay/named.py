@@ -36,10 +36,10 @@ def conditions_of(rules: Rules, asked: Sequence[str] | None) -> list[str]:
 
     Raises KwsError for a condition that does not exist or lacks its files.
     """
-    usual = [*(NOISES if rules.noise else ()), *([ROOM] if rules.rooms else [])]
+    usual = [*(NOISES if rules.noise else ()), *([ROOM] if rules.rirs else [])]
     found = [parse_condition(text) for text in asked] if asked else usual
     for condition in found:
-        if condition != CLEAN and not (rules.rooms if condition == ROOM else rules.noise):
+        if condition != CLEAN and not (rules.rirs if condition == ROOM else rules.noise):
             raise KwsError(f"the condition {condition} needs {'--rooms' if condition == ROOM else '--noise'}")
     return list(dict.fromkeys(found))
 

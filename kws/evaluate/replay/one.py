@@ -1,4 +1,4 @@
-"""Replay: one source through a system, as a microphone would give it."""
+"""Replays one test item through a system, block by block, as a microphone would give it."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,12 +26,12 @@ def replay(
     block_samples: int = _BLOCK_SAMPLES,
     report: Callable[[float], None] = lambda seconds: None,
 ) -> Replayed:
-    """What a fresh stream of `system` makes of `source`; blocks of any size give the same.
+    """Replays `source` through a fresh stream of `system`; the result is the same for every block size.
 
-    report: is told now and then how many more seconds were heard.
+    report: is called now and then with the seconds that were replayed since its last call.
 
-    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, for a source that cannot be
-    read to its end, and KwsError where the system fails.
+    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, when
+    the audio cannot be read to its end, and KwsError when the system fails.
     """
     frame = -rules.lead_frames(system.frame_samples)
     heard_samples = reported = 0

@@ -1,4 +1,4 @@
-"""From what a user names (manifests, one split of one, folders) to the recordings that are to be heard."""
+"""Reads what a user names (manifests, splits of manifests, folders) into test items."""
 
 import math
 from collections import Counter
@@ -18,11 +18,12 @@ _PARTS = 3  # of a path that is below no corpus: corpus, folder, file
 def sources_of(
     positives: Sequence[str], negatives: Sequence[str], confusables: Sequence[str], repeated: list[str]
 ) -> list[TestItem]:
-    """The recordings of all three kinds, each once however often and by whatever path it is named: hearing it again
-    adds no hours.
+    """The test items of three lists of SOURCEs: positives, negatives, confusables.
 
-    Rows of one recording are the labels of one source. What is named again for another purpose is added to
-    `repeated`, one line each. Raises KwsError for rows that contradict each other.
+    Each recording is taken once, however often and by whatever path it is named, because
+    hearing it again adds no hours. The rows of a recording become the labels of one item.
+    `repeated` gets a line for each recording that is named again for another purpose. Raises
+    KwsError for rows that contradict each other.
     """
     found: dict[Path, TestItem] = {}
     depths: dict[Path, int] = {}

@@ -232,7 +232,7 @@ class Evaluation:
         two reports rest on the same audio.
         """
         heard = [(r.source.name, r.samples, [(x.text, x.start, x.end) for x in r.source.labels]) for r in self.clean]
-        mixed = (self.rules.noise, self.rules.rooms)
+        mixed = (self.rules.noise, self.rules.rirs)
         noise, rooms = (digest([(file.name, file.stat().st_size) for file in files]) for files in mixed)
         return ScoredData(
             positives=tuple(named.positives),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, end_samples, events, match, windows
-from kws.evaluate.count.metrics import ASIDE, at_rate, count, det, rates_at
+from kws.evaluate.count.metrics import SAFETY_MARGIN, at_rate, count, det, rates_at
 from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
 from kws.evaluate.report.build import accepts_at
 
@@ -38,9 +38,9 @@ def test_known_events_give_known_rates():
     counted = {round(p.threshold, 3): (p.misses, p.false_accepts) for p in points}
     assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1), 1.0: (3, 0)}
     assert points[0].threshold == 1.0 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
-    assert at_rate(points, 1.0).threshold == pytest.approx(0.55 + ASIDE)
-    assert at_rate(points, 0.5).threshold == pytest.approx(0.7 + ASIDE)
-    assert at_rate(points, 0.0).threshold == pytest.approx(0.9 + ASIDE)
+    assert at_rate(points, 1.0).threshold == pytest.approx(0.55 + SAFETY_MARGIN)
+    assert at_rate(points, 0.5).threshold == pytest.approx(0.7 + SAFETY_MARGIN)
+    assert at_rate(points, 0.0).threshold == pytest.approx(0.9 + SAFETY_MARGIN)
     assert (at_rate(points, 0.0).misses, at_rate(points, 0.0).false_accepts) == (3, 0)
     assert at_rate(points, 9.0).threshold == FLOOR
     for threshold, counts in [(0.58, (2, 2)), (0.95, (3, 0)), (0.65, (2, 2)), (0.3, (1, 3))]:

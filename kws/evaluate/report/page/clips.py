@@ -59,10 +59,11 @@ class Event:
 
 
 def events(report: Report) -> list[Event]:
-    """All misses and all false accepts of a report, at any of its operating points, the worst of each keyword first.
+    """All misses and false accepts of a report, at any of its operating points, the worst first.
 
-    The keywords take turns, so that none crowds out another; false accepts and clean misses come before the misses of
-    the other conditions. The worst miss has the lowest score, the worst false accept the highest.
+    The worst miss has the lowest score, the worst false accept the highest. The keywords take
+    turns, so that none crowds out another. False accepts and clean misses come before the
+    misses of the other conditions.
     """
     conditions = {name: number for number, name in enumerate(report.conditions)}
     found = sorted([*_misses(report), *_accepts(report)], key=_badness, reverse=True)
