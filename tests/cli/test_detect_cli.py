@@ -226,3 +226,11 @@ def test_info_of_what_is_no_model(sounds):
     done = kws("info", sounds / "text.wav")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_info_fits_a_hundred_columns():
+    done = kws("info")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert max(len(line) for line in lines[1:]) <= 100  # the first has the path, which may be of any length
+    assert "calibrated on mini_librispeech@dev, an4@dev" in done.stdout

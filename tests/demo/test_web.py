@@ -101,7 +101,7 @@ FIRED = """
 const { Signal } = await import("/signal.js");
 const headline = document.getElementById("say");
 const beep = document.getElementById("beep");
-const seen = [beep.checked, beep.labels[0].textContent.trim(), document.querySelector(".meter").textContent.trim()];
+const seen = [beep.checked, beep.labels[0].textContent.trim(), document.querySelector(".loudness").textContent.trim()];
 const signal = new Signal(headline, beep);
 signal.fire("red", true);
 seen.push(headline.classList.contains("fired"), signal.context === null);
