@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kws.errors import KwsError
-from kws.lab.costs import costs
+from kws.lab.cost_columns import cost_columns
 from kws.lab.inside_report import write_inside
 from kws.lab.run_one import trained
 from kws.lab.sounds import sounds_of_search, sounds_of_test
@@ -75,7 +75,7 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
     finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
     finish(probe_tasks(study, rates, places), jobs, dask, log)
-    text = tables(study, places, sounds, costs(study, places, output))
+    text = tables(study, places, sounds, cost_columns(study, places, output))
     text += "\n\n" + write_inside(study, places, sounds, output)
     written = output / "tables.md"
     written.write_text(text.rstrip() + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What every cell of a study costs, side by side on free cores, as columns of its tables; kept in costs.json."""
+"""Columns of a study's tables: what every cell costs, measured side by side on free cores, kept in costs.json."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _ROUNDS = 7
 Columns = dict[str, dict[str, str]]
 
 
-def costs(study: Study, places: Places, output: Path) -> Columns:
+def cost_columns(study: Study, places: Places, output: Path) -> Columns:
     """Columns by cell, measured once; cells without a finished first run are left out.
 
     Multiply-accumulates are those of the encoder; CPU that of the exported graph, frontend included, on one thread;
