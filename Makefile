@@ -21,8 +21,8 @@ web: .venv-demo/installed  ## a page that hears in the browser, in runs/web, ser
 	.venv-demo/bin/python -m kws web -o runs/web --download
 	.venv-demo/bin/python -m http.server --bind localhost --directory runs/web 8000
 
-test: lint  ## install everything, then ruff, mypy and pytest
-	.venv/bin/python -m pytest
+test: lint  ## install everything, then ruff, mypy and pytest on every core; the ten slowest tests are named
+	.venv/bin/python -m pytest -n logical --dist loadfile --durations=10
 
 lint: .venv/installed  ## ruff and mypy alone
 	.venv/bin/ruff check

@@ -25,7 +25,7 @@ from pytorch_lightning.callbacks import Timer
 
 from kws.audio import read
 from kws.data.scene_config import SceneConfig
-from kws.data.scenes import SceneDataset, Source
+from kws.data.scenes import SceneDataset, SceneSource
 from kws.errors import KwsError
 from kws.log import silent
 from kws.model.acoustic import AcousticModel, parameter_count
@@ -114,7 +114,7 @@ def batch_seconds(scenes: SceneDataset, config: SceneConfig) -> float:
         config,
         0,
         scenes.silence,
-        scenes.rooms,
+        scenes.rirs,
     )
     return float(np.median([cpu_seconds(lambda step=step: made[step]) for step in range(BATCHES)][1:]))
 
@@ -180,8 +180,8 @@ class Stopwatch(pl.Callback):
 def clips_per_batch(scenes: SceneDataset) -> float:
     """Mean number of clips in a batch: counted by targets of one token a clip."""
     one = [np.ones(1, np.int64)]
-    counted = {str(i): Source(s.clips, one * len(s.clips), s.share, s.words) for i, s in enumerate(scenes.sources)}
-    dataset = SceneDataset(counted, scenes.noise, scenes.config, scenes.seed, scenes.silence, scenes.rooms)
+    counted = {str(i): SceneSource(s.clips, one * len(s.clips), s.share, s.words) for i, s in enumerate(scenes.sources)}
+    dataset = SceneDataset(counted, scenes.noise, scenes.config, scenes.seed, scenes.silence, scenes.rirs)
     return float(np.mean([dataset[step]["target_lengths"].sum() for step in range(BATCHES)]))
 
 

@@ -1,47 +1,50 @@
 """The table of peers.py: what the reports of `kws score` say of the keywords that two systems share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from kws.evaluate.count.intervals import wilson
 from kws.evaluate.replay.recording import CLEAN
-from kws.evaluate.report.build import latency_json
+from kws.evaluate.report.build import latency_of
+from kws.evaluate.report.model import MissCount, OperatingPoint, Report
 
 RATES = (0.5, 1.0)  # FA/h of each keyword
 NOISE = "10 dB"
-Json = dict[str, Any]
+Json = dict[str, Any]  # of peers.json, which is written here and read by nobody
 
 
-def row(name: str, report: Json, words: Sequence[str], cost: Json | None) -> Json:
+def row(name: str, report: Report, words: Sequence[str], cost: Json | None) -> Json:
     """The figures of a system on some keywords: counts are sums over them, each keyword at its own threshold."""
-    keywords = [report["keywords"][word] for word in words]
+    keywords = [report.keywords[word] for word in words]
 
     def pooled(index: int) -> Json:
-        points = [keyword["points"][index] for keyword in keywords]
-        noisy = [keyword["conditions"].get(NOISE, [])[index : index + 1] for keyword in keywords]
+        points = [keyword.points[index] for keyword in keywords]
+        noisy = [keyword.conditions.get(NOISE, ())[index : index + 1] for keyword in keywords]
         return {
             **counts(points),
-            "false_accepts": sum(point["false_accepts"] for point in points),
-            "hours": max(point["hours"] for point in points),
+            "false_accepts": sum(point.false_accepts for point in points),
+            "hours": max(point.hours for point in points),
             "noise": counts([count for found in noisy for count in found]) if all(noisy) else None,
         }
 
-    targets = [point["target"] for point in keywords[0]["points"]]
-    clean = [trial for trial in report["trials"] if trial["condition"] == CLEAN and trial["keyword"] in words]
+    targets = [point.target for point in keywords[0].points]
+    late = latency_of(t.latency_ms for t in report.trials if t.condition == CLEAN and t.keyword in words)
     return {
         "system": name,
-        "version": report["system"]["version"],
+        "version": report.system.version,
         "words": list(words),
         "points": {"own" if target is None else f"{target:g}": pooled(i) for i, target in enumerate(targets)},
-        "latency_ms": latency_json(trial["latency_ms"] for trial in clean),  # of all words together
-        "bytes": report["system"]["bytes"],
+        "latency_ms": late and asdict(late),  # of all words together
+        "bytes": report.system.bytes,
         "cost": cost,
     }
 
 
-def counts(found: Sequence[Json]) -> Json:
+def counts(found: Iterable[MissCount | OperatingPoint]) -> Json:
     """Misses among positives, summed, with the interval of the share."""
-    misses, positives = (sum(one[name] for one in found) for name in ("misses", "positives"))
+    pairs = [(one.misses, one.positives) for one in found]
+    misses, positives = sum(m for m, _ in pairs), sum(p for _, p in pairs)
     return {"misses": misses, "positives": positives, "frr": [misses / max(positives, 1), *wilson(misses, positives)]}
 
 

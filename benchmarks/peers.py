@@ -31,8 +31,10 @@ from peer_table import NOISE, RATES, Json, markdown, row
 from kws import audio
 from kws.data.manifest import rows_of
 from kws.errors import KwsError
-from kws.evaluate.replay.engines import REQUIREMENTS
-from kws.evaluate.replay.systems import ENGINES, SystemSpec, open_system
+from kws.evaluate.replay.engines import ENGINES, REQUIREMENTS
+from kws.evaluate.replay.systems import SystemSpec, open_system
+from kws.evaluate.report.compare import read_report
+from kws.evaluate.report.model import Report
 from kws.runtime.shipped import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +124,7 @@ def peers(args: argparse.Namespace, ours: Sequence[str], failures: dict[str, str
     return found
 
 
-def score(args: argparse.Namespace, python: str, system: str, keywords: Sequence[str], folder: Path) -> Json:
+def score(args: argparse.Namespace, python: str, system: str, keywords: Sequence[str], folder: Path) -> Report:
     """The report of a system, from `kws score` as anybody would give it."""
     words: list[object] = ["score", system, *(f"--keyword={keyword}" for keyword in keywords)]
     words += ["--positives", *args.positives, "--negatives", *args.negatives, "--fa-per-hour", *RATES]
@@ -130,8 +132,7 @@ def score(args: argparse.Namespace, python: str, system: str, keywords: Sequence
     words += ["--jobs", args.jobs] if args.jobs else []
     print(f"{folder.name}: kws {shlex.join(map(str, words))}", file=sys.stderr)
     run(folder / "score.log", python, "-m", "kws", *words, "-o", folder)
-    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return report
+    return read_report(folder)
 
 
 def sound(sources: Sequence[str], seconds: float, path: Path) -> Path:

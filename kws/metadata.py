@@ -6,14 +6,13 @@ One `.onnx` file is the whole product, so nothing that running needs is said any
 from __future__ import annotations
 
 import json
-import sys
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from kws.decoding.scorer import KeywordScorer
 from kws.errors import KwsError
+from kws.jsonable import decode, demand
 from kws.lexicon import BLANK
 from kws.units import SAMPLE_RATE
 
@@ -118,23 +117,23 @@ class ModelInfo:
         _check_states(self.states)
         _check_scoring(self.scoring)
         names = [keyword.name for keyword in self.keywords]
-        _demand(len(set(names)) == len(names), "two keywords have the same name")
+        demand(len(set(names)) == len(names), "two keywords have the same name")
         for keyword in self.keywords:
             self.check_keyword(keyword)
 
     def check_keyword(self, keyword: Keyword) -> None:
         """Raise KwsError unless the model's tokens can spell the keyword and its threshold makes sense."""
         known = set(self.tokens[1:])
-        _demand(bool(keyword.name.strip()), "a keyword has no name")
+        demand(bool(keyword.name.strip()), "a keyword has no name")
         spelled = bool(keyword.spellings) and all(keyword.spellings)
-        _demand(spelled, f"keyword '{keyword.name}' has no spelling")
+        demand(spelled, f"keyword '{keyword.name}' has no spelling")
         strange = ", ".join(sorted({token for spelling in keyword.spellings for token in spelling} - known))
-        _demand(not strange, f"keyword '{keyword.name}' is spelled with unknown tokens: {strange}")
-        _demand(0 < keyword.threshold <= 1, f"the threshold of '{keyword.name}' is not in (0, 1]")
+        demand(not strange, f"keyword '{keyword.name}' is spelled with unknown tokens: {strange}")
+        demand(0 < keyword.threshold <= 1, f"the threshold of '{keyword.name}' is not in (0, 1]")
         calibration = keyword.calibration
         if calibration is not None:
             counts = (calibration.fa_per_hour, calibration.false_accepts, calibration.hours)
-            _demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
+            demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
 
     def to_json(self) -> str:
         """The text for the model's metadata."""
@@ -154,7 +153,7 @@ class ModelInfo:
         if isinstance(schema, int) and schema > SCHEMA:
             raise KwsError(f"the manifest has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
         try:
-            info = _decode(cls, data, "")
+            info = decode(cls, data)
         except KwsError as error:
             raise KwsError(f"the manifest is not valid: {error}") from error
         assert isinstance(info, ModelInfo)
@@ -168,80 +167,40 @@ def embed(model: Any, info: ModelInfo) -> None:
     entry.value = info.to_json()
 
 
-def _demand(condition: bool, sentence: str) -> None:
-    if not condition:
-        raise KwsError(sentence)
-
-
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
 def _check_clock(info: ModelInfo) -> None:
-    _demand(info.schema == SCHEMA, f"schema is {info.schema}, not {SCHEMA}")
-    _demand(bool(info.name), "name is empty")
-    _demand(info.sample_rate == SAMPLE_RATE, f"sample_rate is {info.sample_rate}, not {SAMPLE_RATE}")
-    _demand(info.frame_samples > 0 and info.frames_per_chunk > 0, "a frame or a chunk is empty")
+    demand(info.schema == SCHEMA, f"schema is {info.schema}, not {SCHEMA}")
+    demand(bool(info.name), "name is empty")
+    demand(info.sample_rate == SAMPLE_RATE, f"sample_rate is {info.sample_rate}, not {SAMPLE_RATE}")
+    demand(info.frame_samples > 0 and info.frames_per_chunk > 0, "a frame or a chunk is empty")
     whole = info.frame_samples * info.frames_per_chunk
-    _demand(info.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
-    _demand(info.chunks_per_call > 0, "a call takes no chunk")
-    _demand(info.parameters >= 0, "parameters is negative")
+    demand(info.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
+    demand(info.chunks_per_call > 0, "a call takes no chunk")
+    demand(info.parameters >= 0, "parameters is negative")
 
 
 def _check_tokens(info: ModelInfo) -> None:
     tokens = info.tokens
-    _demand(tokens[:1] == (BLANK,), f"token 0 is not {BLANK}")
-    _demand(len(tokens) > 1 and all(tokens), "tokens are missing or empty")
-    _demand(len(set(tokens)) == len(tokens), "a token stands twice")
+    demand(tokens[:1] == (BLANK,), f"token 0 is not {BLANK}")
+    demand(len(tokens) > 1 and all(tokens), "tokens are missing or empty")
+    demand(len(set(tokens)) == len(tokens), "a token stands twice")
 
 
 def _check_states(states: tuple[StateSpec, ...]) -> None:
     names = [state.name for state in states]
-    _demand(len(set(names)) == len(names) and all(names), "state names are empty or stand twice")
-    _demand(not {"pcm", "log_posteriors"} & set(names), "a state is named like the sound or the posteriors")
+    demand(len(set(names)) == len(names) and all(names), "state names are empty or stand twice")
+    demand(not {"pcm", "log_posteriors"} & set(names), "a state is named like the sound or the posteriors")
     for state in states:
-        _demand(state.dtype in ("float32", "int64"), f"state '{state.name}' has dtype '{state.dtype}'")
-        _demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
+        demand(state.dtype in ("float32", "int64"), f"state '{state.name}' has dtype '{state.dtype}'")
+        demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
 
 
 def _check_scoring(scoring: ScorerConfig) -> None:
-    _demand(scoring.peak_weight >= 0, "peak_weight is negative")
-    _demand(scoring.max_duration_frames > 0, "max_duration_frames is not positive")
-    _demand(scoring.max_gap_frames >= 0, "max_gap_frames is negative")
-    _demand(scoring.refractory_frames >= 0, "refractory_frames is negative")
-    _demand(0 < scoring.default_threshold <= 1, "default_threshold is not in (0, 1]")
-
-
-def _decode(kind: Any, value: Any, where: str) -> Any:
-    """The value as the type that the manifest declares; `where` names the place in the JSON."""
-    place = where or "the top level"
-    if is_dataclass(kind):
-        return _decode_fields(kind, value, where)
-    if get_origin(kind) is tuple:
-        _demand(isinstance(value, list), f"{place} is not a list")
-        return tuple(_decode(get_args(kind)[0], item, f"{place}[{i}]") for i, item in enumerate(value))
-    if get_origin(kind) in (types.UnionType, Union):  # X | None is the only union here
-        return None if value is None else _decode(get_args(kind)[0], value, where)
-    if get_origin(kind) is Mapping:
-        _demand(isinstance(value, dict), f"{place} is not an object")
-        return value
-    if kind is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        _demand(number and abs(value) <= sys.float_info.max, f"{place} is not a number")
-        return float(value)
-    right = isinstance(value, kind) and not isinstance(value, bool)
-    _demand(right, f"{place} is not of type {kind.__name__}")
-    return value
-
-
-def _decode_fields(kind: Any, value: Any, where: str) -> Any:
-    _demand(isinstance(value, dict), f"{where or 'the top level'} is not an object")
-    hints = get_type_hints(kind)
-    arguments = {}
-    for field in fields(kind):
-        place = f"{where}.{field.name}" if where else field.name
-        if field.name in value:
-            arguments[field.name] = _decode(hints[field.name], value[field.name], place)
-        else:
-            _demand(field.default is not MISSING, f"{place} is missing")
-    return kind(**arguments)
+    demand(scoring.peak_weight >= 0, "peak_weight is negative")
+    demand(scoring.max_duration_frames > 0, "max_duration_frames is not positive")
+    demand(scoring.max_gap_frames >= 0, "max_gap_frames is negative")
+    demand(scoring.refractory_frames >= 0, "refractory_frames is negative")
+    demand(0 < scoring.default_threshold <= 1, "default_threshold is not in (0, 1]")

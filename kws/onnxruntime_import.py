@@ -1,12 +1,21 @@
-"""What keeps to this machine what happens on it: a library that reports to its makers is told not to."""
+"""The one place that imports onnxruntime, which is told not to report its use to its makers."""
 
 import os
+from types import ModuleType
 
 
-def no_telemetry() -> None:
-    """To be called before onnxruntime is loaded, and without effect afterwards.
+def load_onnxruntime() -> ModuleType:
+    """Import onnxruntime with its telemetry off; takes effect on the first import of the process."""
+    refuse_telemetry()
+    import onnxruntime
 
-    Its official builds from 1.29 on otherwise give the device an identifier and send how it is used to their makers
+    return onnxruntime
+
+
+def refuse_telemetry() -> None:
+    """Turn the telemetry of onnxruntime off, for libraries that import it by themselves. To be called before they do.
+
+    Official builds from 1.29 on otherwise give the device an identifier and send how it is used to their makers
     (onnxruntime's Privacy.md, "Disabling Telemetry"). What the user has set in the environment stays.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,56 @@
-"""`kws classify`: temporary door until its owner writes it."""
+"""`kws classify`: accuracy on clips of single words, a folder per class."""
 
-from kws.evaluate.count.classify import configure as configure
-from kws.evaluate.count.classify import run as run
+from __future__ import annotations
+
+import argparse
+import json
+
+from kws.cli.options import add_json_option, add_model_and_files_arguments, log_to_stderr, model_and_files
+from kws.errors import KwsError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kws classify`."""
+    parser.description = (
+        "Classify clips of single words and count how many are right. DIR holds a folder per class, named by its word; "
+        "_silence_ and _unknown_ are silence and any other word, as in the test set of Speech Commands."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  kws classify speech-commands speech_commands_test_set_v0.02\n"
+        "  kws classify speech-commands speech_commands@dev noise@dev --task 12\n"
+        "  kws classify phones DIR --rivals bed bird cat dog --json"
+    )
+    clips = "folders with a folder of clips per class, or MANIFEST[@SPLIT]"
+    add_model_and_files_arguments(parser, "DIR", clips, default="speech-commands")
+    parser.add_argument(
+        "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
+    )
+    parser.add_argument(
+        "--rivals",
+        nargs="+",
+        metavar="WORD",
+        help="what _unknown_ may say (default: the model's keywords, of a model without any those of Speech Commands)",
+    )
+    add_json_option(parser, "print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints accuracy and confusions."""
+    from kws.evaluate.count.classify import as_text, confusion_of, find_clips, report_of, spell_classes
+    from kws.runtime.classifier import Classifier
+    from kws.runtime.detector import Detector
+
+    model, folders = model_and_files(args)
+    clips = find_clips(folders, args.task)
+    detector = Detector.load(model)
+    classifier = Classifier(detector, spell_classes(detector, list(clips), args.rivals))
+    skipped: list[str] = []
+    confusion = confusion_of(classifier, clips, skipped)
+    for line in skipped:
+        log_to_stderr(f"skipped: {line}")
+    report = report_of(confusion, len(skipped))
+    if not report["total"]:
+        raise KwsError(f"none of the {len(skipped)} clips could be read: {skipped[0]}")
+    print(json.dumps(report) if args.json else as_text(report))
+    return 0

@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws data\n"
         "  kws data get speech_commands --root data/speech_commands --download\n"
+        "  kws data get --for wake_words --root data --download    # all that a recipe needs\n"
         "  kws data get folder --root data/mine --from recordings    # recordings/hey_computer/anna/1.wav ...\n"
         "  kws data pack data/librispeech -o data/librispeech_shards\n"
         "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
@@ -47,9 +48,17 @@ def _configure_get(parser: argparse.ArgumentParser, corpus: str = "") -> None:
         "be used are named in DIR/skipped.csv. What is done already is not done again."
     )
     if corpus:
-        parser.set_defaults(action="get", corpus=corpus)
+        parser.set_defaults(action="get", corpus=corpus, recipe=None)
     else:
-        parser.add_argument("corpus", help="a name that `kws data list` has")
+        parser.add_argument("corpus", nargs="?", help="a name that `kws data list` has")
+        parser.add_argument(
+            "--for",
+            dest="recipe",
+            metavar="RECIPE",
+            help="in place of a corpus: every folder of corpora that a recipe or a study needs, below --root",
+        )
+        parser.add_argument("--models", type=Path, metavar="DIR", help="of --for: speech models (default: ROOT/models)")
+        parser.add_argument("--workers", type=int, default=1, metavar="N", help="of --for: processes that synthesise")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the corpus; manifest.csv is written there")
     parser.add_argument(
         "--download", action="store_true", help="first fetch what is missing; nothing is fetched without it"
@@ -121,7 +130,11 @@ def table() -> str:
 
 
 def get(args: argparse.Namespace) -> str:
-    """Prepares a corpus, fetched first where that is asked for."""
+    """Prepares a corpus, or all that a recipe needs, fetched first where that is asked for."""
+    if (args.corpus is None) == (args.recipe is None):
+        raise KwsError("say what to get: kws data get CORPUS --root DIR, or kws data get --for RECIPE --root DIR")
+    if args.recipe:
+        return got_for(args)
     corpus = load(args.corpus)
     if args.root is None:
         raise KwsError(f"say where to keep it: kws data get {args.corpus} --root DIR")
@@ -130,6 +143,19 @@ def get(args: argparse.Namespace) -> str:
     if args.download:
         corpus.download(args.root, args.part)
     return report(args.corpus, corpus.prepare(args.root, args.source, args.part))
+
+
+def got_for(args: argparse.Namespace) -> str:
+    """Brings every folder of corpora that a recipe needs and prints a line for each as it is done."""
+    from kws.data.recipe_sets.bring import bring_all, corpora_of
+    from kws.data.recipe_sets.made import Making
+
+    if args.root is None or args.source or args.part:
+        raise KwsError(f"--for takes no --from and no --part: kws data get --for {args.recipe} --root DIR [--download]")
+    making = Making(args.root, args.models or args.root / "models", args.download, args.workers)
+    if missing := bring_all(corpora_of(args.recipe), making, lambda line: print(line, flush=True)):
+        raise KwsError(f"{args.recipe} needs more than is there: {', '.join(missing)}; the same command goes on")
+    return f"all that {args.recipe} needs is in {args.root}: data={args.root}"
 
 
 def report(name: str, prepared: Prepared) -> str:

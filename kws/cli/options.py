@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,12 +45,13 @@ def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_model_and_files_arguments(
-    parser: argparse.ArgumentParser, file: str, files_help: str, default: str = DEFAULT_MODEL
+    parser: argparse.ArgumentParser, file: str, files_help: str, default: str | None = None
 ) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file; default: the model where none is named.
+    file: the metavar of one file. default: the model where none is named; None means wake-words.
     """
+    default = default or DEFAULT_MODEL
     parser.add_argument(
         "words",
         nargs="+",
@@ -157,3 +159,8 @@ def threshold(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
     return value
+
+
+def log_to_stderr(line: str) -> None:
+    """Prints a progress line of the library: a `kws.log.Log`."""
+    print(line, file=sys.stderr)

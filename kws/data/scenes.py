@@ -1,7 +1,10 @@
-"""Scenes: what the model trains on. A scene is a row of audio of fixed length, clips one after another as they might be
-heard, with rooms, microphones, noise and levels drawn anew each time, and the tokens of all that is said in it.
+"""Training mixtures, here called scenes: rows of audio of a fixed length, and the tokens said in them.
 
-Every batch is a function of (seed, step) alone: a resumed training sees what an uninterrupted one would have seen.
+A scene is made of clips, one after another. Rooms, microphones, noise and levels are drawn
+anew for every scene. A batch is a function of (seed, step) alone, so that a resumed training
+sees what an uninterrupted one would have seen.
+
+Shapes: B rows, S samples of a row.
 """
 
 import hashlib
@@ -29,10 +32,11 @@ _EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against t
 
 
 @dataclass(frozen=True)
-class Source:
-    """A corpus in the mix. `share` is its part of the speech time; `targets[i]` are the tokens of clip i.
+class SceneSource:
+    """A corpus that scenes draw clips from.
 
-    words[i]: the index of what clip i says in a closed vocabulary, -1 where it is none of it.
+    share: its part of the speech time. targets[i]: the tokens of clip i. words[i]: the index
+    of what clip i says in a closed vocabulary, -1 where it says none of its words.
     """
 
     clips: Clips
@@ -53,17 +57,17 @@ class Source:
         """Length of a clip."""
         return float(np.mean([self.clips.samples(i) for i in range(len(self.clips))]))
 
-    def at(self, drawn: int) -> "Source":
+    def at(self, drawn: int) -> "SceneSource":
         """What clips are drawn from after `drawn` others: always all of them."""
         return self
 
-    def part(self, rank: int, world: int) -> "Source":
+    def part(self, rank: int, world: int) -> "SceneSource":
         """What process `rank` of `world` draws from: all, as rows differ already."""
         return self
 
 
 class Supply(Protocol):
-    """A corpus in the mix that may show itself in windows, one after another: see `Source` and kws.data.shards."""
+    """A corpus of which a window of clips is open at a time: a `SceneSource`, or a streamed one of kws.data.shards."""
 
     @property
     def share(self) -> float:
@@ -73,14 +77,14 @@ class Supply(Protocol):
     def mean_samples(self) -> float:
         """Length of a clip."""
 
-    def at(self, drawn: int) -> Source:
+    def at(self, drawn: int) -> SceneSource:
         """What clips are drawn from after `drawn` others."""
 
     def part(self, rank: int, world: int) -> "Supply":
         """What process `rank` of `world` draws from."""
 
 
-_Places = list[tuple[Source, npt.NDArray[np.int64]]]  # clips of one word, by corpus
+_Places = list[tuple[SceneSource, npt.NDArray[np.int64]]]  # clips of one word, by corpus
 
 
 class _Row(NamedTuple):
@@ -92,8 +96,9 @@ class _Row(NamedTuple):
 class SceneDataset(Dataset[Batch]):
     """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,), target_lengths (B,), words (B,).
 
-    words: the vocabulary's index of the one word that a row says, `silence` for a row without speech, -1 for any other.
-    rooms: impulse responses, beside those that are simulated anew each time.
+    words: the vocabulary's index of the one word that a row says, `silence` for a row
+    without speech, -1 for any other row.
+    rirs: recorded room impulse responses, beside those that are simulated anew each time.
     """
 
     def __init__(
@@ -103,12 +108,12 @@ class SceneDataset(Dataset[Batch]):
         config: SceneConfig,
         seed: int,
         silence: int = -1,
-        rooms: Clips | None = None,
+        rirs: Clips | None = None,
     ) -> None:
         self.sources = list(sources.values())
-        self._shown: list[Source] = []
+        self._shown: list[SceneSource] = []
         self.noise = noise
-        self.rooms = rooms
+        self.rirs = rirs
         self.config = config
         self.seed = seed
         self.silence = silence
@@ -131,10 +136,10 @@ class SceneDataset(Dataset[Batch]):
 
     def identity(self) -> str:
         """All that determines the batches. Raises KwsError where a corpus is streamed: it may change unnoticed."""
-        if not all(isinstance(source, Source) for source in self.sources):
+        if not all(isinstance(source, SceneSource) for source in self.sources):
             raise KwsError("features= keeps batches of corpora with a manifest, not of packed ones: leave it out")
-        sources = [source.identity for source in self.sources if isinstance(source, Source)]
-        sounds = [clips.key if clips else "" for clips in (self.noise, self.rooms)]
+        sources = [source.identity for source in self.sources if isinstance(source, SceneSource)]
+        sounds = [clips.key if clips else "" for clips in (self.noise, self.rirs)]
         return repr((sources, sounds, self.config, self.seed, self.silence, self.rows))
 
     def _show(self, step: int) -> None:
@@ -175,7 +180,7 @@ class SceneDataset(Dataset[Batch]):
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
         return _Row(self._place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
-    def _pick(self, rng: np.random.Generator) -> tuple[Source, int]:
+    def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
         """A clip: by the shares of the corpora, and of a closed vocabulary each word as often as any other."""
         if not self._by_word:
             source = self._shown[rng.choice(len(self._shown), p=self._draw)]
@@ -203,7 +208,7 @@ class SceneDataset(Dataset[Batch]):
         spoken = bool(row.any())
         level = augment.speech_level(row) if spoken else augment.decibels(_SPEECH_DBFS)
         if _happens(c.room_probability, rng):
-            row = augment.convolve(row, *self._room(rng))
+            row = augment.convolve(row, *self._rir(rng))
         if not spoken:
             row = augment.add_noise(row, self._noise(rng), rng.uniform(*_EMPTY_SNR_DB), level)
         elif _happens(c.noise_probability, rng):
@@ -223,10 +228,10 @@ class SceneDataset(Dataset[Batch]):
             row = augment.through_codec(row, augment.CODECS[int(rng.integers(len(augment.CODECS)))])
         return np.clip(row, -1.0, 1.0)
 
-    def _room(self, rng: np.random.Generator) -> tuple[augment.Wave, int]:
+    def _rir(self, rng: np.random.Generator) -> tuple[augment.Wave, int]:
         """An impulse response, recorded or simulated, and its delay."""
-        if self.rooms is not None and _happens(self.config.recorded_rooms, rng):
-            return augment.recorded_response(self.rooms.read(int(rng.integers(len(self.rooms)))))
+        if self.rirs is not None and _happens(self.config.recorded_rooms, rng):
+            return augment.recorded_response(self.rirs.read(int(rng.integers(len(self.rirs)))))
         return augment.room_response(rng), 0
 
     def _noise(self, rng: np.random.Generator) -> augment.Wave:
@@ -279,7 +284,7 @@ def _happens(probability: float, rng: np.random.Generator) -> bool:
     return probability > 0 and rng.random() < probability
 
 
-def _places_of_words(sources: Sequence[Source]) -> list[_Places]:
+def _places_of_words(sources: Sequence[SceneSource]) -> list[_Places]:
     """For each word of the closed vocabulary that is said anywhere: where, and in which clips."""
     known = sorted({word for source in sources for word in source.words if word >= 0})
     found = [[(source, np.flatnonzero(np.array(source.words) == word)) for source in sources] for word in known]

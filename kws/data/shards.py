@@ -26,7 +26,7 @@ from tqdm import tqdm
 from kws.audio import read
 from kws.data.clips import PCM, Clips
 from kws.data.manifest import Utterance, read_manifest, refuse_shared_speakers
-from kws.data.scenes import Source
+from kws.data.scenes import SceneSource
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
@@ -202,11 +202,11 @@ class ShardSource:
     shards: tuple[Shard, ...]
     share: float
     longest_s: float
-    source: Callable[[Clips, float], Source]
+    source: Callable[[Clips, float], SceneSource]
     seed: int
     rank: int = 0
     world: int = 1
-    _held: dict[tuple[int, int], Source] = field(default_factory=dict, compare=False)
+    _held: dict[tuple[int, int], SceneSource] = field(default_factory=dict, compare=False)
 
     @property
     def mean_samples(self) -> float:
@@ -228,7 +228,7 @@ class ShardSource:
         mine = [self.shards[i] for i in order]
         return [tuple(mine[i : i + _WINDOW_SHARDS]) for i in range(0, len(mine), _WINDOW_SHARDS)]
 
-    def at(self, drawn: int) -> Source:
+    def at(self, drawn: int) -> SceneSource:
         """The window that holds clip `drawn` of this reader's endless stream of epochs; one is held at a time."""
         for (first, end), source in self._held.items():
             if first <= drawn < end:
@@ -243,7 +243,7 @@ class ShardSource:
                     return self._held[first, behind]
         raise AssertionError("a stream of epochs has no end")
 
-    def _open(self, window: tuple[Shard, ...]) -> Source:
+    def _open(self, window: tuple[Shard, ...]) -> SceneSource:
         clips = self.corpus.load(window, lambda row: bool(row.text) and row.seconds < self.longest_s)
         if not len(clips):
             files = ", ".join(shard.file for shard in window)

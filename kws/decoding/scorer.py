@@ -29,8 +29,10 @@ IntArray = NDArray[np.int64]
 class ScorerState(NamedTuple):
     """All that a stream's scorer remembers; its size never changes.
 
-    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams. First the best path of each state as it is; then the same
-    path as it looks to the label that it enters next: its own label finished, its run of blanks over.
+    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams; the columns are those of viterbi.py.
+        paths[0]: the best path of each state.
+        paths[1]: the same paths as the label that is entered next sees them: the peak of the
+        present label is added to DONE, and GAP is 0.
     """
 
     paths: FloatArray

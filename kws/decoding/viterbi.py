@@ -1,7 +1,49 @@
-"""The chains of labels and blanks that spellings are, laid out as tables, and one frame of the search along them.
+"""The Viterbi search for the best path of each spelling, as tables and one frame of the recursion.
 
-T frames, P spellings, S states of all chains (2 U - 1 for a spelling of U labels) and two that never change, "a path
-may begin" and "no path"; B streams searched at once, which are nothing but B times the chains.
+A spelling of U labels has 2 U - 1 states: its labels with an optional blank between each
+two. The states of all spellings lie in one vector of length S, followed by two constant
+states: BEGIN ("a path may start here", LLR 0) and NEVER ("no path", LLR -inf). A batch of B
+streams is the same search over tables that are repeated B times.
+
+T frames, P spellings, S states of all spellings, B streams.
+
+A worked example: one spelling of two labels, A and B, over three frames. Its states are
+A, blank, B. A path's LLR falls by what its token is less likely than the most likely token
+of the frame (the greedy background), so a path along the most likely tokens keeps 0.
+
+>>> import numpy as np
+>>> blank, a, b = 0, 1, 2
+>>> frames = np.log([[0.1, 0.8, 0.1],   # A
+...                  [0.6, 0.2, 0.2],   # blank
+...                  [0.1, 0.3, 0.6]])  # B
+>>> graph = ViterbiGraph.of([[a, b]], blank, max_duration=10, max_gap=5)
+>>> graph.sources[:3]  # where a path in A, blank, B may come from: itself, the state before, the label before
+array([[0, 8, 9],
+       [1, 0, 4],
+       [2, 6, 5]])
+
+Rows 0 to 4 are A, blank, B, BEGIN and NEVER. Rows 5 to 9 are the same paths as a label that
+is entered next sees them: the label before is finished, its peak added to DONE. So A comes
+from A or BEGIN (8), the blank from itself or A, and B from B, the blank (6) or straight from
+A (5). The cost of a token is its log-posterior minus that of the frame's best; `arguments` holds it for each state, the
+log-posterior of its label, and the LLR of a path that starts anew.
+
+>>> places = inputs([[a, b]], blank)
+>>> def arguments(frame):
+...     pairs = np.stack([frame - frame.max(), frame], axis=1)
+...     return np.concatenate([pairs.ravel(), [0.0, -np.inf]])[places]
+>>> paths = graph.fresh()
+>>> for frame in frames:
+...     ends, paths = graph.search(arguments(frame)[None], paths)
+...     print(*(f"LLR {state[LLR]:6.2f}, {state[AGE]:.0f} frames" for state in paths[0, :3]), sep=" | ")
+LLR   0.00, 1 frames | LLR   -inf, 1 frames | LLR   -inf, 1 frames
+LLR  -1.10, 2 frames | LLR   0.00, 2 frames | LLR  -1.10, 2 frames
+LLR  -0.69, 1 frames | LLR  -1.79, 3 frames | LLR   0.00, 3 frames
+>>> best = ends[0, 0]  # of the spelling's last state, B
+>>> print(f"LLR {best[LLR]:.2f}, {best[AGE]:.0f} frames, peaks {best[DONE]:.2f} = log 0.8 + log 0.6")
+LLR 0.00, 3 frames, peaks -0.73 = log 0.8 + log 0.6
+
+The score is exp((LLR + peak weight * peaks) / labels): see scorer.py.
 """
 
 from __future__ import annotations
@@ -26,12 +68,15 @@ _STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go t
 
 
 class ViterbiGraph:
-    """The tables of a search; immutable.
+    """The tables of the search over some spellings; immutable.
 
-    sources: (S + 2, 3), rows of the flattened paths that may precede each state by staying, next and skipping. ends:
-    (P,), rows of the last states of spellings, in the second half of paths, where DONE is the sum over all labels.
-    increments: (S + 2, 5), what a frame adds to a path. max_ages, max_gaps: (S + 2,), its limits in frames, as arrays
-    because a comparison with one number takes twice as long.
+    sources: (S + 2, 3), for each state the three states that a path may come from (itself,
+        the one before, the label before a blank), as rows of the flattened paths.
+    ends: (P,), the last state of each spelling, as rows of the second half of the paths,
+        where DONE is the sum over all labels.
+    increments: (S + 2, 5), what each frame adds to the columns of a path.
+    max_ages, max_gaps: (S + 2,), limits of a path in frames. They are arrays because a
+        comparison with one number takes twice as long.
     """
 
     def __init__(
@@ -88,15 +133,15 @@ class ViterbiGraph:
         """`search` for B streams at once: everything has a first axis B, and each stream's numbers are as if alone."""
         streams, frames, _, states = arguments.shape
         beside = arguments.transpose(1, 2, 0, 3).reshape(frames, 3, streams * states)
-        chains = self if streams == 1 else self._repeated(streams)
-        ends, after = chains.search(beside, paths.swapaxes(0, 1).reshape(2, streams * states, COLUMNS))
+        graph = self if streams == 1 else self._repeated(streams)
+        ends, after = graph.search(beside, paths.swapaxes(0, 1).reshape(2, streams * states, COLUMNS))
         return (
             ends.reshape(frames, streams, self.ends.size, COLUMNS).swapaxes(0, 1),
             after.reshape(2, streams, states, COLUMNS).swapaxes(0, 1),
         )
 
     def _repeated(self, streams: int) -> ViterbiGraph:
-        """The chains of B streams side by side: each table B times as long."""
+        """The tables of B streams side by side: each B times as long."""
         return ViterbiGraph(
             _side_by_side(self.sources, self.states, streams),
             _side_by_side(self.ends, self.states, streams),

@@ -1,12 +1,16 @@
-"""How long a stream may wait before its next frames are scored: until an event is possible.
+"""The wait bound: how many frames must pass before the next event is possible.
 
-What a path has lost it does not win back: its LLR never rises, and the best log-posteriors of its finished labels stand
-(see viterbi.py). So the score that a path can still reach is known, if all that follows were perfect, and each label
-that it lacks takes a frame at least. A keyword that nobody has begun to say is as many frames away as it has labels.
-Where more than three labels are missing they are taken to last one frame and a half (60 ms) on the average: who says
-them faster is heard at most a third of the wait later, and the same.
+A path's log-likelihood ratio can only fall, and the best log-posteriors of its finished
+labels are fixed (see viterbi.py). So the current score of a path gives an upper bound on
+the score that it can still reach, and a path needs at least one frame for each label that
+it lacks. The least number of frames over all paths that can still reach their threshold,
+and over keywords that nobody has begun to say, is how long no event is possible.
 
-U labels of a spelling, S states of all chains.
+Where more than three labels are missing, each is taken to last a frame and a half (60 ms)
+on average. A keyword that is said faster is heard, with the same score, up to a third of
+the wait later.
+
+U labels of a spelling, S states of all spellings.
 """
 
 from __future__ import annotations
@@ -18,12 +22,12 @@ import numpy as np
 from kws.decoding.scorer import ScorerState
 from kws.decoding.viterbi import DONE, LLR
 
-_MOST_FRAMES = 25  # a second: who listens for nothing looks up as often
+_MOST_FRAMES = 25  # a second; also where there is no keyword
 _ROUNDING = 1e-6  # of sums of logarithms
 
 
 class WaitBound:
-    """For the keywords and thresholds of a detector; immutable, so one serves any number of streams.
+    """The wait bound of the keywords and thresholds of a detector; immutable, shared by all streams.
 
     spellings: of each keyword, sequences of labels; the order is that of the scorer's states.
     """

@@ -1,7 +1,8 @@
 """A comparison: every cell of a study trained with every seed, tested, and laid side by side.
 
-Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs, checkpoint, what it heard in the test and
-its result; a comparison that was broken off goes on when the same command is given again.
+Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs, checkpoint,
+scores of the test recordings and result. A comparison that was broken off goes on when it
+is started again with the same study and output.
 """
 
 import dataclasses
@@ -57,12 +58,12 @@ def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str],
     return study
 
 
-def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> str | None:
-    """Do what is missing of a comparison and write `output`/tables.md; returns a line that says what lies where.
+def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> Path | None:
+    """Do what is left of a comparison, and write its tables and figures into `output`.
 
-    jobs: processes on this machine. dask: the address of a scheduler whose workers train
-    instead. Progress lines go to `log`. Returns None in a process that only helped to train
-    a trunk, which the first process of that training goes on with.
+    jobs: trainings at a time on this machine. dask: the address of a scheduler whose
+    workers train instead. Progress lines go to `log`. Returns the path of the tables, in
+    Markdown; None in all but the first of several processes that train a trunk together.
     """
     places = Places.below(output)
     for line in deal(study, places.data):
@@ -81,8 +82,9 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
     finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
     finish(inside_tasks(study, rates, places), jobs, dask, log)
-    write_text(output / "tables.md", report(study, places, sounds, output))
-    return f"{output / 'tables.md'}: {len(study.cells)} models; each run lies in {places.cells}"
+    path = output / "tables.md"
+    write_text(path, report(study, places, sounds, output))
+    return path
 
 
 def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kws.evaluate.count.matching import Counting, trials
+from kws.evaluate.count.matching import Counting, occurrences
 from kws.evaluate.count.metrics import at_rate, det
-from kws.evaluate.replay.recording import CLEAN, Recording
+from kws.evaluate.replay.recording import CLEAN, Replayed
 from kws.lab.sounds import FRAME_SAMPLES
 from kws.lab.study import Study
 from kws.lexicon import phrase_name
@@ -29,7 +29,7 @@ class Point:
         return f"{self.fa_per_hour:g} FA/h: {missed}"
 
 
-def points(recordings: Sequence[Recording], study: Study) -> list[Point]:
+def points(recordings: Sequence[Replayed], study: Study) -> list[Point]:
     """Thresholds are chosen on clean recordings, for each keyword apart, and kept in noise."""
     keywords = [phrase_name(keyword) for keyword in study.recipe.task.keywords]
     counting = Counting(study.recipe.task.scoring.refractory_frames, FRAME_SAMPLES)
@@ -47,7 +47,7 @@ def points(recordings: Sequence[Recording], study: Study) -> list[Point]:
 
 
 def _missed(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Replayed],
     condition: str,
     keywords: Sequence[str],
     thresholds: Sequence[float],
@@ -59,7 +59,7 @@ def _missed(
             for recording in recordings
             if recording.source.role == "positive" and recording.source.condition == condition
             for index, (keyword, threshold) in enumerate(zip(keywords, thresholds, strict=True))
-            for trial in trials(recording, index, keyword, threshold, counting)
-            if trial.row is None
+            for occurrence in occurrences(recording, index, keyword, threshold, counting)
+            if occurrence.row is None
         )
     )

@@ -19,7 +19,7 @@ from kws import files
 from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import KeywordScorer, best_path
 from kws.errors import KwsError
-from kws.evaluate.replay.recording import Recording
+from kws.evaluate.replay.recording import Replayed
 from kws.lab.sounds import FRAME_SAMPLES, LEAD_FRAMES, Sounds
 from kws.lab.study import Study
 from kws.model.acoustic import AcousticModel, parameter_count
@@ -67,7 +67,7 @@ def _checkpoint(recipe: Recipe) -> Path:
     return path
 
 
-def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Recording]:
+def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Replayed]:
     """Trains and hears the test, unless that was done: then recordings.npz lies in the run's folder.
 
     phrases: the checkpoint whose phrase branch hears it instead.
@@ -111,7 +111,7 @@ def reading(
     return losses / phones, errors, phones
 
 
-def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: float, phrases: bool) -> list[Recording]:
+def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: float, phrases: bool) -> list[Replayed]:
     """The recordings of a model: by its phone posteriors, or by those of its phrase branch.
 
     A streaming model hears each recording as one stream. A segment model is given overlapping segments, each scored on
@@ -131,7 +131,7 @@ def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: floa
     for index, start, log_posteriors in posteriors(whole, model, sounds, segment_s):
         _better(scorer, log_posteriors, scores[index][start:], ages[index][start:])
     return [
-        Recording.of(source, length, scores[i], ages[i], -LEAD_FRAMES)
+        Replayed.of(source, length, scores[i], ages[i], -LEAD_FRAMES)
         for i, (source, length) in enumerate(zip(sounds.sources, sounds.samples, strict=True))
     ]
 
@@ -191,7 +191,7 @@ def _batches(pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int
         yield batch
 
 
-def save(recordings: Sequence[Recording], path: Path) -> None:
+def save(recordings: Sequence[Replayed], path: Path) -> None:
     """Writes what was heard, whole or not at all."""
     with files.whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
@@ -205,13 +205,13 @@ def save(recordings: Sequence[Recording], path: Path) -> None:
         )
 
 
-def load(path: Path, sounds: Sounds) -> list[Recording]:
+def load(path: Path, sounds: Sounds) -> list[Replayed]:
     """What `save` wrote of these sounds."""
     with np.load(path) as kept:
         ends = np.cumsum(kept["counts"])[:-1]
         parts = [np.split(kept[name], ends) for name in ("frames", "scores", "ages")]
         lengths = kept["samples"].tolist()
     return [
-        Recording(source, length, frames, scores, ages)
+        Replayed(source, length, frames, scores, ages)
         for source, length, frames, scores, ages in zip(sounds.sources, lengths, *parts, strict=True)
     ]

@@ -18,7 +18,7 @@ from kws.data.manifest import read_manifest
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import Rules, blocks, file_identity, sound_files
-from kws.evaluate.replay.recording import CLEAN, Source
+from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
 from kws.model.encoder import Subsampling
@@ -40,7 +40,7 @@ class Sounds:
     `RULES.silence_s` of silence on both sides. skipped: a line for each that cannot be used.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[TestItem, ...]
     samples: tuple[int, ...]
     mel: npt.NDArray[np.float16]
     starts: npt.NDArray[np.int64]
@@ -59,7 +59,7 @@ class Sounds:
         return iter(sorted(found, key=lambda i: -self.samples[i]) if kind == "speech" else found)
 
 
-def _kind(source: Source) -> str:
+def _kind(source: TestItem) -> str:
     if source.role == "positive":
         return "keyword"
     return "speech" if any(label.speaker for label in source.labels) else "noise"
@@ -82,14 +82,14 @@ def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDA
     if not rows:
         raise KwsError(f"nobody was dealt to the search of the study {study.name}: give it a larger dev_share")
     texts = {row.audio: row.text for row in rows}
-    sources = [Source(row.audio, "/".join(row.audio.parts[-3:]), "negative") for row in rows]
+    sources = [TestItem(row.audio, "/".join(row.audio.parts[-3:]), "negative") for row in rows]
     sounds = heard(sources, RULES, study.recipe.task.model.mels, places.cache)
     lexicon = lexicon_of(study.recipe)
     targets = [transcribe(texts[source.audio], lexicon)[0] for source in sounds.sources]
     return sounds, [np.array([tokens[phone] for phone in phones], np.int64) for phones in targets]
 
 
-def heard(sources: Sequence[Source], rules: Rules, mels: int, cache: Path) -> Sounds:
+def heard(sources: Sequence[TestItem], rules: Rules, mels: int, cache: Path) -> Sounds:
     """The features of `sources`, computed or found below `cache`."""
     identities = [(s.condition, s.role, s.labels, s.name, file_identity(s.audio)) for s in sources]
     noise = [file_identity(path) for path in rules.noise]
@@ -107,7 +107,7 @@ def heard(sources: Sequence[Source], rules: Rules, mels: int, cache: Path) -> So
         )
 
 
-def _make(sources: Sequence[Source], rules: Rules, mels: int, path: Path) -> None:
+def _make(sources: Sequence[TestItem], rules: Rules, mels: int, path: Path) -> None:
     frontend = LogMel(mels)
     kept, lengths, parts, skipped = [], [], [], []
     for index, source in enumerate(tqdm(sources, "hearing", leave=False, disable=None)):

@@ -16,6 +16,7 @@ from kws.model.encoder import Block, BlockState, Subsampling, stream_through
 from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
 from kws.model.mixers import MixerConfig, StreamingMixer, is_streaming, make_mixer, parse_pattern
 from kws.model.mixers.own import is_own
+from kws.model.references import fixed_reference, random_reference
 from kws.model.streaming import State, StreamingLayer
 
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
@@ -90,29 +91,19 @@ class AcousticModel(StreamingLayer):
     def _make_references(self) -> None:
         """Buffers for the sequences that mixers read, and only for those."""
         config, reads = self.config, {block.mixer.reads for block in self._blocks()}
-        noise = mel = None
-        if "random" in reads:
-            generator = torch.Generator().manual_seed(0)  # the same noise in every model of this shape
-            noise = torch.randn(1, config.window_frames, config.width, generator=generator)
-        if "fixed" in reads:
-            mel = torch.zeros(1, config.window_frames * self.subsampling.stride, config.mels)
+        noise = random_reference(config.window_frames, config.width) if "random" in reads else None
+        mel = torch.zeros(1, config.window_frames * self.subsampling.stride, config.mels) if "fixed" in reads else None
         self.register_buffer("random_reference", noise)
         self.register_buffer("fixed_reference", mel)
 
     def set_reference(self, log_mel: Tensor) -> None:
-        """Log-mel energies (T, M) of one training utterance, whose first W frames of 40 ms `fixed` mixers read.
+        """Log-mel energies (F, M) of one training utterance, whose first 4 W frames of 10 ms `fixed` mixers read.
 
-        Nothing happens in a model without such mixers. KwsError when the utterance is too short.
+        Nothing happens in a model without such mixers. Raises KwsError where the utterance is
+        too short.
         """
-        if self.fixed_reference is None:
-            return
-        needed = self.fixed_reference.shape[1]
-        if len(log_mel) < needed:
-            raise KwsError(
-                f"the mixer fixed needs a reference of {needed} frames of 10 ms, the window, and there are "
-                f"{len(log_mel)}: give longer rows or a smaller window_frames"
-            )
-        self.fixed_reference.copy_(log_mel[:needed])
+        if self.fixed_reference is not None:
+            self.fixed_reference.copy_(fixed_reference(log_mel, self.fixed_reference.shape[1]))
 
     def _references(self) -> dict[str, Tensor]:
         """The sequences (1, W, D) that mixers read, before any block."""

@@ -2,9 +2,11 @@
 
 Shapes: B batch, T frames in, T' frames out, D width.
 
-One `forward` serves whole utterances and chunks: whole = the state of a fresh stream and all frames at once.
-A state is a named tuple of tensors that goes in and comes out; it is never kept in the module, every tensor has
-the batch first, and a fresh stream's state is all zeros, so that a device can make one from shapes alone.
+One `forward` serves whole utterances and chunks: a whole utterance is a fresh state and all
+frames at once. A state is a named tuple of tensors that goes in and comes out; the module
+never keeps it. Every tensor of a state has the batch first, and a fresh state is all zeros,
+so that a device can make one from shapes alone. kws.model.contract.verify checks all of this
+for any layer.
 """
 
 from abc import ABC, abstractmethod

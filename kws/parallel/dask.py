@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 _AHEAD = 3  # tasks that each thread of a worker has or waits for: all of a large corpus would fill the scheduler
 _CONNECT_S = 10.0
-_PATIENCE_S = 30.0  # without a worker
+_NO_WORKER_S = 30.0  # after which a cluster without a worker is given up
 _ONE_AT_A_TIME = threading.Lock()  # an engine has one stream; and threads of Python would not be faster
 
 
@@ -47,7 +47,7 @@ def on_dask(
                 for _ in range(min(len(waiting), max(wanted, not running))):
                     running.add(client.submit(_attempt, work, waiting.popleft(), pure=False))
                 try:
-                    done = distributed.wait(running, _PATIENCE_S, "FIRST_COMPLETED").done
+                    done = distributed.wait(running, _NO_WORKER_S, "FIRST_COMPLETED").done
                 except TimeoutError:  # long recordings, or nobody to hear them
                     _await_worker(client, address)
                     continue
@@ -76,10 +76,10 @@ def _connect(distributed: ModuleType, address: str) -> Any:
 
 def _await_worker(client: Any, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE_S)
+        client.wait_for_workers(1, timeout=_NO_WORKER_S)
     except TimeoutError as error:
         raise KwsError(
-            f"the Dask scheduler at {address} has had no worker for {_PATIENCE_S:.0f} s: start some with "
+            f"the Dask scheduler at {address} has had no worker for {_NO_WORKER_S:.0f} s: start some with "
             f"`dask worker {address}`; what was finished is kept"
         ) from error
 

@@ -1,4 +1,4 @@
-"""What comes in: samples of any type, rate and block size that can be heard, out as whole chunks of a model."""
+"""Incoming audio, checked, converted to 16 kHz float32 and cut into whole chunks of a model."""
 
 from __future__ import annotations
 
@@ -47,11 +47,13 @@ class Chunker:
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)
 
     def take(self, samples: NDArray[Any], last: bool = False) -> Iterator[Samples]:
-        """The chunks that the samples complete, up to `most_chunks` together, (1, chunks * chunk_samples), each time in
-        the same memory: use it before the next.
+        """The chunks that the samples complete, up to `most_chunks` at a time: (1, chunks * chunk_samples).
 
-        samples: as `Stream.push` takes them, which also says what raises InputError; that happens at once, and the
-        chunker is then as it was before. last: half a second of silence and whatever fills a chunk follow, and the end.
+        Every array handed out is the same memory: use it before asking for the next one.
+
+        samples: as `Stream.push` takes them. last: the stream ends; half a second of silence
+        follows, filled up to a whole chunk. Raises InputError as `Stream.push` does, at once,
+        and the chunker is then as it was before.
         """
         if self._ended:
             raise InputError("the stream has ended: reset it, or begin a new one")

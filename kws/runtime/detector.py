@@ -63,6 +63,10 @@ class Detector:
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
         self.wait_bound = WaitBound([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
 
+    def __repr__(self) -> str:
+        words = ", ".join(f"{keyword.name} at {keyword.threshold:g}" for keyword in self.keywords)
+        return f"<kws.Detector {self.info.name}: {words or 'no keyword yet'}>"
+
     @classmethod
     def load(cls, model: str | PathLike[str] = DEFAULT_MODEL) -> Detector:
         """Open a model: the path of an .onnx file, or the name of one that ships with kws.
@@ -159,6 +163,10 @@ class Stream:
         self._chunker = Chunker(sample_rate, info.chunk_samples, info.chunks_per_call)
         self._restart()
 
+    def __repr__(self) -> str:
+        heard_s = units.seconds(self._frame * self.detector.info.frame_samples)
+        return f"<kws.Stream of {self.detector.info.name} at {self.sample_rate} Hz, {heard_s:.2f} s heard>"
+
     def reset(self) -> None:
         """Forget everything: the stream is as new, and its time begins at 0."""
         self._chunker.reset()
@@ -172,10 +180,10 @@ class Stream:
 
     @property
     def wait_s(self) -> float:
-        """Seconds of sound that may be collected for the next `push`: before, no event is possible (wait_bound.py).
+        """How many seconds of sound may be buffered before any event is possible (see decoding/wait_bound.py).
 
-        At least what completes a chunk. To push several chunks at once costs much less, above all on a machine that
-        sleeps between: see benchmarks/live.py.
+        At least what completes a chunk. Sleeping that long between two pushes halves the CPU
+        use (benchmarks/live.py). Scores are the same bits for every block size.
         """
         info = self.detector.info
         frames = self.detector.wait_bound.frames(self._scorer_state)

@@ -1,7 +1,7 @@
-"""A model file opened for running: the only place that knows onnxruntime.
+"""A model file opened for running by onnxruntime.
 
 B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm` (B, C * chunk_samples) and the
-states named in its manifest, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
+states named in its model info, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kws.errors import KwsError
 from kws.metadata import METADATA_KEY, ModelInfo
-from kws.onnxruntime_import import no_telemetry
+from kws.onnxruntime_import import load_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -28,7 +28,7 @@ _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsEr
 
 
 class OnnxModel:
-    """One .onnx file: its manifest and its graph. Immutable; any number of streams and threads may run it."""
+    """One .onnx file: its model info and its graph. Immutable; any number of streams and threads may run it."""
 
     def __init__(self, path: Path, info: ModelInfo, session: onnxruntime.InferenceSession) -> None:
         self.path = path
@@ -63,8 +63,11 @@ class OnnxModel:
         return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
 
     def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
-        """The next C chunks, 1 to `chunks_per_call` of the manifest, and what they are told does not depend on C:
-        pcm (B, C * chunk_samples) in [-1, 1] to log-posteriors (B, F, V) and the next states.
+        """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
+
+        pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and the
+        states for the next call. Results do not depend on C: C calls with one chunk each give
+        the same bits. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
@@ -101,9 +104,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
         raise KwsError(f"{path} does not exist")
     if path.is_dir():
         raise KwsError(f"{path} is a folder, not an .onnx file")
-    no_telemetry()
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a chunk is too small to share: two threads cost more than they bring
     options.inter_op_num_threads = 1

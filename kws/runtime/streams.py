@@ -7,23 +7,45 @@ N rows for streams, F frames per chunk, K keywords.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
 from kws.audio import Samples
-from kws.decoding.scorer import ScorerState
+from kws.decoding.scorer import KeywordScorer, ScorerState
+from kws.decoding.trigger import Trigger
 from kws.errors import InputError
 from kws.events import Detection
+from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
-from kws.runtime.session import States
-
-if TYPE_CHECKING:
-    from kws.runtime.detector import Detector
+from kws.runtime.session import OnnxModel, States
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
+
+
+class AnyDetector(Protocol):
+    """What `Streams` needs of a `Detector`, which makes it: so this module does not import that one."""
+
+    model: OnnxModel
+    keywords: tuple[Keyword, ...]
+    scorer: KeywordScorer
+    trigger: Trigger
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says about itself."""
+
+    def detections(
+        self,
+        fired: Sequence[tuple[int, int]],
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
+        first_frame: int,
+    ) -> list[Detection]:
+        """The events of a stream, as `Detector.detections` gives them."""
 
 
 class Streams:
@@ -39,7 +61,7 @@ class Streams:
     ...     print(handle is hall, detection.keyword, detection.end_s)
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: AnyDetector) -> None:
         self.detector = detector
         self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first

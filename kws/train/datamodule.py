@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 from kws.data.clips import Clips, load_clips
 from kws.data.features import FeatureDataset
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
-from kws.data.scenes import Batch, SceneDataset, Source, Supply
+from kws.data.scenes import Batch, SceneDataset, SceneSource, Supply
 from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
@@ -83,7 +83,7 @@ class Speller:
         tokens = {token: index for index, token in enumerate(recipe.task.model.tokens)}
         return cls(lexicon, tokens, {word: index for index, word in enumerate(recipe.task.words)})
 
-    def __call__(self, clips: Clips, share: float) -> Source:
+    def __call__(self, clips: Clips, share: float) -> SceneSource:
         return self.source(clips, share)[0]
 
     def spell(self, clips: Clips) -> tuple[list[npt.NDArray[np.int64]], int]:
@@ -92,10 +92,10 @@ class Speller:
         targets = [np.array([self.tokens[phone] for phone in phones], np.int64) for phones, _ in spelled]
         return targets, sum(words for _, words in spelled)
 
-    def source(self, clips: Clips, share: float) -> tuple[Source, int]:
+    def source(self, clips: Clips, share: float) -> tuple[SceneSource, int]:
         """The clips with their targets, and how many words were guessed."""
         targets, guessed = self.spell(clips)
-        return Source(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances]), guessed
+        return SceneSource(clips, targets, share, [self.words.get(row.text, -1) for row in clips.utterances]), guessed
 
 
 class SceneModule(pl.LightningDataModule):
@@ -182,7 +182,7 @@ class SceneModule(pl.LightningDataModule):
         """Which process this is, and of how many."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _source(self, folder: str, share: float) -> Source:
+    def _source(self, folder: str, share: float) -> SceneSource:
         limit = self._longest_s()
         rows = [row for row in read_manifest(self.root / folder, ["train"]) if row.seconds < limit and row.text]
         if not rows:

@@ -16,7 +16,7 @@ from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import best_path
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import rates_at
-from kws.evaluate.replay.recording import Label, Recording, Source
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.train.losses.total import Losses
@@ -40,7 +40,7 @@ class CTCTask(pl.LightningModule):
         self.spellings = keyword_spellings(recipe, lexicon)
         self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
         self.scorer = recipe.task.scoring.scorer(model.config.tokens, list(self.spellings.values()))
-        self.recordings: list[Recording] = []
+        self.recordings: list[Replayed] = []
         self.errors = self.phones = 0
         self.losses = Losses(recipe, model.config, lexicon)
 
@@ -68,10 +68,11 @@ class CTCTask(pl.LightningModule):
         return self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))[0]
 
     def _part(self, count: Tensor) -> Tensor:
-        """The factor that makes a mean over `count` things here the part of this process in the mean over all.
+        """The weight of this process's mean loss, a mean over `count` items.
 
-        Gradients are averaged over processes: weighted so, their average is the gradient of the whole batch's mean,
-        however unevenly the counted things are dealt. 1 where there is one process.
+        DDP averages gradients over processes. With this weight the average is the gradient of
+        the mean over all items of all processes, however unevenly the items are dealt. The
+        weight is 1 where there is one process.
         """
         everywhere = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
         return self.trainer.world_size * count.clamp(min=1) / everywhere.clamp(min=1)
@@ -89,8 +90,8 @@ class CTCTask(pl.LightningModule):
         self.errors += load_torchaudio().functional.edit_distance(heard, said)
         self.phones += len(said)
         scores, ages, _ = self.scorer.score(posteriors)
-        source = Source(Path(), "", "negative", (Label(keyword),) if keyword else ())
-        self.recordings.append(Recording.of(source, pcm.shape[1], scores, ages))
+        source = TestItem(Path(), "", "negative", (Label(keyword),) if keyword else ())
+        self.recordings.append(Replayed.of(source, pcm.shape[1], scores, ages))
 
     def on_validation_epoch_end(self) -> None:
         heard = gathered((self.recordings, self.errors, self.phones))

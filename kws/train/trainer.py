@@ -1,15 +1,17 @@
-"""A recipe becomes checkpoints, logs and, at the end, the averaged model.
+"""The trainer: a recipe becomes checkpoints, logs and, at the end, the averaged model.
 
-A killed training goes on from its last epoch to the same numbers when the same command is given again.
+A killed training goes on from its last epoch, to the same numbers, when it is begun again.
 
-Beyond one process, Lightning starts the same command once more for each of `devices`, or torchrun starts them all on
-each of `num_nodes` machines, which then must see the same output and data folders:
+Beyond one process, Lightning starts the same command once more for each of `devices`, or
+torchrun starts all of them on each of `num_nodes` machines, which must then see the same
+output and data folders:
 
     kws train wake_words devices=2 threads=1
     torchrun --nnodes=2 --node-rank=0 --nproc-per-node=2 --master-addr=HOST -m kws train phones num_nodes=2 devices=2
 
-Each process makes and trains on its share of the rows that one process would have trained on, and gradients are
-those of the whole batch. What differs from one process is what chance decides inside the model (dropout, masks).
+Each process makes and trains on its share of the rows that one process would have trained
+on, and gradients are those of the whole batch. What differs from one process is what chance
+decides inside the model (dropout, masks).
 """
 
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Sockets, standard input and output, and signals: each client has its own task, and all are heard in one room."""
+"""Sockets, standard input and output, and signals of the Wyoming server.
+
+Each client has its own task; the streams of all clients run together.
+"""
 
 from __future__ import annotations
 

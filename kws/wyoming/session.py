@@ -113,7 +113,7 @@ class ClientSession:
         self._begin()
 
     def _opened(self, chunk: AudioChunk) -> ClientStream:
-        """The ear for a chunk that can be heard: that of the stream that it continues, or a new one."""
+        """The client's stream for a chunk that can be heard: the one that it continues, or a new one."""
         _check_format(chunk)
         if len(chunk.audio) % (chunk.width * chunk.channels):
             layout = f"{chunk.width} bytes x {chunk.channels} channels"

@@ -1,4 +1,4 @@
-"""Where all clients are heard: what waits, whosever it is, goes through the models together."""
+"""The streams of all clients: chunks that wait, of whichever client, go through the models together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kws.runtime.streams import StreamHandle
 
 
 class ClientStreams:
-    """The streams of everybody who is here, of each of some detectors. For one thread."""
+    """The streams of all connected clients, for each of some detectors. For one thread."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._streams = [detector.streams() for detector in detectors]
         self._by_handle: dict[StreamHandle, ClientStream] = {}
 
     def open(self, names: Collection[str], rate: int) -> ClientStream:
-        """An ear for a fresh stream at `rate` Hz and the keywords of these names."""
+        """A client's fresh stream at `rate` Hz that hears the keywords of these names."""
         needed = [one for one in self._streams if any(word.name in names for word in one.detector.keywords)]
         stream = ClientStream(self, rate, [streams.join(rate) for streams in needed])
         self._by_handle.update(dict.fromkeys(stream._members, stream))
@@ -36,7 +36,7 @@ class ClientStreams:
 
 
 class ClientStream:
-    """What hears one client's stream: a handle of the streams of each detector that has to. Made by `ClientStreams.open`."""
+    """One client's stream: a handle in the streams of each detector that is needed. Made by `ClientStreams.open`."""
 
     def __init__(self, streams: ClientStreams, rate: int, handles: Sequence[StreamHandle]) -> None:
         self.rate = rate  # Hz
@@ -55,7 +55,7 @@ class ClientStream:
             handle.flush()
 
     def heard(self) -> list[Detection]:
-        """The events of the stream since this was asked last; hears everything that waits in the room."""
+        """The events of the stream since this was asked last; hears everything that waits, of all clients."""
         self._streams._hear()
         events, self._events = self._events, []
         return events

@@ -175,3 +175,15 @@ STUDY = Study(
         ),
     ),
 )
+
+# Folders that training and RESULTS.md read: `kws data get --for mixers` brings them.
+CORPORA = (
+    "wake_words",
+    "speech_commands",
+    "mini_librispeech",
+    "cut_runs",
+    "an4",
+    "synthetic_wake_words",
+    "librispeech_many_speakers",
+    "noise",
+)

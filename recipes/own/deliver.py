@@ -10,7 +10,7 @@ from kws.evaluate.count.metrics import KeywordRates
 from kws.evaluate.count.thresholds import operating_points, store
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.many import replay_all
-from kws.evaluate.replay.recording import Recording, Source
+from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, SystemSpec
 from kws.export.write import write_model
 from kws.log import Log
@@ -69,10 +69,10 @@ def system_of(model: Path) -> KwsSystem:
     return KwsSystem(Detector.load(model))
 
 
-def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Recording]:
+def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Replayed]:
     """The rows that can be read, replayed through a model that hears nothing in them rightly."""
     skipped: list[str] = []
-    sources = [Source(row.audio, row.audio.name, "negative") for row in rows]
+    sources = [TestItem(row.audio, row.audio.name, "negative") for row in rows]
     recordings = replay_all(SystemSpec(str(model)), sources, Rules(_SILENCE_S), store=None, skipped=skipped)
     for line in skipped:
         log(f"skipped: {line}")

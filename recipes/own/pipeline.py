@@ -31,15 +31,19 @@ from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import log_posteriors, spellings_heard
 from kws.train.recipe import Recipe, TrainingCorpus
 
-NEAR_MISSES = 120
+CONFUSABLES = 120
 SENTENCES = 120  # where there is no real speech
 DEV_EVERY = 8  # voices: one in so many is kept for the test
 _FRAMES_PER_PHONE = 5  # of 40 ms, in slow speech
 
 
 @dataclass(frozen=True)
-class Phrase:
-    """The phrase: its name, its spellings, and whether the synthesiser must be given phones."""
+class TargetPhrase:
+    """The phrase that the model is made for.
+
+    name: as the dictionary writes it. as_phones: whether the synthesiser must be given phones
+    in place of the name.
+    """
 
     name: str
     spellings: tuple[Spelling, ...]
@@ -60,7 +64,7 @@ class Phrase:
 class Material:
     """What there is to train on and to test with, besides the recipe.
 
-    ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of near misses that are no words.
+    ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of confusables that are no words.
     """
 
     ordinary: tuple[TrainingCorpus, ...] = ()
@@ -71,7 +75,11 @@ class Material:
 
 
 def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
-    """Every stage from the phrase to its calibrated model; each goes on where a killed command left it."""
+    """Take every stage from the phrase to its calibrated model; each goes on where a killed command left it.
+
+    Progress lines go to `log`. Returns what to tell the user, and None in every process but
+    the first of a training. Raises KwsError for a phrase or a folder that cannot be used.
+    """
     name = phrase_name(args.phrase)
     slug = re.sub(r"\W+", "-", name).strip("-")
     if not slug:
@@ -111,40 +119,42 @@ def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, 
     return replace(material, own=own, made=(*material.made, corpus))
 
 
-def spell(asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig) -> Phrase:
+def spell(
+    asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig
+) -> TargetPhrase:
     """The spellings asked for or in the dictionary, then those that recordings add; without any, theirs alone."""
     name = phrase_name(asked)
     given = "=" in asked
     known = lexicon.spell(asked) if given or not (own and lexicon.missing(name)) else []
     if not own:
-        return Phrase(name, tuple(known), given)
+        return TargetPhrase(name, tuple(known), given)
     heard = [log_posteriors(model, read(row.audio)) for row in own.rows if row.split == "train"]
     spellings = spellings_heard(heard, known, model.config.tokens, scoring)
     if not spellings:
         raise KwsError(f"the recordings do not tell how {name!r} is spelled: give phones, --phrase '{name}=S N OW'")
-    return Phrase(name, tuple(spellings), given or not known)
+    return TargetPhrase(name, tuple(spellings), given or not known)
 
 
 def add_synthetic(
-    material: Material, phrase: Phrase, args: argparse.Namespace, lexicon: Lexicon, recipe: Recipe, output: Path
+    material: Material, phrase: TargetPhrase, args: argparse.Namespace, lexicon: Lexicon, recipe: Recipe, output: Path
 ) -> Material:
-    """With a synthetic set of the phrase: in carriers and alone, its near misses, and sentences if none are real."""
+    """With a synthetic set of the phrase: in carriers and alone, its confusables, and sentences if none are real."""
     if args.download:
         tts.download(args.models)
     asked = phrase.keyword if phrase.as_phones else phrase.name
     whole = (confusables.Unit(phrase.name, phrase.spellings),)
-    near = [
-        miss
-        for miss in confusables.near_misses(asked, lexicon, NEAR_MISSES)
-        if not confusables.holds(miss.units, whole)
+    similar = [
+        other
+        for other in confusables.near_misses(asked, lexicon, CONFUSABLES)
+        if not confusables.holds(other.units, whole)
     ]
-    texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in miss.units) for miss in near]
+    texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in other.units) for other in similar]
     if not material.ordinary:
         texts += confusables.sentences(asked, lexicon, SENTENCES, np.random.default_rng(recipe.optim.seed))
     script = KeywordScript({phrase.name: tuple(texts)}, ((phrase.name, phrase.said),) if phrase.as_phones else ())
     folder = (output / "data" / SYNTHETIC.folder).absolute()
     generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
-    sounds = {u.text: " ".join(u.spellings[0]) for miss in near for u in miss.units if not u.is_word}
+    sounds = {u.text: " ".join(u.spellings[0]) for other in similar for u in other.units if not u.is_word}
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from kws.data.corpora.base import Clip, Listing, build, files_below
 from kws.data.manifest import Utterance, read_manifest
 from kws.errors import KwsError
 from kws.lexicon import says
+from kws.log import Log
 
 NEGATIVES = "negatives"
 _HELD_OUT = 5  # one recording, or one speaker, in so many is kept for the test
@@ -38,7 +39,7 @@ class Recordings(NamedTuple):
         return [row for row in self.rows if row.split == "dev"]
 
 
-def prepare(source: Path, phrase: str, root: Path, report: Callable[[str], None]) -> Recordings:
+def prepare(source: Path, phrase: str, root: Path, log: Log) -> Recordings:
     """Writes the manifest of the recordings of `phrase` in `source` below `root`; files stay where they are.
 
     A fifth is held out as split "dev": whole speakers where there are three or more, files otherwise (the speaker is
@@ -47,9 +48,9 @@ def prepare(source: Path, phrase: str, root: Path, report: Callable[[str], None]
     """
     prepared = build(root, source, partial(_list, source, phrase), phrase=phrase)
     for audio, _, why in prepared.skipped:
-        report(f"skipped: {audio} {why}")
+        log(f"skipped: {audio} {why}")
     if prepared.skipped:
-        report(f"skipped {len(prepared.skipped)} of {len(prepared.skipped) + len(prepared.rows)} recordings")
+        log(f"skipped {len(prepared.skipped)} of {len(prepared.skipped) + len(prepared.rows)} recordings")
     digest = hashlib.sha256(b"".join(hashlib.sha256(row.audio.read_bytes()).digest() for row in prepared.rows))
     negatives = source / NEGATIVES
     found = negatives.absolute() if negatives.is_dir() else None

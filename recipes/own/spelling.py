@@ -1,4 +1,4 @@
-"""How a phrase is spelled by those who say it: spellings that a phone model decodes from recordings of it.
+"""Pronunciations from recordings: how the phone model spells a phrase that somebody says.
 
 T frames of 40 ms, V tokens, R recordings, C candidates.
 """
@@ -6,17 +6,14 @@ T frames of 40 ms, V tokens, R recordings, C candidates.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from kws.audio import Samples
+from kws.arrays import Float64Array, Samples
 from kws.decoding.scorer import best_path
 from kws.lexicon import Spelling
 from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
 from kws.units import SAMPLE_RATE
-
-Matrix = npt.NDArray[np.float64]
 
 MOST_ADDED = 3
 _LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a recording
@@ -26,7 +23,7 @@ _GAIN = 0.02  # of the mean score, for which a further spelling is worth its fal
 _NEARLY = 0.8  # of the best mean score: of such candidates the longest is the safest
 
 
-def log_posteriors(model: AcousticModel, samples: Samples) -> Matrix:
+def log_posteriors(model: AcousticModel, samples: Samples) -> Float64Array:
     """(T, V) of one recording, half a second of silence on both sides."""
     pcm = np.pad(samples, _LEAD_SAMPLES)
     pcm = np.pad(pcm, (0, -len(pcm) % model.stride))
@@ -37,13 +34,13 @@ def log_posteriors(model: AcousticModel, samples: Samples) -> Matrix:
     return np.asarray(found[0].double().numpy())
 
 
-def decode(posteriors: Matrix, tokens: Sequence[str]) -> Spelling:
+def decode(posteriors: Float64Array, tokens: Sequence[str]) -> Spelling:
     """The phones of the best path of (T, V)."""
     return tuple(tokens[token] for token, _ in best_path(posteriors))
 
 
 def spellings_heard(
-    recordings: Sequence[Matrix], known: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
+    recordings: Sequence[Float64Array], known: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
 ) -> list[Spelling]:
     """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V) each, score higher.
 
@@ -74,14 +71,14 @@ def spellings_heard(
 
 
 def _scores(
-    recordings: Sequence[Matrix], candidates: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
-) -> Matrix:
+    recordings: Sequence[Float64Array], candidates: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
+) -> Float64Array:
     """(R, C): the highest score of each candidate in each recording."""
     scorer = scoring.scorer(tokens, [[spelling] for spelling in candidates])
     return np.stack([scorer.score(posteriors)[0].max(axis=0) for posteriors in recordings])
 
 
-def _longest_of_the_best(scores: Matrix, candidates: Sequence[Spelling]) -> int:
+def _longest_of_the_best(scores: Float64Array, candidates: Sequence[Spelling]) -> int:
     means = scores.mean(axis=0)
     near = np.flatnonzero(means >= _NEARLY * means.max())
     return max(map(int, near), key=lambda i: (len(candidates[i]), means[i]))

@@ -42,3 +42,15 @@ RECIPE = Recipe(
         output="runs/phones",
     ),
 )
+
+# Folders that training and RESULTS.md read: `kws data get --for phones` brings them.
+CORPORA = (
+    "mini_librispeech",
+    "an4",
+    "speech_commands",
+    "synthetic_excerpts",
+    "noise",
+    "wake_words",
+    "librispeech_many_speakers",
+    "cut_words",
+)

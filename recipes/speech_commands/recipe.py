@@ -60,3 +60,11 @@ RECIPE = Recipe(
         output="runs/speech-commands",
     ),
 )
+
+# Folders that training and RESULTS.md read: `kws data get --for speech_commands` brings them.
+CORPORA = (
+    "speech_commands",
+    "cut_words",
+    "synthetic_speech_commands",
+    "noise",
+)

@@ -53,6 +53,8 @@ RECIPE = Recipe(
     ),
 )
 
+CORPORA = ()  # the data is made
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """No options."""

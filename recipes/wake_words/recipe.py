@@ -41,3 +41,15 @@ RECIPE = Recipe(
         output="runs/wake-words",
     ),
 )
+
+# Folders that training and RESULTS.md read: `kws data get --for wake_words` brings them.
+CORPORA = (
+    "wake_words",
+    "speech_commands",
+    "mini_librispeech",
+    "an4",
+    "synthetic_wake_words",
+    "noise",
+    "librispeech_many_speakers",
+    "rooms",
+)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import reports
 import tones
 from adapters import ADAPTER
 from corpora import write_wav
 from kws.evaluate.replay.engines import REQUIREMENTS
+from kws.evaluate.report.model import Report
 from trees import ROOT
 
 
@@ -21,24 +23,26 @@ def benchmark(name: str, monkeypatch) -> object:
     return importlib.import_module(name)
 
 
-def made_report(keywords: dict, conditions: bool = True, ends: bool = True) -> dict:
+def made_report(keywords: dict, conditions: bool = True, ends: bool = True) -> Report:
     """Of each keyword (misses, false accepts, positives) at the own threshold and two rates."""
-    found = {}
+    report, found = reports.make_report(["like"], 1), {}
+    like = report["keywords"]["like"]
     for name, triples in keywords.items():
         points = [
-            {"target": target, "misses": m, "false_accepts": fa, "positives": n, "hours": 2.0}
+            reports.point(target, 0.5, m, n, fa, 2.0)
             for target, (m, fa, n) in zip((None, 0.5, 1.0), triples, strict=True)
         ]
-        noisy = {"10 dB": [{"misses": 2 * m, "positives": n} for m, _, n in triples]} if conditions else {}
-        found[name] = {"points": points, "conditions": noisy}
+        noisy = {"10 dB": [{"misses": 2 * m, "positives": n, "frr": None} for m, _, n in triples]} if conditions else {}
+        found[name] = {**like, "points": points, "conditions": noisy}
     late = {"alexa": [*[100.0] * 8, 200.0], "jarvis": [None, 50.0], "x": [999.0]}
     trials = [
-        {"keyword": word, "condition": condition, "latency_ms": ms if ends else None}
+        {**report["trials"][0], "keyword": word, "condition": condition, "latency_ms": ms if ends else None}
         for word in keywords
         for ms in late[word]
         for condition in ("clean", "10 dB")
     ]
-    return {"system": {"version": "1.0", "bytes": 2_000_000}, "keywords": found, "trials": trials}
+    report["system"] |= {"version": "1.0", "bytes": 2_000_000}
+    return reports.typed({**report, "keywords": found, "trials": trials})
 
 
 def test_a_row_sums_the_shared_keywords_alone(monkeypatch):

@@ -102,14 +102,27 @@ def test_the_public_names_are_loaded_when_first_asked_for():
     script = (
         "import sys, kws\n"
         "assert 'numpy' not in sys.modules\n"
-        "assert {'Detector', 'Stream', 'Detection', 'KwsError'} <= set(dir(kws))\n"
+        "assert set(kws._HOMES) | {'__version__'} == set(kws.__all__) <= set(dir(kws))\n"
         "from kws import Detection, Detector, KwsError, Stream\n"
         "assert Detector.__module__ == Stream.__module__ == 'kws.runtime.detector'\n"
+        "from kws import InputError, Streams, listen, spell\n"
+        "assert (listen.__module__, spell.__module__) == ('kws.demo.live', 'kws.lexicon')\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     with pytest.raises(AttributeError, match="module 'kws' has no attribute 'Detektor'"):
         _ = kws.Detektor
+
+
+@pytest.mark.parametrize("name", sorted({*kws._HOMES} - {"Recipe", "verify_streaming"}))
+def test_a_public_name_is_there(name):
+    assert getattr(kws, name).__name__ == name
+
+
+def test_the_public_names_of_training():
+    pytest.importorskip("torch")
+    pytest.importorskip("kws.model.contract")
+    assert kws.Recipe.__name__ == "Recipe" and callable(kws.verify_streaming)
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st  # noqa: E402
 from kws.data import augment  # noqa: E402
 from kws.data.clips import Clips, load_clips  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, Source  # noqa: E402
+from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.train.specaugment import SpecAugment  # noqa: E402
 
 RATE = 16_000
@@ -159,9 +159,9 @@ def clips(tmp_path_factory) -> Clips:
 
 
 def scenes(clips: Clips, rooms: bool = False, seed: int = 11, **changes) -> SceneDataset:
-    source = Source(clips, [np.array([i + 1]) for i in range(len(clips))], 1.0)
+    source = SceneSource(clips, [np.array([i + 1]) for i in range(len(clips))], 1.0)
     config = SceneConfig(**{"rows": 3, "row_seconds": 3.0, **changes})
-    return SceneDataset({"words": source}, clips, config, seed, rooms=clips if rooms else None)
+    return SceneDataset({"words": source}, clips, config, seed, rirs=clips if rooms else None)
 
 
 def same(one: dict, other: dict) -> bool:

@@ -17,7 +17,7 @@ from kws.data import augment  # noqa: E402
 from kws.data.clips import load_clips  # noqa: E402
 from kws.data.corpora import folder  # noqa: E402
 from kws.data.manifest import Utterance, read_manifest, rows_of, shared_speakers, write_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, Source  # noqa: E402
+from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 
 
@@ -133,7 +133,7 @@ def scenes(corpus, tmp_path, **changes) -> SceneDataset:
     clips = load_clips(read_manifest(corpus, ["train"]), tmp_path / "cache", silent)
     targets = [np.array([1 + i, 9], np.int64) for i in range(len(clips))]
     config = SceneConfig(rows=3, row_seconds=3.0, **changes)
-    return SceneDataset({"words": Source(clips, targets, 1.0)}, None, config, seed=5)
+    return SceneDataset({"words": SceneSource(clips, targets, 1.0)}, None, config, seed=5)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(corpus, tmp_path):
@@ -192,7 +192,7 @@ def test_of_a_closed_vocabulary_each_word_comes_as_often_as_any_other(corpus, tm
     targets = [np.array([1], np.int64)] * len(clips)
     words = [0] * (len(clips) - 1) + [1]
     config = SceneConfig(rows=40, row_seconds=0.8, most_clips=1, empty_probability=0.1)
-    data = SceneDataset({"words": Source(clips, targets, 1.0, words)}, None, config, seed=5, silence=2)
+    data = SceneDataset({"words": SceneSource(clips, targets, 1.0, words)}, None, config, seed=5, silence=2)
     batches = [data[step] for step in range(10)]
     drawn = np.bincount(torch.cat([batch["words"] for batch in batches]).numpy(), minlength=3)
     assert drawn.sum() == 400 and 20 < drawn[2] < 70, "a tenth of the rows is silence"

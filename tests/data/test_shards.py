@@ -24,7 +24,7 @@ from hypothesis import strategies as st  # noqa: E402
 from kws.cli.main import main  # noqa: E402
 from kws.data.clips import Clips, load_clips  # noqa: E402
 from kws.data.manifest import Utterance, read_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, Source  # noqa: E402
+from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.data.shards import INDEX, ShardSource, find_shards, pack  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 
@@ -36,9 +36,9 @@ def silent(line: str) -> None:
     """A report that nobody reads."""
 
 
-def one_token(clips: Clips, share: float) -> Source:
+def one_token(clips: Clips, share: float) -> SceneSource:
     """Targets that tell the clips apart, without a lexicon."""
-    return Source(clips, [np.array([TEXTS.index(row.text)]) for row in clips.utterances], share)
+    return SceneSource(clips, [np.array([TEXTS.index(row.text)]) for row in clips.utterances], share)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
+import kws
 import tones
 from kws.errors import InputError, KwsError
 from kws.runtime.chunker import Chunker
@@ -256,7 +257,7 @@ def test_a_wrong_rate_raises_at_once(detector, rate):
 
 def test_another_rate_needs_a_package_that_is_named(detector, monkeypatch):
     monkeypatch.setitem(sys.modules, "soxr", None)
-    with pytest.raises(KwsError, match=r"soxr is needed here: pip install 'kws\[audio\]'"):
+    with pytest.raises(KwsError, match=r"soxr is needed here: pip install '\.\[audio\]'"):
         detector.stream(48000)
     detector.stream(16000)
 
@@ -434,3 +435,28 @@ print(*sorted({name.partition(".")[0] for name, module in sys.modules.items()
     assert output.returncode == 0, output.stderr
     found = {name for name in output.stdout.split() if not name.startswith("_")}  # _: how pip installs kws
     assert found - {"kws"} == {"numpy", "onnxruntime"}
+
+
+def test_detectors_and_streams_say_what_they_are(tone_model):
+    detector = kws.Detector.load(tone_model)
+    assert repr(detector) == "<kws.Detector tones: abc at 0.5, fed at 0.5, eel at 0.5>"
+    stream = detector.stream(16_000)
+    stream.push(np.zeros(1280 * 3 + 5, np.int16))
+    assert repr(stream) == "<kws.Stream of tones at 16000 Hz, 0.24 s heard>"
+
+
+def test_phrases_are_added_as_text_or_with_their_phones(tone_model):
+    detector = kws.Detector.load(tone_model)
+    added = detector.with_keywords(["bee dee=B D", "fee=F | B F"])
+    assert [keyword.name for keyword in added.keywords[-2:]] == ["bee dee", "fee"]
+    assert added.keywords[-1].spellings == (("F",), ("B", "F"))
+    assert detector.with_keywords({"fee": [["F"]]}).keywords[-1].spellings == (("F",),)
+    with pytest.raises(InputError, match=r"with_keywords\(\['fee=F'\]\)"):
+        detector.with_keywords("fee=F")
+    with pytest.raises(InputError, match="a phrase is text"):
+        detector.with_keywords([["F", "B"]])
+
+
+def test_a_phrase_with_phones_is_spelled_without_a_dictionary(monkeypatch):
+    monkeypatch.setattr("kws.lexicon.load_cmudict", None)
+    assert kws.spell("zorgo=Z AO R G OW") == [("Z", "AO", "R", "G", "OW")]

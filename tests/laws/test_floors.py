@@ -11,6 +11,7 @@ from trees import MODULES, Module, below, pretend
 ZERO = {
     "kws.arrays",
     "kws.errors",
+    "kws.jsonable",
     "kws.log",
     "kws.digits",
     "kws.files",
@@ -46,10 +47,10 @@ MAY_KNOW: dict[str, set[str]] = {
 # Packages and standard modules that only the named modules may load, submodules included.
 NETWORK = ("aiohttp", "ftplib", "http", "httpx", "requests", "socket", "ssl", "urllib.request", "urllib3")
 OWNERS: dict[str, set[str]] = {
-    "onnxruntime": {"kws.runtime.session", "kws.data.synthesis.tts"},
+    "onnxruntime": {"kws.onnxruntime_import", "kws.runtime.session"},  # the session for its types
     "torch": {"kws.model", "kws.data", "kws.train", "kws.export", "kws.lab", "kws.recipes"},
     "torchaudio": {"kws.data"},
-    "pytorch_lightning": {"kws.train", "kws.data"},
+    "pytorch_lightning": {"kws.train"},
     "onnx": {"kws.export", "kws.evaluate.count.thresholds"},  # what writes model files
     "onnxscript": set(),  # torch.onnx loads it
     "sounddevice": {"kws.demo"},
@@ -104,6 +105,7 @@ def imports_beyond_numpy(modules: list[Module]) -> list[str]:
         for found, allowed in ((module.imports(), standard), (module.loads(), standard | OPTIONAL))
         for node, name in found
         if name.partition(".")[0] not in allowed
+        if not (module.name == "kws.onnxruntime_import" and name == "onnxruntime")
     ]
 
 

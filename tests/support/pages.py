@@ -22,7 +22,7 @@ def sound(audio: str, condition: str, start_s: float, end_s: float) -> np.ndarra
 
 def page_of(report: dict[str, Any], folder: Path, voice: clips.Sound = sound) -> str:
     path = folder / "report.html"
-    page.write_page(report, voice, path)
+    page.write_page(reports.typed(report), voice, path)
     return path.read_text(encoding="utf-8")
 
 
@@ -48,5 +48,5 @@ def write_all(folder: Path) -> dict[str, Path]:
     written = {}
     for number, (name, make) in enumerate(CASES.items()):
         written[name] = folder / f"{number}.html"
-        page.write_page(make(), sound if name == "six" else unreadable("a clip"), written[name])
+        page.write_page(reports.typed(make()), sound if name == "six" else unreadable("a clip"), written[name])
     return written

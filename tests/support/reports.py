@@ -1,10 +1,12 @@
 """Made-up reports (report.json, schema 1) that agree with themselves: every count comes from the same scores."""
 
+import json
 from typing import Any
 
 import numpy as np
 
 from kws.evaluate.count.intervals import poisson, upper_rate, wilson
+from kws.evaluate.report.model import Report
 
 RATES = [0.05, 0.1, 0.5, 1.0]
 CONDITIONS = ["clean", "20 dB", "10 dB", "5 dB", "0 dB", "room"]
@@ -258,6 +260,11 @@ def with_more(report: dict[str, Any]) -> dict[str, Any]:
     curves = {name: {part: before[name][part] for part in ("positives", "hours", "det", "points")} for name in names}
     report["comparison"] = {"against": "wake-words 0.0.9", "seed": 0, "rows": rows, "keywords": curves}
     return report
+
+
+def typed(report: dict[str, Any]) -> Report:
+    """The report as the package reads it."""
+    return Report.from_json(json.dumps(report))
 
 
 def silent_report() -> dict[str, Any]:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from kws.data import packages
 from kws.errors import KwsError, require
-from kws.onnxruntime_import import no_telemetry
+from kws.onnxruntime_import import load_onnxruntime, refuse_telemetry
 from kws.units import SAMPLE_RATE
 
 Audio = npt.NDArray[np.float32]
@@ -163,7 +163,7 @@ class Synthesiser:
     """Text to 16 kHz speech in many voices. One thread; the same call and seed give the same samples."""
 
     def __init__(self, root: Path, styles: Mapping[str, Audio]) -> None:
-        no_telemetry()  # the engines load onnxruntime
+        refuse_telemetry()  # the engines load onnxruntime
         self.root = root
         self.styles = dict(styles)
         self._loaded: dict[str, Any] = {}  # engines and dictionaries, loaded when first used
@@ -248,7 +248,7 @@ class Synthesiser:
             "scales": np.array(scales, np.float32),
         }
         # The graph draws its own noise, from generators that take the seed when a session is made.
-        require("onnxruntime", extra="synthesis").set_seed(int(rng.integers(2**31)))
+        load_onnxruntime().set_seed(int(rng.integers(2**31)))
         samples = _session(package.model_path()).run(None, feed)[0]
         return np.asarray(samples, np.float32).ravel(), int(config["audio"]["sample_rate"])
 
@@ -272,7 +272,7 @@ def _kokoro_vocabulary() -> dict[str, int]:
 
 
 def _session(path: Path) -> Any:
-    runtime = require("onnxruntime", extra="synthesis")
+    runtime = load_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

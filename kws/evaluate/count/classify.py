@@ -1,8 +1,5 @@
-"""`kws classify`: accuracy on clips of single words, a folder per class."""
+"""Accuracy on clips of single words: which class each clip is taken for, and what that comes to."""
 
-import argparse
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,50 +17,6 @@ from kws.runtime.classifier import Classifier
 from kws.runtime.detector import Detector
 
 Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that was heard -> clips
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws classify`."""
-    parser.description = (
-        "Classify clips of single words and count how many are right. DIR holds a folder per class, named by its word; "
-        f"{SILENCE} and {UNKNOWN} are silence and any other word, as in the test set of Speech Commands."
-    )
-    parser.epilog = (
-        "examples:\n"
-        "  kws classify speech-commands speech_commands_test_set_v0.02\n"
-        "  kws classify speech-commands speech_commands@dev noise@dev --task 12\n"
-        "  kws classify phones DIR --rivals bed bird cat dog --json"
-    )
-    parser.add_argument("model", help="an .onnx file or a shipped model (speech-commands)")
-    parser.add_argument(
-        "clips", nargs="+", metavar="DIR", help="folders with a folder of clips per class, or MANIFEST[@SPLIT]"
-    )
-    parser.add_argument(
-        "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
-    )
-    parser.add_argument(
-        "--rivals",
-        nargs="+",
-        metavar="WORD",
-        help=f"what {UNKNOWN} may say (default: the model's keywords, of a model without any those of Speech Commands)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Prints accuracy and confusions."""
-    clips = find_clips(args.clips, args.task)
-    detector = Detector.load(args.model)
-    classifier = Classifier(detector, spell_classes(detector, list(clips), args.rivals))
-    skipped: list[str] = []
-    confusion = confusion_of(classifier, clips, skipped)
-    for line in skipped:
-        print(f"skipped: {line}", file=sys.stderr)
-    report = report_of(confusion, len(skipped))
-    if not report["total"]:
-        raise KwsError(f"none of the {len(skipped)} clips could be read: {skipped[0]}")
-    print(json.dumps(report) if args.json else as_text(report))
-    return 0
 
 
 def find_clips(sources: Sequence[str], task: Literal[12, 35] | None) -> dict[str, list[Path]]:

@@ -1,4 +1,4 @@
-"""Which events are right: each keyword that is said has a window, and its first event inside is the hit.
+"""Which events are hits: each occurrence of a keyword has a window, and the first event inside it is the hit.
 
 T thresholds.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.decoding.trigger import Trigger
-from kws.evaluate.replay.recording import FLOOR, Label, Recording, Source
+from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
 from kws.lexicon import contains, says
 from kws.units import samples
 
@@ -24,10 +24,10 @@ _ALWAYS = 2**62
 
 
 class Window(NamedTuple):
-    """Samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
+    """The samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
 
-    label: what is said there; None where the keyword is only a part of what is said, so that an event is neither right
-    nor wrong.
+    label: the occurrence of the keyword. None where the keyword is only a part of what is
+    said: an event there counts neither as a hit nor as a false accept.
     """
 
     start: int
@@ -59,7 +59,7 @@ class Counting:
         return cls(system.refractory_frames, system.frame_samples)
 
 
-def windows(source: Source, keyword: str, counting: Counting) -> list[Window]:
+def windows(source: TestItem, keyword: str, counting: Counting) -> list[Window]:
     """The windows of a keyword in a source, in order of time: from the start of the word to `late_samples` after it.
 
     Where it is not known when the word is said, the window is the whole recording.
@@ -97,7 +97,7 @@ def match(times: Sequence[int], found: Sequence[Window]) -> Verdict:
     return verdict
 
 
-def negative_samples(recording: Recording, found: Sequence[Window]) -> int:
+def negative_samples(recording: Replayed, found: Sequence[Window]) -> int:
     """How much of a recording, silence around it aside, lies outside of all windows."""
     left, covered = recording.samples, 0
     for window in sorted(found, key=lambda window: window.start):
@@ -107,7 +107,7 @@ def negative_samples(recording: Recording, found: Sequence[Window]) -> int:
     return left
 
 
-def events(recording: Recording, index: int, threshold: float, counting: Counting) -> list[int]:
+def events(recording: Replayed, index: int, threshold: float, counting: Counting) -> list[int]:
     """The rows of `recording` in which keyword `index` fires at `threshold`, with the trigger of the device."""
     loud = np.flatnonzero(recording.scores[:, index] >= threshold)
     if not len(loud):
@@ -119,20 +119,22 @@ def events(recording: Recording, index: int, threshold: float, counting: Countin
     return [int(loud[row]) for row, _ in fired]
 
 
-def end_samples(recording: Recording, rows: Sequence[int], counting: Counting) -> list[int]:
+def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) -> list[int]:
     """When the frames of these rows end, in samples since the recording began."""
     return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]
 
 
 def tally(
-    recording: Recording, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
+    recording: Replayed, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Where the counts of keyword `index` change along thresholds (T,), ascending, of FLOOR or more.
+    """The changes of the counts of keyword `index` along ascending thresholds (T,), all of FLOOR or more.
 
-    Yields pairs: the number of a threshold, or T, and by how much misses, false accepts and repeats (3,) differ there
-    from those at the threshold before; the counts before the first are 0. Several pairs may have the same number.
+    Yields pairs (t, change). t: the number of a threshold, or T for "above all of them".
+    change (3,): by how much misses, false accepts and repeats at threshold t differ from those
+    at threshold t - 1; before threshold 0 all counts are 0. Several pairs may have the same t;
+    their changes add up.
     """
-    for part, own in _apart(recording, index, found, counting):
+    for part, own in _segments(recording, index, found, counting):
         levels = np.unique(part.scores[:, index])
         before, at = np.zeros(3, np.int64), 0
         for level, end in zip(levels, np.searchsorted(thresholds, levels, side="right").tolist(), strict=True):
@@ -143,18 +145,20 @@ def tally(
         yield at, np.array([_words(own), 0, 0]) - before
 
 
-def _apart(
-    recording: Recording, index: int, found: Sequence[Window], by: Counting
-) -> Iterator[tuple[Recording, list[Window]]]:
-    """A recording in parts, each with its windows, that know nothing of each other at any threshold: no event of one
-    silences a frame of another, and no window holds frames of two. It makes a sweep of hours as cheap as one of clips.
+def _segments(
+    recording: Replayed, index: int, found: Sequence[Window], by: Counting
+) -> Iterator[tuple[Replayed, list[Window]]]:
+    """Splits a recording into segments, each with its windows, that can be counted apart at every threshold.
+
+    Two segments lie at least the refractory time apart, and no path of a score and no window
+    spans both. A sweep over hours of audio thus costs no more than one over short clips.
     """
     loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
     frames = recording.frames[loud]
     began, ends = frames + 1 - recording.ages[loud, index], (frames + 1) * by.frame_samples
     first = np.searchsorted(ends, [window.start for window in found])
     last = np.searchsorted(ends, [window.end for window in found], side="right")
-    newest = np.maximum.accumulate(began)[:-1]  # begin of a path so far, and the oldest that is still to come
+    newest = np.maximum.accumulate(began)[:-1]  # latest begin of a path so far, and the earliest that is still to come
     oldest = np.minimum.accumulate(began[::-1])[::-1][1:]
     apart = (np.diff(frames) >= by.refractory_frames) & (oldest > newest)
     for begin, end in zip(first, last, strict=True):
@@ -169,7 +173,7 @@ def _apart(
 
 
 def _judged(
-    recording: Recording, index: int, found: Sequence[Window], threshold: float, by: Counting
+    recording: Replayed, index: int, found: Sequence[Window], threshold: float, by: Counting
 ) -> npt.NDArray[np.int64]:
     """Misses, false accepts and repeats at a threshold."""
     verdict = match(end_samples(recording, events(recording, index, threshold, by), by), found)
@@ -180,16 +184,18 @@ def _words(found: Sequence[Window]) -> int:
     return sum(window.label is not None for window in found)
 
 
-class Trial(NamedTuple):
+class Occurrence(NamedTuple):
     """One occurrence of a keyword. score: the best in its window; row: the frame of the hit, None where missed."""
 
-    recording: Recording
+    recording: Replayed
     label: Label
     score: float
     row: int | None
 
 
-def trials(recording: Recording, index: int, keyword: str, threshold: float, counting: Counting) -> Iterator[Trial]:
+def occurrences(
+    recording: Replayed, index: int, keyword: str, threshold: float, counting: Counting
+) -> Iterator[Occurrence]:
     """Each occurrence of a keyword in a recording, and whether it is heard at `threshold`."""
     found = windows(recording.source, keyword, counting)
     if not any(window.label for window in found):
@@ -201,4 +207,4 @@ def trials(recording: Recording, index: int, keyword: str, threshold: float, cou
         if window.label is not None:
             inside = (times >= window.start) & (times <= window.end)
             best = float(recording.scores[inside, index].max(initial=0.0))
-            yield Trial(recording, window.label, best, rows[hits[number]] if number in hits else None)
+            yield Occurrence(recording, window.label, best, rows[hits[number]] if number in hits else None)

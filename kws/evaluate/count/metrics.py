@@ -1,7 +1,7 @@
-"""False accepts and false rejects, counted in events.
+"""False accepts and false rejects, counted in events, at any number of thresholds.
 
-K keywords, T thresholds. Every threshold above FLOOR can be tried on scores that were kept, without running the model
-again, with the trigger of the device.
+K keywords, T thresholds. Counting runs the device's own trigger over the scores that were
+kept, so every threshold above FLOOR can be tried without running the model again.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,20 @@ import numpy.typing as npt
 
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, negative_samples, tally, windows
-from kws.evaluate.replay.recording import FLOOR, Recording
+from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
-ASIDE = (
-    0.02  # of a score: other frame borders move those of false accepts by about as much; more costs words for nothing
-)
+# A threshold is set this much (in score) above the first false accept that would be too many. The score of the same
+# audio moves by about 0.02 when it is shifted against the frame grid; a larger margin only adds misses.
+SAFETY_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
 class KeywordRates:
     """Counts of one keyword at one threshold.
 
-    hours: audio in which an event is a false accept. repeats: events after a hit in the same window, which are none.
+    hours: audio in which an event is a false accept. repeats: events after a hit in the same
+    window, which count neither as hits nor as false accepts.
     """
 
     keyword: str
@@ -36,13 +37,13 @@ class KeywordRates:
     repeats: int = 0
 
 
-def hours(recordings: Sequence[Recording]) -> float:
+def hours(recordings: Sequence[Replayed]) -> float:
     """Length of recordings."""
     return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
 
 
 def count(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Replayed],
     keywords: Sequence[str],
     index: int,
     thresholds: Sequence[float] | npt.NDArray[np.float64],
@@ -72,12 +73,13 @@ def count(
     ]
 
 
-def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
-    """The operating points of keyword `index`, from the highest threshold down to FLOOR: each change of a count.
+def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
+    """The DET curve of keyword `index`: every threshold at which a count changes, from the highest down to FLOOR.
 
-    Every score is tried, since a count changes at other scores than peaks too: a lower threshold fires earlier, and its
-    refractory is over earlier. A point's counts hold from its threshold down to the next point's, which has others.
-    Where the loudest score is a false accept, the first point is one above it, at which nothing fires.
+    Every score is tried as a threshold, not only the peaks: a lower threshold fires earlier,
+    so its refractory ends earlier, which can change a count. The counts of a point hold from
+    its threshold down to that of the next point. If the highest score is a false accept, the
+    first point lies above it, where nothing fires.
     """
     scores = [recording.scores[:, index] for recording in recordings]
     thresholds = np.unique(np.concatenate([[FLOOR], *(heard[heard > FLOOR] for heard in scores)]))[::-1]
@@ -93,25 +95,25 @@ def det(recordings: Sequence[Recording], keywords: Sequence[str], index: int, co
 
 
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest of the operating points with at most `fa_per_hour`, no higher one having more.
+    """The lowest operating point with at most `fa_per_hour`, such that no higher point has more.
 
-    points: as `det` gives them. The threshold returned has these counts and lies in the middle between its point's and
-    that of the point which is too many, at most ASIDE from the latter: on a device whose frames begin elsewhere, the
-    same sound scores a little more or less.
+    points: as `det` gives them. The threshold returned has the counts of that point. It lies
+    halfway between that point and the next lower one, which has too many false accepts, but at
+    most SAFETY_MARGIN above the latter.
     """
     if not points:
         raise ValueError("no operating points")
     chosen = points[0]
     for point in points:
         if point.false_accepts > fa_per_hour * point.hours:
-            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + ASIDE)
+            aside = min((point.threshold + chosen.threshold) / 2, point.threshold + SAFETY_MARGIN)
             return replace(chosen, threshold=max(aside, float(np.nextafter(point.threshold, 2.0))))
         chosen = point
     return chosen
 
 
 def rates_at(
-    recordings: Sequence[Recording], keywords: Sequence[str], fa_per_hour: float, counting: Counting
+    recordings: Sequence[Replayed], keywords: Sequence[str], fa_per_hour: float, counting: Counting
 ) -> list[KeywordRates]:
     """Each keyword's counts at its own threshold for `fa_per_hour`."""
     return [at_rate(det(recordings, keywords, index, counting), fa_per_hour) for index in range(len(keywords))]

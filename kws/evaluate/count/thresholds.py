@@ -1,76 +1,20 @@
-"""`kws calibrate`: thresholds for a rate of false accepts, written into a model file with their provenance."""
+"""Chooses thresholds for a rate of false accepts, and writes them into a model file with what they rest on."""
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.cli.score import add_audio_arguments, listen, not_negative
+from kws.digits import two_digits
 from kws.errors import KwsError, require
 from kws.evaluate.count.intervals import upper_rate
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import KeywordRates, count, rates_at
-from kws.evaluate.replay.conditions import Rules
-from kws.evaluate.replay.recording import FLOOR, Recording
-from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
-from kws.evaluate.report.build import point_json, pooled_json
-from kws.evaluate.report.text import counts_table
+from kws.evaluate.replay.recording import FLOOR, Replayed
+from kws.evaluate.replay.systems import KwsSystem
 from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
 
 _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a threshold by
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws calibrate`."""
-    parser.description = (
-        "Set each keyword's threshold to the lowest with at most the given false accepts per hour on development "
-        "audio, and write it into the model file. Positives only show what that costs. Where the audio is too little "
-        "to show that rate it says so, and where it tells nothing the threshold is the model's default."
-    )
-    parser.epilog = (
-        "examples:\n"
-        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech@dev my_radio_recordings\n"
-        "  kws calibrate wake-words --fa-per-hour 0.5 --negatives my_radio_recordings -o mine.onnx"
-    )
-    add_audio_arguments(parser)
-    parser.add_argument(
-        "--fa-per-hour", type=not_negative, required=True, help="false accepts per hour, of each keyword"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        dest="calibrated",  # `output` is the folder in which `listen` keeps what was heard
-        type=Path,
-        metavar="FILE",
-        help="the .onnx file to write (default: the model's own)",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Calibrates, and writes the model file."""
-    if not args.negatives:
-        raise KwsError("thresholds rest on false accepts: give --negatives, hours of audio without the keywords")
-    spec = SystemSpec(args.model)
-    system = open_system(spec)
-    if not isinstance(system, KwsSystem):
-        raise KwsError(f"{args.model} is not a model of kws: only its thresholds can be written")
-    model, target = system.detector.model.path, args.fa_per_hour
-    output = destination(model, args.calibrated)
-    recordings, _ = listen(spec, args, Rules(args.silence), [])
-    rates = operating_points(system, recordings, target)
-    if said := [rate.keyword for rate in rates if not rate.hours]:
-        raise KwsError(f"every recording says {', '.join(said)}: give --negatives that do not")
-    if deaf := [rate.keyword for rate in rates if rate.positives and rate.misses == rate.positives]:
-        raise KwsError(
-            f"no threshold that this audio allows hears {', '.join(deaf)} at {target:g} FA/h: nothing was written"
-        )
-    data = ", ".join(Path(source).name for source in [*args.positives, *args.negatives])
-    store(model, system.detector.info, rates, target, data, output)
-    rows = [(rate.keyword, point_json(rate, target)) for rate in rates]
-    print(*counts_table([*rows, ("all", pooled_json(rates, target))] if len(rows) > 1 else rows), sep="\n")
-    print(*notes(rates, target, system.detector.info.scoring.default_threshold), f"written: {output}", sep="\n")
-    return 0
 
 
 def destination(model: Path, output: Path | None) -> Path:
@@ -84,7 +28,7 @@ def destination(model: Path, output: Path | None) -> Path:
     return path
 
 
-def operating_points(system: KwsSystem, recordings: Sequence[Recording], fa_per_hour: float) -> list[KeywordRates]:
+def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
     """Each keyword's counts at its lowest threshold with at most `fa_per_hour`, but not below what the audio tells.
 
     Where no false accept stands in the way of any threshold, or where there is less than a quarter of an hour, a
@@ -114,9 +58,9 @@ def notes(rates: Sequence[KeywordRates], fa_per_hour: float, default_threshold: 
     for rate in rates:
         if _shows(rate, fa_per_hour):
             continue
-        parts = [f"at most {_rounded(upper_rate(rate.false_accepts, rate.hours))}/h at 95 %"]
+        parts = [f"at most {two_digits(upper_rate(rate.false_accepts, rate.hours))}/h at 95 %"]
         if fa_per_hour:
-            needed = _rounded(upper_rate(rate.false_accepts, 1.0) / fa_per_hour)
+            needed = two_digits(upper_rate(rate.false_accepts, 1.0) / fa_per_hour)
             so_many = "with as many" if rate.false_accepts else "without any"
             parts.append(f"{needed} h {so_many} are needed to show {fa_per_hour:g}/h")
         if rate.threshold == default_threshold:
@@ -125,19 +69,15 @@ def notes(rates: Sequence[KeywordRates], fa_per_hour: float, default_threshold: 
     return lines
 
 
-def _rounded(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
 def store(
     model: Path,
-    manifest: ModelInfo,
+    info: ModelInfo,
     rates: Sequence[KeywordRates],
     fa_per_hour: float,
     data: str,
     output: Path | None = None,
 ) -> None:
-    """Writes the model in file `model`, that holds `manifest`, with thresholds and what they rest on.
+    """Writes the model in file `model`, that holds `info`, with thresholds and what they rest on.
 
     output: the file to write, `model` itself when None; whole or not at all. Raises KwsError where that cannot be.
     """
@@ -148,10 +88,10 @@ def store(
             threshold=rate.threshold,
             calibration=Calibration(fa_per_hour, rate.false_accepts, rate.hours, data),
         )
-        for keyword, rate in zip(manifest.keywords, rates, strict=True)
+        for keyword, rate in zip(info.keywords, rates, strict=True)
     )
     proto, path = onnx.load(model), output or model
-    embed(proto, dataclasses.replace(manifest, keywords=keywords))
+    embed(proto, dataclasses.replace(info, keywords=keywords))
     partial = path.with_suffix(".partial")
     try:
         onnx.save(proto, partial)

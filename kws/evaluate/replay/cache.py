@@ -1,13 +1,15 @@
-"""What was heard is kept in one file, so that a run that was broken off goes on, and nothing is replayed twice.
+"""A cache of replayed test items in one SQLite file: an interrupted run goes on, and nothing is replayed twice.
 
-An SQLite file with a row per recording: its key is a digest of all that determines what is heard. A row that was not
-asked for in the last ten runs is dropped, so that the file does not grow forever.
+Each row is one replayed item. Its key is a digest of everything that determines the scores:
+the system, the audio, the noise and the rules. A row that nobody asked for in the last ten
+runs is dropped, so that the file does not grow forever.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
@@ -16,12 +18,12 @@ import numpy as np
 from kws import __version__
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import FileIdentity, Rules
-from kws.evaluate.replay.recording import CLEAN, FLOOR, Recording, Source
+from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
 
 _SCHEMA = 1  # of the file and of what a recording is: higher whenever replay comes to give other numbers
 _RUNS_KEPT = 10
-_PATIENCE_S = 5.0  # with another process that writes
+_BUSY_S = 5.0  # to wait while another process writes
 _TABLE = """
 CREATE TABLE IF NOT EXISTS recordings (
     key TEXT PRIMARY KEY, run INTEGER NOT NULL, samples INTEGER NOT NULL, keywords INTEGER NOT NULL,
@@ -43,12 +45,12 @@ def system_digest(spec: SystemSpec, system: System) -> str:
     if isinstance(system, KwsSystem):
         content = hashlib.blake2b(system.detector.model.path.read_bytes()).hexdigest()
         return digest(content, [(keyword.name, keyword.spellings) for keyword in system.detector.keywords])
-    about = {name: value for name, value in system.about().items() if name not in ("name", "engine")}
+    about = {name: value for name, value in asdict(system.about()).items() if name not in ("name", "engine")}
     adapter = spec.file.read_bytes() if spec.file else spec.model
     return digest(sorted(about.items()), system.keywords, spec.keywords, system.chunk_samples, adapter)
 
 
-def key(system: str, source: Source, rules: Rules, files: Sequence[FileIdentity]) -> str:
+def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentity]) -> str:
     """The key of what the system with the digest `system` makes of `source` and its `files`."""
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name)
     return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
@@ -64,7 +66,7 @@ class Store:
         self._path = path
         with self._sentences():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(path, timeout=_PATIENCE_S)
+            self._file = sqlite3.connect(path, timeout=_BUSY_S)
             self._file.execute(_TABLE)
             (newest,) = self._file.execute("SELECT coalesce(max(run), 0) FROM recordings").fetchone()
         self._run = int(newest) + 1
@@ -79,7 +81,7 @@ class Store:
             self._file.execute("DELETE FROM recordings WHERE run <= ?", (self._run - _RUNS_KEPT,))
         self._file.close()
 
-    def read(self, wanted: str, source: Source) -> Recording | None:
+    def read(self, wanted: str, source: TestItem) -> Replayed | None:
         """The recording of `source` under the key `wanted`, where there is one."""
         with self._sentences():
             row = self._file.execute(
@@ -88,7 +90,7 @@ class Store:
         if row is None:
             return None
         samples, keywords, frames, scores, ages = row
-        return Recording(
+        return Replayed(
             source,
             samples,
             np.frombuffer(frames, "<i8"),
@@ -101,7 +103,7 @@ class Store:
         with self._sentences(), self._file:
             self._file.executemany("UPDATE recordings SET run = ? WHERE key = ?", ((self._run, key) for key in keys))
 
-    def write(self, recordings: Sequence[tuple[str, Recording]]) -> None:
+    def write(self, recordings: Sequence[tuple[str, Replayed]]) -> None:
         """Keeps recordings under their keys; they are on disk when this returns."""
         rows = [
             (

@@ -1,7 +1,8 @@
-"""Conditions: a source as it is, in noise at some SNR, or in a room, mixed the same way on every machine.
+"""Conditions: a recording as it is, in noise at some SNR, or in a room; mixed the same way on every machine.
 
-What is drawn for a source depends on the seed and on the source's name alone, not on the order of sources, on blocks or
-on the machine; the noise of a source is the same at every SNR. Memory is bounded, however long the source.
+What is drawn for a test item depends on the seed and on the item's name alone. It does not
+depend on the order of the items, on the block size or on the machine. An item gets the same
+noise at every SNR. Memory is bounded, however long the recording.
 """
 
 import os
@@ -20,7 +21,7 @@ from kws.audio import Samples
 from kws.data import augment
 from kws.data.manifest import rows_of
 from kws.errors import KwsError, require
-from kws.evaluate.replay.recording import CLEAN, Source
+from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.units import SAMPLE_RATE, samples
 
 FileIdentity = tuple[str, int, int]
@@ -39,23 +40,27 @@ _SILENT = 1e-5  # RMS of a noise that is none
 
 @dataclass(frozen=True)
 class Rules:
-    """How sources are heard: seconds of silence around each, and what noise and rooms they are mixed with (files)."""
+    """How test items are replayed.
+
+    silence_s: seconds of silence before and after each. seed: of which file meets which item,
+    and where in it. noise, rirs: the files of noise and of room impulse responses.
+    """
 
     silence_s: float = 1.0
     seed: int = 0
     noise: tuple[Path, ...] = ()
-    rooms: tuple[Path, ...] = ()
+    rirs: tuple[Path, ...] = ()
 
-    def of(self, source: Source) -> "Rules":
-        """The rules as far as they concern `source`: the one file that it is mixed with, under its absolute path."""
+    def of(self, source: TestItem) -> "Rules":
+        """The rules for one test item: of the files, only the one that it is mixed with, as an absolute path."""
         in_room = source.condition == ROOM
-        files = () if source.condition == CLEAN else self.rooms if in_room else self.noise
+        files = () if source.condition == CLEAN else self.rirs if in_room else self.noise
         if len(files) > 1:
             files = (files[self._generator(source, 0).integers(len(files))],)
         files = tuple(file.absolute() for file in files)
-        return replace(self, noise=() if in_room else files, rooms=files if in_room else ())
+        return replace(self, noise=() if in_room else files, rirs=files if in_room else ())
 
-    def mixed_with(self, source: Source) -> Path | None:
+    def mixed_with(self, source: TestItem) -> Path | None:
         """The noise or room of `source`; None under the clean condition.
 
         Raises KwsError for a condition that does not exist or lacks its files.
@@ -64,15 +69,15 @@ class Rules:
             return None
         snr_db(source.condition)
         own = self.of(source)
-        if not (own.noise or own.rooms):
+        if not (own.noise or own.rirs):
             raise KwsError(f"the condition {source.condition} needs {'rooms' if source.condition == ROOM else 'noise'}")
-        return (own.noise or own.rooms)[0]
+        return (own.noise or own.rirs)[0]
 
     def lead_frames(self, frame_samples: int) -> int:
         """Frames of silence before a source: whole ones, so that the source begins with a frame."""
         return -(-samples(self.silence_s) // frame_samples)
 
-    def _generator(self, source: Source, purpose: int) -> np.random.Generator:
+    def _generator(self, source: TestItem, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(os.fsencode(source.name)), purpose])
 
 
@@ -135,13 +140,14 @@ def file_identity(path: Path) -> FileIdentity:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-def blocks(source: Source, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
-    """The sound that a system hears, in blocks of about 4 s: silence, the source, silence.
+def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
+    """The sound that a system hears, in blocks of about 4 s: silence, the recording, silence.
 
-    The first silence is `rules.lead_frames(frame_samples)` frames, the second `rules.silence_s`. Noise runs through
-    both; a room rings out into the second. SNR: the level of the source's speech (see `augment.speech_level`) over the
-    RMS of the noise under the source, both over the whole source. Mixed sound is clipped at full scale, as a converter
-    does. Raises KwsError for files that cannot be used.
+    The first silence lasts `rules.lead_frames(frame_samples)` frames, the second
+    `rules.silence_s` seconds. Noise runs through both silences; a room rings out into the
+    second. The SNR is the level of the speech (see `augment.speech_level`) over the RMS of
+    the noise under the recording, each over the whole recording. Mixed sound is clipped at
+    full scale, as a converter clips it. Raises KwsError for files that cannot be used.
     """
     other = rules.mixed_with(source)
     lead = rules.lead_frames(frame_samples) * frame_samples
@@ -155,7 +161,7 @@ def blocks(source: Source, rules: Rules, frame_samples: int = 1) -> Iterator[Sam
     return _in_noise(dry, lead, source, other, snr, rules._generator(source, 1))
 
 
-def excerpt(source: Source, rules: Rules, start_s: float, end_s: float) -> Samples:
+def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Samples:
     """What a system hears of a source from one second of it to another (S,): less where it ends before."""
     wanted = samples(end_s) - samples(start_s)
     if source.condition == CLEAN:
@@ -171,7 +177,7 @@ def excerpt(source: Source, rules: Rules, start_s: float, end_s: float) -> Sampl
 
 
 def _in_noise(
-    dry: Iterator[Samples], lead: int, source: Source, noise: Path, snr: float, rng: np.random.Generator
+    dry: Iterator[Samples], lead: int, source: TestItem, noise: Path, snr: float, rng: np.random.Generator
 ) -> Iterator[Samples]:
     """`dry`, of which `lead` samples come before the source, with a piece of the noise, round and round."""
     level, length = _level(source.audio)

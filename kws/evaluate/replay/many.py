@@ -1,6 +1,7 @@
-"""Many sources through a system: on the cores of this machine or on a Dask cluster, each recording in one process.
+"""Replays many test items: on the cores of this machine or on a Dask cluster, each item in one process.
 
-What is done is kept as it comes (`store.py`); the numbers do not depend on who did what, in which order.
+Results are cached as they come (see `cache`). The numbers do not depend on which process
+replayed which item, or in which order.
 """
 
 import os
@@ -16,7 +17,7 @@ from kws.errors import KwsError, require
 from kws.evaluate.replay.cache import Store, key, system_digest
 from kws.evaluate.replay.conditions import FileIdentity, Rules, file_identity
 from kws.evaluate.replay.one import SourceError, replay
-from kws.evaluate.replay.recording import Recording, Source
+from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import System, SystemSpec, open_system
 from kws.parallel.cores import on_cores
 from kws.parallel.dask import on_dask
@@ -33,7 +34,7 @@ class Job(NamedTuple):
     """
 
     number: int
-    source: Source
+    source: TestItem
     rules: Rules
     key: str
     files: tuple[FileIdentity, ...]
@@ -55,25 +56,25 @@ class Outcome(NamedTuple):
     """What came of a job: a recording, or a sentence that says why there is none."""
 
     number: int
-    recording: Recording | None
+    recording: Replayed | None
     problem: str
 
 
 def replay_all(
     spec: SystemSpec,
-    sources: Sequence[Source],
+    sources: Sequence[TestItem],
     rules: Rules,
     *,
     store: Path | None,
     jobs: int | None = None,
     dask: str | None = None,
     skipped: list[str],
-) -> list[Recording]:
-    """What the system makes of every source, in their order.
+) -> list[Replayed]:
+    """Replays every test item through a system; the result is in their order.
 
-    store: a file in which results are kept, and looked for first. jobs: processes (None: as many as the cores that this
-    process may use; 1: this one). dask: the address of a scheduler, whose workers then do the work. skipped: gets a
-    line for each source that cannot be used, which is then left out of the result.
+    store: a cache file, which is asked first. jobs: processes; None for one per core that this
+    process may use, 1 for this process alone. dask: the address of a scheduler, whose workers
+    then do the work. skipped: gets a line for each item that cannot be used and is left out.
     """
     spec = _anywhere(spec)
     system = system_digest(spec, open_system(spec))
@@ -137,7 +138,7 @@ def _anywhere(spec: SystemSpec) -> SystemSpec:
     return replace(spec, model=f"{file.absolute()}{adapter}")
 
 
-def _plan(system: str, sources: Sequence[Source], rules: Rules, problems: dict[int, str]) -> Iterator[Job]:
+def _plan(system: str, sources: Sequence[TestItem], rules: Rules, problems: dict[int, str]) -> Iterator[Job]:
     """A job for every source whose files are there."""
     for number, source in enumerate(sources):
         own = rules.of(source)
@@ -151,7 +152,7 @@ def _plan(system: str, sources: Sequence[Source], rules: Rules, problems: dict[i
             yield Job(number, source, own, key(system, source, own, files), files)
 
 
-def _recall(planned: Collection[Job], sources: Sequence[Source], kept: Store) -> dict[int, Recording]:
+def _recall(planned: Collection[Job], sources: Sequence[TestItem], kept: Store) -> dict[int, Replayed]:
     """What is kept of the jobs, by their numbers."""
     found = {}
     for job in planned:

@@ -1,4 +1,4 @@
-"""Replay: one source through a system, as a microphone would give it."""
+"""Replays one test item through a system, block by block, as a microphone would give it."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ import numpy as np
 from kws.audio import Samples
 from kws.errors import InputError, KwsError
 from kws.evaluate.replay.conditions import Rules, blocks
-from kws.evaluate.replay.recording import Recording, Source
+from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import System
 from kws.units import SAMPLE_RATE, samples, seconds
 
@@ -21,29 +21,29 @@ class SourceError(KwsError):
 
 def replay(
     system: System,
-    source: Source,
+    source: TestItem,
     rules: Rules,
     block_samples: int = _BLOCK_SAMPLES,
     report: Callable[[float], None] = lambda seconds: None,
-) -> Recording:
-    """What a fresh stream of `system` makes of `source`; blocks of any size give the same.
+) -> Replayed:
+    """Replays `source` through a fresh stream of `system`; the result is the same for every block size.
 
-    report: is told now and then how many more seconds were heard.
+    report: is called now and then with the seconds that were replayed since its last call.
 
-    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, for a source that cannot be
-    read to its end, and KwsError where the system fails.
+    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, when
+    the audio cannot be read to its end, and KwsError when the system fails.
     """
     frame = -rules.lead_frames(system.frame_samples)
     heard_samples = reported = 0
     stream = system.stream()
     none = np.empty((0, len(system.keywords)))
-    parts = [Recording.of(source, 0, none, none.astype(np.int64))]
+    parts = [Replayed.of(source, 0, none, none.astype(np.int64))]
     for block, last in _cut(source, rules, system.frame_samples, block_samples):
         try:
             heard = stream.process(block, last)
         except InputError as error:  # such as integers in a file of floats
             raise SourceError(f"{source.audio}: {error}") from error
-        part = Recording.of(source, 0, heard.scores, heard.ages, frame)
+        part = Replayed.of(source, 0, heard.scores, heard.ages, frame)
         frame += len(heard.scores)
         heard_samples += len(block)
         if len(part.frames):
@@ -52,7 +52,7 @@ def replay(
             report(seconds(heard_samples - reported))
             reported = heard_samples
     around = rules.lead_frames(system.frame_samples) * system.frame_samples + samples(rules.silence_s)
-    return Recording(
+    return Replayed(
         source,
         heard_samples - around,
         np.concatenate([part.frames for part in parts]),
@@ -61,7 +61,7 @@ def replay(
     )
 
 
-def _cut(source: Source, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
+def _cut(source: TestItem, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
     """What is heard of a source in blocks of at most `most` samples, then an empty block that is the last."""
     try:
         for piece in blocks(source, rules, frame_samples):

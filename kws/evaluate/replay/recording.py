@@ -1,4 +1,4 @@
-"""What is to be heard, and what was heard of it.
+"""A test item, which is a recording under one condition, and what a system made of it.
 
 K keywords, N kept frames.
 """
@@ -27,8 +27,10 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Source:
+class TestItem:
     """One recording under one condition. name: what it is called, the same on every machine; labels: what is said."""
+
+    __test__ = False  # pytest takes it for a test otherwise
 
     audio: Path
     name: str
@@ -38,14 +40,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What a system made of a source: the frames in which some score exceeds FLOOR, counted from the source's start.
+class Replayed:
+    """What a system made of a test item: the frames in which some score exceeds FLOOR, counted from its start.
 
     samples: length at 16 kHz. frames (N,): numbers of frames, negative in the silence before the source; frame i ends
     at sample (i + 1) * frame_samples of the system. scores, ages (N, K): as `kws.decoding.scorer` gives them.
     """
 
-    source: Source
+    source: TestItem
     samples: int
     frames: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -54,12 +56,12 @@ class Recording:
     @classmethod
     def of(
         cls,
-        source: Source,
+        source: TestItem,
         samples: int,
         scores: npt.NDArray[np.float64],
         ages: npt.NDArray[np.int64],
         first_frame: int = 0,
-    ) -> "Recording":
+    ) -> "Replayed":
         """From the scores (T, K) and ages (T, K) of consecutive frames, the first of them being `first_frame`."""
         kept = np.flatnonzero((scores > FLOOR).any(axis=1))
         return cls(source, samples, kept + first_frame, scores[kept], ages[kept])

@@ -1,4 +1,4 @@
-"""From what a user names (manifests, one split of one, folders) to the recordings that are to be heard."""
+"""Reads what a user names (manifests, splits of manifests, folders) into test items."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kws.data.manifest import Utterance, place_of, rows_of
 from kws.errors import KwsError
-from kws.evaluate.replay.recording import CLEAN, Label, Role, Source
+from kws.evaluate.replay.recording import CLEAN, Label, Role, TestItem
 from kws.lexicon import says
 from kws.units import samples
 
@@ -17,14 +17,15 @@ _PARTS = 3  # of a path that is below no corpus: corpus, folder, file
 
 def sources_of(
     positives: Sequence[str], negatives: Sequence[str], confusables: Sequence[str], repeated: list[str]
-) -> list[Source]:
-    """The recordings of all three kinds, each once however often and by whatever path it is named: hearing it again
-    adds no hours.
+) -> list[TestItem]:
+    """The test items of three lists of SOURCEs: positives, negatives, confusables.
 
-    Rows of one recording are the labels of one source. What is named again for another purpose is added to
-    `repeated`, one line each. Raises KwsError for rows that contradict each other.
+    Each recording is taken once, however often and by whatever path it is named, because
+    hearing it again adds no hours. The rows of a recording become the labels of one item.
+    `repeated` gets a line for each recording that is named again for another purpose. Raises
+    KwsError for rows that contradict each other.
     """
-    found: dict[Path, Source] = {}
+    found: dict[Path, TestItem] = {}
     depths: dict[Path, int] = {}
     roles: list[tuple[Role, Sequence[str]]] = [
         ("positive", positives),
@@ -35,7 +36,7 @@ def sources_of(
         for place in named:
             for real, audio, labels in _recordings(place):
                 if real not in found:
-                    found[real] = Source(audio, "", role, labels)
+                    found[real] = TestItem(audio, "", role, labels)
                     depths[real] = _depth(real, place)
                 elif found[real].labels != labels or found[real].role != role:
                     repeated.append(f"{audio} is named again, as {role}: it counts once, as {found[real].role}")
@@ -85,7 +86,7 @@ def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
         depths = {real: depth + (times[names[real]] > 1) for real, depth in depths.items()}
 
 
-def under_conditions(sources: Sequence[Source], conditions: Sequence[str], keywords: Sequence[str]) -> list[Source]:
+def under_conditions(sources: Sequence[TestItem], conditions: Sequence[str], keywords: Sequence[str]) -> list[TestItem]:
     """The sources as they are and, of the positives that are one of `keywords`, a copy for each further condition."""
     further = [condition for condition in conditions if condition != CLEAN]
     copies = [

@@ -1,6 +1,7 @@
 """Systems that can be scored: a model of kws, or any other engine behind an adapter of a few lines.
 
-n frames, K keywords.
+T frames, K keywords. An `Engine` is the adapter that a user writes. A `System` is what
+replay needs: `KwsSystem` for a model of kws, `EngineSystem` for any adapter.
 """
 
 import importlib
@@ -16,23 +17,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws.audio import Samples
+from kws.arrays import Float64Array, IntArray, Samples
 from kws.errors import KwsError
+from kws.evaluate.replay.engines import ENGINES
 from kws.evaluate.replay.recording import FLOOR
 from kws.python_file import load_python_file
-from kws.runtime.detector import Detector
+from kws.runtime.detector import Detector, StreamResult
 from kws.runtime.keywords import open_detector
 from kws.runtime.shipped import find
 from kws.units import SAMPLE_RATE
 
 REFRACTORY_S = 1.0  # of engines that have none of their own: what the models of kws have
 LONGEST_S = 2.0  # for which a held score is one event, as for the models of kws
-ENGINES = {
-    "microwakeword": "kws.evaluate.replay.engines.microwakeword:MicroWakeWord",
-    "openwakeword": "kws.evaluate.replay.engines.openwakeword:OpenWakeWord",
-    "pocketsphinx": "kws.evaluate.replay.engines.pocketsphinx:PocketSphinx",
-    "porcupine": "kws.evaluate.replay.engines.porcupine:Porcupine",
-}
 _PARTS = ("keywords", "thresholds", "version", "size_bytes", "chunk_samples", "process", "reset")  # of an `Engine`
 
 
@@ -56,18 +52,30 @@ class Engine(Protocol):
         """Forget everything that was heard."""
 
 
-class Heard(NamedTuple):
-    """Scores (n, K) and ages (n, K), the frames that the path of a score covers, of the frames that were completed."""
+class FrameScores(NamedTuple):
+    """The scores (T, K) of completed frames, and their ages (T, K): how many frames each score's path covers."""
 
-    scores: npt.NDArray[np.float64]
-    ages: npt.NDArray[np.int64]
+    scores: Float64Array
+    ages: IntArray
 
 
-class Listening(Protocol):
+class SystemStream(Protocol):
     """One stream of a system."""
 
-    def process(self, samples: Samples, last: bool = False) -> Heard:
+    def process(self, samples: Samples, last: bool = False) -> FrameScores | StreamResult:
         """Hears the next samples (S,) float32 at 16 kHz, of any number; `last` completes the last chunk."""
+
+
+@dataclass(frozen=True)
+class SystemInfo:
+    """What a report says of a system. commit, parameters: None where nobody knows; bytes: of its model files."""
+
+    name: str
+    engine: str
+    version: str
+    commit: str | None
+    parameters: int | None
+    bytes: int
 
 
 class System(Protocol):
@@ -80,11 +88,11 @@ class System(Protocol):
     chunk_samples: int
     refractory_frames: int
 
-    def stream(self) -> Listening:
+    def stream(self) -> SystemStream:
         """A fresh stream, to be used up before the next one is begun."""
 
-    def about(self) -> dict[str, Any]:
-        """What a report says of the system: name, engine, version, commit, parameters, bytes."""
+    def about(self) -> SystemInfo:
+        """What a report says of the system."""
 
 
 @dataclass(frozen=True)
@@ -145,30 +153,15 @@ class KwsSystem:
         self.chunk_samples = info.chunk_samples
         self.refractory_frames = info.scoring.refractory_frames
 
-    def stream(self) -> Listening:
+    def stream(self) -> SystemStream:
         """A fresh stream of the detector."""
-        return _KwsListening(self.detector)
+        return self.detector.stream()
 
-    def about(self) -> dict[str, Any]:
-        """What the model's manifest says."""
+    def about(self) -> SystemInfo:
+        """What the model file says of itself."""
         info = self.detector.info
-        return {
-            "name": self.name,
-            "engine": "kws",
-            "version": info.kws_version,
-            "commit": info.commit,
-            "parameters": info.parameters,
-            "bytes": self.detector.model.path.stat().st_size,
-        }
-
-
-class _KwsListening:
-    def __init__(self, detector: Detector) -> None:
-        self._stream = detector.stream()
-
-    def process(self, samples: Samples, last: bool = False) -> Heard:
-        result = self._stream.process(samples, last)
-        return Heard(result.scores, result.ages)
+        size = self.detector.model.path.stat().st_size
+        return SystemInfo(self.name, "kws", info.kws_version, info.commit, info.parameters, size)
 
 
 class EngineSystem:
@@ -190,32 +183,25 @@ class EngineSystem:
         if not len(self.keywords) == len(self.thresholds) > 0:
             raise KwsError(f"{name} has {len(self.keywords)} keywords and {len(self.thresholds)} thresholds")
 
-    def stream(self) -> Listening:
+    def stream(self) -> SystemStream:
         """The engine, reset."""
         with _blamed(self.name, "reset"):
             self.engine.reset()
-        return _EngineListening(self)
+        return _EngineStream(self)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> SystemInfo:
         """What the adapter says."""
-        return {
-            "name": self.name,
-            "engine": self.name,
-            "version": self.engine.version,
-            "commit": None,
-            "parameters": None,
-            "bytes": self.engine.size_bytes,
-        }
+        return SystemInfo(self.name, self.name, self.engine.version, None, None, self.engine.size_bytes)
 
 
-class _EngineListening:
+class _EngineStream:
     def __init__(self, system: EngineSystem) -> None:
         self._system = system
         self._rest = np.empty(0, np.int16)
         self._age = np.zeros(len(system.keywords), np.int64)
         self._oldest = round(LONGEST_S * SAMPLE_RATE / system.chunk_samples)
 
-    def process(self, samples: Samples, last: bool = False) -> Heard:
+    def process(self, samples: Samples, last: bool = False) -> FrameScores:
         size = self._system.chunk_samples
         pcm = np.concatenate([self._rest, np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)])
         if last:
@@ -228,9 +214,9 @@ class _EngineListening:
             scores[row] = self._scores(chunk)
             self._age = np.where(scores[row] > FLOOR, np.minimum(self._age + 1, self._oldest), 0)
             ages[row] = np.maximum(self._age, 1)
-        return Heard(scores, ages)
+        return FrameScores(scores, ages)
 
-    def _scores(self, chunk: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    def _scores(self, chunk: npt.NDArray[np.int16]) -> Float64Array:
         name, keywords = self._system.name, len(self._system.keywords)
         with _blamed(name, "process"):
             scores = np.atleast_1d(np.asarray(self._system.engine.process(chunk), np.float64))

@@ -1,43 +1,76 @@
-"""report.json: every count of a scoring, at every threshold, with its intervals.
+"""The report of one scoring: every count, at every threshold, with its intervals.
 
-The schema is `report.schema.json` beside this file. K keywords, P operating points: the system's own thresholds first,
-then one per rate of false accepts.
+K keywords, P operating points: the system's own thresholds first, then one per rate of
+false accepts. The types are in `kws.evaluate.report.model`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kws.evaluate.count.intervals import poisson, upper_rate, wilson
-from kws.evaluate.count.matching import Counting, Trial, Window, end_samples, events, match, trials, windows
+from kws.evaluate.count.matching import (
+    Counting,
+    Occurrence,
+    Window,
+    end_samples,
+    events,
+    match,
+    occurrences,
+    windows,
+)
 from kws.evaluate.count.metrics import KeywordRates, at_rate, count, det, hours
 from kws.evaluate.replay.cache import digest
 from kws.evaluate.replay.conditions import Rules
-from kws.evaluate.replay.recording import CLEAN, FLOOR, Recording
+from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed
 from kws.evaluate.replay.systems import System
+from kws.evaluate.report.model import (
+    SCHEMA,
+    AllKeywords,
+    ConfusableCount,
+    CountingRules,
+    DetPoint,
+    Digests,
+    FalseAccept,
+    Interval,
+    KeywordReport,
+    Latency,
+    MissCount,
+    OperatingPoint,
+    Report,
+    ScoredData,
+    Trial,
+)
 from kws.units import SAMPLE_RATE, seconds
 
-SCHEMA = 1  # raised when a reader of an older one would be misled; added fields do not need that
 DECIMALS = 4  # of scores and seconds that are only looked at; thresholds are exact
 
-Json = dict[str, Any]
+
+@dataclass(frozen=True)
+class Named:
+    """The SOURCEs that a user named, as they stand in the report."""
+
+    positives: Sequence[str] = ()
+    negatives: Sequence[str] = ()
+    confusables: Sequence[str] = ()
+    noise: str | None = None
+    rooms: str | None = None
 
 
 @dataclass(frozen=True)
 class KeywordResults:
-    """What was counted of one keyword. points: P; trials: at each point, of every condition."""
+    """What was counted of one keyword. points: P; heard: at each point, the occurrences under every condition."""
 
     curve: list[KeywordRates]
     points: list[KeywordRates]
-    trials: list[list[Trial]]
+    heard: list[list[Occurrence]]
 
 
-class Scoring:
-    """The recordings of one run and how they are counted."""
+class Evaluation:
+    """The replayed recordings of one run, and what is counted of them."""
 
-    def __init__(self, system: System, recordings: Sequence[Recording], rates: Sequence[float], rules: Rules) -> None:
+    def __init__(self, system: System, recordings: Sequence[Replayed], rates: Sequence[float], rules: Rules) -> None:
         self.system, self.rates, self.rules = system, list(rates), rules
         self.counting = Counting.of(system)
         self.recordings = list(recordings)
@@ -55,97 +88,108 @@ class Scoring:
         own = count(self.clean, keywords, index, [self.system.thresholds[index]], counting)
         points = own + [at_rate(curve, rate) for rate in self.rates]
         heard = [
-            [t for r in self.positives for t in trials(r, index, keywords[index], point.threshold, counting)]
+            [o for r in self.positives for o in occurrences(r, index, keywords[index], point.threshold, counting)]
             for point in points
         ]
         return KeywordResults(curve, points, heard)
 
-    def as_json(self) -> Json:
-        """The parts of a report that are counted."""
+    def report(self, command: str, named: Named, skipped: Sequence[str]) -> Report:
+        """The report. command: what was typed; skipped: a line for each recording that could not be used."""
         targets = [None, *self.rates]
-        return {
-            "rates": self.rates,
-            "conditions": self.conditions,
-            "keywords": {name: self._keyword(index) for index, name in enumerate(self.system.keywords)},
-            "all": self._all(targets),
-            "trials": [trial for index in range(len(self.results)) for trial in self._trials(index)],
-            "accepts": [accept for index in range(len(self.results)) for accept in self._accepts(index)],
-        }
+        return Report(
+            schema=SCHEMA,
+            system=self.system.about(),
+            command=command,
+            data=self._data(named, skipped),
+            rules=self._rules(),
+            rates=tuple(self.rates),
+            conditions=tuple(self.conditions),
+            keywords={name: self._keyword(index) for index, name in enumerate(self.system.keywords)},
+            all=self._all(targets),
+            trials=tuple(trial for index in range(len(self.results)) for trial in self._trials(index)),
+            accepts=tuple(accept for index in range(len(self.results)) for accept in self._accepts(index)),
+            comparison=None,
+        )
 
-    def _keyword(self, index: int) -> Json:
+    def _keyword(self, index: int) -> KeywordReport:
         result, own = self.results[index], self.results[index].points[0]
-        return {
-            "threshold": own.threshold,
-            "positives": own.positives,
-            "hours": own.hours,
-            "det": [
-                {"threshold": p.threshold, "misses": p.misses, "false_accepts": p.false_accepts}
-                for p in reversed(result.curve)
-            ],
-            "points": [point_json(p, target) for p, target in zip(result.points, [None, *self.rates], strict=True)],
-            **self._groups(result.trials),
-            "confusables": self._confused(index),
-        }
+        return KeywordReport(
+            threshold=own.threshold,
+            positives=own.positives,
+            hours=own.hours,
+            det=tuple(DetPoint(p.threshold, p.misses, p.false_accepts) for p in reversed(result.curve)),
+            points=tuple(operating_point(p, t) for p, t in zip(result.points, [None, *self.rates], strict=True)),
+            conditions=self._by_condition(result.heard),
+            speakers=self._by_speaker(result.heard),
+            latency_ms=self._latency(result.heard),
+            confusables=self._confused(index),
+        )
 
-    def _all(self, targets: Sequence[float | None]) -> Json:
+    def _all(self, targets: Sequence[float | None]) -> AllKeywords:
         """The keywords together, each at its own threshold of a point."""
         by_point = zip(*(result.points for result in self.results), strict=True)
-        points = [pooled_json(rates, target) for rates, target in zip(by_point, targets, strict=True)]
-        together = [[t for result in self.results for t in result.trials[i]] for i in range(len(targets))]
-        return {"points": points, **self._groups(together)}
+        together = [[o for result in self.results for o in result.heard[i]] for i in range(len(targets))]
+        return AllKeywords(
+            points=tuple(pooled(rates, target) for rates, target in zip(by_point, targets, strict=True)),
+            conditions=self._by_condition(together),
+            speakers=self._by_speaker(together),
+            latency_ms=self._latency(together),
+        )
 
-    def _groups(self, heard: Sequence[Sequence[Trial]]) -> Json:
-        """Counts at each point by condition, and of the clean condition by speaker; latency at the first point."""
-        conditions = {
-            name: [_share([t for t in trials if t.recording.source.condition == name]) for trials in heard]
+    def _by_condition(self, heard: Sequence[Sequence[Occurrence]]) -> dict[str, tuple[MissCount, ...]]:
+        return {
+            name: tuple(_misses([o for o in found if o.recording.source.condition == name]) for found in heard)
             for name in self.conditions
         }
-        clean = [[t for t in trials if t.recording.source.condition == CLEAN] for trials in heard]
-        names = sorted({t.label.speaker for t in clean[0] if t.label.speaker})
-        speakers = {
-            name: [_share([t for t in trials if t.label.speaker == name]) for trials in clean] for name in names
-        }
-        late = latency_json(map(self._late_ms, clean[0]))
-        return {"conditions": conditions, "speakers": speakers, "latency_ms": late}
 
-    def _confused(self, index: int) -> Json:
+    def _by_speaker(self, heard: Sequence[Sequence[Occurrence]]) -> dict[str, tuple[MissCount, ...]]:
+        """Of the clean condition alone."""
+        clean = [list(filter(_is_clean, found)) for found in heard]
+        names = sorted({o.label.speaker for o in clean[0] if o.label.speaker})
+        return {
+            name: tuple(_misses([o for o in found if o.label.speaker == name]) for found in clean) for name in names
+        }
+
+    def _latency(self, heard: Sequence[Sequence[Occurrence]]) -> Latency | None:
+        """Of the clean hits at the first point."""
+        return latency_of(map(self._late_ms, filter(_is_clean, heard[0])))
+
+    def _confused(self, index: int) -> dict[str, tuple[ConfusableCount, ...]]:
         """What each confusable phrase did: its clips, and how often the keyword fired in them at each point."""
-        keyword = self.system.keywords[index]
-        found: Json = {}
+        keyword, points = self.system.keywords[index], self.results[index].points
+        found: dict[str, list[ConfusableCount]] = {}
         for recording in self.confusables:
             if windows(recording.source, keyword, self.counting):
                 continue  # it says the keyword
             text = " / ".join(dict.fromkeys(label.text for label in recording.source.labels)) or "(no text)"
-            fires = [len(events(recording, index, p.threshold, self.counting)) for p in self.results[index].points]
-            before = found.setdefault(text, [{"fires": 0, "clips": 0} for _ in fires])
-            found[text] = [
-                {"fires": c["fires"] + n, "clips": c["clips"] + 1} for c, n in zip(before, fires, strict=True)
-            ]
-        return dict(sorted(found.items()))
+            fires = [len(events(recording, index, point.threshold, self.counting)) for point in points]
+            before = found.setdefault(text, [ConfusableCount(0, 0)] * len(fires))
+            found[text] = [ConfusableCount(c.fires + n, c.clips + 1) for c, n in zip(before, fires, strict=True)]
+        return {text: tuple(counts) for text, counts in sorted(found.items())}
 
-    def _trials(self, index: int) -> list[Json]:
+    def _trials(self, index: int) -> list[Trial]:
         rows = []
-        for same in zip(*self.results[index].trials, strict=True):
+        for same in zip(*self.results[index].heard, strict=True):
             first, source = same[0], same[0].recording.source
             label = first.label
             rows.append(
-                {
-                    "audio": str(source.audio),
-                    "name": source.name,
-                    "keyword": self.system.keywords[index],
-                    "speaker": label.speaker,
-                    "condition": source.condition,
-                    "start_s": None if label.start is None else round(seconds(label.start), DECIMALS),
-                    "end_s": None if label.end is None else round(seconds(label.end), DECIMALS),
-                    "score": round(first.score, DECIMALS),
-                    "fired_s": None if first.row is None else self._end_s(first.recording, first.row),
-                    "latency_ms": self._late_ms(first),
-                    "missed": [trial.row is None for trial in same],
-                }
+                Trial(
+                    audio=str(source.audio),
+                    name=source.name,
+                    keyword=self.system.keywords[index],
+                    speaker=label.speaker,
+                    condition=source.condition,
+                    start_s=None if label.start is None else round(seconds(label.start), DECIMALS),
+                    end_s=None if label.end is None else round(seconds(label.end), DECIMALS),
+                    score=round(first.score, DECIMALS),
+                    fired_s=None if first.row is None else self._end_s(first.recording, first.row),
+                    latency_ms=self._late_ms(first),
+                    missed=tuple(occurrence.row is None for occurrence in same),
+                )
             )
         return rows
 
-    def _accepts(self, index: int) -> list[Json]:
+    def _accepts(self, index: int) -> list[FalseAccept]:
         """The false accepts at any of the points, and what confusable phrases did there."""
         keyword, frame_s = self.system.keywords[index], self.counting.frame_samples / SAMPLE_RATE
         thresholds = [point.threshold for point in self.results[index].points]
@@ -155,65 +199,69 @@ class Scoring:
             for row, scores in accepts_at(recording, index, found, thresholds, self.counting).items():
                 end_s = self._end_s(recording, row)
                 rows.append(
-                    {
-                        "audio": str(source.audio),
-                        "name": source.name,
-                        "keyword": keyword,
-                        "text": " / ".join(label.text for label in source.labels if label.text),
-                        "kind": source.role,
-                        "score": round(float(recording.scores[row, index]), DECIMALS),
-                        "scores": [None if score is None else round(score, DECIMALS) for score in scores],
-                        "start_s": round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
-                        "end_s": end_s,
-                        "seconds": round(seconds(recording.samples), DECIMALS),
-                        "at_s": self.begins[source] + end_s if source in self.begins else None,
-                    }
+                    FalseAccept(
+                        audio=str(source.audio),
+                        name=source.name,
+                        keyword=keyword,
+                        text=" / ".join(label.text for label in source.labels if label.text),
+                        kind=source.role,
+                        score=round(float(recording.scores[row, index]), DECIMALS),
+                        scores=tuple(None if score is None else round(score, DECIMALS) for score in scores),
+                        start_s=round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
+                        end_s=end_s,
+                        seconds=round(seconds(recording.samples), DECIMALS),
+                        at_s=self.begins[source] + end_s if source in self.begins else None,
+                    )
                 )
         return rows
 
-    def _end_s(self, recording: Recording, row: int) -> float:
+    def _end_s(self, recording: Replayed, row: int) -> float:
         return round(seconds(end_samples(recording, [row], self.counting)[0]), DECIMALS)
 
-    def _late_ms(self, trial: Trial) -> float | None:
-        """From the labelled end of a word to the end of the chunk in which it fired: before that, nobody knows."""
-        if trial.row is None or trial.label.end is None:
+    def _late_ms(self, occurrence: Occurrence) -> float | None:
+        """Milliseconds from the labelled end of a word to the end of the chunk in which it fired, when it is known."""
+        if occurrence.row is None or occurrence.label.end is None:
             return None
         chunk, frame = self.system.chunk_samples, self.system.frame_samples
         lead = self.rules.lead_frames(frame) * frame
-        fired = end_samples(trial.recording, [trial.row], self.counting)[0] + lead
-        return 1000 * (-(-fired // chunk) * chunk - lead - trial.label.end) / SAMPLE_RATE
+        fired = end_samples(occurrence.recording, [occurrence.row], self.counting)[0] + lead
+        return 1000 * (-(-fired // chunk) * chunk - lead - occurrence.label.end) / SAMPLE_RATE
 
-    def data(self) -> Json:
-        """What was heard: the recordings, and the length of those that are no confusables; and what tells them, the
-        noises and the rooms from others.
+    def _data(self, named: Named, skipped: Sequence[str]) -> ScoredData:
+        """What was heard. The digests of names, lengths and labels (of noises and rooms: names and bytes) tell whether
+        two reports rest on the same audio.
         """
-        clean = [r for r in self.recordings if r.source.condition == CLEAN]
         heard = [(r.source.name, r.samples, [(x.text, x.start, x.end) for x in r.source.labels]) for r in self.clean]
-        mixed = {"noise": self.rules.noise, "rooms": self.rules.rooms}
-        digests = {name: digest([(f.name, f.stat().st_size) for f in files]) for name, files in mixed.items()}
-        return {
-            "recordings": len(clean),
-            "hours": hours(self.clean),
-            "digests": {"recordings": digest(sorted(heard, key=repr)), **digests},
-        }
+        mixed = (self.rules.noise, self.rules.rirs)
+        noise, rooms = (digest([(file.name, file.stat().st_size) for file in files]) for files in mixed)
+        return ScoredData(
+            positives=tuple(named.positives),
+            negatives=tuple(named.negatives),
+            confusables=tuple(named.confusables),
+            noise=named.noise,
+            rooms=named.rooms,
+            recordings=sum(r.source.condition == CLEAN for r in self.recordings),
+            hours=hours(self.clean),
+            digests=Digests(digest(sorted(heard, key=repr)), noise, rooms),
+            skipped=tuple(skipped),
+        )
 
-    def rules_json(self) -> Json:
-        """How it was heard and counted."""
+    def _rules(self) -> CountingRules:
         system, counting = self.system, self.counting
-        return {
-            "silence_s": self.rules.silence_s,
-            "refractory_s": seconds(system.refractory_frames * system.frame_samples),
-            "late_s": seconds(counting.late_samples),
-            "floor": FLOOR,
-            "seed": self.rules.seed,
-            "accepts_condition": CLEAN,
-            "frame_s": seconds(system.frame_samples),
-            "chunk_s": seconds(system.chunk_samples),
-        }
+        return CountingRules(
+            silence_s=self.rules.silence_s,
+            refractory_s=seconds(system.refractory_frames * system.frame_samples),
+            late_s=seconds(counting.late_samples),
+            floor=FLOOR,
+            seed=self.rules.seed,
+            accepts_condition=CLEAN,
+            frame_s=seconds(system.frame_samples),
+            chunk_s=seconds(system.chunk_samples),
+        )
 
 
 def accepts_at(
-    recording: Recording, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
+    recording: Replayed, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
 ) -> dict[int, list[float | None]]:
     """The false accepts of keyword `index` at each of the thresholds, by the row of the first frame of each, in order.
 
@@ -232,49 +280,57 @@ def accepts_at(
     return dict(sorted(known.items()))
 
 
-def _share(found: Sequence[Trial]) -> Json:
-    """Misses among trials, with the interval."""
-    return count_json(sum(trial.row is None for trial in found), len(found))
+def _is_clean(occurrence: Occurrence) -> bool:
+    return occurrence.recording.source.condition == CLEAN
 
 
-def latency_json(late: Iterable[float | None]) -> Json | None:
-    """Median and 95th percentile of what is known: LATENCY of the schema, None where nothing is."""
-    known = [one for one in late if one is not None]
+def _misses(found: Sequence[Occurrence]) -> MissCount:
+    return miss_count(sum(occurrence.row is None for occurrence in found), len(found))
+
+
+def latency_of(late_ms: Iterable[float | None]) -> Latency | None:
+    """Median and 95th percentile of the latencies that are known; None where none is."""
+    known = [one for one in late_ms if one is not None]
     if not known:
         return None
     median, p95 = np.quantile(known, [0.5, 0.95])
-    return {"n": len(known), "median": round(float(median), 1), "p95": round(float(p95), 1)}
+    return Latency(len(known), round(float(median), 1), round(float(p95), 1))
 
 
-def count_json(misses: int, positives: int) -> Json:
-    """Misses among positives: the rate is [value, low, high], None without positives."""
-    frr = [misses / positives, *wilson(misses, positives)] if positives else None
-    return {"positives": positives, "misses": misses, "frr": frr}
+def miss_count(misses: int, positives: int) -> MissCount:
+    """Misses among positives, with the share and its interval."""
+    return MissCount(positives, misses, _frr(misses, positives))
 
 
-def pooled_json(rates: Sequence[KeywordRates], target: float | None) -> Json:
-    """Several keywords as one POINT: counts are sums, hours those of the keyword that has most."""
+def _frr(misses: int, positives: int) -> Interval | None:
+    return Interval(misses / positives, *wilson(misses, positives)) if positives else None
+
+
+def pooled(rates: Sequence[KeywordRates], target: float | None) -> OperatingPoint:
+    """Several keywords as one point: counts are sums, hours those of the keyword that has most."""
     positives, misses = sum(r.positives for r in rates), sum(r.misses for r in rates)
     accepts, repeats = sum(r.false_accepts for r in rates), sum(r.repeats for r in rates)
     longest = max(r.hours for r in rates)
-    pooled = point_json(KeywordRates("all", 0.0, positives, misses, accepts, longest, repeats), target)
-    each = all(point_json(r, target)["supported"] for r in rates)
-    return {**pooled, "threshold": None, "supported": each}
+    together = operating_point(KeywordRates("all", 0.0, positives, misses, accepts, longest, repeats), target)
+    return replace(together, threshold=None, supported=all(operating_point(r, target).supported for r in rates))
 
 
-def point_json(rates: KeywordRates, target: float | None) -> Json:
-    """Counts at one threshold with intervals: POINT of the schema."""
-    counts = asdict(rates)
-    del counts["keyword"]
+def operating_point(rates: KeywordRates, target: float | None) -> OperatingPoint:
+    """Counts at one threshold, with their intervals."""
     per_hour = upper = None
     if rates.hours:
-        per_hour = [rates.false_accepts / rates.hours, *poisson(rates.false_accepts, rates.hours)]
+        per_hour = Interval(rates.false_accepts / rates.hours, *poisson(rates.false_accepts, rates.hours))
         upper = upper_rate(rates.false_accepts, rates.hours)
-    return {
-        "target": target,
-        **counts,
-        **count_json(rates.misses, rates.positives),
-        "fa_per_hour": per_hour,
-        "upper95": upper,
-        "supported": target is not None and upper is not None and upper <= target,
-    }
+    return OperatingPoint(
+        target=target,
+        threshold=rates.threshold,
+        positives=rates.positives,
+        misses=rates.misses,
+        false_accepts=rates.false_accepts,
+        hours=rates.hours,
+        repeats=rates.repeats,
+        frr=_frr(rates.misses, rates.positives),
+        fa_per_hour=per_hour,
+        upper95=upper,
+        supported=target is not None and upper is not None and upper <= target,
+    )

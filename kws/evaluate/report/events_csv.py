@@ -5,38 +5,40 @@ from pathlib import Path
 
 from kws.data.manifest import write_csv
 from kws.evaluate.count.matching import end_samples, events, match, windows
-from kws.evaluate.replay.recording import Recording
-from kws.evaluate.report.build import Scoring
+from kws.evaluate.replay.recording import Replayed
+from kws.evaluate.report.build import Evaluation
 from kws.units import seconds
 
 COLUMNS = ("keyword", "target", "threshold", "recording", "audio", "kind", "condition", "time_s", "score", "verdict")
 
 
-def write_events(scoring: Scoring, path: Path) -> None:
+def write_events(evaluation: Evaluation, path: Path) -> None:
     """Writes a row for each event of each keyword at each operating point, under all conditions, ordered as heard.
 
     target: the FA/h for which the threshold was chosen, empty for the system's own. time_s: the end of the frame that
     fired, from the start of the recording. Numbers are exact. A verdict is empty where an event is neither right nor
     wrong: inside of other words that contain the keyword.
     """
-    write_csv(path, COLUMNS, _rows(scoring))
+    write_csv(path, COLUMNS, _rows(evaluation))
 
 
-def _rows(scoring: Scoring) -> Iterator[tuple[object, ...]]:
-    for index, result in enumerate(scoring.results):
-        for target, point in zip(["", *scoring.rates], result.points, strict=True):
-            for recording in scoring.recordings:
+def _rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
+    for index, result in enumerate(evaluation.results):
+        for target, point in zip(["", *evaluation.rates], result.points, strict=True):
+            for recording in evaluation.recordings:
                 source = recording.source
                 heard = (source.name, source.audio, source.role, source.condition)
-                for time, score, verdict in _judged(scoring, recording, index, point.threshold):
+                for time, score, verdict in _judged(evaluation, recording, index, point.threshold):
                     yield point.keyword, target, point.threshold, *heard, seconds(time), score, verdict
 
 
-def _judged(scoring: Scoring, recording: Recording, index: int, threshold: float) -> Iterator[tuple[int, float, str]]:
+def _judged(
+    evaluation: Evaluation, recording: Replayed, index: int, threshold: float
+) -> Iterator[tuple[int, float, str]]:
     """(sample, score, verdict) of each event."""
-    rows = events(recording, index, threshold, scoring.counting)
-    times = end_samples(recording, rows, scoring.counting)
-    found = match(times, windows(recording.source, scoring.system.keywords[index], scoring.counting))
+    rows = events(recording, index, threshold, evaluation.counting)
+    times = end_samples(recording, rows, evaluation.counting)
+    found = match(times, windows(recording.source, evaluation.system.keywords[index], evaluation.counting))
     verdicts = dict.fromkeys((event for _, event in found.hits), "hit")
     verdicts |= dict.fromkeys(found.false_accepts, "false accept") | dict.fromkeys(found.repeats, "repeat")
     for event, (row, time) in enumerate(zip(rows, times, strict=True)):

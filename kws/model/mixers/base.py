@@ -30,10 +30,11 @@ class StreamingMixer(StreamingLayer):
 
     Attributes:
         fits: names of the switches that it takes.
-        reads: what it is given as `guide` beside its input: "" nothing; "front" what the encoder took in, before any
-            block, (B, T, D); "random" or "fixed" a reference sequence (1, W, D) that the encoder carries through its
-            own blocks, as it stands at this depth.
-        any_length: whether a graph of it can take any number of frames up to W; else only that of its export.
+        reads: second input of the mixer, given as `guide`. "": none. "front": the encoder's
+            input embeddings (B, T, D). "random" or "fixed": a constant reference sequence
+            (1, W, D), passed through the blocks below this one.
+        any_length: whether a graph of it takes any number of frames up to W; otherwise it
+            takes only the number that it was exported with.
     """
 
     fits: ClassVar[frozenset[str]] = frozenset()

@@ -1,4 +1,4 @@
-"""The story of one attempt of a keyword: its path phone by phone, and what it lacked.
+"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it lacked.
 
 The log of a score is (sum of the LLRs of labels and of the blanks before them + peak weight x sum of the labels' best
 log-posteriors) / labels (decoding/scorer.py), so that each part of a path has a share in it, and the score that the
@@ -75,11 +75,16 @@ class Proposal(NamedTuple):
 class Diagnosis:
     """An attempt explained.
 
-    column: the keyword's among all. score: of the path, whose frames are [start, frame]. phones: one for each label of
-    `spelling`. places: as in `scorer.Path`. heard: the best path of the excerpt; heard_near: of the same stretch.
-    lacking, extra_sounds: the fewest labels, and gaps before labels, that the score needs to be perfect to reach the
-    threshold, worst first; would: the score then. event: the frame of the event before, where that silenced this
-    attempt. best_after: (score, frame) of the same utterance at its best. level_db: of the loudest 20 ms of the stretch.
+    column: the keyword's place among all keywords.
+    score: of the path, which covers the frames [start, frame].
+    phones: one for each label of `spelling`. places: as in `scorer.Path`.
+    heard: the best path of the excerpt. heard_near: its part around the attempt.
+    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that would
+        have to be perfect for the score to reach the threshold; worst first.
+    score_if_perfect: the score if they were.
+    event: the frame of an earlier event whose refractory time silenced this attempt.
+    best_after: (score, frame), the highest score of the same utterance.
+    level_db: level of the loudest 20 ms of the stretch, in dB of full scale.
     """
 
     keyword: Keyword
@@ -123,7 +128,7 @@ class Diagnosis:
 
 
 def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Diagnosis:
-    """The story of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
+    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
     keyword = detector.keywords[attempt.keyword]
     scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
     scorer = scoring.scorer(detector.info.tokens, [k.spellings for k in detector.keywords])

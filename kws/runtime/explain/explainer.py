@@ -14,7 +14,7 @@ from kws.runtime.explain.diagnosis import Diagnosis, propose, tell
 from kws.runtime.explain.search import Attempt, Search
 from kws.runtime.explain.sound import Sound
 
-MOST_PICTURED = 3  # stories of a file that keep their excerpts
+MOST_PICTURED = 3  # diagnoses of a file that keep their excerpts
 
 _MOST_MISSES = 5
 _NEAR = 0.1  # of the threshold: what scores lower is told only where there is nothing else
@@ -22,8 +22,10 @@ _NEAR = 0.1  # of the threshold: what scores lower is told only where there is n
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is told of a file. stories: in order of time; those to be pictured have their excerpts; none where the sound
-    is too short to hold a keyword.
+    """The explanation of a file.
+
+    diagnoses: in order of time; those to be pictured have excerpts. Empty for sound that is
+    too short to hold a keyword.
     """
 
     sound: Sound

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.evaluate.count.matching import Counting, Window, match, negative_samples, windows
-from kws.evaluate.replay.recording import Label, Recording, Source
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 
 COUNTING = Counting(refractory_frames=5, frame_samples=640)
 SPANS = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), max_size=6)
 WORD = Label("a")
 
 
-def source(*labels: Label) -> Source:
-    return Source(Path("x.wav"), "x.wav", "negative", labels)
+def source(*labels: Label) -> TestItem:
+    return TestItem(Path("x.wav"), "x.wav", "negative", labels)
 
 
 def sorted_windows(spans, label=WORD) -> list[Window]:
@@ -56,7 +56,7 @@ def largest_matching(fits: np.ndarray) -> int:
 @settings(max_examples=100, deadline=None)
 def test_negative_time_is_what_no_window_covers(spans, length):
     none = np.empty((0, 1))
-    recording = Recording.of(source(), length, none, none.astype(np.int64))
+    recording = Replayed.of(source(), length, none, none.astype(np.int64))
     found = sorted_windows(spans)
     outside = [t for t in range(length) if not any(w.start <= t < w.end for w in found)]
     assert negative_samples(recording, found) == len(outside)
@@ -73,7 +73,7 @@ def test_a_sentence_with_the_keyword_in_it_is_neither_right_nor_wrong():
     found = windows(source(Label("say a now")), "a", COUNTING)
     assert match([640, 99_999], found) == ([], [], [])
     none = np.empty((0, 1))
-    recording = Recording.of(source(Label("say a now")), 16_000, none, none.astype(np.int64))
+    recording = Replayed.of(source(Label("say a now")), 16_000, none, none.astype(np.int64))
     assert negative_samples(recording, found) == 0
     assert windows(source(Label("say again")), "a", COUNTING) == []
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, end_samples, events, match, windows
-from kws.evaluate.count.metrics import ASIDE, at_rate, count, det, rates_at
-from kws.evaluate.replay.recording import FLOOR, Label, Recording, Source
+from kws.evaluate.count.metrics import SAFETY_MARGIN, at_rate, count, det, rates_at
+from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
 from kws.evaluate.report.build import accepts_at
 
 HOUR = 16_000 * 3600
@@ -19,10 +19,10 @@ COUNTING = Counting(refractory_frames=5, frame_samples=FRAME, late_samples=2 * F
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 
-def recording(text, scores, samples=HOUR, labels=None) -> Recording:
+def recording(text, scores, samples=HOUR, labels=None) -> Replayed:
     scores = np.array(scores, float)
-    source = Source(Path(), "", "negative", (Label(text),) if labels is None else tuple(labels))
-    return Recording.of(source, samples, scores, np.ones(scores.shape, np.int64))
+    source = TestItem(Path(), "", "negative", (Label(text),) if labels is None else tuple(labels))
+    return Replayed.of(source, samples, scores, np.ones(scores.shape, np.int64))
 
 
 def test_known_events_give_known_rates():
@@ -38,9 +38,9 @@ def test_known_events_give_known_rates():
     counted = {round(p.threshold, 3): (p.misses, p.false_accepts) for p in points}
     assert counted == {0.01: (1, 3), 0.5: (1, 3), 0.55: (2, 3), 0.7: (2, 2), 0.8: (2, 1), 0.9: (3, 1), 1.0: (3, 0)}
     assert points[0].threshold == 1.0 and points[0].positives == 3 and points[0].hours == pytest.approx(2)
-    assert at_rate(points, 1.0).threshold == pytest.approx(0.55 + ASIDE)
-    assert at_rate(points, 0.5).threshold == pytest.approx(0.7 + ASIDE)
-    assert at_rate(points, 0.0).threshold == pytest.approx(0.9 + ASIDE)
+    assert at_rate(points, 1.0).threshold == pytest.approx(0.55 + SAFETY_MARGIN)
+    assert at_rate(points, 0.5).threshold == pytest.approx(0.7 + SAFETY_MARGIN)
+    assert at_rate(points, 0.0).threshold == pytest.approx(0.9 + SAFETY_MARGIN)
     assert (at_rate(points, 0.0).misses, at_rate(points, 0.0).false_accepts) == (3, 0)
     assert at_rate(points, 9.0).threshold == FLOOR
     for threshold, counts in [(0.58, (2, 2)), (0.95, (3, 0)), (0.65, (2, 2)), (0.3, (1, 3))]:
@@ -77,9 +77,9 @@ def test_the_curve_is_that_of_every_threshold_there_is(tracks, rate):
     recordings = []
     for track, spans in tracks:
         labels = {Label(text, start=s * FRAME, end=(s + n) * FRAME) for s, n, text in spans or []}
-        source = Source(Path(), "", "negative", tuple(labels) if spans is not None else (Label("a"),))
+        source = TestItem(Path(), "", "negative", tuple(labels) if spans is not None else (Label("a"),))
         scores, ages = (np.array(column)[:, None] for column in zip(*track, strict=True))
-        recordings.append(Recording.of(source, HOUR, scores, ages))
+        recordings.append(Replayed.of(source, HOUR, scores, ages))
 
     def plain(threshold: float) -> tuple[int, int, int]:
         misses = accepts = repeats = 0
@@ -142,9 +142,9 @@ def test_every_point_agrees_with_a_plain_count(positives, negatives):
 def test_the_false_accepts_of_each_threshold_are_listed(scores, ages, thresholds):
     """As many as are counted, with the scores they fire at; and never more rows than events."""
     word = Label("a", start=3 * FRAME, end=8 * FRAME)
-    source = Source(Path(), "", "positive", (word,))
+    source = TestItem(Path(), "", "positive", (word,))
     column = np.array(scores)[:, None]
-    heard = Recording.of(source, HOUR, column, np.array(ages[: len(scores)])[:, None])
+    heard = Replayed.of(source, HOUR, column, np.array(ages[: len(scores)])[:, None])
     found = windows(source, "a", COUNTING)
     listed = accepts_at(heard, 0, found, thresholds, COUNTING)
     assert list(listed) == sorted(listed)

@@ -15,14 +15,14 @@ from kws.data import augment
 from kws.errors import KwsError
 from kws.evaluate.replay import conditions
 from kws.evaluate.replay.conditions import Rules, blocks, parse_condition
-from kws.evaluate.replay.recording import Source
+from kws.evaluate.replay.recording import TestItem
 
 pytest.importorskip("scipy")
 
 SNRS = (20, 10, 5, 0)
 
 
-def hear(source: Source, rules: Rules, frame_samples: int = 1) -> np.ndarray:
+def hear(source: TestItem, rules: Rules, frame_samples: int = 1) -> np.ndarray:
     return np.concatenate(list(blocks(source, rules, frame_samples)))
 
 
@@ -47,8 +47,8 @@ def rules(folder) -> Rules:
     return Rules(0.5, 3, conditions.sound_files(str(folder / "noise")), conditions.sound_files(str(folder / "rooms")))
 
 
-def source_of(folder: Path, name: str = "speech", condition: str = "clean") -> Source:
-    return Source(folder / f"{name}.wav", f"some/{name}", "positive", (), condition)
+def source_of(folder: Path, name: str = "speech", condition: str = "clean") -> TestItem:
+    return TestItem(folder / f"{name}.wav", f"some/{name}", "positive", (), condition)
 
 
 @pytest.mark.parametrize(("silence_s", "frame_samples", "lead"), [(1.0, 640, 16_000), (0.0, 640, 0), (0.5, 512, 8192)])
@@ -94,7 +94,7 @@ def test_what_is_drawn_depends_on_seed_and_name_alone(folder, rules):
 
 def test_a_file_that_was_changed_is_read_again(folder, rules, tmp_path):
     paths = tmp_path / "speech.wav", tmp_path / "noise.wav"
-    source = Source(paths[0], "speech", "positive", (), "0 dB")
+    source = TestItem(paths[0], "speech", "positive", (), "0 dB")
     heard = []
     for seconds in (1, 2):
         for path in paths:
@@ -113,7 +113,7 @@ def test_a_noise_goes_round_without_a_click(tmp_path):
     time = np.arange(24_000) / 16_000
     write_wav(tmp_path / "hum.wav", 0.3 * np.sin(2 * np.pi * 50.3 * time))
     write_wav(tmp_path / "quiet.wav", np.full(16_000 * 6, 0.25) * (-1) ** np.arange(16_000 * 6))
-    source = Source(tmp_path / "quiet.wav", "quiet", "negative", (), "0 dB")
+    source = TestItem(tmp_path / "quiet.wav", "quiet", "negative", (), "0 dB")
     noise = hear(source, Rules(0, 0, (tmp_path / "hum.wav",))) - hear(replace(source, condition="clean"), Rules(0))
     assert augment.rms(noise) == pytest.approx(0.25, rel=0.05)
     step = 2 * np.pi * 50.3 / 16_000 * 0.25 * np.sqrt(2)
@@ -173,7 +173,7 @@ def test_memory_stays_flat(folder, rules, tmp_path):
         path = tmp_path / f"{seconds}.wav"
         write_wav(path, np.tile(audio.read(folder / "long.wav"), seconds // 10))
         tracemalloc.start()
-        for _ in blocks(Source(path, "long", "negative", (), condition), rules):
+        for _ in blocks(TestItem(path, "long", "negative", (), condition), rules):
             pass
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

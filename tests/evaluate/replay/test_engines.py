@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from adapters import opened, scores, sound
 from kws.errors import KwsError
-from kws.evaluate.replay.engines import REQUIREMENTS, asked_for, package
-from kws.evaluate.replay.systems import ENGINES
+from kws.evaluate.replay.engines import ENGINES, REQUIREMENTS, asked_for, package
 
 # Loudness stands for likeness: each of these hears every word in a loud chunk, and nothing in silence.
 PACKAGES = {
@@ -126,7 +125,7 @@ def installed(tmp_path, monkeypatch) -> Path:
 def test_an_engine_hears_what_is_loud_and_not_silence(installed, engine):
     system = opened(engine, "alexa")
     assert system.keywords == ("alexa",) and 0 < system.thresholds[0] < 1
-    assert system.about()["version"] in REQUIREMENTS[engine] and system.about()["bytes"] > 0
+    assert system.about().version in REQUIREMENTS[engine] and system.about().bytes > 0
     assert scores(system, sound(0, 0, 0, chunk=system.chunk_samples)).max() == 0
     assert scores(system, sound(0, 0.99, 0, chunk=system.chunk_samples)).max() >= system.thresholds[0]
 
@@ -192,9 +191,9 @@ def test_microwakeword_fires_above_its_cutoff_not_on_it(installed):
 
 def test_openwakeword_takes_its_models_from_the_wheel(installed):
     system = opened("openwakeword")
-    assert system.keywords == ("alexa", "hey jarvis") and system.about()["bytes"] == sum(SIZES.values())
+    assert system.keywords == ("alexa", "hey jarvis") and system.about().bytes == sum(SIZES.values())
     (installed / "mine.tflite").write_bytes(bytes(7))
-    assert opened("openwakeword", f"jarvis={installed / 'mine.tflite'}").about()["bytes"] == 300 + 4 + 7
+    assert opened("openwakeword", f"jarvis={installed / 'mine.tflite'}").about().bytes == 300 + 4 + 7
 
 
 @given(

@@ -15,17 +15,17 @@ from kws.cli.main import main
 from kws.decoding.trigger import Trigger
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.one import SourceError, replay
-from kws.evaluate.replay.recording import FLOOR, Recording, Source
+from kws.evaluate.replay.recording import FLOOR, Replayed, TestItem
 from kws.evaluate.replay.systems import EngineSystem, SystemSpec, open_system
 
 SOUND = tones.speak("ABC FED  EEB DAB ABC   ABC")
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Source:
+def source(tmp_path_factory) -> TestItem:
     path = tmp_path_factory.mktemp("replay") / "tunes.wav"
     write_wav(path, np.concatenate([SOUND, np.zeros(3210, np.float32)]))
-    return Source(path, "tunes", "negative")
+    return TestItem(path, "tunes", "negative")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def system(tone_model):
     return open_system(SystemSpec(str(tone_model)))
 
 
-def same(one: Recording, other: Recording) -> bool:
+def same(one: Replayed, other: Replayed) -> bool:
     parts = ("frames", "scores", "ages")
     return (one.source, one.samples) == (other.source, other.samples) and all(
         np.array_equal(getattr(one, part), getattr(other, part))
@@ -96,14 +96,14 @@ def test_a_source_begins_with_a_frame_of_any_length(tmp_path, silence_s):
     click[[0, 512]] = 0.9
     write_wav(tmp_path / "click.wav", click)
     recording = replay(
-        EngineSystem("clicks", Clicks()), Source(tmp_path / "click.wav", "click", "positive"), Rules(silence_s)
+        EngineSystem("clicks", Clicks()), TestItem(tmp_path / "click.wav", "click", "positive"), Rules(silence_s)
     )
     assert recording.frames.tolist() == [0, 1] and recording.samples == 1000
 
 
 def test_nothing_heard_is_a_recording_of_no_frames(system, tmp_path):
     write_wav(tmp_path / "silence.wav", np.zeros(50_000))
-    recording = replay(system, Source(tmp_path / "silence.wav", "silence", "negative"), Rules())
+    recording = replay(system, TestItem(tmp_path / "silence.wav", "silence", "negative"), Rules())
     assert recording.samples == 50_000
     assert recording.frames.shape == (0,) and recording.scores.shape == recording.ages.shape == (0, 3)
 
@@ -121,4 +121,4 @@ def test_a_file_that_cannot_be_read_to_its_end_is_named(system, tmp_path, damage
     else:
         path.unlink()
     with pytest.raises(SourceError, match=r"broken\.wav"):
-        replay(system, Source(path, "broken", "negative"), Rules())
+        replay(system, TestItem(path, "broken", "negative"), Rules())

@@ -18,7 +18,7 @@ from kws.errors import KwsError
 from kws.evaluate.replay import cache, many
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.many import replay_all
-from kws.evaluate.replay.recording import Label, Recording, Source
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.evaluate.replay.systems import SystemSpec, open_system
 from kws.parallel import dask
 from trees import ROOT
@@ -35,10 +35,10 @@ class Bench:
 
     spec: SystemSpec
     notes: Path
-    sources: tuple[Source, ...]
+    sources: tuple[TestItem, ...]
     store: Path
 
-    def run(self, **changes: object) -> list[Recording]:
+    def run(self, **changes: object) -> list[Replayed]:
         words = {"spec": self.spec, "sources": self.sources, "rules": RULES, "store": None, "jobs": 1, "skipped": []}
         return replay_all(**(words | changes))
 
@@ -57,7 +57,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs t
 from pathlib import Path, PosixPath
 from kws.evaluate.replay import many
 from kws.evaluate.replay.conditions import Rules
-from kws.evaluate.replay.recording import Label, Source
+from kws.evaluate.replay.recording import Label, TestItem
 from kws.evaluate.replay.systems import SystemSpec
 many._BATCH_S = 0.0
 try:
@@ -78,14 +78,14 @@ def bench(tmp_path, monkeypatch) -> Bench:
         if i == 2:
             sound[4000] = 1.0
         write_wav(path, sound)
-        sources.append(Source(path, f"audio/{i}.wav", "positive", (Label("loud", "someone"),)))
+        sources.append(TestItem(path, f"audio/{i}.wav", "positive", (Label("loud", "someone"),)))
     notes = tmp_path / "notes"
     notes.mkdir()
     return Bench(SystemSpec(ENGINE, (str(notes),)), notes, tuple(sources), tmp_path / "out/replay.db")
 
 
-def same(one: list[Recording], other: list[Recording]) -> bool:
-    def parts(recording: Recording) -> tuple[object, ...]:
+def same(one: list[Replayed], other: list[Replayed]) -> bool:
+    def parts(recording: Replayed) -> tuple[object, ...]:
         arrays = (recording.frames, recording.scores, recording.ages)
         return recording.source, recording.samples, *((a.dtype, a.shape, a.tobytes()) for a in arrays)
 
@@ -109,7 +109,7 @@ def test_a_model_of_kws_hears_the_same_in_other_processes(tone_model, tmp_path, 
     sources = []
     for tune in ("ABC", "FED EEB"):
         write_wav(tmp_path / f"{tune}.wav", tones.speak(tune))
-        sources += [Source(tmp_path / f"{tune}.wav", tune, "positive", (), of) for of in ("clean", "5 dB")]
+        sources += [TestItem(tmp_path / f"{tune}.wav", tune, "positive", (), of) for of in ("clean", "5 dB")]
     monkeypatch.chdir(tone_model.parent)  # a model may be named from where one is
     spec, rules = SystemSpec(tone_model.name), Rules(0.4, 1, (noise,))
     found = [replay_all(spec, sources, rules, store=None, jobs=jobs, skipped=[]) for jobs in (1, 3)]

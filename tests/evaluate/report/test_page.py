@@ -180,7 +180,7 @@ def test_rates_beyond_the_hours_are_marked(pages):
 
 def test_misses_and_false_accepts_are_all_listed_the_keywords_in_turns():
     report = reports.make_report(positives=25, conditions=["clean", "0 dB"], seed=1)
-    found = clips.events(report)
+    found = clips.events(reports.typed(report))
     for number, point in enumerate(report["all"]["points"]):
         here = [event for event in found if event.scores[number] is not None]
         missed = [event for event in here if event.kind == "miss"]
@@ -226,7 +226,7 @@ def test_a_passage_is_short_and_a_part_of_the_text(text, start, length):
 def test_the_number_of_clips_has_a_limit_that_the_page_tells(tmp_path):
     report = reports.make_report(["alexa", "computer"], 150, conditions=reports.CONDITIONS, hopeless=0.6)
     reader = Reader(page_of(report, tmp_path, lambda *_: np.zeros(800, np.float32)))
-    found = clips.events(report)
+    found = clips.events(reports.typed(report))
     assert len(found) > 200 and len(reader.data["clips"]) == 200 and len(reader.data["events"]) == len(found)
     for number in range(len(report["all"]["points"])):
         here = [place for place, event in enumerate(found) if event.scores[number] is not None]
@@ -254,7 +254,7 @@ def test_the_sound_around_an_event_is_asked_for(start_s, end_s, asked):
     report["accepts"] = []
     trial = report["trials"][0]
     trial.update(missed=[True] * len(trial["missed"]), start_s=start_s, end_s=end_s, audio="a.flac")
-    (event,) = clips.events(report)
+    (event,) = clips.events(reports.typed(report))
     clip = clips.cut(event, listen)
     ((audio, condition, *span),) = calls
     assert (audio, condition) == ("a.flac", "clean") and span == pytest.approx(asked)
@@ -287,7 +287,8 @@ def latency_of(median: float, p95: float) -> str:
     for part in (*report["keywords"].values(), report["all"]):
         part["latency_ms"] = {"n": 9, "median": median, "p95": p95}
     report["keywords"]["alexa"]["latency_ms"] = {"n": 9, "median": -220.0, "p95": -150.0}
-    return sections.latency(report) + markup.headline(report)
+    made = reports.typed(report)
+    return sections.latency(made) + markup.headline(made)
 
 
 def test_an_event_before_the_end_of_the_word_is_drawn_and_told_so():
@@ -308,16 +309,18 @@ def test_an_event_before_the_end_of_the_word_is_drawn_and_told_so():
 def test_the_sentence_at_the_top(accepts, sentence):
     report = reports.make_report(["alexa"], 12, conditions=["clean"])
     report["all"]["points"] = [reports.point(None, None, 3, 12, accepts, 2.45)]
-    assert sentence in markup.headline(report)
+    assert sentence in markup.headline(reports.typed(report))
 
 
 def test_who_has_no_word_ends_is_told_how_to_get_them():
     report = reports.make_report(["alexa"], 12, conditions=["clean"])
     report["keywords"]["alexa"]["latency_ms"] = report["all"]["latency_ms"] = None
-    assert sections.latency(report) == "", "they are known, and nothing was heard"
+    assert sections.latency(reports.typed(report)) == "", "they are known, and nothing was heard"
     for trial in report["trials"]:
         trial["start_s"] = trial["end_s"] = None
-    assert "kws data align" in sections.latency(report)
+    assert "kws data align" in sections.latency(reports.typed(report))
+    report["trials"] = []
+    assert sections.latency(reports.typed(report)) == "", "nobody spoke"
 
 
 def test_the_page_says_that_false_accepts_are_counted_without_noise(pages):

@@ -239,3 +239,54 @@ def test_the_table_of_conditions_fits_a_desktop_and_a_table_that_does_not_fit_ca
     browser.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
     assert browser.evaluate(over) == [[True, 0]]
     browser.resize(1280, 900)
+
+
+ROWS = """[...document.querySelectorAll('#keywords .at-point:not([hidden]) tbody tr')].map((row) => {
+  const place = (node) => node.getBoundingClientRect();
+  const bars = [...row.querySelectorAll('.bar')].map((bar) => place(bar).width);
+  const right = Math.max(...[...row.children].map((cell) => cell.scrollWidth + place(cell).x));
+  return { height: place(row).height, bars, over: right - place(row.closest('.scroll')).right };
+})"""
+
+
+@pytest.mark.parametrize(("width", "tallest"), [(390, 115), (800, 95), (1280, 45)])
+def test_the_main_table_is_low_and_shows_its_intervals_at_any_width(width, tallest, pages, browser):
+    """Five lines a row is what a squeezed table would be, about 130 px."""
+    for case, bars in (("six", 2), ("nobody spoke", 1)):
+        browser.resize(width, 900)
+        browser.open(pages[case])
+        rows = browser.evaluate(ROWS)
+        assert len(rows) > 2
+        for row in rows:
+            assert row["height"] <= tallest and row["over"] <= 0
+            assert len(row["bars"]) == bars and min(row["bars"]) >= 48
+    browser.resize(1280, 900)
+
+
+SCORES = """(() => {
+  const place = (node) => node.getBoundingClientRect();
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const bars = [...document.querySelectorAll('#scores rect')];
+  const labels = [...document.querySelectorAll('#scores .legend')];
+  const limit = place(document.querySelector('#scores .limit'));
+  return {
+    kinds: bars.map((bar) => bar.getAttribute('class')),
+    wrong: bars.filter((bar) => bar.classList.contains('below') !== (place(bar).right - 1 <= limit.left)).length,
+    called: bars.filter((bar) => bar.matches('.woke.below') && !/if the threshold were/.test(bar.textContent)).length,
+    covered: labels.filter((label) => bars.some((bar) => meet(place(label), place(bar)))).length,
+    labels: labels.map((label) => label.textContent),
+    caption: document.getElementById('scores').previousSibling.innerText,
+  };
+})()"""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_scores_below_the_threshold_are_no_false_accepts_and_no_label_lies_on_a_bar(width, pages, browser):
+    for case, spoken in (("six", True), ("nobody spoke", False)):
+        browser.resize(width, 900)
+        browser.open(pages[case])
+        found = browser.evaluate(SCORES)
+        assert "woke below" in found["kinds"] and found["wrong"] == found["called"] == found["covered"] == 0
+        assert ("↑ words said" in found["labels"]) == spoken == ("said (up)" in found["caption"])
+        assert any(kind.startswith("said") for kind in found["kinds"]) == spoken
+    browser.resize(1280, 900)

@@ -28,7 +28,7 @@ def score(*words: object) -> dict:
     """The report of a scoring that must succeed, in this process, which has loaded its libraries already."""
     assert main(["score", *map(str, words), "--jobs", "1"]) == 0
     report = json.loads((Path(words[words.index("-o") + 1]) / "report.json").read_text())
-    schema = json.loads((resources.files("kws.evaluate") / "report.schema.json").read_text())
+    schema = json.loads((resources.files("kws.evaluate.report") / "report.schema.json").read_text())
     jsonschema.validate(report, schema, jsonschema.Draft202012Validator)
     return report
 

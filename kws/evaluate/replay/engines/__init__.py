@@ -12,8 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 from kws.errors import KwsError
-from kws.onnxruntime_import import no_telemetry
+from kws.onnxruntime_import import refuse_telemetry
 
+ENGINES = {  # name on the command line -> MODULE:CLASS of its adapter
+    "microwakeword": "kws.evaluate.replay.engines.microwakeword:MicroWakeWord",
+    "openwakeword": "kws.evaluate.replay.engines.openwakeword:OpenWakeWord",
+    "pocketsphinx": "kws.evaluate.replay.engines.pocketsphinx:PocketSphinx",
+    "porcupine": "kws.evaluate.replay.engines.porcupine:Porcupine",
+}
 # What was counted with; each set holds its models, so that nothing is fetched later.
 REQUIREMENTS = {
     "microwakeword": ("pymicro-wakeword==2.5.0",),
@@ -26,7 +32,7 @@ REQUIREMENTS = {
 
 def package(module: str, engine: str) -> ModuleType:
     """The package of an engine, or a KwsError that says how to install it."""
-    no_telemetry()
+    refuse_telemetry()
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library of the package is not for this machine

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from kws.audio import Samples
 from kws.errors import KwsError, require
+from kws.evaluate.report.model import Report, Trial
 from kws.units import SAMPLE_RATE
 
 Sound = Callable[[str, str, float, float], Samples]  # (audio, condition, start_s, end_s) -> float32 (S,) at 16 kHz
@@ -48,7 +49,7 @@ class Event:
     condition: str
     speaker: str
     words: Passage | None
-    scores: list[float | None]
+    scores: tuple[float | None, ...]
     start_s: float | None
     end_s: float | None
     role: str
@@ -57,13 +58,14 @@ class Event:
     at_s: float | None
 
 
-def events(report: Mapping[str, Any]) -> list[Event]:
-    """All misses and all false accepts of a report, at any of its operating points, the worst of each keyword first.
+def events(report: Report) -> list[Event]:
+    """All misses and false accepts of a report, at any of its operating points, the worst first.
 
-    The keywords take turns, so that none crowds out another; false accepts and clean misses come before the misses of
-    the other conditions. The worst miss has the lowest score, the worst false accept the highest.
+    The worst miss has the lowest score, the worst false accept the highest. The keywords take
+    turns, so that none crowds out another. False accepts and clean misses come before the
+    misses of the other conditions.
     """
-    conditions = {name: number for number, name in enumerate(report["conditions"])}
+    conditions = {name: number for number, name in enumerate(report.conditions)}
     found = sorted([*_misses(report), *_accepts(report)], key=_badness, reverse=True)
     turns: Counter[tuple[str, str, str]] = Counter()
     ranked = []
@@ -97,51 +99,55 @@ def _badness(event: Event) -> float:
     return -min(scores) if event.kind == "miss" else max(scores)
 
 
-def _misses(report: Mapping[str, Any]) -> Iterator[Event]:
-    def group(trial: Mapping[str, Any]) -> tuple[str, str]:
-        return trial["keyword"], trial["condition"]
+def _misses(report: Report) -> Iterator[Event]:
+    def group(trial: Trial) -> tuple[str, str]:
+        return trial.keyword, trial.condition
 
-    totals = Counter(map(group, report["trials"]))
+    totals = Counter(map(group, report.trials))
     orders: Counter[tuple[str, str]] = Counter()
-    for trial in report["trials"]:
+    for trial in report.trials:
         orders[group(trial)] += 1
-        if any(trial["missed"]):
+        if any(trial.missed):
             yield Event(
                 kind="miss",
-                condition=trial["condition"],
-                speaker=trial["speaker"],
+                keyword=trial.keyword,
+                audio=trial.audio,
+                name=trial.name,
+                condition=trial.condition,
+                speaker=trial.speaker,
                 words=None,
-                scores=[trial["score"] if missed else None for missed in trial["missed"]],
+                scores=tuple(trial.score if missed else None for missed in trial.missed),
+                start_s=trial.start_s,
+                end_s=trial.end_s,
                 role="positive",
                 order=orders[group(trial)],
                 out_of=totals[group(trial)],
                 at_s=None,
-                **_place(trial),
             )
 
 
-def _accepts(report: Mapping[str, Any]) -> Iterator[Event]:
-    totals = Counter(accept["keyword"] for accept in report["accepts"])
+def _accepts(report: Report) -> Iterator[Event]:
+    totals = Counter(accept.keyword for accept in report.accepts)
     orders: Counter[str] = Counter()
-    for accept in report["accepts"]:
-        orders[accept["keyword"]] += 1
-        start, end = (accept[part] / max(accept["seconds"], 1e-9) for part in ("start_s", "end_s"))
+    for accept in report.accepts:
+        orders[accept.keyword] += 1
+        start, end = (place_s / max(accept.seconds, 1e-9) for place_s in (accept.start_s, accept.end_s))
         yield Event(
             kind="accept",
-            condition=report["conditions"][0],
+            keyword=accept.keyword,
+            audio=accept.audio,
+            name=accept.name,
+            condition=report.conditions[0],
             speaker="",
-            words=passage(accept["text"], start, end) if accept["text"] else None,
-            scores=accept["scores"],
-            role=accept["kind"],
-            order=orders[accept["keyword"]],
-            out_of=totals[accept["keyword"]],
-            at_s=accept["at_s"],
-            **_place(accept),
+            words=passage(accept.text, start, end) if accept.text else None,
+            scores=accept.scores,
+            start_s=accept.start_s,
+            end_s=accept.end_s,
+            role=accept.kind,
+            order=orders[accept.keyword],
+            out_of=totals[accept.keyword],
+            at_s=accept.at_s,
         )
-
-
-def _place(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {part: row[part] for part in ("keyword", "audio", "name", "start_s", "end_s")}
 
 
 def cut(event: Event, sound: Sound) -> dict[str, Any]:

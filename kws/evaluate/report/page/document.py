@@ -1,15 +1,16 @@
 """A report as one HTML page that needs nothing else: no network, no files beside it."""
 
 import base64
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from kws.evaluate.report.model import MissCount, Report
 from kws.evaluate.report.page import charts, markup, sections
 from kws.evaluate.report.page.clips import Event, Sound, cut_all, events
 from kws.evaluate.report.page.method import facts, method
@@ -19,8 +20,8 @@ _EVENTS = 2000
 _SCRIPTS = ("common.js", "charts.js", "events.js", "page.js")
 
 
-def write_page(report: Mapping[str, Any], sound: Sound, path: Path) -> None:
-    """Writes the page of a report (report.json, schema 1) to `path`.
+def write_page(report: Report, sound: Sound, path: Path) -> None:
+    """Writes the page of a report to `path`.
 
     sound(audio, condition, start_s, end_s) gives what the system heard there, float32 (S,) at 16 kHz, maybe less than
     was asked for; where it raises KwsError, the page has a note in place of a player. The page's own script and styles
@@ -31,7 +32,7 @@ def write_page(report: Mapping[str, Any], sound: Sound, path: Path) -> None:
     script = "(() => {\n" + "\n".join(map(_file, _SCRIPTS)) + "})();"
     style = _file("page.css")
     parts = {
-        "title": markup.text(report["system"]["name"]),
+        "title": markup.text(report.system.name),
         "facts": facts(report),
         "choices": markup.choices(report),
         "headline": markup.headline(report),
@@ -54,35 +55,39 @@ def write_page(report: Mapping[str, Any], sound: Sound, path: Path) -> None:
     path.write_text(Template(_file("page.html")).substitute(parts), encoding="utf-8")
 
 
-def page_data(report: Mapping[str, Any], found: Sequence[Event], clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def page_data(report: Report, found: Sequence[Event], clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the page's script draws: numbers that were all computed here."""
-    hours = max((keyword["hours"] for keyword in report["keywords"].values()), default=0.0)
+    hours = max((keyword.hours for keyword in report.keywords.values()), default=0.0)
     other = charts.earlier(report)
     return {
-        "points": [charts.name_of(point["target"]) for point in report["all"]["points"]],
-        "conditions": report["conditions"],
+        "points": [charts.name_of(point.target) for point in report.all.points],
+        "conditions": report.conditions,
         "axes": charts.axes(report)._asdict(),
         "hours": hours,
-        "audio_s": report["data"]["hours"] * 3600,
+        "audio_s": report.data.hours * 3600,
         "unsupported": charts.unsupported(hours) if hours else None,
         "keywords": [
             {
                 "name": name,
-                "positives": keyword["positives"],
-                "hours": keyword["hours"],
-                "at_most": charts.unsupported(keyword["hours"]) if keyword["hours"] else None,
-                "points": keyword["points"],
-                "conditions": keyword["conditions"],
+                "positives": keyword.positives,
+                "hours": keyword.hours,
+                "at_most": charts.unsupported(keyword.hours) if keyword.hours else None,
+                "points": [asdict(point) for point in keyword.points],
+                "conditions": _counts(keyword.conditions),
                 "curve": charts.curve(keyword)._asdict(),
                 "earlier": charts.curve(other[name])._asdict() if name in other else None,
                 "histogram": charts.histogram(report, name)._asdict(),
             }
-            for name, keyword in report["keywords"].items()
+            for name, keyword in report.keywords.items()
         ],
-        "all": {"conditions": report["all"]["conditions"]},
-        "events": [{k: v for k, v in dataclasses.asdict(event).items() if k != "audio"} for event in found],
+        "all": {"conditions": _counts(report.all.conditions)},
+        "events": [{k: v for k, v in asdict(event).items() if k != "audio"} for event in found],
         "clips": list(clips),
     }
+
+
+def _counts(conditions: Mapping[str, Sequence[MissCount]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [asdict(count) for count in counts] for name, counts in conditions.items()}
 
 
 def script_json(value: object) -> str:
@@ -91,7 +96,7 @@ def script_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(escapes)
 
 
-def _left_out(report: Mapping[str, Any], found: Sequence[Event], clips: int) -> str:
+def _left_out(report: Report, found: Sequence[Event], clips: int) -> str:
     return markup.each_point(report, lambda number, name: _sounds(found, clips, number))
 
 

@@ -3,25 +3,23 @@
 The same numbers as on the page (kws.evaluate.report.page.charts), drawn without pyplot, so that no state is shared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kws.digits import figure
 from kws.errors import require
+from kws.evaluate.report.model import Interval, KeywordReport, Report
 from kws.evaluate.report.page.charts import (
     Axes,
     Curve,
-    Interval,
     axes,
     curve,
     earlier,
-    figure,
     histogram,
     name_of,
     unsupported,
 )
-
-Json = Mapping[str, Any]
 
 INK, GREY, GRID = "#1c1b1a", "#63605b", "#e3dfd8"
 _MISS, _ACCEPT = "#2563b8", "#c8402f"
@@ -41,16 +39,16 @@ class Zero(NamedTuple):
     frr: float
 
 
-def write_figures(report: Json, folder: Path) -> list[Path]:
+def write_figures(report: Report, folder: Path) -> list[Path]:
     """Writes det, scores and conditions, each as .png and .svg, into `folder`: those for which there is data.
 
     Returns what was written. Raises KwsError without matplotlib.
     """
-    drawings: dict[str, Callable[[Json], Any]] = {}
-    if any(_has_curve(keyword) for keyword in report["keywords"].values()):
+    drawings: dict[str, Callable[[Report], Any]] = {}
+    if any(_has_curve(keyword) for keyword in report.keywords.values()):
         drawings["det"] = draw_det
     drawings["scores"] = draw_scores
-    if len(report["conditions"]) > 1 and report["all"]["points"][0]["positives"]:
+    if len(report.conditions) > 1 and report.all.points[0].positives:
         drawings["conditions"] = draw_conditions
     return [path for name, draw in drawings.items() for path in save(draw(report), folder / name)]
 
@@ -69,13 +67,13 @@ def save(drawn: Any, stem: Path) -> list[Path]:
     return written
 
 
-def draw_det(report: Json) -> Any:
+def draw_det(report: Report) -> Any:
     """FRR against false accepts per hour on log axes; zeros have a strip of their own. Returns a matplotlib Figure.
 
     As wide as a paper's column, as a page for more than eight keywords. More than three have a panel each, with the
     others in grey, since their bands would hide each other. The legend says what else is drawn.
     """
-    curves = {name: curve(keyword) for name, keyword in report["keywords"].items() if _has_curve(keyword)}
+    curves = {name: curve(keyword) for name, keyword in report.keywords.items() if _has_curve(keyword)}
     before = {name: curve(keyword) for name, keyword in earlier(report).items() if name in curves}
     panels = [list(curves)] if len(curves) <= _TOGETHER else [[name] for name in curves]
     columns = 1 if len(panels) == 1 else 2 if len(panels) <= 8 else 4
@@ -88,24 +86,22 @@ def draw_det(report: Json) -> Any:
         for name in set(curves) - set(chosen):
             ax.plot(*_line(curves[name], zero), color=_OTHER, linewidth=0.7)
         for name in chosen:
-            _draw_curve(
-                ax, report["keywords"][name], curves[name], zero, _COLOURS[chosen.index(name)], before.get(name)
-            )
+            _draw_curve(ax, report.keywords[name], curves[name], zero, _COLOURS[chosen.index(name)], before.get(name))
         _log_axes(ax, limits, zero, room=(12, 20) if columns == 1 else (5, 10))
-        _shade(ax, limits, zero, report["keywords"][chosen[0]]["hours"])
+        _shade(ax, limits, zero, report.keywords[chosen[0]].hours)
         if len(panels) > 1:
             ax.set_title(_said(report, chosen[0]), fontsize=_DET_TEXT, pad=3)
         outer = {"labelbottom": number + columns >= len(panels), "labelleft": number % columns == 0}
         ax.tick_params(labelsize=_DET_TEXT - 1, length=2, pad=1.5, **outer)
-    against = report["comparison"]["against"] if before else None
+    against = report.comparison.against if before and report.comparison else None
     _legend(drawn, [] if len(panels) > 1 else [_said(report, name) for name in curves], len(panels) > 1, against)
     drawn.supxlabel("false accepts per hour", fontsize=_DET_TEXT)
     drawn.supylabel("share missed", fontsize=_DET_TEXT)
     return drawn
 
 
-def _said(report: Json, name: str) -> str:
-    return f"{plain(name)}, {report['keywords'][name]['positives']} said"
+def _said(report: Report, name: str) -> str:
+    return f"{plain(name)}, {report.keywords[name].positives} said"
 
 
 def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None) -> None:
@@ -140,12 +136,12 @@ def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None)
     )
 
 
-def draw_scores(report: Json) -> Any:
+def draw_scores(report: Report) -> Any:
     """Histograms of the scores of each keyword: words said (up) and false accepts (down), on square-root axes.
 
     The line is the keyword's own threshold. Returns a matplotlib Figure.
     """
-    names = list(report["keywords"])
+    names = list(report.keywords)
     drawn, grid = panel_grid(len(names), 3.2, 1.7, alone=(5.0, 3.0))
     for ax, name in zip(grid, names, strict=False):
         bins = histogram(report, name)
@@ -153,7 +149,7 @@ def draw_scores(report: Json) -> Any:
         ax.bar(bins.edges[:-1], [n**0.5 for n in bins.positives], wide * 0.9, align="edge", color=_MISS)
         ax.bar(bins.edges[:-1], [-(n**0.5) for n in bins.false_accepts], wide * 0.9, align="edge", color=_ACCEPT)
         ax.axhline(0, color=GREY, linewidth=0.6)
-        threshold = report["keywords"][name]["threshold"]
+        threshold = report.keywords[name].threshold
         if threshold is not None:
             ax.axvline(threshold, color=INK, linewidth=1)
         most = (max(bins.positives), max(bins.false_accepts))
@@ -164,20 +160,20 @@ def draw_scores(report: Json) -> Any:
     return drawn
 
 
-def draw_conditions(report: Json) -> Any:
+def draw_conditions(report: Report) -> Any:
     """FRR by condition with Wilson's interval, of all keywords together, at each operating point. Returns a Figure.
 
     Operating points with the same counts everywhere are drawn once.
     """
     drawn, (ax,) = panel_grid(1, 0.0, 0.0, alone=(6.8, 3.4))
-    names = report["conditions"]
+    names = report.conditions
     together: dict[str, list[str]] = {}
     shares: dict[str, list[Interval]] = {}
-    for number, point in enumerate(report["all"]["points"]):
-        counts = [report["all"]["conditions"][name][number] for name in names]
-        key = str([count["misses"] for count in counts])
-        together.setdefault(key, []).append(name_of(point["target"]))
-        shares[key] = [count["frr"] for count in counts]
+    for number, point in enumerate(report.all.points):
+        counts = [report.all.conditions[name][number] for name in names]
+        key = str([count.misses for count in counts])
+        together.setdefault(key, []).append(name_of(point.target))
+        shares[key] = [count.frr for count in counts if count.frr is not None]
     for number, (key, titles) in enumerate(together.items()):
         offset = (number - (len(together) - 1) / 2) * 0.12
         style = {"color": _COLOURS[number % len(_COLOURS)], "label": "\n".join(titles)}
@@ -197,8 +193,8 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _has_curve(keyword: Json) -> bool:
-    return bool(keyword["positives"] and keyword["hours"])
+def _has_curve(keyword: KeywordReport) -> bool:
+    return bool(keyword.positives and keyword.hours)
 
 
 def panel_grid(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
@@ -231,7 +227,7 @@ def _line(found: Curve, zero: Zero) -> tuple[list[float], list[float]]:
     return [rate[0] or zero.fa_per_hour for rate in found.fa_per_hour], [share[0] or zero.frr for share in found.frr]
 
 
-def _draw_curve(ax: Any, keyword: Json, found: Curve, zero: Zero, colour: str, before: Curve | None) -> None:
+def _draw_curve(ax: Any, keyword: KeywordReport, found: Curve, zero: Zero, colour: str, before: Curve | None) -> None:
     """One curve with its band, and marks with bars; dashed the curve of an earlier report."""
     assert found.frr is not None and found.fa_per_hour is not None
     x, y = _line(found, zero)
@@ -240,10 +236,11 @@ def _draw_curve(ax: Any, keyword: Json, found: Curve, zero: Zero, colour: str, b
     if before:
         ax.plot(*_line(before, zero), linewidth=1, color=colour, linestyle=_DASHES)
     ax.plot(x, y, linewidth=1.5, color=colour)
-    for point in reversed(keyword["points"]):  # its own last, above the others
-        at = found.thresholds.index(point["threshold"])
+    for point in reversed(keyword.points):  # its own last, above the others
+        assert point.threshold is not None
+        at = found.thresholds.index(point.threshold)
         _, least, most = found.fa_per_hour[at]
-        own = point["target"] is None
+        own = point.target is None
         ax.plot([max(least, zero.fa_per_hour), most], [y[at], y[at]], color=colour, linewidth=0.7)
         ax.plot(x[at], y[at], "D" if own else "o", color=colour, markersize=5 if own else 4, markeredgecolor="white",
                 markeredgewidth=0.5)  # fmt: skip

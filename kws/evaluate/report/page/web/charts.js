@@ -126,11 +126,12 @@ function hover(root, order) {
 // ---- scores
 function drawScores() {
   const keyword = data.keywords[state.word], { edges, positives, false_accepts: woke } = keyword.histogram;
-  const count = (values) => values.reduce((sum, value) => sum + value, 0);
-  const label = `Scores of ${keyword.name}: ${count(positives)} words and ${count(woke)} false accepts`;
-  chart($("scores"), 250, label, (root, width, height) => {
-    const left = 40, right = width - 8, top = 8, bottom = height - 34;
-    const up = Math.sqrt(Math.max(1, ...positives)), down = Math.sqrt(Math.max(1, ...woke));
+  const said = positives.some(Boolean), threshold = keyword.curve.thresholds[state.stop] ?? 1;
+  $("said-too").hidden = !said;
+  const label = `Scores of ${keyword.name} at ${digits(threshold)}: ${misses(keyword, state.stop)}; ${accepts(keyword, state.stop)}`;
+  chart($("scores"), 260, label, (root, width, height) => {
+    const left = 40, right = width - 8, top = 26, bottom = height - 34; // above `top` stand the legends, where no bar is
+    const up = said ? Math.sqrt(Math.max(...positives)) : 0, down = Math.sqrt(Math.max(1, ...woke));
     const middle = top + ((bottom - top) * up) / (up + down), unit = (bottom - top) / (up + down);
     const x = (score) => left + score * (right - left);
     edges.slice(0, -1).forEach((edge, i) => {
@@ -138,23 +139,25 @@ function drawScores() {
       for (const [kind, n, sign] of [["said", positives[i], -1], ["woke", woke[i], 1]]) {
         if (!n) continue;
         const tall = Math.sqrt(n) * unit;
-        const bar = svg("rect", { class: kind, x: from, width: wide, y: sign < 0 ? middle - tall : middle, height: tall });
-        bar.append(svg("title", {}, `${n} ${kind === "said" ? "words" : "false accepts"} from ${digits(edge)} to ${digits(edges[i + 1])}`));
+        const below = edges[i + 1] <= threshold; // pale: a word that is missed, or a sound that wakes nothing
+        const bar = svg("rect", { class: `${kind}${below ? " below" : ""}`, x: from, width: wide, y: sign < 0 ? middle - tall : middle, height: tall });
+        const what = kind === "said" ? (below ? "words missed" : "words") : below ? "false accepts if the threshold were so low" : "false accepts";
+        bar.append(svg("title", {}, `${n} ${what}, scores from ${digits(edge)} to ${digits(edges[i + 1])}`));
         root.append(bar);
       }
     });
     for (const score of [0, 0.25, 0.5, 0.75, 1]) root.append(svg("text", { x: x(score), y: bottom + 16, "text-anchor": "middle" }, String(score)));
-    const limit = x(Math.min(1, keyword.curve.thresholds[state.stop] ?? 1));
+    const limit = x(Math.min(1, threshold));
     root.append(
       svg("line", { class: "grid", x1: left, x2: right, y1: middle, y2: middle }),
-      svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, String(Math.max(0, ...positives))),
+      ...(said ? [svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, String(Math.max(...positives)))] : []),
       svg("text", { x: left - 6, y: bottom, "text-anchor": "end" }, String(Math.max(0, ...woke))),
       svg("text", { class: "title", x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle" }, "score"),
       svg("line", { class: "limit", x1: limit, x2: limit, y1: top, y2: bottom }),
     );
     root.append(
-      svg("text", { class: "legend said-text", x: left + 4, y: top + 12 }, "words said"),
-      svg("text", { class: "legend woke-text", x: right - 4, y: bottom - 6, "text-anchor": "end" }, "false accepts"),
+      ...(said ? [svg("text", { class: "legend said-text", x: left, y: 12 }, "↑ words said")] : []),
+      svg("text", { class: "legend woke-text", x: right, y: 12, "text-anchor": "end" }, "↓ other audio"),
     );
     root.addEventListener("click", (event) => {
       const box = root.getBoundingClientRect();
