@@ -46,7 +46,7 @@ STUDY = Study(
         model=AcousticConfig(width=16, blocks=1, heads=2, window_frames=8, channels=8, dropout=0.0),
         scenes=SceneConfig(rows=2, row_seconds=3.0),
     ),
-    groups=(Group("all", "All", "sa", (*CELLS, Cell("slower", ("model.mixer=sa",), rate_of="sa")), seeds=1, most=2,
+    groups=(Group("all", "All", "sa", (*CELLS, Cell("slower", ("model.mixer=bilstm",), rate_of="sa")), seeds=1, most=2,
                   more=("sa",)),),
     learning_rates=(1e-3, 3e-3), search_steps=2, dealt=("wake_words",), positives=("wake_words",),
     negatives=("many",), noise="noise", conditions=("clean", "10 dB"), observed=("sa",),

@@ -76,7 +76,7 @@ def test_graphs_side_by_side(tmp_path):
     """The second keeps nothing from frame to frame in its blocks: their convolution has a kernel of 1."""
     files = {name: tmp_path / f"{name}.ckpt" for name in ("lstm", "none")}
     for name, path in files.items():
-        model = AcousticModel(AcousticConfig(mixer=name, kernel=1, **SHAPE))
+        model = AcousticModel(AcousticConfig(mixer=name, kernel=1, **SHAPE | {"blocks": 1}))
         save_checkpoint(path, model, RECIPE, {"hey you=HH EY Y UW": [["HH", "EY", "Y", "UW"]]}, {})
     costs = stream_cost(files, tmp_path / "graphs", rounds=2)
     assert list(costs) == ["lstm", "none"]
