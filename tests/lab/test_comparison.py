@@ -70,9 +70,9 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(data, tmp_path_factory) -> Path:
-    """The output of a whole comparison, trained by two processes."""
+    """The output of a whole comparison, trained by another process."""
     output = tmp_path_factory.mktemp("out") / "small"
-    assert compare(data, "-o", output, "--jobs", 2) == 0
+    assert compare(data, "-o", output, "--jobs", 1) == 0
     return output
 
 
