@@ -19,6 +19,7 @@ PHONES = tuple(
 )
 BLANK = "<blank>"
 TOKENS = (BLANK, *PHONES)
+UNKNOWN, SILENCE = "_unknown_", "_silence_"  # classes of clips beside those of single words
 
 Spelling = tuple[str, ...]
 

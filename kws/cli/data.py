@@ -1,112 +1,161 @@
-"""`kws data`: list the corpora, fetch one when told to, and write its manifest."""
+"""`kws data`: list the corpora, bring them, and make new ones out of them."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.data.corpora.base import SPLITS, Prepared
 from kws.data.corpora.registry import CORPORA, load
 from kws.data.manifest import describe, rows_of, write_manifest
 from kws.errors import KwsError
 
+if TYPE_CHECKING:
+    from kws.data.synthesis.scripts import Script
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `kws data`."""
-    parser.add_argument(
-        "corpus",
-        nargs="?",
-        default="list",
-        help="a corpus, `list` (the default) for a table of them, `pack` or `align`",
+    """Add the sub-commands of `kws data`."""
+    parser.description = "Bring corpora, and make new ones out of them. `kws data ACTION --help` explains one action."
+    parser.epilog = (
+        "examples:\n"
+        "  kws data\n"
+        "  kws data get speech_commands --root data/speech_commands --download\n"
+        "  kws data get --for wake_words --root data --download    # all that a recipe needs\n"
+        "  kws data get folder --root data/mine --from recordings    # recordings/hey_computer/anna/1.wav ...\n"
+        "  kws data pack data/librispeech -o data/librispeech_shards\n"
+        "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
+        "  kws data cut data/mini_librispeech data/an4 --root data/cut_words --words on off stop\n"
+        "  kws data synthesise --root data/synthetic --download --count 4000 --workers 2"
     )
-    parser.add_argument("manifest", nargs="?", type=Path, help="of pack and align: a prepared corpus")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="of pack: folder of the shards; of align: the new manifest"
+    actions = parser.add_subparsers(dest="action", metavar="list | get | pack | align | cut | synthesise")
+    actions.add_parser("list", help="the corpora, their licences and where they come from (also `kws data` alone)")
+    _configure_get(actions.add_parser("get", help="fetch a corpus when told to, and write its manifest"))
+    _configure_pack(actions.add_parser("pack", help="pack a corpus into tar files that training streams"))
+    _configure_align(actions.add_parser("align", help="find where the text of each recording is said"))
+    _configure_cut(actions.add_parser("cut", help="cut words out of the sentences of corpora"))
+    _configure_synthesise(actions.add_parser("synthesise", help="make clips in synthetic voices"))
+    for name in CORPORA:  # `kws data CORPUS` is `kws data get CORPUS`, as it was before there were actions
+        _configure_get(actions.add_parser(name), corpus=name)
+
+
+def _configure_get(parser: argparse.ArgumentParser, corpus: str = "") -> None:
+    parser.description = (
+        "Write the manifest.csv of a corpus, and first fetch the corpus where --download says so. Files that cannot "
+        "be used are named in DIR/skipped.csv. What is done already is not done again."
     )
+    if corpus:
+        parser.set_defaults(action="get", corpus=corpus, recipe=None)
+    else:
+        parser.add_argument("corpus", nargs="?", help="a name that `kws data list` has")
+        parser.add_argument(
+            "--for",
+            dest="recipe",
+            metavar="RECIPE",
+            help="in place of a corpus: every folder of corpora that a recipe or a study needs, below --root",
+        )
+        parser.add_argument("--models", type=Path, metavar="DIR", help="of --for: speech models (default: ROOT/models)")
+        parser.add_argument("--workers", type=int, default=1, metavar="N", help="of --for: processes that synthesise")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the corpus; manifest.csv is written there")
+    parser.add_argument(
+        "--download", action="store_true", help="first fetch what is missing; nothing is fetched without it"
+    )
+    parser.add_argument("--from", dest="source", type=Path, metavar="FOLDER", help="recordings that lie elsewhere")
+    parser.add_argument("--part", nargs="+", default=[], metavar="PART", help="parts of the corpus (see the list)")
+
+
+def _configure_pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("manifest", type=Path, help="a prepared corpus")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the shards")
     parser.add_argument(
         "--clips-per-shard",
         type=int,
         default=200,
         metavar="N",
-        help="of pack: clips to a tar file (%(default)s), of which a training holds two decoded",
+        help="clips to a tar file (%(default)s), of which a training holds two decoded",
     )
-    parser.add_argument(
-        "--root", type=Path, metavar="DIR", help="folder of the corpus; its manifest.csv is written there"
+
+
+def _configure_align(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("manifest", type=Path, help="a prepared corpus")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="the new manifest, with start and end")
+
+
+def _configure_cut(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Cut words or runs of words out of recordings of sentences, in real voices. Speakers and splits are kept. "
+        "Forced alignment (pocketsphinx) finds where a word begins and ends."
     )
-    parser.add_argument(
-        "--download", action="store_true", help="first fetch what is missing; nothing is fetched without it"
+    parser.add_argument("corpora", nargs="+", metavar="SOURCE", help="manifest, MANIFEST@SPLIT or folder with texts")
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the new corpus")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--words", nargs="+", metavar="WORD", help="cut these words")
+    what.add_argument("--runs", type=float, metavar="SECONDS", help="cut everything into runs of words of this length")
+
+
+def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make clips in about a hundred synthetic voices: the six wake words with sentences around them and words "
+        "that sound almost like them, or single words, or excerpts of a corpus's texts. A clip takes about 1.2 CPU "
+        "seconds. Killed and given again, the command goes on."
     )
-    parser.add_argument("--from", dest="source", type=Path, metavar="FOLDER", help="recordings that lie elsewhere")
-    parser.add_argument("--part", nargs="+", default=[], metavar="PART", help="parts of the corpus (see the table)")
-    parser.epilog = (
-        "examples:\n"
-        "  kws data\n"
-        "  kws data speech_commands --root data/speech_commands --download\n"
-        "  kws data pack data/librispeech -o data/librispeech_shards\n"
-        "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
-        "  kws data folder --root data/mine --from recordings    # recordings/hey_computer/anna/1.wav ...\n"
-        "\n"
-        "Files that cannot be used are named in DIR/skipped.csv. What is done already is not done again."
-    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the new corpus")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of the speech models (default: ROOT/models)")
+    parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
+    what.add_argument("--excerpts", metavar="SOURCE", help="two to six words at a time of a corpus's transcripts")
+    parser.add_argument("--count", type=int, default=4000, metavar="N", help="clips in the plan (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another plan (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table of corpora, or prepare one and print what came of it."""
-    if args.corpus == "list":
-        print(table())
-        return 0
-    if args.corpus == "pack":
-        print(packed(args.manifest, args.output, args.clips_per_shard))
-        return 0
-    if args.corpus == "align":
-        print(aligned(args.manifest, args.output))
-        return 0
-    corpus = load(args.corpus)
-    if args.root is None:
-        raise KwsError(f"say where to keep it: kws data {args.corpus} --root DIR")
-    if args.download and args.source:
-        raise KwsError("--download fetches into --root and --from reads what you have: give one of them")
-    if args.download:
-        corpus.download(args.root, args.part)
-    print(report(args.corpus, corpus.prepare(args.root, args.source, args.part)))
+    """Do what one sub-command says and print what came of it."""
+    actions = {"get": get, "pack": packed, "align": aligned, "cut": cut, "synthesise": synthesised}
+    print(actions[args.action](args) if args.action in actions else table())
     return 0
-
-
-def packed(manifest: Path | None, folder: Path | None, clips_per_shard: int) -> str:
-    """Packs a corpus and says what came of it."""
-    if manifest is None or folder is None:
-        raise KwsError("say what to pack and where to: kws data pack MANIFEST -o DIR")
-    from kws.data.shards import pack  # knows torch, which the table does not need
-
-    lines: list[str] = []
-    corpus = pack(manifest, folder, clips_per_shard, lines.append)
-    hours = sum(shard.seconds for shard in corpus.shards) / 3600
-    clips = sum(shard.clips for shard in corpus.shards)
-    return "\n".join([*lines, f"packed {clips} clips, {hours:.2f} h, into {len(corpus.shards)} shards in {folder}"])
-
-
-def aligned(manifest: Path | None, target: Path | None) -> str:
-    """Writes a manifest that says where the texts are said, and says what came of it."""
-    if manifest is None or target is None:
-        raise KwsError("say what to align and where to: kws data align MANIFEST -o NEW.csv")
-    from kws.data.alignment import align  # brings the aligner, which the table does not need
-
-    skipped: list[str] = []
-    rows = align(rows_of([str(manifest)]), skipped)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_manifest(target, rows)
-    spans = sum(row.span is not None for row in rows)
-    return "\n".join([*(f"skipped: {line}" for line in skipped), f"{spans} of {len(rows)} rows have spans in {target}"])
 
 
 def table() -> str:
     """The corpora with what they hold, their licence and where they come from."""
     width = max(map(len, CORPORA)) + 2
     return "\n".join(
-        f"{name:<{width}}{entry.holds}\n{'':<{width}}licence: {entry.licence}; {entry.where}"
-        for name, entry in CORPORA.items()
+        f"{name:<{width}}{corpus.holds}\n{'':<{width}}licence: {corpus.licence}; {corpus.where}"
+        for name, corpus in CORPORA.items()
     )
+
+
+def get(args: argparse.Namespace) -> str:
+    """Prepares a corpus, or all that a recipe needs, fetched first where that is asked for."""
+    if (args.corpus is None) == (args.recipe is None):
+        raise KwsError("say what to get: kws data get CORPUS --root DIR, or kws data get --for RECIPE --root DIR")
+    if args.recipe:
+        return got_for(args)
+    corpus = load(args.corpus)
+    if args.root is None:
+        raise KwsError(f"say where to keep it: kws data get {args.corpus} --root DIR")
+    if args.download and args.source:
+        raise KwsError("--download fetches into --root and --from reads what you have: give one of them")
+    if args.download:
+        corpus.download(args.root, args.part)
+    return report(args.corpus, corpus.prepare(args.root, args.source, args.part))
+
+
+def got_for(args: argparse.Namespace) -> str:
+    """Brings every folder of corpora that a recipe needs and prints a line for each as it is done."""
+    from kws.data.recipe_sets.bring import bring_all, corpora_of
+    from kws.data.recipe_sets.made import Making
+
+    if args.root is None or args.source or args.part:
+        raise KwsError(f"--for takes no --from and no --part: kws data get --for {args.recipe} --root DIR [--download]")
+    making = Making(args.root, args.models or args.root / "models", args.download, args.workers)
+    if missing := bring_all(corpora_of(args.recipe), making, lambda line: print(line, flush=True)):
+        raise KwsError(f"{args.recipe} needs more than is there: {', '.join(missing)}; the same command goes on")
+    return f"all that {args.recipe} needs is in {args.root}: data={args.root}"
 
 
 def report(name: str, prepared: Prepared) -> str:
@@ -125,3 +174,72 @@ def report(name: str, prepared: Prepared) -> str:
             f"named in {prepared.manifest.with_name('skipped.csv')}"
         )
     return "\n".join([*lines, *(f"  note: {note}" for note in prepared.notes)])
+
+
+def packed(args: argparse.Namespace) -> str:
+    """Packs a corpus into shards."""
+    if args.output is None:
+        raise KwsError("say what to pack and where to: kws data pack MANIFEST -o DIR")
+    from kws.data.shards import pack  # knows torch, which the list does not need
+
+    lines: list[str] = []
+    corpus = pack(args.manifest, args.output, args.clips_per_shard, lines.append)
+    hours = sum(shard.seconds for shard in corpus.shards) / 3600
+    clips = sum(shard.clips for shard in corpus.shards)
+    shards = len(corpus.shards)
+    return "\n".join([*lines, f"packed {clips} clips, {hours:.2f} h, into {shards} shards in {args.output}"])
+
+
+def aligned(args: argparse.Namespace) -> str:
+    """Writes a manifest that says where the texts are said."""
+    if args.output is None:
+        raise KwsError("say what to align and where to: kws data align MANIFEST -o NEW.csv")
+    from kws.data.alignment import align
+
+    skipped: list[str] = []
+    rows = align(rows_of([str(args.manifest)]), skipped)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    write_manifest(args.output, rows)
+    spans = sum(row.span is not None for row in rows)
+    return "\n".join(
+        [*(f"skipped: {line}" for line in skipped), f"{spans} of {len(rows)} rows have spans in {args.output}"]
+    )
+
+
+def cut(args: argparse.Namespace) -> str:
+    """Cuts words, or runs of words, out of corpora; recordings that were of no use are named on stderr."""
+    from kws.data.cuts import cut_pieces, runs, single
+    from kws.lexicon import load_cmudict
+
+    rows = rows_of(args.corpora)
+    if args.words:
+        rows = [row for row in rows if set(row.text.split()) & set(args.words)]
+    choose = single(args.words) if args.words else runs(args.runs)
+    count, skipped = cut_pieces(args.root, rows, choose, load_cmudict())
+    for line in skipped:
+        print(f"skipped {line}", file=sys.stderr)
+    return f"{count} pieces in {args.root}"
+
+
+def synthesised(args: argparse.Namespace) -> str:
+    """Makes clips in synthetic voices, and fetches the speech models first where that is asked for."""
+    from kws.data.synthesis.generate import generate
+    from kws.data.synthesis.tts import download
+
+    models = args.models or args.root / "models"
+    script = script_of(args.words, args.excerpts)
+    if args.download:
+        download(models)
+    manifest = generate(args.root, models, script, args.count, args.seed, args.workers)
+    return f"{describe(rows_of([str(manifest)]))} in {manifest}"
+
+
+def script_of(words: list[str] | None, excerpts: str | None) -> Script:
+    """What is said: single words, excerpts of a corpus's texts, or else the wake words."""
+    from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, WordScript
+
+    if words:
+        return WordScript(tuple(words))
+    if excerpts:
+        return ExcerptScript(tuple(dict.fromkeys(row.text for row in rows_of([excerpts]) if row.text)))
+    return KeywordScript(CONFUSABLES)

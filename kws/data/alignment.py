@@ -1,19 +1,55 @@
-"""`kws data align`: where the text of each recording is said, by forced alignment.
+"""Forced alignment: where in a recording the words of its transcript are said.
 
-What needs to know when a word ends, such as the latency of a detector, should not ask the detector.
+What needs to know when a word ends, such as the latency of a detector, should not ask the
+detector. pocketsphinx aligns; its acoustic model ships in its wheel.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from tqdm import tqdm
 
+from kws.arrays import Samples
 from kws.audio import read
-from kws.data.cuts import Aligner
 from kws.data.manifest import Utterance
-from kws.errors import KwsError
-from kws.lexicon import load_cmudict
-from kws.units import seconds
+from kws.data.transcripts import guess
+from kws.errors import KwsError, require
+from kws.lexicon import Lexicon, load_cmudict
+from kws.units import SAMPLE_RATE, seconds
+
+_FRAME_SAMPLES = SAMPLE_RATE // 100  # of pocketsphinx
+_LEAD = int(0.3 * SAMPLE_RATE)  # the aligner wants silence at both ends
+
+Pieces = list[tuple[str, int, int]]  # what is said from which sample to which
+
+
+class Aligner:
+    """Where the words of a transcript lie in a recording."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self.decoder = require("pocketsphinx", extra="lexicon").Decoder(lm=None, loglevel="FATAL")
+
+    def words(self, samples: Samples, text: str) -> Pieces:
+        """(word, start, end) in samples of (S,) float32 at 16 kHz; empty where the transcript does not fit."""
+        for word in set(text.split()):
+            if self.decoder.lookup_word(word) is None:
+                self.decoder.add_word(word, " ".join(guess(word, self.lexicon)), True)
+        pcm = np.clip(np.pad(samples, _LEAD) * 32767, -32768, 32767).astype("<i2")
+        self.decoder.set_align_text(text)
+        self.decoder.start_utt()
+        self.decoder.process_raw(pcm.tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        return [
+            (
+                segment.word.partition("(")[0],
+                max(0, segment.start_frame * _FRAME_SAMPLES - _LEAD),
+                (segment.end_frame + 1) * _FRAME_SAMPLES - _LEAD,
+            )
+            for segment in self.decoder.seg() or []
+            if not segment.word.startswith(("<", "["))
+        ]
 
 
 def align(rows: Sequence[Utterance], skipped: list[str]) -> list[Utterance]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,42 +21,51 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from kws.data.corpora.base import DOWNLOADS
 from kws.errors import KwsError, require
 
+DOWNLOADS = "downloads"  # below a corpus's root: archives and their receipts
 _CHUNK = 1 << 20
 _TIMEOUT_S = 60
+
+Wanted = Callable[[str], bool]  # of a file's name in an archive
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to fetch. `checksum` is "sha256:..." or "md5:..." as published; "" where none is known to be.
+    """A file to fetch, and the folder below a corpus's root that it is unpacked into.
 
-    Then the SHA-256 of the first complete fetch is kept in the receipt, and a later fetch must equal it.
+    checksum: "sha256:..." or "md5:..." as published; "" where none is published. Then the
+    SHA-256 of the first complete fetch is kept in the receipt, and a later fetch must equal
+    it. name: of the file here, where the address ends in something that says nothing.
     """
 
     url: str
     checksum: str = ""
-    name: str = ""  # of the file here, where the address ends in something unspeaking
+    name: str = ""
+    into: str = ""
 
     @property
     def file(self) -> str:
         return self.name or urlsplit(self.url).path.rpartition("/")[2]
 
 
-def bring(archive: Archive, root: Path, into: Path) -> None:
+def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None) -> bool:
     """Fetches an archive to root/downloads and unpacks it into a folder, each unless that is done.
 
-    Raises KwsError when the network fails (a second call goes on from there), a checksum differs or the archive is
-    damaged or would write outside `into`.
+    wanted: says of a file's name in the archive whether it is unpacked (None: all are). The
+    result is whether there was something to do. Raises KwsError when the network fails (a
+    second call goes on from there), a checksum differs, or the archive is damaged or would
+    write outside `into`.
     """
-    receipt = root / DOWNLOADS / f"{archive.file}.json"
-    last = _read(receipt).get("last")
+    receipt, place = root / DOWNLOADS / f"{archive.file}.json", os.path.relpath(into, root)
+    last = _read(receipt).get("unpacked", {}).get(place)
     if last is not None and (into / last).exists():
-        return
+        return False
     path = fetch(archive, root / DOWNLOADS)
-    last = extract(path, into)
-    _write(receipt, {**_read(receipt), "last": last})
+    last = extract(path, into, wanted)
+    known = _read(receipt)
+    _write(receipt, {**known, "unpacked": {**known.get("unpacked", {}), place: last}})
+    return True
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
@@ -146,36 +157,38 @@ def _receive(response: Any, partial: Path, tag: Path, have: int) -> None:
         raise OSError(f"{total - size} bytes are missing")
 
 
-def extract(archive: Path, into: Path) -> str:
-    """Unpacks a .tar, .tar.gz, .tgz or .zip and returns its last file, relative to `into`.
+def extract(archive: Path, into: Path, wanted: Wanted | None = None) -> str:
+    """Unpacks what is wanted of a .tar, .tar.gz, .tgz or .zip; returns the last file, relative to `into`.
 
     Members that would land outside `into` are refused (tarfile's data filter; the same rule for .zip).
     """
+    wanted = wanted or (lambda name: True)
     into.mkdir(parents=True, exist_ok=True)
     if not hasattr(tarfile, "data_filter"):
         raise KwsError("this Python unpacks archives without looking where to: take 3.10.12, 3.11.4 or newer")
     try:
-        last = _extract_zip(archive, into) if zipfile.is_zipfile(archive) else _extract_tar(archive, into)
+        last = (_extract_zip if zipfile.is_zipfile(archive) else _extract_tar)(archive, into, wanted)
     except tarfile.FilterError as error:
         raise KwsError(f"{archive} wants to write outside {into} and was refused: do not trust it ({error})") from error
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise KwsError(f"{archive} is damaged ({error}): delete it and fetch it again") from error
     if not last:
-        raise KwsError(f"{archive} holds no files: delete it and fetch it again")
+        raise KwsError(f"{archive} holds no files that are wanted: delete it and fetch it again")
     return last
 
 
-def _extract_tar(archive: Path, into: Path) -> str:
+def _extract_tar(archive: Path, into: Path, wanted: Wanted) -> str:
     last = ""
     tqdm = require("tqdm", extra="train").tqdm
     with tarfile.open(archive, "r|*") as tar:
         for member in tqdm(tar, f"unpacking {archive.name}", unit="file", leave=False, disable=None):
-            tar.extract(member, into, filter="data")
-            last = member.name if member.isfile() else last
+            if not member.isfile() or wanted(member.name):
+                tar.extract(member, into, filter="data")
+                last = member.name if member.isfile() else last
     return last
 
 
-def _extract_zip(archive: Path, into: Path) -> str:
+def _extract_zip(archive: Path, into: Path, wanted: Wanted) -> str:
     last = ""
     tqdm = require("tqdm", extra="train").tqdm
     inside = into.resolve()
@@ -183,8 +196,9 @@ def _extract_zip(archive: Path, into: Path) -> str:
         for member in tqdm(file.infolist(), f"unpacking {archive.name}", unit="file", leave=False, disable=None):
             if not (into / member.filename).resolve().is_relative_to(inside):
                 raise KwsError(f"{archive} wants to write outside {into} and was refused: do not trust it")
-            file.extract(member, into)
-            last = last if member.is_dir() else member.filename
+            if not member.is_dir() and wanted(member.filename):
+                file.extract(member, into)
+                last = member.filename
     return last
 
 

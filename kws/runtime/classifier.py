@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from kws import units
 from kws.decoding.ctc import Likelihood
 from kws.errors import KwsError
+from kws.lexicon import SILENCE, UNKNOWN
 from kws.runtime.detector import Detector
 
-UNKNOWN, SILENCE = "_unknown_", "_silence_"
 _LEAD = units.samples(0.2)  # digital silence before a clip, so that the model has settled when the word begins
 
 Spellings = Sequence[Sequence[str]]

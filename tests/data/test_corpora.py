@@ -33,10 +33,11 @@ MADE = {
     "musan": (layouts.musan, ()),
     "esc50": (layouts.esc50, ()),
     "demand": (layouts.demand, ()),
+    "an4": (layouts.an4, ()),
     "noise": (layouts.noise, ()),
     "responses": (layouts.responses, ()),
 }
-NAMED_SPEAKERS = {"speech_commands", "librispeech", "hey_snips", "mobvoi_hotwords", "mswc", "folder"}
+NAMED_SPEAKERS = {"speech_commands", "librispeech", "hey_snips", "mobvoi_hotwords", "mswc", "folder", "an4"}
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +219,29 @@ def test_mswc_counts_words_that_are_not_here(tmp_path):
     assert ("common_voice_eu_1.opus", "bai", "voice1", "dev") in rows(made)
     assert any("1 rows of eu_splits.csv have no file here" in note for note in made.notes)
     assert list(skipped(tmp_path).values()) == ["unlabelled"]
+
+
+def test_an4_reads_its_lists_and_sphere_files(tmp_path):
+    layouts.an4(tmp_path)
+    layouts.sound(tmp_path / "an4" / "wav" / "an4_clstk" / "fash" / "an9-fash-b.sph")  # no line
+    made = prepare("an4", tmp_path)
+    assert rows(made) == {
+        ("an0-fash-b.sph", "yes", "fash", "train"),
+        ("an1-fash-b.sph", "h i n i c h", "fash", "train"),
+        ("an0-mewl-b.sph", "enter six two four", "mewl", "train"),
+        ("an0-fcaw-b.sph", "go", "fcaw", "test"),
+        ("an0-fjlp-b.sph", "no", "fjlp", "test"),
+        ("an1-fjlp-b.sph", "one fifty", "fjlp", "test"),
+    }
+    assert list(skipped(tmp_path).values()) == ["unlabelled"]
+
+
+def test_an_old_command_still_means_get(tmp_path, capsys):
+    layouts.noise(tmp_path)
+    assert main(["data", "get", "noise", "--root", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["data", "noise", "--root", str(tmp_path)]) == 0
+    assert "nothing has changed" in capsys.readouterr().out
 
 
 def test_picovoice_says_that_no_speaker_is_known(tmp_path):
@@ -407,7 +431,7 @@ def test_the_table_and_mistakes(capsys, tmp_path):
     assert all(name in listed and entry.licence in listed for name, entry in registry.CORPORA.items())
     assert main(["data", "list"]) == 0 and capsys.readouterr().out == listed
     for words, sentence in (
-        (["libri", "--root", str(tmp_path)], "nearest is librispeech"),
+        (["get", "libri", "--root", str(tmp_path)], "nearest is librispeech"),
         (["librispeech"], "--root DIR"),
         (["librispeech", "--root", str(tmp_path), "--part", "dev-clean-3"], "no part 'dev-clean-3'"),
         (["noise", "--root", str(tmp_path), "--from", str(tmp_path / "nowhere")], "is not a folder"),

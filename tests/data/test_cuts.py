@@ -41,8 +41,8 @@ def sentences(folder: Path) -> list[tuple[str, float]]:
 
 def test_words_are_cut_where_they_are_said_and_keep_speaker_and_split(tmp_path):
     starts = dict(sentences(tmp_path / "corpus"))
-    command = [sys.executable, "-m", "kws.data.cuts", "--root", tmp_path / "cut", "--words", *WORDS, "--"]
-    done = subprocess.run([*command, tmp_path / "corpus"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "kws", "data", "cut", tmp_path / "corpus", "--root", tmp_path / "cut"]
+    done = subprocess.run([*command, "--words", *WORDS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "skipped" in done.stderr and "gone.wav" in done.stderr
     cuts = read_manifest(tmp_path / "cut")
@@ -66,7 +66,7 @@ def test_a_cut_is_faded_on_both_sides():
 
 
 def test_a_corpus_that_is_not_there_gets_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "kws.data.cuts", "--root", tmp_path, "--words", "on", "--", "nowhere"]
+    command = [sys.executable, "-m", "kws", "data", "cut", "nowhere", "--root", tmp_path, "--words", "on"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "nowhere" in done.stderr and "Traceback" not in done.stderr
 

@@ -16,7 +16,8 @@ def sound(path: Path, seconds: float = 0.1, rate: int = RATE) -> Path:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = 0.1 * np.random.default_rng(list(str(path).encode())).standard_normal(int(seconds * rate))
-    form = {"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}
+    forms = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".sph": {"format": "NIST", "subtype": "PCM_16"}}
+    form = forms.get(path.suffix, {})
     soundfile.write(str(path), samples, rate, **form)
     return path
 
@@ -163,3 +164,58 @@ def responses(root: Path) -> Path:
         for place in range(2):
             sound(root / f"room{number}" / f"{place}.wav")
     return root
+
+
+AN4 = {"train": {"fash": ("YES", "H I N I C H"), "mewl": ("<s> ENTER SIX TWO FOUR </s>",)}}
+AN4["test"] = {"fcaw": ("GO",), "fjlp": ("NO", "ONE FIFTY")}
+
+
+def an4(root: Path) -> Path:
+    for split, place in (("train", "an4_clstk"), ("test", "an4test_clstk")):
+        lines, ids = [], []
+        for speaker, texts in AN4[split].items():
+            for number, text in enumerate(texts):
+                name = f"an{number}-{speaker}-b"
+                sound(root / "an4" / "wav" / place / speaker / f"{name}.sph")
+                lines.append(f"{text} ({name})\n")
+                ids.append(f"{place}/{speaker}/{name}\n")
+        path = root / "an4" / "etc" / f"an4_{split}.transcription"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines))
+        path.with_suffix(".fileids").write_text("".join(ids))
+    return root
+
+
+def every_recording_of_recipes(root: Path) -> dict[str, Path]:
+    """The archives of all public sets as folders, with every recording that the shipped lists name, and some more."""
+    from kws.data.recipe_sets.public import read_list
+
+    short = sound(root / "short.wav")
+    flac = sound(root / "short.flac")
+
+    def put(path: Path, source: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(source)
+
+    folders = {name: root / name for name in ("picovoice", "v1", "v2", "train-clean-5", "train-clean-100", "an4")}
+    for row in read_list("wake_words"):
+        path = folders["picovoice"] / "wake-word-benchmark-master" / "audio" / row["file"]
+        put(path, flac if path.suffix == ".flac" else short)
+    put(folders["picovoice"] / "wake-word-benchmark-master" / "audio" / "alexa" / "other.flac", flac)
+    for row in read_list("speech_commands_v1"):
+        put(folders["v1"] / f"{row['file']}.wav", short)
+    put(folders["v1"] / "left" / "ffffffff_nohash_0.wav", short)
+    speech_commands(root / "made")
+    (root / "made" / "speech_commands_v0.02").rename(folders["v2"])
+    for row in read_list("librispeech_many_speakers"):
+        speaker, chapter, _ = row["utterance"].split("-")
+        folder = folders["train-clean-100"] / "LibriSpeech" / "train-clean-100" / speaker / chapter
+        put(folder / f"{row['utterance']}.flac", flac)
+        (folder / f"{speaker}-{chapter}.trans.txt").write_text(f"{row['utterance']} SOME WORDS\n")
+    for speaker in (1088, 118):
+        chapter = folders["train-clean-5"] / "LibriSpeech" / "train-clean-5" / str(speaker) / "1"
+        put(chapter / f"{speaker}-1-0000.flac", flac)
+        (chapter / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0000 AS YOU KNOW\n")
+    an4(folders["an4"])
+    esc50(root / "esc50")
+    return {**folders, "esc50": root / "esc50"}

@@ -1,1 +1,1 @@
-"""One corpus a file: download() and prepare(). The only place that may use the network."""
+"""One corpus a file, each with a declaration `CORPUS` that the registry reads."""

@@ -1,8 +1,9 @@
-"""What every corpus shares: the files that it lists are decoded, split honestly, and written as one manifest.
+"""What a corpus is: a declaration, and a function that lists its clips.
 
-A corpus is a module with two functions (see `Corpus`). `prepare` hands `build` a function that lists `Clip`s; `build`
-decodes each file whole (a header says nothing about damage behind it), names what cannot be used in skipped.csv,
-refuses speakers on two sides of a split, and leaves a completion marker.
+`Corpus.prepare` hands the listed `Clip`s to `build`. It decodes each file whole, because
+a header says nothing about damage behind it. It names in skipped.csv what cannot be used,
+refuses speakers on two sides of a split, and writes manifest.csv and a marker that says
+that all is done.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from kws.audio import blocks
+from kws.data.download import DOWNLOADS, Archive, bring
 from kws.data.manifest import (
     AUDIO_SUFFIXES,
     Utterance,
@@ -28,12 +31,12 @@ from kws.data.manifest import (
     write_manifest,
 )
 from kws.errors import InputError, KwsError, require
+from kws.files import write_text
 from kws.lexicon import normalise
 from kws.units import SAMPLE_RATE
 
 SPLITS = ("train", "dev", "test")
 MARKER = "prepared.json"
-DOWNLOADS = "downloads"  # below a corpus's root: archives and their receipts
 _OWN_FILES = frozenset({"manifest.csv", "skipped.csv", MARKER})
 
 _BLOCK_SAMPLES = 1 << 16
@@ -73,14 +76,80 @@ class Prepared:
     fresh: bool
 
 
-class Corpus(Protocol):
-    """A module of this package that is a corpus. `parts` empty means the corpus's own default."""
+class AbsentError(KwsError):
+    """A corpus is not where it was looked for; `Corpus.prepare` adds what to do."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus that `kws data get` knows: each module of this package declares one.
+
+    list: (folder, parts) -> clips and notes; raises AbsentError where the corpus is not in
+    the folder. archives: what is fetched, by part; several parts may come in one archive.
+    A corpus without archives is given with --from. default: the parts that are meant where
+    none is named (empty: each corpus says what then happens). ask: what to do for a corpus
+    that is not there, where that is not the usual.
+    """
+
+    name: str
+    holds: str
+    licence: str
+    list: Callable[[Path, Sequence[str]], Listing]
+    archives: Mapping[str, Archive | tuple[Archive, ...]] = field(default_factory=dict)
+    default: tuple[str, ...] = ()
+    ask: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where it comes from, for the table of corpora."""
+        if not self.archives:
+            return self.ask or "--from FOLDER"
+        if len(self.archives) == 1:
+            return "--download"
+        everything = len(self.default) == len(self.archives)
+        usual = [] if everything or not self.default else [f"{' '.join(self.default)} (default)"]
+        others = [part for part in self.archives if everything or part not in self.default]
+        shown = ", ".join([*usual, *others[:3]]) + (", ..." if len(others) > 3 else "")
+        return f"--download; --part {shown}{' (default: all)' if everything else ''}"
 
     def download(self, root: Path, parts: Sequence[str] = ()) -> None:
         """Fetches and unpacks below `root` what is not there yet; KwsError says what stood in the way."""
+        self.check(parts)
+        if not self.archives:
+            raise KwsError(f"nothing is fetched for {self.name}: {self.advice}")
+        if not (wanted := parts or self.default):
+            raise KwsError(f"say what to fetch: --part with one of {', '.join(self.archives)}")
+        for part in wanted:
+            archives = self.archives[part]
+            for archive in archives if isinstance(archives, tuple) else (archives,):
+                bring(archive, root, root / archive.into)
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
         """Writes root/manifest.csv about the files of `source` (`root` itself when None), without the network."""
+        self.check(parts)
+        source, parts = (source or root).absolute(), tuple(sorted(parts or self.default))
+        if self.archives and not source.is_dir():
+            raise KwsError(f"{source} is not a folder: {self.advice}")
+        return build(root, source, partial(self.found, source, parts), parts=parts)
+
+    def found(self, source: Path, parts: Sequence[str]) -> Listing:
+        """What `list` gives; raises KwsError that says what to do where the corpus is not there."""
+        try:
+            return self.list(source, parts)
+        except AbsentError as error:
+            raise KwsError(f"{error}: {self.advice}") from error
+
+    @property
+    def advice(self) -> str:
+        """What to do where the corpus is not there."""
+        usual = "give its folder with --from"
+        return self.ask or (f"add --download to fetch it, or {usual}" if self.archives else usual)
+
+    def check(self, parts: Sequence[str]) -> None:
+        """Raises KwsError for a part that the corpus does not have."""
+        if unknown := [part for part in parts if part not in self.archives]:
+            known = ", ".join(self.archives) or "none"
+            raise KwsError(f"{self.name} has no part {unknown[0]!r}: its parts are {known}")
 
 
 def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: object) -> Prepared:
@@ -241,19 +310,12 @@ def keep_held_out(clips: Sequence[Clip]) -> Listing:
     return kept, [note] if aside else []
 
 
-def first_folder(corpus: str, source: Path, places: Sequence[str], advice: str) -> Path:
-    """The first of `places` below `source` that is there ("" for itself); else KwsError ending in `advice`."""
+def first_folder(corpus: str, source: Path, places: Sequence[str]) -> Path:
+    """The first of `places` below `source` that is there ("" for itself); AbsentError where none is."""
     for place in places:
         if (source / place).exists():
             return source / place
-    raise KwsError(f"{corpus} is not in {source} (looked for {', '.join(places)}): {advice}")
-
-
-def check_parts(corpus: str, parts: Sequence[str], known: Iterable[str]) -> None:
-    """Raises KwsError for a part that the corpus does not have."""
-    known = list(known)
-    if unknown := [part for part in parts if part not in known]:
-        raise KwsError(f"{corpus} has no part {unknown[0]!r}: its parts are {', '.join(known) or 'none'}")
+    raise AbsentError(f"{corpus} is not in {source} (looked for {', '.join(places)})")
 
 
 def read_lists(path: Path) -> Any:
@@ -273,6 +335,4 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(content, indent=1), "utf-8")
-    unfinished.replace(path)
+    write_text(path, json.dumps(content, indent=1))

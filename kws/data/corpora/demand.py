@@ -6,12 +6,10 @@ The sixteen channels hear the same sound, so only the first is listed. SCAFE is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Listing, Prepared, build, check_parts, hash_split
-from kws.data.download import Archive, bring
-from kws.errors import KwsError
+from kws.data.corpora.base import AbsentError, Clip, Corpus, Listing, hash_split
+from kws.data.download import Archive
 
 # MD5 as published by Zenodo.
 _MD5 = {
@@ -39,23 +37,20 @@ ARCHIVES = {
 }
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches the environments named, or all (about 0.1 GB each)."""
-    check_parts("demand", parts, ARCHIVES)
-    for part in parts or ARCHIVES:
-        bring(ARCHIVES[part], root, root)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """A noise set, without text, of the environments named, or of all that are there."""
-    check_parts("demand", parts, ARCHIVES)
-    source = source or root
-    here = [name for name in parts or ARCHIVES if (source / name).is_dir()]
-    if missing := [name for name in parts or list(ARCHIVES)[: not here] if name not in here]:
-        raise KwsError(f"{missing[0]} of DEMAND is not in {source}: add --download, or give its folder with --from")
-    return build(root, source, partial(_clips, source, here), parts=here)
-
-
-def _clips(source: Path, environments: Sequence[str]) -> Listing:
-    clips = [Clip(source / name / "ch01.wav", split=hash_split(name)) for name in environments]
+def _clips(source: Path, parts: Sequence[str]) -> Listing:
+    """The environments named; where all are meant, those that are there."""
+    here = [name for name in parts if (source / name).is_dir()]
+    if missing := [name for name in parts if name not in here and (not here or len(parts) < len(ARCHIVES))]:
+        raise AbsentError(f"{missing[0]} of DEMAND is not in {source}")
+    clips = [Clip(source / name / "ch01.wav", split=hash_split(name)) for name in here]
     return clips, ["split by the hash of the environment's name"]
+
+
+CORPUS = Corpus(
+    name="demand",
+    holds="17 environments of 5 min, one channel: 1.4 h",
+    licence="CC BY-SA 3.0",
+    archives=ARCHIVES,  # about 0.1 GB each
+    default=tuple(ARCHIVES),
+    list=_clips,
+)

@@ -8,36 +8,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Fault, Listing, Prepared, build, check_parts, files_below, first_folder
-from kws.data.download import Archive, bring
+from kws.data.corpora.base import Clip, Corpus, Fault, Listing, files_below, first_folder
+from kws.data.download import Archive
 from kws.errors import KwsError
 
-PARTS = ("esc10", "esc50")
 SPLIT_OF_FOLD = {"1": "train", "2": "train", "3": "train", "4": "dev", "5": "test"}
 # GitHub packs this when it is asked for and publishes no checksum: the first fetch's is kept.
 ARCHIVE = Archive("https://github.com/karolpiczak/ESC-50/archive/master.zip", name="ESC-50-master.zip")
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches all of it (0.6 GB)."""
-    check_parts("esc50", parts, PARTS)
-    bring(ARCHIVE, root, root)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """A noise set, without text, of esc10 unless esc50 is named."""
-    check_parts("esc50", parts, PARTS)
-    advice = "add --download to fetch it (0.6 GB), or give its folder with --from"
-    places = ("ESC-50-master/meta/esc50.csv", "meta/esc50.csv")
-    folder = first_folder("esc50", source or root, places, advice).parent.parent
-    everything = "esc50" in parts
-    return build(root, folder, partial(_clips, folder, everything), everything=everything)
-
-
-def _clips(folder: Path, everything: bool) -> Listing:
+def _clips(source: Path, parts: Sequence[str]) -> Listing:
+    """A noise set, without text, of the subset unless the whole is named."""
+    folder = first_folder("esc50", source, ("ESC-50-master/meta/esc50.csv", "meta/esc50.csv")).parent.parent
     clips, listed = [], set()
     with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -47,8 +31,18 @@ def _clips(folder: Path, everything: bool) -> Listing:
             except KeyError as error:
                 raise KwsError(f"{file.name} has a row without {error}: unpack the corpus again") from error
             listed.add(path)
-            if everything or small:
+            if small or "esc50" in parts:
                 clips.append(Clip(path, split=split))
     unlisted = [path for path in files_below(folder / "audio") if path not in listed]
     clips += [Clip(path, fault=Fault("unlabelled", "esc50.csv does not list it")) for path in unlisted]
     return clips, ["split by the published folds: 1 to 3 train, 4 dev, 5 test"]
+
+
+CORPUS = Corpus(
+    name="esc50",
+    holds="environmental sounds, 5 s each: 0.6 h (esc10), 2.8 h (esc50)",
+    licence="CC BY 3.0 (esc10), CC BY-NC 3.0 (esc50)",
+    archives={"esc10": ARCHIVE, "esc50": ARCHIVE},  # 0.6 GB
+    default=("esc10",),
+    list=_clips,
+)

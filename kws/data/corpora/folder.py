@@ -13,11 +13,11 @@ from pathlib import Path
 from kws.data.corpora.base import (
     SPLITS,
     Clip,
+    Corpus,
     Fault,
     Listing,
     Prepared,
     build,
-    check_parts,
     files_below,
     hash_split,
     split_by_file,
@@ -27,27 +27,6 @@ from kws.errors import KwsError
 from kws.lexicon import normalise
 
 _NOT_SOUND = frozenset({".csv", ".json", ".md", ".pdf", ".toml", ".tsv", ".txt", ".yaml", ".yml"})
-
-
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Always raises KwsError: there is nothing to fetch."""
-    check_parts("folder", parts, ())
-    raise KwsError(f"nothing is fetched to {root}: give a folder of your own with --from")
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest of a folder, or of a manifest (a .csv file, or manifest.csv in a folder other than `root`)."""
-    check_parts("folder", parts, ())
-    source = (source or root).absolute()
-    table = source if source.suffix == ".csv" else source / "manifest.csv"
-    if table.parent == root.absolute() and source != table:
-        table = Path()  # what an earlier call wrote
-    if source == table and not table.is_file():
-        raise KwsError(f"there is no file {table}")
-    folder = source.parent if source == table else source
-    if table.is_file():
-        return build(root, folder, partial(_from_table, table), table=[table.name, table.stat().st_mtime_ns])
-    return build(root, folder, partial(from_folders, folder))
 
 
 def phrase_of(folder: str) -> str:
@@ -115,3 +94,30 @@ def _split(clips: Sequence[Clip]) -> Listing:
         Clip(clip.audio, clip.text, clip.speaker, clip.split or split.get(clip.audio, "train"), clip.fault)
         for clip in clips
     ], notes
+
+
+class _OwnRecordings(Corpus):
+    """Lists a folder by its sub folders, or by a manifest that lies in it or is given itself."""
+
+    def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+        """The manifest of a folder, or of a manifest (a .csv file, or manifest.csv in a folder other than `root`)."""
+        self.check(parts)
+        source = (source or root).absolute()
+        table = source if source.suffix == ".csv" else source / "manifest.csv"
+        if table.parent == root.absolute() and source != table:
+            table = Path()  # what an earlier call wrote
+        if source == table and not table.is_file():
+            raise KwsError(f"there is no file {table}")
+        folder = source.parent if source == table else source
+        if table.is_file():
+            return build(root, folder, partial(_from_table, table), table=[table.name, table.stat().st_mtime_ns])
+        return super().prepare(root, folder)
+
+
+CORPUS = _OwnRecordings(
+    name="folder",
+    holds="your recordings: PHRASE/*.wav, PHRASE/SPEAKER/*.wav or a manifest",
+    licence="yours",
+    list=lambda source, _: from_folders(source),
+    ask="give a folder of your own, or FILE.csv, with --from",
+)

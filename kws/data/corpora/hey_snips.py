@@ -6,18 +6,15 @@ train.json, dev.json and test.json list {id, is_hotword, worker_id, duration, au
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kws.data.corpora.base import (
     SPLITS,
     Clip,
+    Corpus,
     Fault,
     Listing,
-    Prepared,
-    build,
-    check_parts,
     files_below,
     first_folder,
     keep_held_out,
@@ -26,27 +23,13 @@ from kws.data.corpora.base import (
 from kws.errors import KwsError
 
 PHRASE = "hey snips"
-WHERE = "https://github.com/sonos/keyword-spotting-research-datasets"
 _NAMES = ("hey_snips_research_6k_en_train_eval_clean_ter", "hey_snips_kws_4.0")
-_ADVICE = f"ask for it at {WHERE} (research use only), unpack it, and give its folder with --from"
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Always raises KwsError: the licence must be asked for by a person."""
-    check_parts("hey_snips", parts, ())
-    raise KwsError(f"Hey Snips cannot be fetched to {root} by a program: {_ADVICE}")
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest of the folder given: text is "hey snips" or empty, the speaker is the worker."""
-    check_parts("hey_snips", parts, ())
-    source = source or root
+def _clips(source: Path, _: Sequence[str]) -> Listing:
+    """The text is "hey snips" or empty, the speaker is the worker."""
     places = ("train.json", *(f"{name}/train.json" for name in (*_NAMES, "/".join(_NAMES[::-1]))))
-    folder = first_folder("Hey Snips", source, places, _ADVICE).parent
-    return build(root, folder, partial(_clips, folder))
-
-
-def _clips(folder: Path) -> Listing:
+    folder = first_folder("Hey Snips", source, places).parent
     clips = {}
     for split in SPLITS:
         for entry in read_lists(folder / f"{split}.json"):
@@ -64,3 +47,15 @@ def _clip(folder: Path, entry: Any, split: str) -> Clip:
         return Clip(folder / entry["audio_file_path"], text, str(entry["worker_id"]), split)
     except (KeyError, TypeError, ValueError) as error:
         raise KwsError(f"{folder / split}.json has an entry with no usable {error}: unpack the corpus again") from error
+
+
+CORPUS = Corpus(
+    name="hey_snips",
+    holds="11,000 x hey snips, 86,500 other sentences",
+    licence="research only",
+    list=_clips,
+    ask=(
+        "ask for it at https://github.com/sonos/keyword-spotting-research-datasets (research use only), unpack it, "
+        "and give its folder with --from"
+    ),
+)

@@ -6,13 +6,11 @@ LibriSpeech/PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac beside SPEAKER-CHAPTE
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Fault, Listing, Prepared, build, check_parts, files_below
-from kws.data.download import Archive, bring
-from kws.errors import KwsError
+from kws.data.corpora.base import AbsentError, Clip, Corpus, Fault, Listing, Prepared, files_below
+from kws.data.download import Archive
 
 _SERVER = "https://www.openslr.org/resources"
 # MD5 from openslr.org/resources/31/md5sum.txt, SHA-256 from torchaudio.datasets.librispeech.
@@ -30,26 +28,6 @@ ARCHIVES = {
         ("train-other-500", 12, "sha256:ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2"),
     )
 }
-DEFAULT = ("train-clean-5", "dev-clean-2")
-
-
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches the small parts (0.5 GB) or those named."""
-    check_parts("librispeech", parts, ARCHIVES)
-    for part in parts or DEFAULT:
-        bring(ARCHIVES[part], root, root)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """One manifest of the parts named, or of all that are there; train-*, dev-* and test-* are the splits."""
-    check_parts("librispeech", parts, ARCHIVES)
-    source = source or root
-    folders = {part: folder for part in parts or ARCHIVES if (folder := _folder(source, part))}
-    if missing := [part for part in parts or DEFAULT[: not folders] if part not in folders]:
-        raise KwsError(
-            f"{missing[0]} of LibriSpeech is not in {source}: add --download, or name its folder with --from"
-        )
-    return build(root, source, partial(_clips, folders), parts=sorted(folders))
 
 
 def _folder(source: Path, part: str) -> Path | None:
@@ -57,18 +35,42 @@ def _folder(source: Path, part: str) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def _clips(folders: dict[str, Path]) -> Listing:
-    clips = []
-    for part, folder in folders.items():
-        split = part.partition("-")[0]
-        texts: dict[Path, str] = {}
-        for transcript in files_below(folder, {".txt"}):
-            for line in transcript.read_text("utf-8", errors="replace").splitlines():
-                name, _, text = line.strip().partition(" ")
-                if transcript.name.endswith(".trans.txt") and name:
-                    texts[transcript.parent / f"{name}.flac"] = text.strip().lower()
-        for path in sorted({*files_below(folder), *texts}):
-            speaker = path.stem.partition("-")[0]
-            fault = None if texts.get(path) else Fault("unlabelled", "it has no line in a .trans.txt beside it")
-            clips.append(Clip(path, texts.get(path, ""), speaker, split, fault))
+def _clips(source: Path, parts: Sequence[str]) -> Listing:
+    """The parts named."""
+    folders = {part: folder for part in parts if (folder := _folder(source, part))}
+    if missing := [part for part in parts if part not in folders]:
+        raise AbsentError(f"{missing[0]} of LibriSpeech is not in {source}")
+    clips = [clip for part, folder in folders.items() for clip in part_clips(folder, part.partition("-")[0])]
     return clips, [f"split by the published parts: {', '.join(folders)}"]
+
+
+def part_clips(folder: Path, split: str) -> Iterator[Clip]:
+    """The utterances below the folder of one part, all in one split."""
+    texts: dict[Path, str] = {}
+    for transcript in files_below(folder, {".txt"}):
+        for line in transcript.read_text("utf-8", errors="replace").splitlines():
+            name, _, text = line.strip().partition(" ")
+            if transcript.name.endswith(".trans.txt") and name:
+                texts[transcript.parent / f"{name}.flac"] = text.strip().lower()
+    for path in sorted({*files_below(folder), *texts}):
+        fault = None if texts.get(path) else Fault("unlabelled", "it has no line in a .trans.txt beside it")
+        yield Clip(path, texts.get(path, ""), path.stem.partition("-")[0], split, fault)
+
+
+class _LibriSpeech(Corpus):
+    """Where no part is named, the small ones are fetched, and all that are there are prepared."""
+
+    def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+        """One manifest of the parts named, or of all that are there; train-*, dev-* and test-* are the splits."""
+        here = [part for part in ARCHIVES if _folder(source or root, part)]
+        return super().prepare(root, source, parts or here)
+
+
+CORPUS = _LibriSpeech(
+    name="librispeech",
+    holds="read English: mini parts 5 + 2 h, all parts 1,000 h",
+    licence="CC BY 4.0",
+    archives=ARCHIVES,
+    default=("train-clean-5", "dev-clean-2"),  # 0.5 GB
+    list=_clips,
+)

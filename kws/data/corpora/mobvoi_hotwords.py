@@ -7,50 +7,36 @@ speaker_id or null, keyword_id: 0, 1, or -1 for neither}. (Layout as read by Lho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kws.data.corpora.base import (
     SPLITS,
     Clip,
+    Corpus,
     Fault,
     Listing,
-    Prepared,
-    build,
-    check_parts,
     files_below,
     first_folder,
     keep_held_out,
     read_lists,
 )
-from kws.data.download import Archive, bring
+from kws.data.download import Archive
 from kws.errors import KwsError
 
 TEXTS = {0: "hi xiaowen", 1: "nihao wenwen", -1: ""}
 AUDIO, LISTS = "mobvoi_hotword_dataset", "mobvoi_hotword_dataset_resources"
 # No checksum was found published: the first fetch's is kept.
-ARCHIVES = tuple(Archive(f"https://www.openslr.org/resources/87/{name}.tgz") for name in (AUDIO, LISTS))
+ARCHIVES = {
+    part: Archive(f"https://www.openslr.org/resources/87/{name}.tgz")
+    for part, name in (("recordings", AUDIO), ("lists", LISTS))
+}
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches the recordings and the lists."""
-    check_parts("mobvoi_hotwords", parts, ())
-    for archive in ARCHIVES:
-        bring(archive, root, root)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest; clips without a known speaker keep their published split."""
-    check_parts("mobvoi_hotwords", parts, ())
-    advice = "add --download to fetch it, or give the folder that holds both of its folders with --from"
-    source = source or root
+def _clips(source: Path, _: Sequence[str]) -> Listing:
+    """All of it; clips without a known speaker keep their published split."""
     places = (f"{LISTS}/p_train.json", f"MobvoiHotwords/{LISTS}/p_train.json")
-    folder = first_folder("MobvoiHotwords", source, places, advice).parent.parent
-    return build(root, folder, partial(_clips, folder))
-
-
-def _clips(folder: Path) -> Listing:
+    folder = first_folder("MobvoiHotwords", source, places).parent.parent
     clips = {}
     for split in SPLITS:
         for kind in "pn":
@@ -70,3 +56,13 @@ def _clip(folder: Path, entry: Any, split: str, path: Path) -> Clip:
         return Clip(audio, TEXTS[entry["keyword_id"]], str(entry["speaker_id"] or ""), split)
     except (KeyError, TypeError) as error:
         raise KwsError(f"{path} has an entry with no usable {error}: unpack the corpus again") from error
+
+
+CORPUS = Corpus(
+    name="mobvoi_hotwords",
+    holds="hi xiaowen, nihao wenwen and other Mandarin: 144 h",
+    licence="see openslr.org/87",
+    archives=ARCHIVES,
+    default=tuple(ARCHIVES),
+    list=_clips,
+)

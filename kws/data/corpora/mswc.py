@@ -8,59 +8,49 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from kws.data.corpora.base import (
     SPLITS,
     Clip,
+    Corpus,
     Fault,
     Listing,
-    Prepared,
-    build,
     files_below,
     first_folder,
     keep_held_out,
 )
-from kws.data.download import Archive, bring
+from kws.data.download import Archive
 from kws.errors import KwsError
 
 _SERVER = "https://mswc.mlcommons-storage.org"
-
-
-def archives(language: str) -> tuple[Archive, Archive]:
-    """Recordings and splits of a language; no checksums are published, so the first fetch's are kept."""
-    return (
+LANGUAGES = (
+    "ar", "as", "br", "ca", "cnh", "cs", "cv", "cy", "de", "dv", "el", "en", "eo", "es", "et", "eu", "fa", "fr",
+    "fy-NL", "ga-IE", "gn", "ha", "ia", "id", "it", "ka", "ky", "lt", "lv", "mn", "mt", "nl", "or", "pl", "pt",
+    "rm-sursilv", "rm-vallader", "ro", "ru", "rw", "sah", "sk", "sl", "sv-SE", "ta", "tr", "tt", "uk", "vi", "zh-CN",
+)  # fmt: skip
+# Recordings and splits. No checksums are published: the first fetch's are kept.
+ARCHIVES = {
+    language: (
         Archive(f"{_SERVER}/audio/{language}.tar.gz", name=f"audio_{language}.tar.gz"),
-        Archive(f"{_SERVER}/splits/{language}.tar.gz", name=f"splits_{language}.tar.gz"),
+        Archive(f"{_SERVER}/splits/{language}.tar.gz", name=f"splits_{language}.tar.gz", into=language),
     )
+    for language in LANGUAGES
+}
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches the languages named (ISO codes such as "en", 32 GB, or "eu")."""
-    if not parts:
-        raise KwsError("name the language to fetch, such as --part eu (English is 32 GB)")
-    for language in parts:
-        audio, splits = archives(language)
-        bring(audio, root, root)
-        bring(splits, root, root / language)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest of one language; rows whose files are not there are counted, so a part of the words may be kept."""
+def _clips(source: Path, parts: Sequence[str]) -> Listing:
+    """One language; rows whose files are not there are counted, so a part of the words may be kept."""
     if len(parts) != 1:
         raise KwsError("name one language, such as --part en: each has its own manifest and --root")
     language = parts[0]
-    source = source or root
-    advice = f"add --download, or give the folder that holds clips and {language}_splits.csv with --from"
     name = f"{language}_splits.csv"
     folders = ("", f"{language}/", "splits/", f"{language}/splits/", f"{language}/{language}/")
-    table = first_folder("mswc", source, [folder + name for folder in folders], advice)
-    clips = first_folder("mswc", source, (f"{language}/clips", "clips"), advice)
-    return build(root, clips, partial(_clips, clips, table), language=language, table=table.stat().st_mtime_ns)
+    table = first_folder("mswc", source, [folder + name for folder in folders])
+    return _listed(first_folder("mswc", source, (f"{language}/clips", "clips")), table)
 
 
-def _clips(folder: Path, table: Path) -> Listing:
+def _listed(folder: Path, table: Path) -> Listing:
     here = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
     clips, absent = [], 0
     with table.open(newline="", encoding="utf-8") as file:
@@ -82,3 +72,12 @@ def _clips(folder: Path, table: Path) -> Listing:
     if absent:
         notes = [*notes, f"{absent} rows of {table.name} have no file here"]
     return kept, ["split as published", *notes]
+
+
+CORPUS = Corpus(
+    name="mswc",
+    holds="single words in 50 languages, 1 s each: 6,000 h (English: 32 GB)",
+    licence="CC BY 4.0",
+    archives=ARCHIVES,
+    list=_clips,
+)

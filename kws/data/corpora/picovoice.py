@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from kws.data.corpora.base import Prepared, build, check_parts, first_folder
+from kws.data.corpora.base import Corpus, Listing, first_folder
 from kws.data.corpora.folder import from_folders
-from kws.data.download import Archive, bring
+from kws.data.download import Archive
 
 # GitHub packs this when it is asked for and publishes no checksum: the first fetch's is kept.
 ARCHIVE = Archive(
@@ -17,16 +16,22 @@ ARCHIVE = Archive(
 _KEYWORD = "alexa"  # tells the folder of recordings from others
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches the repository."""
-    check_parts("picovoice", parts, ())
-    bring(ARCHIVE, root, root)
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest, split by file: nothing in names or headers tells who speaks, and a note says so."""
-    check_parts("picovoice", parts, ())
-    advice = "add --download to fetch it, or give the repository's folder with --from"
+def audio_folder(source: Path) -> Path:
+    """The folder below `source` that holds a folder for each keyword."""
     places = [f"{place}{_KEYWORD}" for place in ("wake-word-benchmark-master/audio/", "audio/", "")]
-    folder = first_folder("picovoice", source or root, places, advice).parent
-    return build(root, folder, partial(from_folders, folder))
+    return first_folder("picovoice", source, places).parent
+
+
+def _clips(source: Path, _: Sequence[str]) -> Listing:
+    """Split by file: nothing in names or headers tells who speaks, and a note says so."""
+    return from_folders(audio_folder(source))
+
+
+CORPUS = Corpus(
+    name="picovoice",
+    holds="alexa, computer, jarvis, smart mirror, snowboy, view glass (no speaker labels)",
+    licence="Apache-2.0",
+    archives={"all": ARCHIVE},
+    default=("all",),
+    list=_clips,
+)

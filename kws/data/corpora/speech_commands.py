@@ -17,18 +17,18 @@ from typing import Literal
 from kws.audio import read
 from kws.data.corpora.base import (
     Clip,
+    Corpus,
     Fault,
     Listing,
     Prepared,
     build,
-    check_parts,
     files_below,
     first_folder,
     hash_split,
 )
-from kws.data.download import Archive, bring
+from kws.data.download import Archive
 from kws.errors import KwsError, require
-from kws.runtime.classifier import SILENCE, UNKNOWN
+from kws.lexicon import SILENCE, UNKNOWN
 from kws.units import SAMPLE_RATE
 
 TEN = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -45,18 +45,16 @@ FOLDERS = {"v1": "speech_commands_v0.01", "v2": "speech_commands_v0.02", "test":
 _SERVER = "https://storage.googleapis.com/download.tensorflow.org/data"
 # SHA-256 from torchaudio.datasets.speechcommands and tensorflow_datasets/url_checksums/speech_commands.txt.
 ARCHIVES = {
-    "v1": Archive(
-        f"{_SERVER}/speech_commands_v0.01.tar.gz",
-        "sha256:743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
-    ),
-    "v2": Archive(
-        f"{_SERVER}/speech_commands_v0.02.tar.gz",
-        "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-    ),
-    "test": Archive(
-        f"{_SERVER}/speech_commands_test_set_v0.02.tar.gz",
-        "sha256:cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
-    ),
+    part: Archive(f"{_SERVER}/{folder}.tar.gz", f"sha256:{sha256}", into=folder)
+    for (part, folder), sha256 in zip(
+        FOLDERS.items(),
+        (
+            "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+            "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+            "cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
+        ),
+        strict=True,
+    )
 }
 _SPEAKER = re.compile(r"([0-9a-zA-Z]+)_nohash_\d+")
 
@@ -75,42 +73,20 @@ def label(word: str, task: Literal[12, 35]) -> str:
     return word if word in TEN else UNKNOWN
 
 
-def download(root: Path, parts: Sequence[str] = ()) -> None:
-    """Fetches v2 (2.4 GB) or the parts named, each into its own folder below `root`."""
-    check_parts("speech_commands", parts, FOLDERS)
-    for part in parts or ("v2",):
-        bring(ARCHIVES[part], root, root / FOLDERS[part])
-
-
-def prepare(root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-    """The manifest of one part (v2 when none is named); of v1 and v2 also ROOT/silence."""
-    check_parts("speech_commands", parts, FOLDERS)
+def _clips(source: Path, parts: Sequence[str]) -> Listing:
+    """One part."""
     if len(parts) > 1:
         raise KwsError("v1, v2 and test hold the same recordings: prepare one part, and each under its own --root")
-    part = parts[0] if parts else "v2"
-    folder = _folder(source or root, part)
-    if part == "test":
-        return build(root, folder, partial(_test_set, folder), part=part)
-    noise, pieces = folder / BACKGROUND, root.absolute() / PIECES
-    notes = []
-    if noise.is_dir():
-        silence = build(pieces, noise, partial(_cut, noise, pieces), part=BACKGROUND)
-        left_out = f", {len(silence.skipped)} files of it were of no use" if silence.skipped else ""
-        notes.append(f"{len(silence.rows)} pieces of background noise are in {silence.manifest}{left_out}")
-    prepared = build(root, folder, partial(_clips, folder), part=part)
-    return replace(prepared, notes=(*prepared.notes, *notes))
+    (part,) = parts
+    name, mark = FOLDERS[part], SILENCE if part == "test" else TEN[0]
+    folder = source / name
+    if not folder.is_dir():
+        folder = first_folder("speech_commands", source, (f"{name}/{mark}", mark)).parent
+    return _test_set(folder) if part == "test" else list_words(folder)
 
 
-def _folder(source: Path, part: str) -> Path:
-    name = FOLDERS[part]
-    if (source / name).is_dir():
-        return source / name
-    mark = SILENCE if part == "test" else TEN[0]
-    advice = f"add --download to fetch it, or give the unpacked folder with --from (--part {part})"
-    return first_folder("speech_commands", source, (f"{name}/{mark}", mark), advice).parent
-
-
-def _clips(folder: Path) -> Listing:
+def list_words(folder: Path) -> Listing:
+    """Every recording of a word, split by the speaker's hash."""
     listed, notes = _lists(folder)
     clips, strays = [], []
     for path in files_below(folder):
@@ -174,3 +150,33 @@ def _cut(noise: Path, pieces: Path) -> Listing:
             split = "train" if i < 0.8 * count else "dev" if i < 0.9 * count else "test"
             clips.append(Clip(piece, split=split))
     return clips, ["silence is split by time within each recording"]
+
+
+class _SpeechCommands(Corpus):
+    """Beside the words, v1 and v2 hold background noise: pieces of it become a noise set in ROOT/silence."""
+
+    def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
+        """The manifest of one part (v2 when none is named); of v1 and v2 also ROOT/silence."""
+        self.check(parts)
+        part = (*parts, *self.default)[0]
+        folders = ((source or root) / place / BACKGROUND for place in (FOLDERS[part], ""))
+        noise = next((folder for folder in folders if part != "test" and folder.is_dir()), None)
+        notes = [_silence(noise, root.absolute() / PIECES)] if noise else []
+        prepared = super().prepare(root, source, parts)
+        return replace(prepared, notes=(*prepared.notes, *notes))
+
+
+def _silence(noise: Path, pieces: Path) -> str:
+    silence = build(pieces, noise, partial(_cut, noise, pieces), part=BACKGROUND)
+    left_out = f", {len(silence.skipped)} files of it were of no use" if silence.skipped else ""
+    return f"{len(silence.rows)} pieces of background noise are in {silence.manifest}{left_out}"
+
+
+CORPUS = _SpeechCommands(
+    name="speech_commands",
+    holds="35 words (v2) or 30 (v1): 29 h, 18 h; the test set of 12 classes",
+    licence="CC BY 4.0",
+    archives=ARCHIVES,
+    default=("v2",),  # 2.4 GB
+    list=_clips,
+)

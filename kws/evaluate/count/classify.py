@@ -15,8 +15,8 @@ from kws.data.corpora.speech_commands import WORDS, label
 from kws.data.manifest import rows_of
 from kws.errors import KwsError
 from kws.evaluate.count.intervals import wilson
-from kws.lexicon import Spelling, load_cmudict
-from kws.runtime.classifier import SILENCE, UNKNOWN, Classifier
+from kws.lexicon import SILENCE, UNKNOWN, Spelling, load_cmudict
+from kws.runtime.classifier import Classifier
 from kws.runtime.detector import Detector
 
 Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that was heard -> clips

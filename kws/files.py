@@ -1,0 +1,38 @@
+"""Writing a file whole or not at all: nobody ever reads half of it, whenever the process is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """The path to write to in place of `path`, which takes its content when the block ends without an error.
+
+    >>> with whole(folder / "model.onnx") as partial:
+    ...     onnx.save(proto, partial)
+
+    The partial file lies beside `path`, with `.partial` for its last suffix; it is left there if the process is
+    killed, and removed if the block raises.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """`Path.write_text` in UTF-8, whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """`Path.write_bytes`, whole or not at all."""
+    with whole(path) as partial:
+        partial.write_bytes(content)
