@@ -28,31 +28,31 @@ AN4 = Corpus(
 )
 CUT_WORDS = Corpus(
     "cut_words",
-    "Words cut out of mini LibriSpeech and CMU AN4 (kws.data.cuts)",
+    "Words cut out of mini LibriSpeech and CMU AN4 (kws data cut)",
     "CC BY 4.0; free for any use, notice kept",
     "as LibriSpeech and CMU AN4",
 )
 CUT_RUNS = Corpus(
     "cut_runs",
-    "Runs of words cut out of mini LibriSpeech (kws.data.cuts --runs)",
+    "Runs of words cut out of mini LibriSpeech (kws data cut --runs)",
     MINI_LIBRISPEECH.licence,
     MINI_LIBRISPEECH.attribution,
 )
 SYNTHETIC_WAKE_WORDS = Corpus(
     "synthetic_wake_words",
-    "Synthesised wake words and near misses (kws.data.synthesis.generate)",
+    "Synthesised wake words and confusables (kws data synthesise)",
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
 SYNTHETIC_SPEECH_COMMANDS = Corpus(
     "synthetic_speech_commands",
-    "Synthesised words of Speech Commands (kws.data.synthesis.generate --words)",
+    "Synthesised words of Speech Commands (kws data synthesise --words)",
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
 SYNTHETIC_EXCERPTS = Corpus(
     "synthetic_excerpts",
-    "Runs of words of mini LibriSpeech in synthesised voices (kws.data.synthesis.generate --excerpts)",
+    "Runs of words of mini LibriSpeech in synthesised voices (kws data synthesise --excerpts)",
     "Apache-2.0; CC BY 4.0",
     "voices of Kokoro-82M, hexgrad; texts of LibriSpeech",
 )

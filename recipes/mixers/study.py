@@ -2,9 +2,9 @@
 
     kws compare mixers data=FOLDER -o runs/mixers --jobs 2
 
-FOLDER holds the corpora that are named below; the runs of words are cut out of mini_librispeech by
+FOLDER holds the corpora that are named below. This command brings them:
 
-    python -m kws.data.cuts --root FOLDER/cut_runs --runs 3 -- FOLDER/mini_librispeech
+    kws data get --for mixers --root FOLDER --download
 
 The models are small (130 k parameters) and short trained, so that all of it takes two cores a few hours; larger and
 longer: ``kws compare mixers data=FOLDER steps=6000 model.width=128 model.channels=96``.
@@ -168,4 +168,16 @@ STUDY = Study(
             (*(windowed(pattern, s) for s in (1, 2, 4, 8, 16) for pattern in ("sa", "xsa")), windowed("lstm", 16)),
         ),
     ),
+)
+
+# Folders that training and RESULTS.md read: `kws data get --for mixers` brings them.
+CORPORA = (
+    "wake_words",
+    "speech_commands",
+    "mini_librispeech",
+    "cut_runs",
+    "an4",
+    "synthetic_wake_words",
+    "librispeech_many_speakers",
+    "noise",
 )

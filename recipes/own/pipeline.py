@@ -153,7 +153,7 @@ def add_synthetic(
     whole = (confusables.Unit(phrase.name, phrase.spellings),)
     near = [
         miss
-        for miss in confusables.near_misses(asked, lexicon, NEAR_MISSES)
+        for miss in confusables.confusables_of(asked, lexicon, NEAR_MISSES)
         if not confusables.holds(miss.units, whole)
     ]
     texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in miss.units) for miss in near]

@@ -5,11 +5,12 @@
 
 One model serves the task of 35 classes and that of 12 (ten words, silence, unknown): the words that a folder of
 recordings does not name as classes are what `_unknown_` is made of. Training starts from the phone model and
-tells single words apart. FOLDER holds the corpora below. Where speech_commands lacks words (only eleven of the 35 were
-at hand for the model that ships), these two bring them, from sentences and from synthesised voices:
+tells single words apart. FOLDER holds the corpora below; `kws data get --for speech_commands --root FOLDER --download`
+brings them. Where speech_commands lacks words (only eleven of the 35 were at hand for the
+model that ships), two others have them, from sentences and from synthesised voices:
 
-    python -m kws.data.cuts --root FOLDER/cut_words --words WORD ... -- FOLDER/mini_librispeech FOLDER/an4
-    python -m kws.data.synthesis.generate --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
+    kws data cut FOLDER/mini_librispeech FOLDER/an4 --root FOLDER/cut_words --words WORD ...
+    kws data synthesise --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\
         on off stop on off stop on off stop on off stop two three four six seven nine bed bird cat dog happy house \\
         marvin sheila tree wow backward forward follow learn visual on off stop
 
@@ -53,6 +54,14 @@ RECIPE = Recipe(
     steps=1400,
     warmup_steps=200,
     learning_rate=1e-3,
+)
+
+# Folders that training and RESULTS.md read: `kws data get --for speech_commands` brings them.
+CORPORA = (
+    "speech_commands",
+    "cut_words",
+    "synthetic_speech_commands",
+    "noise",
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""`kws data get --for RECIPE`: every folder that a recipe needs, fetched or made."""
+
+from __future__ import annotations
+
+import ast
+import importlib.resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kws.data.corpora.base import MARKER, AbsentError
+from kws.data.manifest import describe, read_manifest
+from kws.data.recipe_sets.made import MADE, Making
+from kws.data.recipe_sets.public import PUBLIC
+from kws.errors import KwsError
+from kws.log import Log
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+_FILES = ("recipe.py", "study.py")
+_CONSTANT = "CORPORA"
+
+
+def corpora_of(recipe: str) -> tuple[str, ...]:
+    """The constant CORPORA of a recipe or a study: one that ships, a folder, or a file. It is read and not run.
+
+    Raises KwsError where there is no such file, or no such constant in it.
+    """
+    source = _source(recipe)
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == _CONSTANT:
+            return tuple(ast.literal_eval(node.value))
+    raise KwsError(f"{source} has no constant {_CONSTANT} that names the folders of corpora it needs")
+
+
+def shipped() -> dict[str, Traversable]:
+    """The recipes and studies that are installed with kws, by name."""
+    folders = sorted(importlib.resources.files("kws.recipes").iterdir(), key=lambda entry: entry.name)
+    return {folder.name: folder / name for folder in folders for name in _FILES if (folder / name).is_file()}
+
+
+def _source(recipe: str) -> Traversable | Path:
+    path = Path(recipe)
+    for file in (path, *(path / name for name in _FILES)):
+        if file.is_file() and file.suffix == ".py":
+            return file
+    if recipe not in shipped():
+        raise KwsError(f"no recipe is called {recipe!r}: give a .py file or one of {', '.join(shipped())}")
+    return shipped()[recipe]
+
+
+def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
+    """Brings the sets of these names and those they are made of, one line to `log` for each; the missing ones."""
+    return [name for name in with_needs(names) if not _brought(name, making, log)]
+
+
+def _brought(name: str, making: Making, log: Log) -> bool:
+    try:
+        log(f"{name}: {_bring(name, making)}")
+    except KwsError as error:
+        usual = ": add --download to fetch it" if isinstance(error, AbsentError) else ""
+        log(f"{name}: missing, {error}{usual}")
+        return False
+    return True
+
+
+def with_needs(names: tuple[str, ...]) -> list[str]:
+    """The names and what those are made of, public sets first; KwsError for a name that nothing here makes."""
+    for name in names:
+        if name not in PUBLIC and name not in MADE:
+            raise KwsError(f"nothing is known of a set {name!r}: there are {', '.join([*PUBLIC, *MADE])}")
+    needed = {need for name in names if name in MADE for need in MADE[name].needs}
+    return [name for name in (*PUBLIC, *MADE) if name in needed or name in names]
+
+
+def _bring(name: str, making: Making) -> str:
+    root = making.folder / name
+    manifest = root / "manifest.csv"
+    if name in MADE:
+        before = manifest.stat().st_mtime_ns if manifest.exists() else 0
+        if absent := [need for need in MADE[name].needs if not (making.folder / need / "manifest.csv").exists()]:
+            raise KwsError(f"it is made of {' and '.join(absent)}, which is missing, too")
+        MADE[name].make(making, root)
+        state = "done before" if manifest.stat().st_mtime_ns == before else "made"
+        return f"{state}, {describe(read_manifest(root))}"
+    if manifest.exists() and not (root / MARKER).exists():
+        return f"there already and left as it is, {describe(read_manifest(root))}"
+    fetched = PUBLIC[name].fetch(making.folder) if making.download else False
+    prepared = PUBLIC[name].prepare(making.folder)
+    state = "fetched" if fetched else "prepared" if prepared.fresh else "done before"
+    skipped = (
+        f", {len(prepared.skipped)} files of no use are named in {root / 'skipped.csv'}" if prepared.skipped else ""
+    )
+    return f"{state}, {describe(prepared.rows)}{skipped}"
