@@ -1,15 +1,12 @@
-"""A synthetic phrase set: wake words, carriers and near misses in many voices, with a manifest.
+"""`kws data synthesise`: what a script says, in many synthetic voices, with a manifest.
 
-    python -m kws.data.synthesis.generate --root DIR --download --count 4000 --workers 2
-
-The plan (who says what, how fast) follows from the seed alone, and any prefix of it is balanced over phrases
-and voices, so a run may be killed at any time, run again, or made longer: clips that are there are kept.
-A clip takes about 1.2 CPU seconds.
+The plan (who says what, how fast) follows from the seed alone. Any first part of it is
+balanced over phrases and voices. So a run may be killed, given again, or made longer:
+clips that are there are kept. A clip takes about 1.2 CPU seconds.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +18,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kws.data.manifest import COLUMNS, rows_of, write_csv
-from kws.data.synthesis.scripts import NEAR_MISSES, Card, ExcerptScript, KeywordScript, Phrase, Script, WordScript
-from kws.data.synthesis.tts import Audio, Synthesiser, Voice, blend_styles, download
+from kws.arrays import Samples
+from kws.data.manifest import COLUMNS, write_csv
+from kws.data.synthesis.scripts import Card, Script, ScriptLine
+from kws.data.synthesis.tts import Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
+from kws.files import whole
 from kws.units import SAMPLE_RATE
 
 SPEEDS = (0.8, 1.25)
@@ -47,7 +46,7 @@ ENGLISH = ("af", "am", "bf", "bm")  # first letters of the packs: accent and sex
 class Speaks(Protocol):
     """What `generate` needs of a synthesiser."""
 
-    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Audio: ...
+    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Item:
     """One clip of the plan."""
 
     index: int
-    phrase: Phrase
+    line: ScriptLine
     voice: Voice
     speed: float
     seed: tuple[int, int]
@@ -63,7 +62,7 @@ class Item:
 
     @property
     def file(self) -> str:
-        return f"clips/{self.index:06d}_{self.phrase.text.replace(' ', '-')[:40]}.flac"
+        return f"clips/{self.index:06d}_{self.line.text.replace(' ', '-')[:40]}.flac"
 
 
 Made = tuple[Item, float, str | None]  # (item, seconds, why it was dropped)
@@ -102,13 +101,13 @@ def plan(script: Script, cast: Sequence[Voice], seed: int) -> Iterator[Item]:
             index += 1
 
 
-def speech_span(samples: Audio) -> tuple[int, int]:
+def speech_span(samples: Samples) -> tuple[int, int]:
     """First and last sample within 40 dB of the peak; (0, 0) when there is nothing."""
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.max(np.abs(samples), initial=0.0))
     return (int(loud[0]), int(loud[-1])) if len(loud) else (0, 0)
 
 
-def broken(samples: Audio) -> str | None:
+def broken(samples: Samples) -> str | None:
     """Why a spoken clip is of no use, or None."""
     if not np.isfinite(samples).all():
         return "not finite"
@@ -127,14 +126,13 @@ def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
     path = root / item.file
     if path.exists():
         return item, soundfile.info(str(path)).frames / SAMPLE_RATE, None
-    samples = synthesiser.say(item.phrase.spoken, item.voice, item.speed, np.random.default_rng(item.seed))
+    samples = synthesiser.say(item.line.spoken, item.voice, item.speed, np.random.default_rng(item.seed))
     if fault := broken(samples):
         return item, 0.0, fault
     first, last = speech_span(samples)
     samples = samples[max(0, first - MARGIN) : last + MARGIN] / max(1.0, float(np.abs(samples).max()))
-    unfinished = path.with_suffix(".partial")
-    soundfile.write(str(unfinished), samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
-    unfinished.replace(path)
+    with whole(path) as partial:
+        soundfile.write(str(partial), samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     return item, len(samples) / SAMPLE_RATE, None
 
 
@@ -155,9 +153,9 @@ def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
     dropped: list[tuple[object, ...]] = []
     for item, seconds, fault in made:
         if fault is None:
-            rows.append((item.file, f"{seconds:.3f}", item.phrase.text, item.voice.id, item.split))
+            rows.append((item.file, f"{seconds:.3f}", item.line.text, item.voice.id, item.split))
         else:
-            dropped.append((item.file, item.phrase.text, item.voice.id, fault))
+            dropped.append((item.file, item.line.text, item.voice.id, fault))
         if (len(rows) + len(dropped)) % FLUSH_EVERY == 0:
             write_csv(root / "manifest.csv", COLUMNS, rows)
     write_csv(root / "manifest.csv", COLUMNS, rows)
@@ -204,53 +202,14 @@ def _spoken(items: Iterable[Item], cast: Sequence[Voice], dev_every: int) -> Ite
     held_out = frozenset(ids[dev_every - 1 :: dev_every] if dev_every else ())
     for item in items:
         dev = item.voice.id in held_out
-        if item.voice.name not in MISHEARD and not (dev and item.phrase.kind == "carrier"):
+        if item.voice.name not in MISHEARD and not (dev and item.line.kind == "carrier"):
             yield replace(item, split="dev") if dev else item
 
 
 def _claim(root: Path, asked: dict[str, Any]) -> None:
     (root / "clips").mkdir(parents=True, exist_ok=True)
     owner = root / "script.json"
-    if owner.exists() and json.loads(owner.read_text("utf-8")) != asked:
+    # Sets that were begun before version 0.2 call the confusables of a script near misses.
+    if owner.exists() and json.loads(owner.read_text("utf-8").replace("near_misses=", "confusables=")) != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
     owner.write_text(json.dumps(asked), "utf-8")
-
-
-def _script(options: argparse.Namespace) -> Script:
-    if options.words:
-        return WordScript(tuple(options.words))
-    if options.excerpts:
-        texts = dict.fromkeys(row.text for row in rows_of([options.excerpts]) if row.text)
-        return ExcerptScript(tuple(texts))
-    return KeywordScript(NEAR_MISSES)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kws.data.synthesis.generate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--root", type=Path, required=True, help="folder of the set")
-    parser.add_argument("--models", type=Path, help="folder of the speech models (default: ROOT/models)")
-    parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
-    what.add_argument("--excerpts", metavar="MANIFEST", help="two to six words at a time of a corpus's transcripts")
-    parser.add_argument("--count", type=int, default=4000, help="number of clips in the plan (default 4000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
-    options = parser.parse_args(arguments)
-    models = options.models or options.root / "models"
-    try:
-        if options.download:
-            download(models)
-        generate(options.root, models, _script(options), options.count, options.seed, options.workers)
-    except KwsError as error:
-        parser.exit(1, f"kws: {error}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
