@@ -74,7 +74,7 @@ def test_a_manifest_in_another_encoding_is_one_sentence(tmp_path, encoding):
     with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
         read_manifest(tmp_path)
     with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
-        folder.prepare(tmp_path / "root", tmp_path)
+        folder.CORPUS.prepare(tmp_path / "root", tmp_path)
 
 
 def test_a_manifest_as_excel_writes_it(tmp_path):
