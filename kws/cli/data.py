@@ -236,10 +236,10 @@ def synthesised(args: argparse.Namespace) -> str:
 
 def script_of(words: list[str] | None, excerpts: str | None) -> Script:
     """What is said: single words, excerpts of a corpus's texts, or else the wake words."""
-    from kws.data.synthesis.scripts import NEAR_MISSES, ExcerptScript, KeywordScript, WordScript
+    from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, WordScript
 
     if words:
         return WordScript(tuple(words))
     if excerpts:
         return ExcerptScript(tuple(dict.fromkeys(row.text for row in rows_of([excerpts]) if row.text)))
-    return KeywordScript(NEAR_MISSES)
+    return KeywordScript(CONFUSABLES)

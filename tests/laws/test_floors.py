@@ -14,7 +14,6 @@ ZERO = {
     "kws.jsonable",
     "kws.log",
     "kws.digits",
-    "kws.files",
     "kws.onnxruntime_import",
     "kws.python_file",
     "kws.units",
