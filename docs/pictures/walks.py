@@ -74,7 +74,7 @@ WALKS = {
         (
             Step(
                 "Read the recipe",
-                "kws/train/recipe.py: load_recipe",
+                "kws/train/recipe_file.py: load_recipe",
                 "a typed Python value; key=value changes single fields",
                 "Recipe",
             ),

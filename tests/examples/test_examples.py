@@ -132,7 +132,7 @@ def test_my_mixer_keeps_the_streaming_law():
 
     torch.manual_seed(0)
     mixer = example("my_mixer").MovingAverage(MixerConfig(width=8, heads=2, window_frames=4), Switches())
-    verify(mixer.double(), 8)
+    verify(mixer, torch.randn(2, 24, 8))
 
 
 def test_my_mixer_is_trained_exported_and_heard(tmp_path):
