@@ -11,6 +11,7 @@ from trees import MODULES, Module, below, pretend
 ZERO = {
     "kws.arrays",
     "kws.errors",
+    "kws.files",
     "kws.jsonable",
     "kws.log",
     "kws.digits",
