@@ -6,7 +6,6 @@ Its HTML, CSS and JavaScript lie in demo/web; `kws web` is the command.
 import json
 import shutil
 import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from kws.data import packages
 from kws.errors import KwsError
+from kws.files import write_bytes
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
@@ -68,12 +68,11 @@ def bring_runtime(folder: Path, *, download: bool) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     archive = packages.npm_archive(name, version, RUNTIME_SHA256, folder, "what runs a model in the browser comes")
-    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tarfile.open(archive) as tar:
         for target, (member, _) in RUNTIME_FILES.items():
             source = tar.extractfile(f"package/dist/{member}")
             assert source is not None  # the checksum was right
-            (Path(scratch) / target).write_bytes(source.read())
-            (Path(scratch) / target).replace(folder / target)
+            write_bytes(folder / target, source.read())
     archive.unlink()
 
 

@@ -28,6 +28,8 @@ _FIXED_LINES = 12  # all but keywords and stories
 class Screen:
     """A panel that redraws itself: level, scores against thresholds, events and near misses, processor, losses.
 
+    It is drawn on the terminal's alternate screen, so that a resize leaves nothing of it behind.
+
     microphone: says what is heard. overflows: says how often sound was lost.
     """
 
@@ -46,7 +48,7 @@ class Screen:
         self._console = console or Console(highlight=False)
         self.gauges = Gauges(detector)
         self._note = ""
-        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop", screen=True)
         self._drawn = 0.0
         self._cpu = 0.0
 
@@ -56,9 +58,9 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last picture where it is."""
-        self._live.update(self.draw(), refresh=True)
+        """Give the terminal back as it was, with the last picture below what stood there."""
         self._live.stop()
+        self._console.print(self.draw())
 
     def tell(self, note: str) -> None:
         """Show a line until the next one."""

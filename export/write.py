@@ -5,7 +5,6 @@ file is opened) and the manifest. It is written only if it computes what the che
 """
 
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from kws import __version__
 from kws.errors import KwsError
 from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
+from kws.files import whole
 from kws.lexicon import phrase_name
 from kws.metadata import SCHEMA, DataSource, Keyword, ModelInfo, ScorerConfig, StateSpec, Training, embed
 from kws.model.acoustic import parameter_count
@@ -55,8 +55,7 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
     proto = export_graph(checkpoint.model, chunk_frames)
     info = make_info(checkpoint, name or checkpoint.recipe["name"], chunk_frames)
     finish(proto, info, halved_sizes(checkpoint.model))
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export") as folder:
-        partial = Path(folder) / "model.onnx"
+    with whole(output) as partial:
         onnx.save(proto, partial)
         difference = largest_difference(checkpoint.model, partial)
         if not difference <= TOLERANCE:
@@ -64,7 +63,6 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
                 f"ONNX and torch differ by {difference:.2e} in log-posteriors (at most {TOLERANCE:.0e} is allowed): "
                 f"{output} was not written"
             )
-        partial.replace(output)
     return Written(output, info.parameters, difference)
 
 

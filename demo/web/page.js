@@ -4,6 +4,7 @@ import { readSound } from "./capture.js";
 import { Hearing } from "./hearing.js";
 import { KeywordTable, colour, element, percent } from "./keywords.js";
 import { RATE } from "./resample.js";
+import { Signal } from "./signal.js";
 import { Timeline } from "./timeline.js";
 
 const MOST_EVENTS = 200; // that are listed
@@ -12,6 +13,8 @@ const MOST_NAMED = 6; // keywords in the headline
 const $ = (id) => document.getElementById(id);
 
 const opened = new Map(); // file -> Detector: to go back to a model is instant
+const signal = new Signal($("say"), $("beep"));
+let live = false; // whether what is heard is said now
 let detector;
 let timeline;
 let table;
@@ -110,10 +113,12 @@ async function hear(action, failure) {
 function listen() {
   if (hearing) return stop("Stopped.");
   forget();
+  live = true;
   return hear((own) => own.microphone(), "Not listening.");
 }
 
 function hearFile(file, name) {
+  live = false;
   return hear(async (own) => {
     say(`Reading ${name} …`);
     const sound = await readSound(file, name);
@@ -151,6 +156,7 @@ function take(results) {
 function list({ keyword, score, end_s: end }) {
   const item = element("li");
   item.style.setProperty("--own", colour(table.index(keyword)));
+  signal.fire(colour(table.index(keyword)), live);
   item.append(
     element("time", `${end.toFixed(2)} s`),
     element("b", keyword),

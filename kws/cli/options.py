@@ -45,12 +45,13 @@ def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_model_and_files_arguments(
-    parser: argparse.ArgumentParser, file: str, files_help: str, default: str = DEFAULT_MODEL
+    parser: argparse.ArgumentParser, file: str, files_help: str, default: str | None = None
 ) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file; default: the model where none is named.
+    file: the metavar of one file. default: the model where none is named; None means wake-words.
     """
+    default = default or DEFAULT_MODEL
     parser.add_argument(
         "words",
         nargs="+",

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import tones
-from kws.cli import detect
+from kws.cli import options
 from kws.cli.main import main
 from kws.runtime import shipped as shipped_models
 from waves import write_wave
@@ -151,7 +151,7 @@ def test_wrong_usage(words):
 
 
 def test_the_model_may_be_a_name(tone_model, sounds, monkeypatch, capsys, tmp_path):
-    for module in (shipped_models, detect):
+    for module in (shipped_models, options):
         monkeypatch.setattr(module, "shipped", lambda: {"tones": tone_model})
     good = str(sounds / "good.wav")
     for words in (["tones", good], ["--model", "tones", good]):
@@ -161,7 +161,7 @@ def test_the_model_may_be_a_name(tone_model, sounds, monkeypatch, capsys, tmp_pa
     assert "there is no model 'toons'" in capsys.readouterr().err
     # A file of that name is a sound file.
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(detect, "DEFAULT_MODEL", str(tone_model))
+    monkeypatch.setattr(options, "DEFAULT_MODEL", str(tone_model))
     write_wave(tmp_path / "tones", tones.speak("  ABC   "))
     assert main(["detect", "tones"]) == 0
     assert capsys.readouterr().out.startswith("tones: ")
@@ -225,3 +225,11 @@ def test_info_of_what_is_no_model(sounds):
     done = kws("info", sounds / "text.wav")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_info_fits_a_hundred_columns():
+    done = kws("info")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert max(len(line) for line in lines[1:]) <= 100  # the first has the path, which may be of any length
+    assert "calibrated on mini_librispeech@dev, an4@dev" in done.stdout

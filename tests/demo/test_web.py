@@ -97,6 +97,30 @@ def choose(page: Browser, model: str) -> None:
     wait(page, "status", f"{model} is ready")
 
 
+FIRED = """
+const { Signal } = await import("/signal.js");
+const headline = document.getElementById("say");
+const beep = document.getElementById("beep");
+const seen = [beep.checked, beep.labels[0].textContent.trim(), document.querySelector(".loudness").textContent.trim()];
+const signal = new Signal(headline, beep);
+signal.fire("red", true);
+seen.push(headline.classList.contains("fired"), signal.context === null);
+beep.checked = true;
+signal.fire("red", false);
+seen.push(signal.context === null);
+signal.fire("red", true);
+seen.push(signal.context !== null);
+await new Promise((resume) => setTimeout(resume, 900));
+return [...seen, headline.classList.contains("fired")];
+"""
+
+
+def test_an_event_flashes_and_beeps_only_live_and_if_asked_for(page):
+    silent, label, meter, *then = evaluate(page, FIRED)
+    assert (silent, label, meter) == (False, "Beep when a keyword is heard", "Level of the sound")
+    assert then == [True, True, True, True, False]
+
+
 def test_a_file_gives_the_events_of_kws_detect_and_nobody_is_asked_for_anything(page, port, recording):
     drop(page, recording)
     wait(page, "status", r"Heard 4\.6 s of words.wav in .*: 2 events")

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.audio import Samples
+from kws.digits import probability
 from kws.errors import KwsError, require
 from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import Diagnosis
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.search import Excerpt
-from kws.runtime.explain.text import headline, number, reasons, sound_facts
+from kws.runtime.explain.text import headline, reasons, sound_facts
 from kws.units import SAMPLE_RATE
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -177,7 +178,7 @@ def _draw_lanes(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, tokens: tuple
     axes.plot(times[on_label], diagnosis.places[on_label] / 2, ".", color=_PATH, markersize=6, zorder=3)
     axes.set_yticks(range(len(columns)), [phone.name for phone in diagnosis.phones], fontsize=9)
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(columns)), [number(phone.best) for phone in diagnosis.phones], fontsize=9)
+    right.set_yticks(range(len(columns)), [probability(phone.best) for phone in diagnosis.phones], fontsize=9)
     right.tick_params(length=0)
     right.set_ylabel("at best", fontsize=9, color=_LIMIT)
     for label, text in enumerate(right.get_yticklabels()):
@@ -201,7 +202,7 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
     axes.text(
         1.005,
         threshold / top,
-        f"threshold\n{number(threshold)}",
+        f"threshold\n{probability(threshold)}",
         color=_LIMIT,
         fontsize=8,
         va="center",
@@ -212,7 +213,7 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
     axes.plot(
         [end_s], [diagnosis.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, clip_on=False, **mark
     )
-    note = f"fired {number(diagnosis.score)}" if diagnosis.fired else number(diagnosis.score)
+    note = f"fired {probability(diagnosis.score)}" if diagnosis.fired else probability(diagnosis.score)
     axes.annotate(
         note + (" without the limit" if diagnosis.cause in ("too long", "gap") else ""),
         (end_s, diagnosis.score),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kws.digits import probability
 from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import CLEAR, Diagnosis, Phone
 from kws.runtime.explain.explainer import Explanation
@@ -38,7 +39,11 @@ def story_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str
 def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     """What happened to the keyword, when and with what score."""
     time = f"{_at(diagnosis.frame + 1, info):.2f} s"
-    name, score, threshold = diagnosis.keyword.name, number(diagnosis.score), number(diagnosis.keyword.threshold)
+    name, score, threshold = (
+        diagnosis.keyword.name,
+        probability(diagnosis.score),
+        probability(diagnosis.keyword.threshold),
+    )
     if diagnosis.cause == "fired":
         return f"{name} fired at {time}: score {score}, threshold {threshold}"
     if diagnosis.cause in ("too long", "gap"):
@@ -62,7 +67,7 @@ def _table(diagnosis: Diagnosis) -> Iterator[str]:
     """The keyword's phones, and below each the highest posterior that its path found for it."""
     of = f"  (the best of {n} spellings)" if (n := len(diagnosis.keyword.spellings)) > 1 else ""
     yield "phone  " + "".join(f"{phone.name:<8}" for phone in diagnosis.phones).rstrip() + of
-    yield "heard  " + "".join(f"{number(phone.best):<8}" for phone in diagnosis.phones).rstrip()
+    yield "heard  " + "".join(f"{probability(phone.best):<8}" for phone in diagnosis.phones).rstrip()
 
 
 def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
@@ -96,8 +101,8 @@ def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         yield _weak(weakest, info)
     if frame > diagnosis.frame:
         before = f"it fired while {weakest.name} was only beginning; " if early else ""
-        yield f"{before}its score rose to {number(best)} at {_at(frame + 1, info):.2f} s"
-    above = "no threshold" if best >= _SURE else f"only a threshold above {number(best)}"
+        yield f"{before}its score rose to {probability(best)} at {_at(frame + 1, info):.2f} s"
+    above = "no threshold" if best >= _SURE else f"only a threshold above {probability(best)}"
     yield f"{above} would have kept it silent"
 
 
@@ -114,14 +119,14 @@ def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     missing += [_stray(diagnosis, label) for label in sorted(diagnosis.extra_sounds)]
     yield f"{'; '.join(missing)}"
     alone = "that alone" if len(missing) == 1 else "these alone"
-    yield f"{alone} kept it silent: otherwise its score would be {number(diagnosis.score_if_perfect)}"
+    yield f"{alone} kept it silent: otherwise its score would be {probability(diagnosis.score_if_perfect)}"
 
 
 def _weak(phone: Phone, info: ModelInfo) -> str:
     """How well a phone was heard at best, and what was heard in its place."""
     how = "was not heard" if phone.best < _FAINT else "was weak" if phone.best < CLEAR else "could be clearer"
-    rival = f", {phone.rival} was heard there with {number(phone.rival_best)}" if phone.rival else ""
-    return f"{phone.name} {how} ({number(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
+    rival = f", {phone.rival} was heard there with {probability(phone.rival_best)}" if phone.rival else ""
+    return f"{phone.name} {how} ({probability(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
 
 
 def _stray(diagnosis: Diagnosis, label: int) -> str:
@@ -150,7 +155,7 @@ def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str
         ways.append(f"a threshold of {math.floor(diagnosis.score * 1e4) / 1e4:g}")
     if diagnosis.proposal is not None:
         spelled = f'--keyword "{diagnosis.keyword.name} 2={" ".join(diagnosis.proposal.spelling)}"'
-        ways.append(f"{spelled} (score {number(diagnosis.proposal.score)})")
+        ways.append(f"{spelled} (score {probability(diagnosis.proposal.score)})")
     if ways:
         yield f"if it was said there: {' or '.join(ways)} would fire; count its false accepts with `kws score` first"
 
@@ -226,11 +231,6 @@ def _at(frame: int, info: ModelInfo) -> float:
 
 def _ms(frames: int, info: ModelInfo) -> str:
     return f"{1000 * frames * info.frame_samples / SAMPLE_RATE:.0f} ms"
-
-
-def number(value: float) -> str:
-    """A score or a posterior: 0.97, 0.051, <0.001."""
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}" if value >= 0.001 else "<0.001"
 
 
 def _list(names: Sequence[str]) -> str:
