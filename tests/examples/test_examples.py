@@ -138,7 +138,7 @@ def test_my_mixer_keeps_the_streaming_law():
 def test_my_mixer_is_trained_exported_and_heard(tmp_path):
     pytest.importorskip("onnxscript")
     mixer = f"model.mixer={EXAMPLES / 'my_mixer.py'}:MovingAverage"
-    small = ["steps=4", "steps_per_epoch=2", "warmup_steps=1"]
+    small = ["steps=2", "steps_per_epoch=2", "warmup_steps=1"]
     command = [sys.executable, "-m", "kws", "train", "tiny", mixer, *small]
     ran = subprocess.run(
         [*command, f"data={tmp_path / 'data'}", f"output={tmp_path / 'out'}"], capture_output=True, text=True
