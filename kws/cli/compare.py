@@ -31,5 +31,6 @@ def run(args: argparse.Namespace) -> int:
 
     study = open_study(args.study, args.changes, args.groups, args.output)
     tables = compare(study, args.output, args.jobs, args.dask, log_to_stderr)
-    print(f"{tables}: {len(study.cells)} models; each run lies in {args.output / 'cells'}")
+    if tables is not None:  # in the first of several processes of a training
+        print(f"{tables}: {len(study.cells)} models; each run lies in {args.output.absolute() / 'cells'}")
     return 0

@@ -1,8 +1,8 @@
 """A comparison: every cell of a study trained with every seed, tested, and laid side by side.
 
 Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs, checkpoint,
-posteriors of the test recordings and result. A comparison that was broken off goes on
-when it is started again with the same study and output.
+scores of the test recordings and result. A comparison that was broken off goes on when it
+is started again with the same study and output.
 """
 
 import dataclasses
@@ -10,19 +10,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kws.errors import KwsError
+from kws.files import write_text
+from kws.lab.attention.report import attention_report
+from kws.lab.context_figure import context_figure
 from kws.lab.cost_columns import cost_columns
-from kws.lab.inside_report import write_inside
 from kws.lab.run_one import trained
-from kws.lab.sounds import sounds_of_search, sounds_of_test
+from kws.lab.smoothness.report import smoothness_report
+from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.splits import deal
 from kws.lab.study import Places, Study, load_study
-from kws.lab.table import tables
+from kws.lab.table import SpokenKeywords, tables
 from kws.lab.tasks import (
     Task,
     best_rates,
     feature_tasks,
+    inside_tasks,
     perform,
-    probe_tasks,
     run_tasks,
     search_seed,
     search_tasks,
@@ -35,9 +38,11 @@ from kws.train.trainer import refuse_impossible
 
 
 def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str], output: Path) -> Study:
-    """A study by name or file, with `key=value` changes of its recipe, cut down to `groups` unless that is empty.
+    """The study of that name or file, with `changes` of its recipe, and with these of its groups alone.
 
-    Raises KwsError for unknown names and fields, and for models that cannot be trained.
+    groups: their names; all groups where there are none. output: where `compare` will write.
+    Raises KwsError for a study, a field, a group or a data folder that does not exist, and
+    for a cell that cannot be trained; nothing was written then.
     """
     study = load_study(name_or_path)
     study = dataclasses.replace(study, recipe=override(study.recipe, changes))
@@ -53,18 +58,20 @@ def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str],
     return study
 
 
-def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> Path:
-    """Do what is left of the comparison and write its tables and figures below `output`.
+def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> Path | None:
+    """Do what is left of a comparison, and write its tables and figures into `output`.
 
-    jobs: trainings at a time on this machine. dask: the scheduler of a cluster that does
-    them instead. Returns the path of the tables, in Markdown.
+    jobs: trainings at a time on this machine. dask: the address of a scheduler whose
+    workers train instead. Progress lines go to `log`. Returns the path of the tables, in
+    Markdown; None in all but the first of several processes that train a trunk together.
     """
     places = Places.below(output)
     for line in deal(study, places.data):
         log(line)
     recipe = study.recipe.changed(data=str(places.data), features=str(places.cache))
     study = dataclasses.replace(study, recipe=recipe)
-    grow_trunks(study, places, log)
+    if not grow_trunks(study, places, log):
+        return None
     sounds = sounds_of_test(study, places)
     for line in (*sounds.skipped, *sounds_of_search(study, places)[0].skipped):
         log(f"skipped: {line}")
@@ -74,27 +81,41 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     tests = run_tasks(study, rates, places)
     finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
     finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
-    finish(probe_tasks(study, rates, places), jobs, dask, log)
-    text = tables(study, places, sounds, cost_columns(study, places, output))
-    text += "\n\n" + write_inside(study, places, sounds, output)
-    written = output / "tables.md"
-    written.write_text(text.rstrip() + "\n", encoding="utf-8")
-    return written
+    finish(inside_tasks(study, rates, places), jobs, dask, log)
+    path = output / "tables.md"
+    write_text(path, report(study, places, sounds, output))
+    return path
 
 
-def grow_trunks(study: Study, places: Places, log: Log) -> None:
-    """Train the checkpoints that cells start from, with a seed that no cell has."""
+def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
+    """All tables of the finished runs, in Markdown; their figures are written into `output`."""
+    spoken = SpokenKeywords(study, sounds)
+    parts = [
+        tables(study, places, spoken, cost_columns(study, places, output)),
+        attention_report(study, places, sounds, output),
+        smoothness_report(study, places, spoken, output),
+    ]
+    for group in study.groups:
+        context_figure(study, places, group, spoken, output)
+    return "\n\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def grow_trunks(study: Study, places: Places, log: Log) -> bool:
+    """Train what cells start from, with a seed that no cell has; False in all but the first process of a training."""
     for name, changes in study.trunks:
         output = places.cells / f"trunk-{name}"
         if not (output / "model.ckpt").exists():
             log(f"training the trunk {name}: its log is {output / 'log.txt'}")
         recipe = override(study.recipe, changes)
         seed = search_seed(study) + 1
-        trained(recipe.changed(features="", seed=seed, steps_per_epoch=recipe.optim.steps, output=str(output)))
+        recipe = recipe.changed(features="", seed=seed, steps_per_epoch=recipe.optim.steps, output=str(output))
+        if trained(recipe) is None:
+            return False
+    return True
 
 
 def finish(tasks: Sequence[Task], jobs: int, dask: str | None, log: Log) -> None:
-    """Do the tasks that are not done, on this machine or on a cluster."""
+    """Do the tasks that are not done, here or on a cluster."""
     left = [task for task in tasks if not task.done]
     results: Iterable[str] = on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)
     for number, line in enumerate(results, 1):

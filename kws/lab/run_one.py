@@ -15,8 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kws import files
 from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import KeywordScorer, best_path
+from kws.errors import KwsError
 from kws.evaluate.replay.recording import Replayed
 from kws.lab.sounds import FRAME_SAMPLES, LEAD_FRAMES, Sounds
 from kws.lab.study import Study
@@ -41,8 +43,11 @@ class Result:
     minutes: float
 
 
-def trained(recipe: Recipe) -> Path:
-    """The checkpoint of a run, trained if it is not there; what training has to say goes to log.txt beside it."""
+def trained(recipe: Recipe) -> Path | None:
+    """The checkpoint of a run, trained if it is not there; what training has to say goes to log.txt beside it.
+
+    None in all but the first of several processes of a training, as `kws.train.trainer.train` has it.
+    """
     output = Path(recipe.run.output)
     output.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it says the same of every run
@@ -51,9 +56,14 @@ def trained(recipe: Recipe) -> Path:
         contextlib.redirect_stderr(log),
         contextlib.redirect_stdout(log),
     ):
-        path = train(recipe, lambda line: log.writelines([line, "\n"]))
-    if path is None:  # of several processes of a training the first alone goes on
-        raise SystemExit(0)
+        return train(recipe, lambda line: log.writelines([line, "\n"]))
+
+
+def _checkpoint(recipe: Recipe) -> Path:
+    """The checkpoint of a cell's run; a run is one process."""
+    path = trained(recipe)
+    if path is None:
+        raise KwsError("the runs of a study are trained by one process each: give devices=1 and num_nodes=1")
     return path
 
 
@@ -64,7 +74,7 @@ def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -
     """
     path = Path(recipe.run.output) / "recordings.npz"
     if not path.exists():
-        checkpoint = load_checkpoint(phrases or trained(recipe))
+        checkpoint = load_checkpoint(phrases or _checkpoint(recipe))
         path.parent.mkdir(parents=True, exist_ok=True)
         save(hear(checkpoint, recipe, sounds, study.segment_s, phrases is not None), path)
     return load(path, sounds)
@@ -74,7 +84,7 @@ def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int6
     """How a run reads the sounds of the search, from result.json where it is there."""
     path = Path(recipe.run.output) / "result.json"
     if not path.exists():
-        checkpoint = load_checkpoint(trained(recipe))
+        checkpoint = load_checkpoint(_checkpoint(recipe))
         model = checkpoint.model
         loss, errors, phones = reading(model, sounds, targets, segment_s)
         found = Result(loss, errors, phones, parameter_count(model), checkpoint.spent["minutes"])
@@ -183,8 +193,7 @@ def _batches(pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int
 
 def save(recordings: Sequence[Replayed], path: Path) -> None:
     """Writes what was heard, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with files.whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
             counts=[len(r.frames) for r in recordings],
@@ -194,7 +203,6 @@ def save(recordings: Sequence[Replayed], path: Path) -> None:
             scores=np.concatenate([r.scores for r in recordings]),
             ages=np.concatenate([r.ages for r in recordings]),
         )
-    partial.replace(path)
 
 
 def load(path: Path, sounds: Sounds) -> list[Replayed]:

@@ -1,11 +1,11 @@
 """What a study's models are tested on: the features of every recording, made once and heard by all.
 
-Shapes: F frames of 10 ms, M mel bands, L labels.
+Shapes: F hops of 10 ms, M mel bands.
 """
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from kws.data.manifest import read_manifest
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import Rules, blocks, file_identity, sound_files
-from kws.evaluate.replay.recording import TestItem
+from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
 from kws.model.encoder import Subsampling
@@ -29,6 +29,7 @@ from kws.units import samples
 FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 RULES = Rules(silence_s=1.0)
 LEAD_FRAMES = RULES.lead_frames(FRAME_SAMPLES)
+KINDS = ("keyword", "speech", "noise")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,17 @@ class Sounds:
     def features(self, index: int) -> torch.Tensor:
         """(F, M) of recording `index`."""
         return torch.from_numpy(self.mel[self.starts[index] : self.starts[index + 1]].astype(np.float32))
+
+    def clean(self, kind: str) -> Iterator[int]:
+        """The numbers of the clean recordings of one of KINDS; those of speech from the longest down."""
+        found = [i for i, source in enumerate(self.sources) if source.condition == CLEAN and _kind(source) == kind]
+        return iter(sorted(found, key=lambda i: -self.samples[i]) if kind == "speech" else found)
+
+
+def _kind(source: TestItem) -> str:
+    if source.role == "positive":
+        return "keyword"
+    return "speech" if any(label.speaker for label in source.labels) else "noise"
 
 
 def sounds_of_test(study: Study, places: Places) -> Sounds:

@@ -1,6 +1,6 @@
 """The tables of a study, in Markdown, from what its runs left behind.
 
-S seeds, N keywords that were said.
+S seeds, N keywords that were spoken.
 """
 
 import json
@@ -32,18 +32,18 @@ class Run:
     points: tuple[Point, ...]
 
 
-class Said:
+class SpokenKeywords:
     """The keywords of the test, in the order of the sounds: their recordings' names and speakers."""
 
     def __init__(self, study: Study, sounds: Sounds) -> None:
         keywords = {phrase_name(keyword) for keyword in study.recipe.task.keywords}
-        said = [
+        spoken = [
             source
             for source in sounds.sources
             if source.condition == CLEAN and source.labels and source.labels[0].text in keywords
         ]
-        self.names = [source.name for source in said]
-        self.speakers = [source.labels[0].speaker for source in said]
+        self.names = [source.name for source in spoken]
+        self.speakers = [source.labels[0].speaker for source in spoken]
 
     def missed(self, runs: Sequence[Run], point: int, condition: str) -> npt.NDArray[np.float64]:
         """(S, N), 1 where a run missed a keyword at its rate number `point`."""
@@ -64,13 +64,14 @@ def runs_of(study: Study, places: Places, cell: Cell) -> list[Run]:
     return found
 
 
-def tables(study: Study, places: Places, sounds: Sounds, costs: Mapping[str, Mapping[str, Any]]) -> str:
+def tables(study: Study, places: Places, spoken: SpokenKeywords, costs: Mapping[str, Mapping[str, Any]]) -> str:
     """Every group's table. costs: of a cell by name, what it costs in columns of their own."""
-    said = Said(study, sounds)
-    return "\n\n".join(table(study, places, group, said, costs) for group in study.groups)
+    return "\n\n".join(table(study, places, group, spoken, costs) for group in study.groups)
 
 
-def table(study: Study, places: Places, group: Group, said: Said, costs: Mapping[str, Mapping[str, Any]]) -> str:
+def table(
+    study: Study, places: Places, group: Group, spoken: SpokenKeywords, costs: Mapping[str, Mapping[str, Any]]
+) -> str:
     """One group: a row for every cell, each compared with the group's own measure."""
     runs = {cell.name: runs_of(study, places, cell) for cell in group.cells}
     noise = [condition for condition in study.conditions if condition != CLEAN]
@@ -100,10 +101,10 @@ def table(study: Study, places: Places, group: Group, said: Said, costs: Mapping
                     cell.name,
                     str(len(found)),
                     f"{found[0].result.parameters:,}",
-                    *(share(said, found, point, CLEAN) for point in range(last + 1)),
-                    *(share(said, found, last, condition) for condition in noise),
+                    *(share(spoken, found, point, CLEAN) for point in range(last + 1)),
+                    *(share(spoken, found, last, condition) for condition in noise),
                     *(
-                        difference(said, found, runs[group.against], last, condition)
+                        difference(spoken, found, runs[group.against], last, condition)
                         if cell.name != group.against
                         else ""
                         for condition in (CLEAN, *noise[:1])
@@ -117,21 +118,21 @@ def table(study: Study, places: Places, group: Group, said: Said, costs: Mapping
     return "\n".join(lines)
 
 
-def share(said: Said, runs: Sequence[Run], point: int, condition: str) -> str:
+def share(spoken: SpokenKeywords, runs: Sequence[Run], point: int, condition: str) -> str:
     """``116/2270 = 5.1 % (3.0 to 8.0)`` of all seeds together."""
-    missed = said.missed(runs, point, condition)
-    low, high = crossed_bootstrap(missed, said.speakers, np.random.default_rng(_SEED))
+    missed = spoken.missed(runs, point, condition)
+    low, high = crossed_bootstrap(missed, spoken.speakers, np.random.default_rng(_SEED))
     return f"{int(missed.sum())}/{missed.size} = {100 * missed.mean():.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def difference(said: Said, runs: Sequence[Run], others: Sequence[Run], point: int, condition: str) -> str:
+def difference(spoken: SpokenKeywords, runs: Sequence[Run], others: Sequence[Run], point: int, condition: str) -> str:
     """``+1.2 (-0.3 to 2.9)``: percentage points more missed than by `others` with the same seeds."""
     seeds = sorted({run.seed for run in runs} & {run.seed for run in others})
     if not seeds:
         return ""
     own, theirs = ([run for run in group if run.seed in seeds] for group in (runs, others))
-    change = said.missed(own, point, condition) - said.missed(theirs, point, condition)
-    low, high = crossed_bootstrap(change, said.speakers, np.random.default_rng(_SEED))
+    change = spoken.missed(own, point, condition) - spoken.missed(theirs, point, condition)
+    low, high = crossed_bootstrap(change, spoken.speakers, np.random.default_rng(_SEED))
     return f"{100 * change.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 

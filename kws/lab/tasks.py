@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.data.features import FeatureDataset
-from kws.lab import probes
-from kws.lab import run_one as runs
+from kws.lab import run_one
+from kws.lab.attention.measure_run import observe_run
 from kws.lab.operating_points import points
+from kws.lab.smoothness.measure_run import measure_run
 from kws.lab.sounds import Sounds, sounds_of_search, sounds_of_test
 from kws.lab.study import Cell, Places, Study
 from kws.log import silent
@@ -62,16 +63,16 @@ def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
             batches.keep(step)
         return str(task)
     if task.kind in (OBSERVE, SMOOTH):
-        (probes.observe if task.kind == OBSERVE else probes.smooth)(recipe, study, _test(study, task.places))
+        (observe_run if task.kind == OBSERVE else measure_run)(recipe, study, _test(study, task.places))
         return str(task)
     output = Path(recipe.run.output)
     other = study.cells[task.cell.phrases_of] if task.cell.phrases_of else None
     judged = folder(task.places, other) / output.name if other else output
-    result = runs.result(recipe.changed(output=str(judged)), *_search(study, task.places), study.segment_s)
+    result = run_one.result(recipe.changed(output=str(judged)), *_search(study, task.places), study.segment_s)
     told = f"CTC loss {result.ctc_loss:.3f}, {result.phone_errors} of {result.phones} phones wrong"
     if task.kind == TEST:
         sounds = _test(study, task.places)
-        found = points(runs.tested(recipe, sounds, study, judged / "model.ckpt" if other else None), study)
+        found = points(run_one.tested(recipe, sounds, study, judged / "model.ckpt" if other else None), study)
         (output / "outcome.json").write_text(json.dumps([asdict(point) for point in found]), encoding="utf-8")
         told += "".join(f"; {point}" for point in found)
     (output / "last.ckpt").unlink(missing_ok=True)  # the finished model.ckpt stays
@@ -140,7 +141,7 @@ def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Tas
     return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.optim.seed))
 
 
-def probe_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
+def inside_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
     """What is looked at in the finished runs, of as many seeds as all cells have."""
     seeds = min(len(study.seeds(name)) for name in study.cells)
     runs_of_all = {

@@ -1,12 +1,19 @@
 """What a recipe's words are spelled with."""
 
+from functools import lru_cache
+
 from kws.lexicon import Lexicon, Spelling, load_cmudict, phrase_name
 from kws.train.recipe import Recipe
 
 
 def lexicon_of(recipe: Recipe) -> Lexicon:
     """The dictionary with what the recipe adds to it."""
-    return load_cmudict().extended(recipe.task.extra_spellings).taught(recipe.task.keywords)
+    return _lexicon(recipe.task.extra_spellings, recipe.task.keywords)
+
+
+@lru_cache(maxsize=1)  # a process of a study does many trainings with the same words
+def _lexicon(extra_spellings: tuple[tuple[str, str], ...], keywords: tuple[str, ...]) -> Lexicon:
+    return load_cmudict().extended(extra_spellings).taught(keywords)
 
 
 def keyword_spellings(recipe: Recipe, lexicon: Lexicon) -> dict[str, list[Spelling]]:

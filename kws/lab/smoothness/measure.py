@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from kws.errors import KwsError
+from kws.files import write_text
 from kws.lab.smoothness.bounds import Attended, HeadWeights, attention_bounds
 from kws.lab.smoothness.jacobian import Function, local_constant
 from kws.model.acoustic import AcousticModel
@@ -144,9 +145,7 @@ def resume(
         if found.of == _fingerprint(model, mels, sizes):
             return found
     found = measure(model, mels, sizes, rng)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(asdict(found)))
     return found
 
 

@@ -262,7 +262,7 @@ def test_shipped_study_names_cells_once_and_matches_parameters():
     )
     sizes = {}
     for name, cell in study.cells.items():
-        config = override(study.recipe, cell.changes).model
+        config = override(study.recipe, cell.changes).task.model
         assert config.width == study.recipe.task.model.width
         if config.window_frames == study.recipe.task.model.window_frames:
             sizes[name] = sum(p.numel() for p in AcousticModel(config).parameters())

@@ -13,8 +13,9 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from kws.errors import KwsError  # noqa: E402
+from kws.lab.attention.figures import TITLES, draw_attention, draw_layers  # noqa: E402
 from kws.lab.attention.measure import QUANTITIES, diagnose, frame_levels, measure, observe  # noqa: E402
-from kws.lab.figures import TITLES, Curve, draw_attention, draw_curves, draw_layers, look  # noqa: E402
+from kws.lab.curves import Curve, draw_curves, look  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
 from kws.model.mixers.attention import Observation  # noqa: E402
 from kws.model.mixers.xsa import exclude  # noqa: E402
