@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from pkgutil import iter_modules
 
 from kws.data import corpora
 from kws.data.corpora.base import Corpus
 from kws.errors import KwsError
 
-
-def _declared() -> dict[str, Corpus]:
-    names = sorted({found.name for found in iter_modules(corpora.__path__)} - {"base", "registry"})
-    declared = (import_module(f"{corpora.__name__}.{name}").CORPUS for name in names)
-    return {corpus.name: corpus for corpus in declared}
-
-
-CORPORA = _declared()
+CORPORA: dict[str, Corpus] = {
+    name: import_module(f"{corpora.__name__}.{name}").CORPUS for name in corpora.corpus_names()
+}
 
 
 def load(name: str) -> Corpus:
