@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +12,19 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("pocketsphinx")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 
 from corpora import write_corpus  # noqa: E402
 from kws.cli.main import main  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
-from kws.evaluate.count.intervals import crossed_bootstrap  # noqa: E402
+from kws.errors import KwsError  # noqa: E402
+from kws.lab import comparison  # noqa: E402
 from kws.lab import run_one as runs  # noqa: E402
-from kws.lab.sounds import Sounds  # noqa: E402
 from kws.lab.splits import deal  # noqa: E402
 from kws.lab.study import Places, Study, load_study  # noqa: E402
-from kws.lab.tasks import folder, run_tasks, search_seed  # noqa: E402
+from kws.lab.tasks import folder, run_tasks  # noqa: E402
 from kws.log import silent  # noqa: E402
-from kws.model.acoustic import AcousticConfig, AcousticModel  # noqa: E402
+from kws.model.acoustic import AcousticModel  # noqa: E402
 from kws.train.datamodule import SceneModule  # noqa: E402
-from kws.train.override import override  # noqa: E402
 from kws.train.vocabulary import lexicon_of  # noqa: E402
 
 STUDY = '''
@@ -75,20 +70,24 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(data, tmp_path_factory) -> Path:
-    """The output of a whole comparison, as a user runs it."""
+    """The output of a whole comparison, trained by two processes."""
     output = tmp_path_factory.mktemp("out") / "small"
-    done = compare(data, "-o", output, "--jobs", 2)
-    assert done.returncode == 0, done.stderr
+    assert compare(data, "-o", output, "--jobs", 2) == 0
     return output
 
 
-def compare(data: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kws", "compare", data / "study.py", f"data={data}", *arguments]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Tasks are done here: another process would need seconds to import torch."""
+
+    def on_cores(work, tasks, processes, report):
+        return (work(task, report) for task in tasks)
+
+    monkeypatch.setattr("kws.lab.comparison.on_cores", on_cores)
 
 
-def compare_here(data: Path, *arguments: object) -> int:
-    """The same command in this process, which has loaded torch already."""
+def compare(data: Path, *arguments: object) -> int:
+    """The exit code of the command."""
     return main(["compare", str(data / "study.py"), f"data={data}", *map(str, arguments)])
 
 
@@ -134,13 +133,13 @@ def test_what_lies_inside_is_told_in_tables_and_figures(data, compared):
         assert len(rows) > 2 and len({line.count("|") for line in rows}) == 1, table
 
 
-def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(data, compared, capsys):
+def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(data, compared, in_this_process, capsys):
     study, places = study_at(data, compared)
     run, tables = folder(places, study.cells["bilstm"]) / "seed-0", (compared / "tables.md").read_text()
     outcome, before = (run / "outcome.json").read_bytes(), heard(run)
     for name in ("outcome.json", "recordings.npz", "result.json", "model.ckpt"):
         (run / name).unlink()
-    assert compare_here(data, "-o", compared) == 0
+    assert compare(data, "-o", compared) == 0
     done_again = re.findall(r"\d+/\d+ ((?:search|test): .*?), rate", capsys.readouterr().err)
     assert done_again == ["test: bilstm"]
     assert (run / "outcome.json").read_bytes() == outcome and (compared / "tables.md").read_text() == tables
@@ -162,7 +161,7 @@ def heard(run: Path) -> list[np.ndarray]:
     ],
 )
 def test_what_cannot_be_compared_gets_one_sentence(data, arguments, code, said, tmp_path, capsys):
-    assert compare_here(data, *[tmp_path / a if a == "x" else a for a in arguments]) == code
+    assert compare(data, *[tmp_path / a if a == "x" else a for a in arguments]) == code
     assert said in capsys.readouterr().err
 
 
@@ -173,11 +172,23 @@ def test_a_mixer_that_does_not_exist_is_refused_before_anything_is_trained(data,
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_study_names_the_known():
-    done = subprocess.run(
-        [sys.executable, "-m", "kws", "compare", "mixer", "-o", "x"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1 and "mixers" in done.stderr and "Traceback" not in done.stderr
+def test_an_unknown_study_names_the_known(capsys):
+    assert main(["compare", "mixer", "-o", "x"]) == 1
+    assert "mixers" in capsys.readouterr().err
+
+
+def test_only_the_first_process_of_a_trunks_training_goes_on(data, tmp_path, monkeypatch):
+    """Others get no checkpoint of it, and come to an end without tables."""
+    study, _ = study_at(data, tmp_path)
+    recipe = study.recipe.changed(data=str(data), features="")
+    study = dataclasses.replace(study, recipe=recipe, trunks=(("plain", ("model.mixer=none",)),))
+    asked = []
+    monkeypatch.setattr(comparison, "trained", lambda recipe: asked.append(recipe.task.model.mixer))
+    assert comparison.compare(study, tmp_path / "out", 1, None, silent) is None
+    assert asked == ["none"] and not (tmp_path / "out" / "tables.md").exists()
+    monkeypatch.setattr(runs, "train", lambda recipe, log: None)
+    with pytest.raises(KwsError, match="one process each"):
+        runs.tested(recipe.changed(output=str(tmp_path / "run")), None, study, None)
 
 
 def test_no_speaker_is_dealt_to_two_parts(data, tmp_path):
@@ -207,63 +218,3 @@ def test_kept_features_are_those_of_the_sound(data, tmp_path):
         assert torch.equal(first[name], sound[name]) and first[name].dtype == sound[name].dtype
     other = SceneModule(recipe.changed(features=str(tmp_path / "cache"), seed=1), lexicon_of(recipe), silent).batches()
     assert not torch.equal(other[1]["mel"], first["mel"]), "another seed has other features"
-
-
-def sounds_of(lengths: list[int]) -> Sounds:
-    rng = np.random.default_rng(0)
-    starts = np.cumsum([0, *(4 * n for n in lengths)])
-    return Sounds(
-        (None,) * len(lengths), (0,) * len(lengths), rng.normal(size=(starts[-1], 10)).astype("f2"), starts, ()
-    )
-
-
-@given(lengths=st.lists(st.integers(1, 120), min_size=1, max_size=5))
-@settings(max_examples=20, deadline=None)
-def test_segments_cover_every_frame_and_are_no_longer_than_asked(lengths):
-    torch.manual_seed(0)
-    model = AcousticModel(AcousticConfig(mixer="bilstm", width=8, blocks=1, heads=2, channels=4, mels=10)).eval()
-    covered = [np.zeros(n, int) for n in lengths]
-    for index, start, found in runs.posteriors(model.whole, model, sounds_of(lengths), segment_s=2.0):
-        assert len(found) <= 50 and np.isfinite(found).all()
-        covered[index][start : start + len(found)] += 1
-    assert all((c >= 1).all() for c in covered)
-    assert all((c <= 2).all() for c in covered)
-
-
-def test_batched_posteriors_are_those_of_each_recording_alone():
-    torch.manual_seed(0)
-    for mixer in ("sa", "bilstm"):
-        config = AcousticConfig(mixer=mixer, width=8, blocks=2, heads=2, channels=4, mels=10, window_frames=6)
-        model, sounds = AcousticModel(config).eval(), sounds_of([30, 7, 19])
-        for index, start, found in runs.posteriors(model.whole, model, sounds, segment_s=4.0):
-            mel = model.normalised(sounds.features(index))[None]
-            with torch.no_grad():
-                alone = model.whole(mel, torch.tensor([mel.shape[1] // 4]))[0].numpy()
-            assert start == 0 and np.abs(found - alone).max() < 1e-5
-
-
-def test_interval_of_a_constant_is_that_constant_and_covers_a_known_mean():
-    rng = np.random.default_rng(1)
-    speakers = [f"s{i // 4}" for i in range(80)]
-    assert crossed_bootstrap(np.full((3, 80), 0.25), speakers, rng) == (0.25, 0.25)
-    covered = 0
-    for _ in range(60):
-        by_speaker = rng.normal(0.3, 0.2, 20).repeat(4)
-        values = by_speaker + rng.normal(0, 0.1, (5, 1)) + rng.normal(0, 0.1, (5, 80))
-        low, high = crossed_bootstrap(values, speakers, rng)
-        covered += low <= 0.3 <= high
-    assert covered >= 50
-
-
-def test_shipped_study_names_cells_once_and_matches_parameters():
-    study = load_study("mixers")
-    assert search_seed(study) == 5 and len({folder(Places.below(Path("x")), c) for c in study.cells.values()}) == len(
-        study.cells
-    )
-    sizes = {}
-    for name, cell in study.cells.items():
-        config = override(study.recipe, cell.changes).task.model
-        assert config.width == study.recipe.task.model.width
-        if config.window_frames == study.recipe.task.model.window_frames:
-            sizes[name] = sum(p.numel() for p in AcousticModel(config).parameters())
-    assert max(sizes.values()) / min(sizes.values()) < 1.02, sizes

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.evaluate.count.intervals import hours_for, mcnemar, paired_bootstrap, poisson, upper_rate, wilson
+from kws.evaluate.count.intervals import (
+    crossed_bootstrap,
+    hours_for,
+    mcnemar,
+    paired_bootstrap,
+    poisson,
+    upper_rate,
+    wilson,
+)
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -43,3 +51,16 @@ def test_a_bootstrap_over_speakers_is_wider_where_speakers_differ():
     together = paired_bootstrap(differences, [str(i // 20) for i in range(80)], np.random.default_rng(1))
     assert apart[0] < 0.25 < apart[1] and together[1] - together[0] > 2 * (apart[1] - apart[0])
     assert paired_bootstrap([0.0, 0.0], ["a", "b"], rng) == (0.0, 0.0)
+
+
+def test_interval_of_a_constant_is_that_constant_and_covers_a_known_mean():
+    rng = np.random.default_rng(1)
+    speakers = [f"s{i // 4}" for i in range(80)]
+    assert crossed_bootstrap(np.full((3, 80), 0.25), speakers, rng) == (0.25, 0.25)
+    covered = 0
+    for _ in range(60):
+        by_speaker = rng.normal(0.3, 0.2, 20).repeat(4)
+        values = by_speaker + rng.normal(0, 0.1, (5, 1)) + rng.normal(0, 0.1, (5, 80))
+        low, high = crossed_bootstrap(values, speakers, rng)
+        covered += low <= 0.3 <= high
+    assert covered >= 50
