@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from kws.arrays import Samples
 from kws.data.synthesis.scripts import WAKE_WORDS, spoken_form, transcript
-from kws.data.synthesis.tts import Audio, Synthesiser, Voice, download
+from kws.data.synthesis.tts import Synthesiser, Voice, download
 from kws.errors import KwsError, require
 from kws.lexicon import contains
 from kws.units import SAMPLE_RATE
@@ -80,7 +81,7 @@ class Sentence:
     keyword_end: int = 0
 
 
-def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Generator) -> Audio:
+def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Generator) -> Samples:
     """One line at the common level, its silent ends cut to 0.3 s (the aligner wants that much)."""
     british = voice.startswith("kokoro:b")
     samples = synthesiser.say(spoken_form(text), Voice(voice, british), float(rng.uniform(0.92, 1.08)), rng)
@@ -91,7 +92,7 @@ def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Genera
     return np.concatenate([silence, speech * np.float32(level), silence])
 
 
-def align(samples: Audio, text: str, keyword: str) -> tuple[int, int]:
+def align(samples: Samples, text: str, keyword: str) -> tuple[int, int]:
     """First and last sample of `keyword` in the sentence, by pocketsphinx's forced alignment (10 ms)."""
     decoder = require("pocketsphinx", extra="synthesis").Decoder(lm=None, samprate=SAMPLE_RATE, loglevel="FATAL")
     decoder.add_word("snowboy", "S N OW B OY", True)
@@ -108,9 +109,9 @@ def align(samples: Audio, text: str, keyword: str) -> tuple[int, int]:
     raise KwsError(f"the aligner did not find {keyword!r} in {text!r}")
 
 
-def assemble(synthesiser: Synthesiser, rng: np.random.Generator) -> tuple[Audio, list[Sentence]]:
+def assemble(synthesiser: Synthesiser, rng: np.random.Generator) -> tuple[Samples, list[Sentence]]:
     """The script spoken line after line with pauses, without noise."""
-    pieces: list[Audio] = []
+    pieces: list[Samples] = []
     sentences: list[Sentence] = []
     position = 0
     for voice, text in SCRIPT:
@@ -126,20 +127,20 @@ def assemble(synthesiser: Synthesiser, rng: np.random.Generator) -> tuple[Audio,
     return np.concatenate(pieces), sentences
 
 
-def pink_noise(samples: int, rng: np.random.Generator) -> Audio:
+def pink_noise(samples: int, rng: np.random.Generator) -> Samples:
     """Noise of unit power with a power spectrum of 1/f above 20 Hz."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), 20.0))
     return unit_power(np.fft.irfft(spectrum, samples))
 
 
-def hum(samples: int, rng: np.random.Generator) -> Audio:
+def hum(samples: int, rng: np.random.Generator) -> Samples:
     """Mains hum of unit power: 50 Hz and its first nine harmonics with random phases."""
     seconds = np.arange(samples) / SAMPLE_RATE
     return unit_power(sum(np.sin(2 * np.pi * (50 * n * seconds + rng.random())) / n for n in range(1, 11)))
 
 
-def babble(synthesiser: Synthesiser, samples: int, rng: np.random.Generator) -> Audio:
+def babble(synthesiser: Synthesiser, samples: int, rng: np.random.Generator) -> Samples:
     """All `BABBLE` sentences at once, each repeated from a random point; unit power."""
     total = np.zeros(samples, np.float32)
     for voice, text in BABBLE:
@@ -148,12 +149,14 @@ def babble(synthesiser: Synthesiser, samples: int, rng: np.random.Generator) -> 
     return unit_power(total)
 
 
-def unit_power(samples: Any) -> Audio:
+def unit_power(samples: Any) -> Samples:
     """Scaled to a mean square of one."""
     return np.asarray(samples / np.sqrt(np.mean(np.square(samples))), np.float32)
 
 
-def add_noise(speech: Audio, synthesiser: Synthesiser, rng: np.random.Generator) -> tuple[Audio, list[dict[str, Any]]]:
+def add_noise(
+    speech: Samples, synthesiser: Synthesiser, rng: np.random.Generator
+) -> tuple[Samples, list[dict[str, Any]]]:
     """Pink noise throughout, babble in the middle third, hum in the last; levels against `SPEECH_LEVEL`."""
     total, third = len(speech), len(speech) // 3
     makers = (
@@ -193,7 +196,7 @@ def _seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE, 2)
 
 
-def write_wav(path: Path, samples: Audio) -> None:
+def write_wav(path: Path, samples: Samples) -> None:
     """16 kHz mono 16-bit PCM."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -1,5 +1,9 @@
 """Sphinx's settings for `make docs`; nothing here needs the network."""
 
+import re
+
+from sphinx.application import Sphinx
+
 import kws
 
 project = "kws"
@@ -17,13 +21,17 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "separated"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
 nitpicky = True
-# Names of other projects cannot be looked up without the network; ours must all be there.
-nitpick_ignore_regex = [(r"py:.*", r"(?!kws\.).*")]
+# Names of other projects cannot be looked up without the network. Ours must all be there, but for parts that are seen
+# in a signature and are not public.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!kws\.).*"),
+    (r"py:class", r"kws\.(runtime\.streams\.AnyDetector|runtime\.chunker\.Chunker|decoding\.scorer\.KeywordScorer)"),
+]
 
 html_theme = "furo"
 html_title = f"kws {version}"
@@ -32,3 +40,18 @@ html_css_files = ["kws.css"]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
+
+
+def setup(app: Sphinx) -> None:
+    """Docstrings are prose: a bar or a star in them is itself, and no mark-up."""
+    app.connect("autodoc-process-docstring", keep_bars_and_stars)
+
+
+def keep_bars_and_stars(_app: object, _what: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
+    """Escapes them in place, but for code spans and examples."""
+    for number, line in enumerate(lines):
+        if not line.startswith((" ", ">>>", "...")):
+            parts = re.split(r"(`[^`]*`)", line)
+            lines[number] = "".join(
+                part if part.startswith("`") else re.sub(r"(?<!\*)\*(?=\w)|\|", r"\\\g<0>", part) for part in parts
+            )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kws.runtime.streams import Streams as Streams
     from kws.train.recipe import Recipe as Recipe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Detection",
     "Detector",

@@ -40,7 +40,7 @@ CUT_RUNS = TrainingCorpus(
 )
 SYNTHETIC_WAKE_WORDS = TrainingCorpus(
     "synthetic_wake_words",
-    "Synthesised wake words and near misses (kws data synthesise)",
+    "Synthesised wake words and confusables (kws data synthesise)",
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )

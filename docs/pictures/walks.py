@@ -25,7 +25,7 @@ class Walk(NamedTuple):
 
 WALKS = {
     "samples-to-event": Walk(
-        "samples (n,), int16 or float32, any rate, any n",
+        "samples (S,), int16 or float32, any rate, any S",
         (
             Step(
                 "Cut chunks",
@@ -46,7 +46,7 @@ WALKS = {
                 "kws/decoding/viterbi.py: ViterbiGraph.search",
                 "the best path through every spelling, frame by frame",
                 "paths that end here (2 C, P, 5): LLR, age, gap, done, peak",
-                ("the best path of each state,", "(2, S + 2, 5)"),
+                ("the best path of each state,", "(2, states + 2, 5)"),
             ),
             Step(
                 "Score",
@@ -74,7 +74,7 @@ WALKS = {
         (
             Step(
                 "Read the recipe",
-                "kws/train/recipe.py: load_recipe",
+                "kws/train/recipe_file.py: load_recipe",
                 "a typed Python value; key=value changes single fields",
                 "Recipe",
             ),
@@ -170,7 +170,7 @@ WALKS = {
                 "Hear",
                 "kws/evaluate/replay/systems.py: System.stream",
                 "the Stream of the device, or an engine behind an adapter",
-                "scores (n, K) and ages (n, K), one row per frame",
+                "scores (T, K) and ages (T, K), one row per frame",
                 ("all that a stream remembers:", "see the first walk"),
             ),
             Step(
@@ -212,7 +212,7 @@ WALKS = {
                 "Sleep, then fetch",
                 "demo/microphone.py: _Source.take",
                 "sleeps as long as no event is possible, then takes what is there",
-                "Block(samples (n,) float32, rate, arrived, opening)",
+                "Block(samples (S,) float32, rate, arrived, opening)",
                 ("up to 2 s of sound,", "kept by PortAudio"),
             ),
             Step(
@@ -226,7 +226,7 @@ WALKS = {
                 "Keep the time",
                 "demo/live.py: _Ears.hear",
                 "one stream per opening; samples of all openings on one clock",
-                "samples (n,)",
+                "samples (S,)",
                 ("samples before this opening,", "when its first sample came"),
             ),
             Step(
@@ -257,7 +257,7 @@ WALKS = {
             Step(
                 "Ask the stream",
                 "kws/runtime/detector.py: Stream.wait_s",
-                "what completes the chunk, and whole chunks of sure silence",
+                "what completes the chunk, and chunks in which nothing can fire",
                 "how many frames can pass without an event?",
                 ("samples that the chunk lacks",),
             ),
@@ -266,7 +266,7 @@ WALKS = {
                 "kws/decoding/wait_bound.py: WaitBound.frames",
                 "an LLR only falls: what can this path still score at best?",
                 "paths that can still reach their threshold",
-                ("the scorer's paths, read only", "(2, S + 2, 5)"),
+                ("the scorer's paths, read only", "(2, states + 2, 5)"),
             ),
             Step(
                 "Count what is missing",

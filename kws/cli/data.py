@@ -8,12 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.data.corpora.base import SPLITS, Prepared
-from kws.data.corpora.registry import CORPORA, load
-from kws.data.manifest import describe, rows_of, write_manifest
+from kws.data.corpora import corpus_names
 from kws.errors import KwsError
 
 if TYPE_CHECKING:
+    from kws.data.corpora.base import Prepared
     from kws.data.synthesis.scripts import Script
 
 
@@ -38,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_align(actions.add_parser("align", help="find where the text of each recording is said"))
     _configure_cut(actions.add_parser("cut", help="cut words out of the sentences of corpora"))
     _configure_synthesise(actions.add_parser("synthesise", help="make clips in synthetic voices"))
-    for name in CORPORA:  # `kws data CORPUS` is `kws data get CORPUS`, as it was before there were actions
+    for name in corpus_names():  # `kws data CORPUS` is `kws data get CORPUS`, as it was before there were actions
         _configure_get(actions.add_parser(name), corpus=name)
 
 
@@ -122,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
 
 def table() -> str:
     """The corpora with what they hold, their licence and where they come from."""
+    from kws.data.corpora.registry import CORPORA
+
     width = max(map(len, CORPORA)) + 2
     return "\n".join(
         f"{name:<{width}}{corpus.holds}\n{'':<{width}}licence: {corpus.licence}; {corpus.where}"
@@ -135,6 +136,8 @@ def get(args: argparse.Namespace) -> str:
         raise KwsError("say what to get: kws data get CORPUS --root DIR, or kws data get --for RECIPE --root DIR")
     if args.recipe:
         return got_for(args)
+    from kws.data.corpora.registry import load
+
     corpus = load(args.corpus)
     if args.root is None:
         raise KwsError(f"say where to keep it: kws data get {args.corpus} --root DIR")
@@ -160,6 +163,9 @@ def got_for(args: argparse.Namespace) -> str:
 
 def report(name: str, prepared: Prepared) -> str:
     """What a manifest holds, by split, and what was left out, by kind."""
+    from kws.data.corpora.base import SPLITS
+    from kws.data.manifest import describe
+
     state = "" if prepared.fresh else " (done before, nothing has changed)"
     lines = [f"{name}: {describe(prepared.rows)} in {prepared.manifest}{state}"]
     for split in SPLITS:
@@ -195,6 +201,7 @@ def aligned(args: argparse.Namespace) -> str:
     if args.output is None:
         raise KwsError("say what to align and where to: kws data align MANIFEST -o NEW.csv")
     from kws.data.alignment import align
+    from kws.data.manifest import rows_of, write_manifest
 
     skipped: list[str] = []
     rows = align(rows_of([str(args.manifest)]), skipped)
@@ -209,6 +216,7 @@ def aligned(args: argparse.Namespace) -> str:
 def cut(args: argparse.Namespace) -> str:
     """Cuts words, or runs of words, out of corpora; recordings that were of no use are named on stderr."""
     from kws.data.cuts import cut_pieces, runs, single
+    from kws.data.manifest import rows_of
     from kws.lexicon import load_cmudict
 
     rows = rows_of(args.corpora)
@@ -223,6 +231,7 @@ def cut(args: argparse.Namespace) -> str:
 
 def synthesised(args: argparse.Namespace) -> str:
     """Makes clips in synthetic voices, and fetches the speech models first where that is asked for."""
+    from kws.data.manifest import describe, rows_of
     from kws.data.synthesis.generate import generate
     from kws.data.synthesis.tts import download
 
@@ -236,10 +245,11 @@ def synthesised(args: argparse.Namespace) -> str:
 
 def script_of(words: list[str] | None, excerpts: str | None) -> Script:
     """What is said: single words, excerpts of a corpus's texts, or else the wake words."""
-    from kws.data.synthesis.scripts import NEAR_MISSES, ExcerptScript, KeywordScript, WordScript
+    from kws.data.manifest import rows_of
+    from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, WordScript
 
     if words:
         return WordScript(tuple(words))
     if excerpts:
         return ExcerptScript(tuple(dict.fromkeys(row.text for row in rows_of([excerpts]) if row.text)))
-    return KeywordScript(NEAR_MISSES)
+    return KeywordScript(CONFUSABLES)

@@ -4,16 +4,15 @@ import io
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kws.arrays import Float64Array, Samples
 from kws.errors import require
 from kws.units import SAMPLE_RATE
 
-Wave = npt.NDArray[np.float32]
 _SPEED_STEP = 0.02  # rates are drawn on a grid, so that resamplers are ratios of small numbers
 _SILENCE = 1e-6
 LEVEL_FRAME = 400  # samples, 25 ms: what levels of speech are measured on
-_LONGEST_RESPONSE = SAMPLE_RATE  # of a recorded room; beyond, nothing is left that a convolution is worth
+_LONGEST_RIR = SAMPLE_RATE  # of a recorded room; beyond, nothing is left that a convolution is worth
 _BEFORE_DIRECT = 16  # samples of a recorded response that are kept before its peak: the direct sound's own rise
 
 
@@ -38,7 +37,7 @@ CODECS = (
 )
 
 
-def rms(x: Wave) -> float:
+def rms(x: Samples) -> float:
     """Root mean square, never 0."""
     return float(np.sqrt(np.mean(np.square(x, dtype=np.float64)) + _SILENCE**2))
 
@@ -48,33 +47,35 @@ def decibels(db: float) -> float:
     return float(10.0 ** (db / 20.0))
 
 
-def speech_level(x: Wave) -> float:
+def speech_level(x: Samples) -> float:
     """RMS of the louder half of the 25 ms frames: the level of the speech, not of the silence around it."""
     powers = frame_powers(x)
     return louder_half(powers) if len(powers) else rms(x)
 
 
-def frame_powers(x: Wave) -> npt.NDArray[np.float64]:
+def frame_powers(x: Samples) -> Float64Array:
     """Mean squares of the whole frames of `LEVEL_FRAME` samples in `x`."""
     return np.square(x[: len(x) // LEVEL_FRAME * LEVEL_FRAME].reshape(-1, LEVEL_FRAME), dtype=np.float64).mean(axis=1)
 
 
-def louder_half(powers: npt.NDArray[np.float64]) -> float:
+def louder_half(powers: Float64Array) -> float:
     """RMS of the louder half of frames (at least one) of these powers."""
     return float(np.sqrt(np.sort(powers)[len(powers) // 2 :].mean() + _SILENCE**2))
 
 
-def speed(x: Wave, low: float, high: float, rng: np.random.Generator) -> Wave:
+def speed(x: Samples, low: float, high: float, rng: np.random.Generator) -> Samples:
     """Played faster or slower, tempo and pitch together (Ko et al. 2015)."""
     soxr = require("soxr", extra="audio")
     factor = max(low, round(rng.uniform(low, high) / _SPEED_STEP) * _SPEED_STEP)
     if abs(factor - 1.0) < _SPEED_STEP / 2:
         return x
-    y: Wave = soxr.resample(x, SAMPLE_RATE * factor, SAMPLE_RATE, quality="LQ")
+    y: Samples = soxr.resample(x, SAMPLE_RATE * factor, SAMPLE_RATE, quality="LQ")
     return y
 
 
-def stretch(x: Wave, tempo: tuple[float, float], semitones: tuple[float, float], rng: np.random.Generator) -> Wave:
+def stretch(
+    x: Samples, tempo: tuple[float, float], semitones: tuple[float, float], rng: np.random.Generator
+) -> Samples:
     """Tempo and pitch changed independently of each other, both drawn uniformly (Signalsmith Stretch).
 
     The formants move with the pitch, as in a shorter or longer vocal tract; 1 / tempo as many samples come back.
@@ -84,11 +85,11 @@ def stretch(x: Wave, tempo: tuple[float, float], semitones: tuple[float, float],
     stretcher.preset(1, SAMPLE_RATE, cheaper=True)
     stretcher.setTimeFactor(rng.uniform(*tempo))
     stretcher.setTransposeSemitones(rng.uniform(*semitones))
-    y: Wave = np.asarray(stretcher.process(x[None]))[0]
+    y: Samples = np.asarray(stretcher.process(x[None]))[0]
     return y
 
 
-def shift(x: Wave, most: int, rng: np.random.Generator) -> Wave:
+def shift(x: Samples, most: int, rng: np.random.Generator) -> Samples:
     """Moved by up to `most` samples to either side, as long as before: what leaves is lost, silence comes after it.
 
     Warden 2018 does so by 100 ms with recordings of one word.
@@ -99,25 +100,25 @@ def shift(x: Wave, most: int, rng: np.random.Generator) -> Wave:
     return np.concatenate([silence, x[: len(x) - by]] if by >= 0 else [x[-by:], silence])
 
 
-def add_noise(x: Wave, noise: Wave, snr_db: float, level: float) -> Wave:
+def add_noise(x: Samples, noise: Samples, snr_db: float, level: float) -> Samples:
     """`noise` (at least as long as `x`) added so that `level` (see `speech_level`) over noise RMS is `snr_db`."""
     noise = noise[: len(x)]
     gain = level / (rms(noise) * decibels(snr_db))
     return (x + gain * noise).astype(np.float32, copy=False)
 
 
-def coloured_noise(samples: int, rng: np.random.Generator) -> Wave:
+def coloured_noise(samples: int, rng: np.random.Generator) -> Samples:
     """Gaussian noise whose power falls as 1 / f^a, a drawn from 0 (white) to 2 (brown)."""
     fft = require("scipy.fft", extra="train")
     bins = samples // 2 + 1
     slope = np.maximum(np.arange(bins, dtype=np.float32), 1) ** np.float32(-rng.uniform(0.0, 2.0) / 2)
     spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
     spectrum *= slope
-    noise: Wave = fft.irfft(spectrum, samples, overwrite_x=True)
+    noise: Samples = fft.irfft(spectrum, samples, overwrite_x=True)
     return noise
 
 
-def room_response(rng: np.random.Generator) -> Wave:
+def simulated_rir(rng: np.random.Generator) -> Samples:
     """A simulated impulse response: direct sound, then exponentially decaying noise (after Polack 1988).
 
     Reverberation time 0.1 to 0.7 s; direct-to-reverberant ratio -3 to 12 dB.
@@ -132,7 +133,7 @@ def room_response(rng: np.random.Generator) -> Wave:
     return tail.astype(np.float32)
 
 
-def recorded_response(x: Wave) -> tuple[Wave, int]:
+def recorded_rir(x: Samples) -> tuple[Samples, int]:
     """A recorded (or elsewhere simulated) impulse response made ready for `convolve`, and its delay in samples.
 
     What lies before the direct sound is cut off, so that speech stays where its labels are, and the energy of 5 ms
@@ -142,10 +143,10 @@ def recorded_response(x: Wave) -> tuple[Wave, int]:
     start = max(0, peak - _BEFORE_DIRECT)
     direct = x[max(0, peak - SAMPLE_RATE // 400) : peak + SAMPLE_RATE // 400]
     scale = max(float(np.sqrt(np.sum(np.square(direct, dtype=np.float64)))), _SILENCE)
-    return (x[start : start + _LONGEST_RESPONSE] / np.float32(scale)), peak - start
+    return (x[start : start + _LONGEST_RIR] / np.float32(scale)), peak - start
 
 
-def tilt_response(rng: np.random.Generator, points: int = 129) -> Wave:
+def microphone_filter(rng: np.random.Generator, points: int = 129) -> Samples:
     """A short linear-phase filter with a random smooth response of about +-6 dB: another microphone."""
     knots = rng.normal(0.0, 3.5, size=6)
     response_db = np.interp(np.linspace(0, 1, points // 2 + 1), np.linspace(0, 1, len(knots)), knots)
@@ -153,15 +154,15 @@ def tilt_response(rng: np.random.Generator, points: int = 129) -> Wave:
     return (np.roll(impulse, points // 2) * np.hanning(points - 1)).astype(np.float32)
 
 
-def telephone_response(rng: np.random.Generator, taps: int = 257) -> Wave:
+def telephone_filter(rng: np.random.Generator, taps: int = 257) -> Samples:
     """A linear-phase band-pass filter from 150 to 400 Hz up to 3.0 to 3.8 kHz: a telephone line."""
     signal = require("scipy.signal", extra="train")
     band_hz = [rng.uniform(150.0, 400.0), rng.uniform(3000.0, 3800.0)]
-    response: Wave = signal.firwin(taps, band_hz, pass_zero=False, fs=SAMPLE_RATE).astype(np.float32)
+    response: Samples = signal.firwin(taps, band_hz, pass_zero=False, fs=SAMPLE_RATE).astype(np.float32)
     return response
 
 
-def overdrive(x: Wave, most_db: float, rng: np.random.Generator) -> Wave:
+def overdrive(x: Samples, most_db: float, rng: np.random.Generator) -> Samples:
     """The peaks cut off, by up to `most_db` dB: hard as by a converter or, as likely, soft as by an amplifier."""
     ceiling = np.float32(np.abs(x).max(initial=_SILENCE) * decibels(-rng.uniform(0.0, most_db)))
     if rng.random() < 0.5:
@@ -169,7 +170,7 @@ def overdrive(x: Wave, most_db: float, rng: np.random.Generator) -> Wave:
     return ceiling * np.tanh(x / ceiling)
 
 
-def through_codec(x: Wave, codec: Codec) -> Wave:
+def through_codec(x: Samples, codec: Codec) -> Samples:
     """`x`, cut to [-1, 1], encoded and decoded in memory: as long as before and not shifted."""
     soundfile: Any = require("soundfile", extra="audio")
     soxr: Any = require("soxr", extra="audio")
@@ -186,13 +187,13 @@ def through_codec(x: Wave, codec: Codec) -> Wave:
     return np.pad(y[: len(x)], (0, missing)) if missing else y[: len(x)]
 
 
-def convolve(x: Wave, response: Wave, delay: int = 0) -> Wave:
+def convolve(x: Samples, response: Samples, delay: int = 0) -> Samples:
     """`x` through a filter, as long as before, `delay` samples of the filter's own delay taken away."""
     signal = require("scipy.signal", extra="train")
-    y: Wave = signal.oaconvolve(x, response)[delay : delay + len(x)]
+    y: Samples = signal.oaconvolve(x, response)[delay : delay + len(x)]
     return y.astype(np.float32, copy=False)
 
 
-def convolve_centred(x: Wave, response: Wave) -> Wave:
+def convolve_centred(x: Samples, response: Samples) -> Samples:
     """`x` through a symmetric filter, whose delay is half its length, without that delay."""
     return convolve(x, response, len(response) // 2)

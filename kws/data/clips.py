@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from kws.arrays import Samples
 from kws.audio import read
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
+from kws.log import Log
 
 PCM = npt.NDArray[np.int16]
 
@@ -38,7 +40,7 @@ class Clips:
         """Length of clip `index`."""
         return int(self.starts[index + 1] - self.starts[index])
 
-    def read(self, index: int, start: int = 0, samples: int | None = None) -> npt.NDArray[np.float32]:
+    def read(self, index: int, start: int = 0, samples: int | None = None) -> Samples:
         """Clip `index` as float32 in [-1, 1], from `start` on, of at most `samples`."""
         first, end = int(self.starts[index]) + start, int(self.starts[index + 1])
         clip = self.pcm[first : end if samples is None else min(end, first + samples)].astype(np.float32)
@@ -46,10 +48,10 @@ class Clips:
         return clip
 
 
-def load_clips(utterances: Sequence[Utterance], cache: Path, report: Callable[[str], None]) -> Clips:
+def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
     """Decodes `utterances` into `cache` (or finds them there) and maps the result.
 
-    A clip that cannot be decoded is named in `skipped`, counted, and left out. `report` gets one line about
+    A clip that cannot be decoded is named in `skipped`, counted, and left out. `log` gets one line about
     them. The cache's name depends on every path, size and time of change, so that a changed corpus is
     decoded anew; a decoding that was killed leaves nothing that a later one would take for complete.
     """
@@ -63,7 +65,7 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, report: Callable[[s
     if not kept:
         raise KwsError(f"none of the {len(utterances)} clips could be read; the first error: {index['skipped'][:1]}")
     if index["skipped"]:
-        report(f"skipped {len(index['skipped'])} of {len(utterances)} clips, for example: {index['skipped'][0]}")
+        log(f"skipped {len(index['skipped'])} of {len(utterances)} clips, for example: {index['skipped'][0]}")
     pcm = np.asarray(np.memmap(pcm_path, dtype=np.int16, mode="r"))  # views of a plain array cost less to make
     return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]), key)
 

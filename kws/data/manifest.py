@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws.errors import KwsError
+from kws.files import whole
 from kws.lexicon import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
@@ -74,13 +75,11 @@ def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table beside its name first, so that nobody reads half of it."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    """Writes a table, whole or not at all."""
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
+from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
 from kws.data.scene_config import SceneConfig
@@ -88,7 +89,7 @@ _Places = list[tuple[SceneSource, npt.NDArray[np.int64]]]  # clips of one word, 
 
 
 class _Row(NamedTuple):
-    pcm: augment.Wave
+    pcm: Samples
     targets: npt.NDArray[np.int64]
     word: int
 
@@ -190,7 +191,7 @@ class SceneDataset(Dataset[Batch]):
         source, indices = places[rng.choice(len(places), p=shares / shares.sum())]
         return source, int(indices[rng.integers(len(indices))])
 
-    def _said(self, clip: augment.Wave, rng: np.random.Generator) -> augment.Wave:
+    def _said(self, clip: Samples, rng: np.random.Generator) -> Samples:
         """Says a clip faster or slower, higher or lower, sooner or later, at a level."""
         c = self.config
         if _happens(c.stretch_probability, rng):
@@ -202,7 +203,7 @@ class SceneDataset(Dataset[Batch]):
         gain = augment.decibels(_SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
         return clip * gain
 
-    def _place(self, row: augment.Wave, rng: np.random.Generator) -> augment.Wave:
+    def _place(self, row: Samples, rng: np.random.Generator) -> Samples:
         """Puts dry speech into a room, before a microphone, among noises, at a level, and onto a line."""
         c = self.config
         spoken = bool(row.any())
@@ -216,29 +217,29 @@ class SceneDataset(Dataset[Batch]):
         if spoken and _happens(c.babble_probability, rng):
             row = augment.add_noise(row, self._babble(rng), rng.uniform(c.snr_db[0] + 5, c.snr_db[1]), level)
         if _happens(c.microphone_probability, rng):
-            row = augment.convolve_centred(row, augment.tilt_response(rng))
+            row = augment.convolve_centred(row, augment.microphone_filter(rng))
         if _happens(c.floor_probability, rng):
             row = augment.add_noise(row, augment.coloured_noise(self.samples, rng), rng.uniform(25.0, 60.0), level)
         row = row * augment.decibels(rng.uniform(*c.row_gain_db))
         if _happens(c.overdrive_probability, rng):
             row = augment.overdrive(row, c.overdrive_db, rng)
         if _happens(c.telephone_probability, rng):
-            row = augment.convolve_centred(row, augment.telephone_response(rng))
+            row = augment.convolve_centred(row, augment.telephone_filter(rng))
         if _happens(c.codec_probability, rng):
             row = augment.through_codec(row, augment.CODECS[int(rng.integers(len(augment.CODECS)))])
         return np.clip(row, -1.0, 1.0)
 
-    def _rir(self, rng: np.random.Generator) -> tuple[augment.Wave, int]:
+    def _rir(self, rng: np.random.Generator) -> tuple[Samples, int]:
         """An impulse response, recorded or simulated, and its delay."""
         if self.rirs is not None and _happens(self.config.recorded_rooms, rng):
-            return augment.recorded_response(self.rirs.read(int(rng.integers(len(self.rirs)))))
-        return augment.room_response(rng), 0
+            return augment.recorded_rir(self.rirs.read(int(rng.integers(len(self.rirs)))))
+        return augment.simulated_rir(rng), 0
 
-    def _noise(self, rng: np.random.Generator) -> augment.Wave:
+    def _noise(self, rng: np.random.Generator) -> Samples:
         """A row of recorded noise, clips joined end to end, or of coloured noise."""
         if self.noise is None or rng.random() < 0.2:
             return augment.coloured_noise(self.samples, rng)
-        parts: list[augment.Wave] = []
+        parts: list[Samples] = []
         while sum(map(len, parts)) < self.samples:
             index = int(rng.integers(len(self.noise)))
             start = int(rng.integers(max(1, self.noise.samples(index) - self.samples)))
@@ -253,7 +254,7 @@ class SceneDataset(Dataset[Batch]):
             self._noise_levels[index] = augment.rms(self.noise.read(index))
         return self._noise_levels[index]
 
-    def _babble(self, rng: np.random.Generator) -> augment.Wave:
+    def _babble(self, rng: np.random.Generator) -> Samples:
         """Three to six rows of speech at once."""
         total = np.zeros(self.samples, np.float32)
         for _ in range(int(rng.integers(3, 7))):

@@ -28,6 +28,8 @@ from kws.data.clips import PCM, Clips
 from kws.data.manifest import Utterance, read_manifest, refuse_shared_speakers
 from kws.data.scenes import SceneSource
 from kws.errors import KwsError, require
+from kws.files import write_text
+from kws.log import Log
 from kws.units import SAMPLE_RATE
 
 INDEX = "shards.json"
@@ -90,7 +92,7 @@ class Shards:
             )
 
 
-def pack(manifest: Path, folder: Path, clips_per_shard: int, report: Callable[[str], None]) -> Shards:
+def pack(manifest: Path, folder: Path, clips_per_shard: int, log: Log) -> Shards:
     """Packs the corpus of a manifest into `folder`, each split for itself, and returns what is there then.
 
     A clip that cannot be decoded is named, counted and left out. The index is written last: what was killed is no
@@ -118,11 +120,9 @@ def pack(manifest: Path, folder: Path, clips_per_shard: int, report: Callable[[s
     if not shards:
         raise KwsError(f"none of the {len(rows)} clips of {manifest} could be read; the first error: {skipped[:1]}")
     if skipped:
-        report(f"skipped {len(skipped)} of {len(rows)} clips, named in {folder / INDEX}, for example: {skipped[0]}")
+        log(f"skipped {len(skipped)} of {len(rows)} clips, named in {folder / INDEX}, for example: {skipped[0]}")
     index = {"format": _FORMAT, "shards": [vars(shard) for shard in shards], "skipped": skipped}
-    partial = folder / f"{INDEX}.partial"
-    partial.write_text(json.dumps(index, indent=1), encoding="utf-8")
-    partial.replace(folder / INDEX)
+    write_text(folder / INDEX, json.dumps(index, indent=1))
     return Shards(str(folder), tuple(shards), tuple(skipped))
 
 

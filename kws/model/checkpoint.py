@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from kws.errors import KwsError
+from kws.files import whole
 from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
@@ -44,9 +45,8 @@ def save_checkpoint(
         "spellings": {name: [list(spelling) for spelling in options] for name, options in spellings.items()},
         "spent": spent,
     }
-    partial = path.with_suffix(".partial")
-    torch.save(values, partial)
-    partial.replace(path)
+    with whole(path) as partial:
+        torch.save(values, partial)
 
 
 def halved_sizes(model: AcousticModel) -> set[int]:

@@ -3,10 +3,9 @@
 import ast
 import dataclasses
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, get_args, get_origin, get_type_hints
 
-from kws.errors import KwsError
+from kws.errors import KwsError, nearest
 from kws.train.recipe import Recipe
 
 
@@ -33,7 +32,7 @@ def _path_to(name: str, recipe: Recipe, key: str) -> list[str]:
     paths = list(_paths(recipe))
     found = [path for path in paths if path[-1] == name]
     if not found:
-        raise KwsError(f"a recipe has no {key}: {_nearest(name, [path[-1] for path in paths])}")
+        raise KwsError(f"a recipe has no {key}: {nearest(name, [path[-1] for path in paths])}")
     if len(found) > 1:
         raise KwsError(f"{key} may be {' or '.join('.'.join(path) for path in found)}: give the whole name")
     return found[0]
@@ -47,16 +46,11 @@ def _paths(value: Any, before: tuple[str, ...] = ()) -> Iterator[list[str]]:
             yield from _paths(getattr(value, name), (*before, name))
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-
-
 def _replace(value: Any, path: list[str], text: str, key: str) -> Any:
     hints = get_type_hints(type(value))
     name, rest = path[0], path[1:]
     if name not in hints:
-        raise KwsError(f"a recipe has no {key}: {_nearest(name, list(hints))}")
+        raise KwsError(f"a recipe has no {key}: {nearest(name, list(hints))}")
     if rest:
         inner = getattr(value, name)
         if not dataclasses.is_dataclass(inner):

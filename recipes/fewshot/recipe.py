@@ -6,8 +6,8 @@
 Trains on from the shipped phone model, calibrates, and writes runs/smart-mirror/model.onnx (output=FOLDER for another
 place). DIR holds the sound files, in a folder per speaker where there are several; DIR/negatives, if there, anything
 else. A word that the dictionary lacks needs no phones: what the phone model hears in the recordings spells it, in any
-language. FOLDER holds prepared corpora (`kws data`); those named below are used that are there, so that the model does
-not forget what else there is to hear.
+language. FOLDER holds prepared corpora (`kws data get --for fewshot`). Those named below
+are used that are there, so that the model does not forget what else there is to hear.
 
 Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to train and calibrate with.
 """
@@ -44,6 +44,16 @@ RECIPE = Recipe(
     run=RunConfig(
         output="",
     ),
+)
+
+# Folders that training and RESULTS.md read: `kws data get --for fewshot` brings them.
+CORPORA = (
+    "mini_librispeech",
+    "an4",
+    "speech_commands",
+    "noise",
+    "wake_words",
+    "librispeech_many_speakers",
 )
 
 # Folders that training and RESULTS.md read: `kws data get --for fewshot` brings them.

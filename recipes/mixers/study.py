@@ -2,9 +2,9 @@
 
     kws compare mixers data=FOLDER -o runs/mixers --jobs 2
 
-FOLDER holds the corpora that are named below; the runs of words are cut out of mini_librispeech by
+FOLDER holds the corpora that are named below. This command brings them:
 
-    kws data cut FOLDER/mini_librispeech --root FOLDER/cut_runs --runs 3
+    kws data get --for mixers --root FOLDER --download
 
 The models are small (130 k parameters) and short trained, so that all of it takes two cores a few hours; larger and
 longer: ``kws compare mixers data=FOLDER steps=6000 model.width=128 model.channels=96``.

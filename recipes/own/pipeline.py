@@ -145,7 +145,7 @@ def add_synthetic(
     whole = (confusables.Unit(phrase.name, phrase.spellings),)
     similar = [
         other
-        for other in confusables.near_misses(asked, lexicon, CONFUSABLES)
+        for other in confusables.confusables_of(asked, lexicon, CONFUSABLES)
         if not confusables.holds(other.units, whole)
     ]
     texts = [" ".join(_sound(u.spellings[0]) if not u.is_word else u.text for u in other.units) for other in similar]

@@ -4,10 +4,9 @@
 
 It knows no keyword of its own: `kws detect --model phones --keyword "good morning"` gives it one, and the recipes
 `phrase` and `fewshot` start from its weights. It never hears the recordings of `wake_words`, so that what it makes of
-words that it was not trained on can be measured there. FOLDER holds the corpora below; the synthetic one is made by
+words that it was not trained on can be measured there. FOLDER holds the corpora below. This command brings them:
 
-    kws data synthesise --root FOLDER/synthetic_excerpts --download --count 902 \\
-        --excerpts FOLDER/mini_librispeech@train
+    kws data get --for phones --root FOLDER --download
 
 Data: mini_librispeech, an4, speech_commands, synthetic_excerpts, noise.
 """

@@ -5,8 +5,9 @@
 
 Synthesises the phrase, sentences around it and near misses in many voices, trains on from the shipped phone model,
 calibrates, and writes runs/hey-computer/model.onnx (output=FOLDER for another place). DIR holds sound files of the
-phrase, in a folder per speaker where there are several; DIR/negatives, if there, anything else. FOLDER holds prepared
-corpora (`kws data`); those named below are used that are there. Killed and given again, the command goes on.
+phrase, in a folder per speaker where there are several; DIR/negatives, if there, anything else.
+FOLDER holds prepared corpora (`kws data get --for phrase`); those named below are used that
+are there. Killed and given again, the command goes on.
 
 Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the phrase make it better.
 """
@@ -44,6 +45,16 @@ RECIPE = Recipe(
     run=RunConfig(
         output="",
     ),
+)
+
+# Folders that training and RESULTS.md read: `kws data get --for phrase` brings them.
+CORPORA = (
+    "mini_librispeech",
+    "an4",
+    "speech_commands",
+    "noise",
+    "wake_words",
+    "librispeech_many_speakers",
 )
 
 # Folders that training and RESULTS.md read: `kws data get --for phrase` brings them.

@@ -5,8 +5,9 @@
 
 One model serves the task of 35 classes and that of 12 (ten words, silence, unknown): the words that a folder of
 recordings does not name as classes are what `_unknown_` is made of. Training starts from the phone model and
-tells single words apart. FOLDER holds the corpora below. Where speech_commands lacks words (only eleven of the 35 were
-at hand for the model that ships), these two bring them, from sentences and from synthesised voices:
+tells single words apart. FOLDER holds the corpora below; `kws data get --for speech_commands --root FOLDER --download`
+brings them. Where speech_commands lacks words (only eleven of the 35 were at hand for the
+model that ships), two others have them, from sentences and from synthesised voices:
 
     kws data cut FOLDER/mini_librispeech FOLDER/an4 --root FOLDER/cut_words --words WORD ...
     kws data synthesise --root FOLDER/synthetic_speech_commands --download --count 2400 --words \\

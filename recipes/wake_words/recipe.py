@@ -2,10 +2,10 @@
 
     kws train wake_words data=FOLDER
 
-FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker, split); the synthetic one is
-made by
+FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker,
+split). This command brings them, and those of RESULTS.md:
 
-    kws data synthesise --root FOLDER/synthetic_wake_words --download --count 1924
+    kws data get --for wake_words --root FOLDER --download
 
 Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """

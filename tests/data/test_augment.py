@@ -14,6 +14,7 @@ pytest.importorskip("python_stretch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from kws.arrays import Samples  # noqa: E402
 from kws.data import augment  # noqa: E402
 from kws.data.clips import Clips, load_clips  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
@@ -24,9 +25,9 @@ RATE = 16_000
 LENGTH_KEEPING = {
     "shift": lambda x, rng: augment.shift(x, 1600, rng),
     "overdrive": lambda x, rng: augment.overdrive(x, 15.0, rng),
-    "telephone": lambda x, rng: augment.convolve_centred(x, augment.telephone_response(rng)),
-    "room": lambda x, rng: augment.convolve(x, augment.room_response(rng)),
-    "microphone": lambda x, rng: augment.convolve_centred(x, augment.tilt_response(rng)),
+    "telephone": lambda x, rng: augment.convolve_centred(x, augment.telephone_filter(rng)),
+    "room": lambda x, rng: augment.convolve(x, augment.simulated_rir(rng)),
+    "microphone": lambda x, rng: augment.convolve_centred(x, augment.microphone_filter(rng)),
     **{
         f"codec {codec.subtype}": lambda x, rng, codec=codec: augment.through_codec(x, codec)
         for codec in augment.CODECS
@@ -36,22 +37,22 @@ OFF = ("stretch_probability", "shift_seconds", "overdrive_probability", "telepho
 quick = settings(max_examples=20, deadline=None)
 
 
-def voice(samples: int, seed: int) -> augment.Wave:
+def voice(samples: int, seed: int) -> Samples:
     """Something of speech's band and level: bursts of low noise."""
     rng = np.random.default_rng(seed)
     noise = np.convolve(rng.standard_normal(samples + 7), np.ones(8) / 8, "valid")
     return (0.2 * noise * (np.arange(samples) % 4000 < 2500)).astype(np.float32)
 
 
-def tone(hz: float, seconds: float = 1.0) -> augment.Wave:
+def tone(hz: float, seconds: float = 1.0) -> Samples:
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * RATE)) / RATE)).astype(np.float32)
 
 
-def peak_hz(x: augment.Wave) -> float:
+def peak_hz(x: Samples) -> float:
     return np.abs(np.fft.rfft(x * np.hanning(len(x)))).argmax() * RATE / len(x)
 
 
-def lag(x: augment.Wave, y: augment.Wave) -> int:
+def lag(x: Samples, y: Samples) -> int:
     """By how many samples y comes after x."""
     product = np.fft.irfft(np.conj(np.fft.rfft(x, 2 * len(x))) * np.fft.rfft(y, 2 * len(x)))
     return int((product.argmax() + len(x)) % (2 * len(x)) - len(x))
@@ -129,7 +130,7 @@ def test_overdrive_cuts_peaks_and_nothing_else(most_db, seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_telephone_line_passes_speech_and_neither_hum_nor_hiss(seed):
-    response = augment.telephone_response(np.random.default_rng(seed))
+    response = augment.telephone_filter(np.random.default_rng(seed))
     passed = {hz: augment.rms(augment.convolve_centred(tone(hz), response)[1000:-1000]) for hz in (50, 1000, 6000)}
     assert passed[1000] == pytest.approx(augment.rms(tone(1000)), rel=0.1)
     assert passed[50] < 0.25 * passed[1000] and passed[6000] < 0.01 * passed[1000]
@@ -146,7 +147,7 @@ def test_a_recorded_room_neither_shifts_nor_scales_the_direct_sound(before, gain
     recording = (gain * np.concatenate([np.zeros(before), tail])).astype(np.float32)
     click = np.zeros(8000, np.float32)
     click[3000] = 1.0
-    y = augment.convolve(click, *augment.recorded_response(recording))
+    y = augment.convolve(click, *augment.recorded_rir(recording))
     assert np.abs(y).argmax() == 3000 and y[3000] == pytest.approx(1.0, rel=0.01)
     assert np.abs(y[:3000]).max() < 1e-4 and np.abs(y[3060:]).max() > 0.01
 

@@ -431,7 +431,7 @@ def test_the_table_and_mistakes(capsys, tmp_path):
     assert all(name in listed and entry.licence in listed for name, entry in registry.CORPORA.items())
     assert main(["data", "list"]) == 0 and capsys.readouterr().out == listed
     for words, sentence in (
-        (["get", "libri", "--root", str(tmp_path)], "nearest is librispeech"),
+        (["get", "libri", "--root", str(tmp_path)], "nearest is 'librispeech'"),
         (["librispeech"], "--root DIR"),
         (["librispeech", "--root", str(tmp_path), "--part", "dev-clean-3"], "no part 'dev-clean-3'"),
         (["noise", "--root", str(tmp_path), "--from", str(tmp_path / "nowhere")], "is not a folder"),

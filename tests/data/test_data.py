@@ -74,7 +74,7 @@ def test_a_manifest_in_another_encoding_is_one_sentence(tmp_path, encoding):
     with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
         read_manifest(tmp_path)
     with pytest.raises(KwsError, match=r"manifest\.csv is not a CSV file in UTF-8: save it"):
-        folder.prepare(tmp_path / "root", tmp_path)
+        folder.CORPUS.prepare(tmp_path / "root", tmp_path)
 
 
 def test_a_manifest_as_excel_writes_it(tmp_path):
@@ -175,7 +175,7 @@ def test_speed_changes_length_and_pitch_together():
 def test_a_room_keeps_the_onset_and_adds_a_tail():
     click = np.zeros(16_000, np.float32)
     click[4000] = 1.0
-    y = augment.convolve(click, augment.room_response(np.random.default_rng(1)))
+    y = augment.convolve(click, augment.simulated_rir(np.random.default_rng(1)))
     assert len(y) == len(click) and not np.abs(y[:4000]).max() > 1e-6
     assert y[4000] == pytest.approx(1.0, abs=1e-3) and np.abs(y[4100:]).max() > 1e-3
 
@@ -183,7 +183,7 @@ def test_a_room_keeps_the_onset_and_adds_a_tail():
 def test_a_microphone_filter_does_not_shift_the_signal():
     click = np.zeros(4000, np.float32)
     click[2000] = 1.0
-    response = augment.tilt_response(np.random.default_rng(2))
+    response = augment.microphone_filter(np.random.default_rng(2))
     assert np.abs(augment.convolve(click, response, len(response) // 2)).argmax() == 2000
 
 

@@ -4,12 +4,11 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 import layouts
+from file_server import file_server  # noqa: F401
 from kws.cli.main import main
 from kws.errors import KwsError
 
@@ -22,58 +21,10 @@ from kws.data.download import Archive, bring, extract, fetch
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `files`; breaks off after `cut` bytes of an answer; notes every request's Range."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {"/a.bin": CONTENT}
-        self.cut = None
-        self.ranges = True
-        self.tag = '"one"'
-        self.asked = []
-
-    def url(self, path="/a.bin"):
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server, wanted = self.server, self.headers.get("Range")
-        server.asked.append(wanted)
-        content = server.files.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        start = 0
-        if wanted and server.ranges and self.headers.get("If-Range", server.tag) == server.tag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        if start >= len(content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(content)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
-        self.send_header("ETag", server.tag)
-        self.end_headers()
-        self.wfile.write(content[start:][: server.cut])
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with Server() as running:
-        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(file_server):  # noqa: F811
+    file_server.files["/a.bin"] = CONTENT
+    return file_server
 
 
 def sha(content):

@@ -13,12 +13,12 @@ from kws.data.synthesis import generate as generate_module
 from kws.data.synthesis.generate import HELD_OUT, NEW_STYLES, UNCLEAR, Item, generate, make_clip, plan, voices
 from kws.data.synthesis.scripts import (
     CARRIERS,
-    NEAR_MISSES,
+    CONFUSABLES,
     WAKE_WORDS,
     ExcerptScript,
     KeywordScript,
     WordScript,
-    phrase,
+    script_line,
     spoken_form,
     transcript,
 )  # fmt: skip
@@ -30,7 +30,7 @@ pytest.importorskip("soundfile", reason="the phrase set is written by soundfile,
 
 PACKS = ("af_bella", "af_heart", "am_adam", "bf_lily", "bm_george", "em_alex", "ff_siwis", "jf_alpha")
 
-SCRIPT = KeywordScript(NEAR_MISSES)
+SCRIPT = KeywordScript(CONFUSABLES)
 SHAPE = (3, 4)  # of a style, small
 
 
@@ -84,15 +84,15 @@ def rows(path):
 
 
 class TestPhrases:
-    def test_no_near_miss_holds_a_wake_word(self):
+    def test_no_confusable_holds_a_wake_word(self):
         for word in WAKE_WORDS:
-            for near in NEAR_MISSES[word]:
+            for near in CONFUSABLES[word]:
                 assert not any(contains(near, other) for other in WAKE_WORDS), near
                 assert near == transcript(near)
 
-    def test_every_wake_word_has_many_near_misses_and_no_twice(self):
-        assert set(NEAR_MISSES) == set(WAKE_WORDS)
-        for near in NEAR_MISSES.values():
+    def test_every_wake_word_has_many_confusables_and_no_twice(self):
+        assert set(CONFUSABLES) == set(WAKE_WORDS)
+        for near in CONFUSABLES.values():
             assert len(near) == len(set(near)) >= 20
 
     def test_carriers_hold_their_word_once(self):
@@ -111,20 +111,20 @@ class TestPhrases:
     def test_snowboy_is_read_as_one_word_with_two_parts(self):
         assert spoken_form("hey Snowboy, wait") == "Hey snow-boy, wait"
         assert spoken_form("snowboys") == "Snowboys"
-        assert phrase("bare", "snowboy", "snowboy!").text == "snowboy"
+        assert script_line("bare", "snowboy", "snowboy!").text == "snowboy"
 
-    @pytest.mark.parametrize("kind", ["bare", "carrier", "near"])
+    @pytest.mark.parametrize("kind", ["bare", "carrier", "confusable"])
     @pytest.mark.parametrize("word", WAKE_WORDS)
     def test_drawn_phrases_are_what_they_say(self, kind, word):
         for seed in range(30):
             drawn = SCRIPT.draw((kind, word), rng(seed))
-            assert contains(drawn.text, word) == (kind != "near")
+            assert contains(drawn.text, word) == (kind != "confusable")
             assert (drawn.text == word) == (kind == "bare")
             assert drawn == SCRIPT.draw((kind, word), rng(seed))
 
     def test_a_deck_is_balanced(self):
         deck = SCRIPT.deal(rng())
-        assert Counter(kind for kind, _ in deck) == {"bare": 30, "carrier": 12, "near": 18}
+        assert Counter(kind for kind, _ in deck) == {"bare": 30, "carrier": 12, "confusable": 18}
         assert set(Counter(word for _, word in deck).values()) == {10}
 
     def test_a_keyword_that_cannot_be_read_is_said_by_its_phones(self):
@@ -132,7 +132,7 @@ class TestPhrases:
         assert script.draw(("bare", "glorbex"), rng()).spoken.startswith("/ɡlˈɔɹbɛks/")
         carried = [script.draw(("carrier", "glorbex"), rng(seed)) for seed in range(20)]
         assert all(contains(p.text, "glorbex") and "/ɡlˈɔɹbɛks/" in p.spoken for p in carried)
-        near = script.draw(("near", "glorbex"), rng())
+        near = script.draw(("confusable", "glorbex"), rng())
         assert near.text == "g'l'ao'r" and near.spoken.startswith("/ɡlˈɔɹ/")
 
     def test_words_come_as_often_as_they_are_named(self):
@@ -170,9 +170,9 @@ class TestPlan:
     @pytest.mark.parametrize("length", [120, 300, 600])
     def test_any_prefix_is_balanced(self, length):
         items = list(islice(plan(SCRIPT, voices(PACKS, 0), 0), length))
-        words = Counter(item.phrase.keyword for item in items)
+        words = Counter(item.line.keyword for item in items)
         assert max(words.values()) - min(words.values()) <= 10
-        bare = sum(item.phrase.kind == "bare" for item in items)
+        bare = sum(item.line.kind == "bare" for item in items)
         assert bare == pytest.approx(length / 2, abs=15)
         speakers = Counter(item.voice.id for item in items)
         assert max(speakers.values()) <= 2 * (length // len(voices(PACKS, 0)) + 1)
@@ -196,7 +196,7 @@ class TestNewStyles:
 
 class TestClips:
     def item(self, text="Alexa."):
-        return Item(0, phrase("bare", "alexa", text), Voice("kokoro:af_bella"), 1.0, (0, 0))
+        return Item(0, script_line("bare", "alexa", text), Voice("kokoro:af_bella"), 1.0, (0, 0))
 
     @pytest.mark.parametrize(
         ("samples", "fault"),

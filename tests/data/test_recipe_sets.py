@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 import layouts
+from file_server import file_server  # noqa: F401
 from kws.cli.main import main
 from kws.errors import KwsError
 
 pytest.importorskip("soundfile", reason="recordings are read by soundfile, of the extra `audio`")
 pytest.importorskip("tqdm", reason="of the extra `train`")
 
-from test_download import Server, server  # noqa: F401
-
 from kws.data.corpora import librispeech, speech_commands
 from kws.data.corpora.base import hash_split
 from kws.data.manifest import read_manifest, shared_speakers
 from kws.data.recipe_sets import bring as bring_module
+from kws.data.recipe_sets import made as made_module
 from kws.data.recipe_sets import public
-from kws.data.recipe_sets.bring import corpora_of, shipped, with_needs
-from kws.data.recipe_sets.made import LACKING, MADE, SPOKEN
+from kws.data.recipe_sets.bring import bring_all, corpora_of, shipped, with_needs
+from kws.data.recipe_sets.made import LACKING, MADE, SPOKEN, Making
 from kws.data.recipe_sets.public import PUBLIC, read_list
 
 
@@ -59,16 +59,16 @@ def archives(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def published(server, archives, monkeypatch):  # noqa: F811
+def published(file_server, archives, monkeypatch):  # noqa: F811
     """A server with all archives, which the public sets are told to fetch from."""
-    server.files = {f"/{name}": data for name, data in archives.items()}
+    file_server.files = {f"/{name}": data for name, data in archives.items()}
     for name, found in PUBLIC.items():
         brings = tuple(
-            (replace(archive, url=server.url(f"/{archive.file}"), checksum=""), into, wanted)
+            (replace(archive, url=file_server.url(f"/{archive.file}"), checksum=""), into, wanted)
             for archive, into, wanted in found.brings
         )
         monkeypatch.setitem(PUBLIC, name, replace(found, brings=brings))
-    return server
+    return file_server
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -163,6 +163,41 @@ def test_what_is_made_waits_for_what_it_is_made_of(tmp_path, capsys):
     assert "cut_words: missing, it is made of mini_librispeech and an4" in capsys.readouterr().out
     with pytest.raises(KwsError, match="nothing is known of a set 'libri'"):
         with_needs(("libri",))
+
+
+def test_runs_are_cut_once(tmp_path, capsys):
+    pytest.importorskip("pocketsphinx")
+    from test_cuts import sentences  # the demo recording as a corpus
+
+    sentences(tmp_path / "mini_librispeech")
+    making = Making(tmp_path, tmp_path / "models")
+    lines: list[str] = []
+    assert bring_all(("cut_runs",), making, lines.append) == []
+    assert lines[0].startswith("mini_librispeech: there already") and lines[1].startswith("cut_runs: made")
+    assert {row.split for row in read_manifest(tmp_path / "cut_runs")} == {"dev"}
+    lines.clear()
+    assert bring_all(("cut_runs",), making, lines.append) == [] and lines[1].startswith("cut_runs: done before")
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(made_module, "download_models", lambda folder: asked.append(("models", folder)))
+
+    def generate(root, models, script, count, workers):
+        asked.append((root.name, count, workers))
+        layouts.table(root / "manifest.csv", ["audio", "seconds"], [["a.flac", 1.0]])
+        (root / "complete.json").write_text("{}")
+
+    monkeypatch.setattr(made_module, "generate", generate)
+    making = Making(tmp_path, tmp_path / "models", download, workers=2)
+    lines: list[str] = []
+    for state in ("made", "done before"):
+        lines.clear()
+        assert bring_all(("synthetic_wake_words",), making, lines.append) == []
+        assert lines[0].startswith(f"synthetic_wake_words: {state}, 1 clips")
+    models = [("models", tmp_path / "models")] if download else []
+    assert asked == [*models, ("synthetic_wake_words", 1924, 2)]
 
 
 def test_the_words_that_are_made_are_those_that_are_lacking():

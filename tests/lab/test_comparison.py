@@ -156,7 +156,7 @@ def heard(run: Path) -> list[np.ndarray]:
     [
         (["--groups", "some", "-o", "x"], 1, "has no group some: it has all"),
         (["--jobs", "0", "-o", "x"], 2, "--jobs: 0 is less than 1"),
-        (["model.widht=3", "-o", "x"], 1, "did you mean width"),
+        (["model.widht=3", "-o", "x"], 1, "the nearest is 'width'"),
         (["data=nowhere", "-o", "x"], 1, "data folder nowhere does not exist"),
     ],
 )

@@ -11,10 +11,10 @@ from trees import MODULES, Module, below, pretend
 ZERO = {
     "kws.arrays",
     "kws.errors",
+    "kws.files",
     "kws.jsonable",
     "kws.log",
     "kws.digits",
-    "kws.files",
     "kws.onnxruntime_import",
     "kws.python_file",
     "kws.units",

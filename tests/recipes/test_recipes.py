@@ -26,7 +26,7 @@ from kws.data.synthesis import generate  # noqa: E402
 from kws.data.synthesis.confusables import (  # noqa: E402
     SAME_TO_MANY,
     VOWELS,
-    near_misses,
+    confusables_of,
     one_phone_off,
     sentences,
     sound,
@@ -88,7 +88,7 @@ class TestNearMisses:
         some_words = st.lists(st.sampled_from(words), min_size=1, max_size=3).map(" ".join)
         phrase = data.draw(some_words | spellings.map(lambda phones: f"zzz={' '.join(phones)}"))
         own = lexicon.spell(phrase)
-        found = near_misses(phrase, lexicon, 60)
+        found = confusables_of(phrase, lexicon, 60)
         assert len({near.text for near in found}) == len(found) <= 60
         for near in found:
             assert not contains(near.text, phrase.partition("=")[0])
@@ -109,7 +109,7 @@ class TestNearMisses:
                 assert not any(pair <= set(group.split()) for group in SAME_TO_MANY)
 
     def test_all_kinds_come_and_the_nearest_first(self, cmudict):
-        found = near_misses("computer", cmudict, 100)
+        found = confusables_of("computer", cmudict, 100)
         assert len(found) == 100
         texts = [near.text for near in found]
         assert {"commuter", "compute", "computed"} <= set(texts[:40])
@@ -117,7 +117,7 @@ class TestNearMisses:
         assert "computers" not in texts and "minicomputer" not in texts  # the phrase is in them
 
     def test_words_of_a_phrase_are_changed_one_at_a_time(self, lexicon):
-        texts = [near.text for near in near_misses("smart mirror", lexicon, 100)]
+        texts = [near.text for near in confusables_of("smart mirror", lexicon, 100)]
         assert {"smart", "mirror", "start mirror", "smart nearer"} <= set(texts)
 
     def test_sounds_have_names_that_no_word_has(self, cmudict):

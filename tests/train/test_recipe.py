@@ -58,8 +58,8 @@ def test_a_field_may_be_named_by_its_last_parts(short, whole):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("optim.stepz=3", "no optim.stepz: did you mean steps"),
-        ("mixr=sa", "no mixr: did you mean mixer"),
+        ("optim.stepz=3", "no optim.stepz: the nearest is 'steps'"),
+        ("mixr=sa", "no mixr: the nearest is 'mixer'"),
         ("task.seed=3", "no task.seed"),
         ("zzz=3", "no zzz: there are name, task, data"),
     ],

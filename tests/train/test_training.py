@@ -138,8 +138,8 @@ def test_overrides_are_typed():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("stepz=3", "no stepz: did you mean steps"),
-        ("model.widht=3", "no model.widht: did you mean width"),
+        ("stepz=3", "no stepz: the nearest is 'steps'"),
+        ("model.widht=3", "no model.widht: the nearest is 'width'"),
         ("steps=many", "steps=many: expected int"),
         ("steps=1.5", "expected int"),
         ("steps=True", "expected int"),

@@ -31,6 +31,7 @@ from kws.data.manifest import (
     write_manifest,
 )
 from kws.errors import InputError, KwsError, require
+from kws.files import write_text
 from kws.lexicon import normalise
 from kws.units import SAMPLE_RATE
 
@@ -334,6 +335,4 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(content, indent=1), "utf-8")
-    unfinished.replace(path)
+    write_text(path, json.dumps(content, indent=1))

@@ -11,7 +11,7 @@ from kws.data.corpora import rooms, speech_commands
 from kws.data.cuts import cut_pieces, runs, single
 from kws.data.manifest import rows_of
 from kws.data.synthesis.generate import generate
-from kws.data.synthesis.scripts import NEAR_MISSES, ExcerptScript, KeywordScript, Script, WordScript
+from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
 from kws.lexicon import load_cmudict
 
@@ -69,7 +69,7 @@ MADE = {
         MadeSet("rooms", lambda _, root: rooms.CORPUS.prepare(root)),
         MadeSet("cut_words", lambda making, root: _cut(making, root, _SENTENCES, single(LACKING)), _SENTENCES),
         MadeSet("cut_runs", lambda making, root: _cut(making, root, _SENTENCES[:1], runs(3.0)), _SENTENCES[:1]),
-        MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(NEAR_MISSES), 1924)),
+        MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 1924)),
         MadeSet("synthetic_speech_commands", lambda making, root: _speak(making, root, WordScript(SPOKEN), 2400)),
         MadeSet("synthetic_excerpts", _excerpts, ("mini_librispeech",)),
     )

@@ -1,8 +1,9 @@
-"""Near misses of a phrase, from the pronunciation lexicon: what sounds almost like it and is not it.
+"""Confusables of a phrase, from the pronunciation lexicon: what sounds almost like it and is not it.
 
-A phrase is one or more units, each a word or a run of phones that is no word. A near miss changes one unit (or the
-only one): another word whose phones begin or end the same, a word or a sound that is one phone away, or it is a part
-of the phrase. None has the phones of the phrase in it, whichever of their spellings are taken.
+A phrase is one or more units, each a word or a run of phones that is no word. A confusable
+is a part of the phrase, or changes one of its units. The unit then becomes another word
+whose phones begin or end the same, or a word or a sound that is one phone away. None has
+the phones of the phrase in it, whichever of their spellings are taken.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kws.errors import KwsError
 from kws.lexicon import PHONES, Lexicon, Spelling, phrase_name
 
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-# Who says one for the other still says the same word: a near miss must differ by more.
+# Who says one for the other still says the same word: a confusable must differ by more.
 SAME_TO_MANY = ("AA AO", "AH IH EH UH AA", "ER AH", "IY IH", "UW UH", "EH AE", "S Z", "T D", "TH T", "DH D", "V F")
 _SHARED = 2  # phones that a word must have in common with the beginning or the end of another, at least
 _PLAIN_LETTERS = (3, 8)  # of words that ordinary sentences are made of
@@ -42,8 +43,11 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Near:
-    """A near miss. kind: it begins or ends like the phrase, is one phone off, or is a part of it."""
+class Confusable:
+    """A phrase that sounds almost like another one.
+
+    kind: it begins or ends like the other, is one phone off, or is a part of it.
+    """
 
     kind: Kind
     units: tuple[Unit, ...]
@@ -76,40 +80,42 @@ def units_of(phrase: str, lexicon: Lexicon) -> tuple[Unit, ...]:
     return tuple(Unit(word, tuple(lexicon.spell(word))) for word in name.split())
 
 
-def near_misses(phrase: str, lexicon: Lexicon, count: int) -> list[Near]:
-    """At most `count` near misses, the nearest of each kind first, kinds by turns. Nothing here is random."""
+def confusables_of(phrase: str, lexicon: Lexicon, count: int) -> list[Confusable]:
+    """At most `count` confusables, the nearest of each kind first, kinds by turns. Nothing here is random."""
     units = units_of(phrase, lexicon)
     if count < 1:
-        raise KwsError(f"{count} near misses: ask for at least one")
+        raise KwsError(f"{count} confusables: ask for at least one")
     words = {word: spellings for word, spellings in lexicon.entries() if word.isalpha()}
     changed = [
         [
-            Near(near.kind, (*units[:i], *near.units, *units[i + 1 :]))
+            Confusable(other.kind, (*units[:i], *other.units, *units[i + 1 :]))
             for kinds in zip_longest(*(of_word(unit, words, kind) for kind in ("off", "head", "tail")))
-            for near in kinds
-            if near is not None
+            for other in kinds
+            if other is not None
         ]
         for i, unit in enumerate(units)
     ]
-    by_turns = [near for turn in zip_longest(parts(units), *changed) for near in turn if near is not None]
-    found: dict[str, Near] = {}
+    by_turns = [other for turn in zip_longest(parts(units), *changed) for other in turn if other is not None]
+    found: dict[str, Confusable] = {}
     left = dict.fromkeys(get_args(Kind), (count + 1) // 2)  # the sounds alone would be more than enough
-    for near in by_turns:
-        if left[near.kind] and near.text not in found and not holds(near.units, units):
-            found[near.text] = near
-            left[near.kind] -= 1
+    for other in by_turns:
+        if left[other.kind] and other.text not in found and not holds(other.units, units):
+            found[other.text] = other
+            left[other.kind] -= 1
     return list(found.values())[:count]
 
 
-def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> Iterator[Near]:
-    """Near misses of one unit that are one phone off, or share its beginning or its end, nearest first."""
+def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> Iterator[Confusable]:
+    """Confusable misses of one unit that are one phone off, or share its beginning or its end, nearest first."""
     own = unit.spellings[0]
     if kind == "off":
-        nearby = set(one_phone_off(own))
-        hits = sorted(word for word, spellings in words.items() if spellings[0] in nearby)
-        real = (Near("off", (Unit(word, words[word]),)) for word in hits)
-        made = (Near("off", (sound(option),)) for option in sorted(nearby, key=_scattered) if len(option) >= _SHARED)
-        yield from (near for both in zip_longest(real, made) for near in both if near is not None)
+        one_off = set(one_phone_off(own))
+        hits = sorted(word for word, spellings in words.items() if spellings[0] in one_off)
+        real = (Confusable("off", (Unit(word, words[word]),)) for word in hits)
+        made = (
+            Confusable("off", (sound(option),)) for option in sorted(one_off, key=_scattered) if len(option) >= _SHARED
+        )
+        yield from (other for both in zip_longest(real, made) for other in both if other is not None)
         return
     step = 1 if kind == "head" else -1
     least = max(_SHARED, len(own) // 2)
@@ -118,20 +124,20 @@ def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> I
         if (shared := common(own[::step], spellings[0][::step])) >= least:
             ranked[shared].append((abs(len(spellings[0]) - len(own)), word))
     for shared in sorted(ranked, reverse=True):
-        yield from (Near(kind, (Unit(word, words[word]),)) for _, word in sorted(ranked[shared]))
+        yield from (Confusable(kind, (Unit(word, words[word]),)) for _, word in sorted(ranked[shared]))
 
 
-def parts(units: Sequence[Unit]) -> Iterator[Near]:
+def parts(units: Sequence[Unit]) -> Iterator[Confusable]:
     """Proper parts: runs of the units, then the first and the last half and more of every unit's phones."""
     count = len(units)
     for length in range(count - 1, 0, -1):
         for start in range(count - length + 1):
-            yield Near("part", tuple(units[start : start + length]))
+            yield Confusable("part", tuple(units[start : start + length]))
     for unit in units:
         own = unit.spellings[0]
         for length in range(len(own) - 1, max(_SHARED, len(own) // 2) - 1, -1):
-            yield Near("part", (sound(own[:length]),))
-            yield Near("part", (sound(own[-length:]),))
+            yield Confusable("part", (sound(own[:length]),))
+            yield Confusable("part", (sound(own[-length:]),))
 
 
 def one_phone_off(spelling: Spelling) -> Iterator[Spelling]:

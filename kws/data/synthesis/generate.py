@@ -18,10 +18,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kws.arrays import Samples
 from kws.data.manifest import COLUMNS, write_csv
-from kws.data.synthesis.scripts import Card, Phrase, Script
-from kws.data.synthesis.tts import Audio, Synthesiser, Voice, blend_styles
+from kws.data.synthesis.scripts import Card, Script, ScriptLine
+from kws.data.synthesis.tts import Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
+from kws.files import whole
 from kws.units import SAMPLE_RATE
 
 SPEEDS = (0.8, 1.25)
@@ -44,7 +46,7 @@ ENGLISH = ("af", "am", "bf", "bm")  # first letters of the packs: accent and sex
 class Speaks(Protocol):
     """What `generate` needs of a synthesiser."""
 
-    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Audio: ...
+    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Item:
     """One clip of the plan."""
 
     index: int
-    phrase: Phrase
+    line: ScriptLine
     voice: Voice
     speed: float
     seed: tuple[int, int]
@@ -60,7 +62,7 @@ class Item:
 
     @property
     def file(self) -> str:
-        return f"clips/{self.index:06d}_{self.phrase.text.replace(' ', '-')[:40]}.flac"
+        return f"clips/{self.index:06d}_{self.line.text.replace(' ', '-')[:40]}.flac"
 
 
 Made = tuple[Item, float, str | None]  # (item, seconds, why it was dropped)
@@ -99,13 +101,13 @@ def plan(script: Script, cast: Sequence[Voice], seed: int) -> Iterator[Item]:
             index += 1
 
 
-def speech_span(samples: Audio) -> tuple[int, int]:
+def speech_span(samples: Samples) -> tuple[int, int]:
     """First and last sample within 40 dB of the peak; (0, 0) when there is nothing."""
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.max(np.abs(samples), initial=0.0))
     return (int(loud[0]), int(loud[-1])) if len(loud) else (0, 0)
 
 
-def broken(samples: Audio) -> str | None:
+def broken(samples: Samples) -> str | None:
     """Why a spoken clip is of no use, or None."""
     if not np.isfinite(samples).all():
         return "not finite"
@@ -124,14 +126,13 @@ def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
     path = root / item.file
     if path.exists():
         return item, soundfile.info(str(path)).frames / SAMPLE_RATE, None
-    samples = synthesiser.say(item.phrase.spoken, item.voice, item.speed, np.random.default_rng(item.seed))
+    samples = synthesiser.say(item.line.spoken, item.voice, item.speed, np.random.default_rng(item.seed))
     if fault := broken(samples):
         return item, 0.0, fault
     first, last = speech_span(samples)
     samples = samples[max(0, first - MARGIN) : last + MARGIN] / max(1.0, float(np.abs(samples).max()))
-    unfinished = path.with_suffix(".partial")
-    soundfile.write(str(unfinished), samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
-    unfinished.replace(path)
+    with whole(path) as partial:
+        soundfile.write(str(partial), samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     return item, len(samples) / SAMPLE_RATE, None
 
 
@@ -152,9 +153,9 @@ def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
     dropped: list[tuple[object, ...]] = []
     for item, seconds, fault in made:
         if fault is None:
-            rows.append((item.file, f"{seconds:.3f}", item.phrase.text, item.voice.id, item.split))
+            rows.append((item.file, f"{seconds:.3f}", item.line.text, item.voice.id, item.split))
         else:
-            dropped.append((item.file, item.phrase.text, item.voice.id, fault))
+            dropped.append((item.file, item.line.text, item.voice.id, fault))
         if (len(rows) + len(dropped)) % FLUSH_EVERY == 0:
             write_csv(root / "manifest.csv", COLUMNS, rows)
     write_csv(root / "manifest.csv", COLUMNS, rows)
@@ -201,13 +202,14 @@ def _spoken(items: Iterable[Item], cast: Sequence[Voice], dev_every: int) -> Ite
     held_out = frozenset(ids[dev_every - 1 :: dev_every] if dev_every else ())
     for item in items:
         dev = item.voice.id in held_out
-        if item.voice.name not in MISHEARD and not (dev and item.phrase.kind == "carrier"):
+        if item.voice.name not in MISHEARD and not (dev and item.line.kind == "carrier"):
             yield replace(item, split="dev") if dev else item
 
 
 def _claim(root: Path, asked: dict[str, Any]) -> None:
     (root / "clips").mkdir(parents=True, exist_ok=True)
     owner = root / "script.json"
-    if owner.exists() and json.loads(owner.read_text("utf-8")) != asked:
+    # Sets that were begun before version 0.2 call the confusables of a script near misses.
+    if owner.exists() and json.loads(owner.read_text("utf-8").replace("near_misses=", "confusables=")) != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
     owner.write_text(json.dumps(asked), "utf-8")

@@ -1,7 +1,8 @@
-"""What a synthetic phrase set says: the wake words, sentences that carry them, and near misses.
+"""What a synthetic corpus says: keywords, sentences that carry them, and confusables.
 
-A *near miss* sounds like a wake word or is a part of one and never contains it; CMUdict spells all its words. Those
-of the six wake words were chosen by hand; `kws.data.synthesis.confusables` makes those of any phrase.
+A *confusable* sounds like a keyword or is a part of one and never contains it; CMUdict
+spells all its words. Those of the six wake words were chosen by hand;
+`kws.data.synthesis.confusables` makes those of any phrase.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from kws.data.synthesis.confusables import sound_name
 from kws.data.synthesis.tts import kokoro_phones
 from kws.lexicon import normalise
 
-Kind = Literal["bare", "carrier", "near"]
+Kind = Literal["bare", "carrier", "confusable"]
 
 WAKE_WORDS = ("alexa", "computer", "jarvis", "smart mirror", "snowboy", "view glass")
 
-# Shares of a set, in tenths: half bare words, a fifth carriers, three tenths near misses.
-DECK: tuple[Kind, ...] = ("bare",) * 5 + ("carrier",) * 2 + ("near",) * 3
+# Shares of a set, in tenths: half bare words, a fifth carriers, three tenths confusables.
+DECK: tuple[Kind, ...] = ("bare",) * 5 + ("carrier",) * 2 + ("confusable",) * 3
 
 # How a bare word is punctuated for the synthesiser: statement, call, question, nothing.
 ENDINGS = (".", ".", "!", "!", "?", "", ",")
@@ -35,7 +36,7 @@ CARRIERS = (
     "Now {word} is ready.", "We call it {word}.", "Thank you, {word}.",
 )  # fmt: skip
 
-NEAR_MISSES: dict[str, tuple[str, ...]] = {
+CONFUSABLES: dict[str, tuple[str, ...]] = {
     "alexa": (
         "alex", "lexus", "alexander", "a lecture", "alexis", "electric", "election", "elect her",
         "a lesson", "elects", "lex", "a letter", "axe", "relax", "relax her", "selects a", "reflex",
@@ -83,18 +84,18 @@ SPOKEN_AS = {"snowboy": "snow-boy"}
 
 
 @dataclass(frozen=True)
-class Phrase:
+class ScriptLine:
     """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the lower-case transcript."""
 
     kind: Kind
-    keyword: str  # the wake word that it holds, or for a near miss the one that it is near to
+    keyword: str  # the wake word that it holds, or for a confusable the one that it sounds like
     spoken: str
     text: str
 
 
-def phrase(kind: Kind, keyword: str, sentence: str) -> Phrase:
-    """A phrase from its written form with punctuation; sounds that are no words stand as ``<K AH M>``."""
-    return Phrase(kind, keyword, spoken_form(sentence), transcript(sentence))
+def script_line(kind: Kind, keyword: str, sentence: str) -> ScriptLine:
+    """A line from its written form with punctuation; sounds that are no words stand as ``<K AH M>``."""
+    return ScriptLine(kind, keyword, spoken_form(sentence), transcript(sentence))
 
 
 def spoken_form(sentence: str) -> str:
@@ -110,41 +111,41 @@ def transcript(spoken: str) -> str:
     return normalise(_SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken))
 
 
-Card = tuple[Kind, str]  # what to say next: a kind of phrase, and the word or text that it is about
+Card = tuple[Kind, str]  # what to say next: a kind of line, and the word or text that it is about
 
 
 class Script(Protocol):
-    """What a phrase set says: cards are dealt a shuffled deck at a time, and each becomes one phrase."""
+    """What a synthetic corpus says: cards are dealt a shuffled deck at a time, and each becomes one line."""
 
     def deal(self, rng: np.random.Generator) -> list[Card]: ...
 
-    def draw(self, card: Card, rng: np.random.Generator) -> Phrase: ...
+    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine: ...
 
 
 @dataclass(frozen=True)
 class KeywordScript:
-    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their near misses.
+    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their confusables.
 
     said: how to say a keyword that the synthesiser cannot read: by the ``<SOUND S>`` of its phones.
     """
 
-    near_misses: Mapping[str, tuple[str, ...]]  # by keyword
+    confusables: Mapping[str, tuple[str, ...]]  # by keyword
     said: tuple[tuple[str, str], ...] = ()
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
         """Every keyword in every kind (10 cards each)."""
-        return _shuffled([(kind, word) for word in self.near_misses for kind in DECK], rng)
+        return _shuffled([(kind, word) for word in self.confusables for kind in DECK], rng)
 
-    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
-        """One phrase of that kind for that keyword."""
+    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
+        """One line of that kind for that keyword."""
         kind, keyword = card
         ending = ENDINGS[rng.integers(len(ENDINGS))]
-        if kind == "near":
-            near = self.near_misses[keyword]
-            return phrase(kind, keyword, near[rng.integers(len(near))] + ending)
+        if kind == "confusable":
+            others = self.confusables[keyword]
+            return script_line(kind, keyword, others[rng.integers(len(others))] + ending)
         form = CARRIERS[rng.integers(len(CARRIERS))] if kind == "carrier" else "{word}" + ending
         spoken = spoken_form(form.format(word=dict(self.said).get(keyword, keyword)))
-        return Phrase(kind, keyword, spoken, transcript(form.format(word=keyword)))
+        return ScriptLine(kind, keyword, spoken, transcript(form.format(word=keyword)))
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,9 @@ class WordScript:
         """Every word once."""
         return _shuffled([("bare", word) for word in self.words], rng)
 
-    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """The word, with some punctuation."""
-        return phrase("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
+        return script_line("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
 
 
 @dataclass(frozen=True)
@@ -172,12 +173,12 @@ class ExcerptScript:
         """Every text once."""
         return _shuffled([("carrier", text) for text in self.texts], rng)
 
-    def draw(self, card: Card, rng: np.random.Generator) -> Phrase:
+    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """A run of the text's words."""
         words = card[1].split()
         count = min(len(words), int(rng.integers(2, 7)))
         start = int(rng.integers(len(words) - count + 1))
-        return phrase("carrier", "", " ".join(words[start : start + count]) + ENDINGS[rng.integers(len(ENDINGS))])
+        return script_line("carrier", "", " ".join(words[start : start + count]) + ENDINGS[rng.integers(len(ENDINGS))])
 
 
 def _shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:

