@@ -31,8 +31,7 @@ from kws.lab.tasks import (
     search_tasks,
 )
 from kws.log import Log
-from kws.parallel.cores import on_cores
-from kws.parallel.dask import on_dask
+from kws.parallel import on_cores, on_dask
 from kws.train.override import override
 from kws.train.trainer import refuse_impossible
 

@@ -1,9 +1,12 @@
-"""Work on as many machines as there are: tasks given to a Dask cluster that the user has.
+"""Work on several machines: tasks given to a Dask cluster that the user has.
 
-Dask rather than Ray: all that is needed is to deal out independent tasks and to give those of a lost worker to another
-one, which both do; `dask` and `distributed` are 2.5 MB of Python, where ray's wheel is 79 MB for one platform, and a
-Dask cluster is a command on each machine (``dask scheduler``, ``dask worker``), or what dask-jobqueue (SLURM, PBS),
-Dask Kubernetes or SSHCluster make of a site's own. A worker needs kws, and the audio under the same path.
+A Dask cluster is a command on each machine (``dask scheduler``, ``dask worker``), or what
+dask-jobqueue (SLURM, PBS), Dask Kubernetes or SSHCluster make of a site's own. A worker
+needs kws, and the audio under the same path.
+
+Why Dask and not Ray: both deal out independent tasks and give those of a lost worker to
+another one; `dask` and `distributed` are 2.5 MB of Python, and ray's wheel is 79 MB for one
+platform.
 """
 
 import logging
@@ -29,10 +32,10 @@ _ONE_AT_A_TIME = threading.Lock()  # an engine has one stream; and threads of Py
 def on_dask(
     work: Callable[[Task, Callable[..., None]], Result], tasks: Sequence[Task], address: str
 ) -> Generator[Result, None, None]:
-    """`work(task, report)` of every task, as they get done, by the workers of the scheduler at `address`.
+    """Yield `work(task, report)` of every task as it is ready, done by the workers of the scheduler at `address`.
 
-    work: a function of a module; what it reports on its way is not heard here. Raises what `work` raises, and KwsError
-    where the cluster fails.
+    work, tasks: see `kws.parallel`; what `work` reports is dropped. Raises what `work` raises,
+    and KwsError where the cluster fails.
     """
     distributed = require("distributed", extra="score")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it says of lost schedulers is said below

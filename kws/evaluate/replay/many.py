@@ -19,8 +19,7 @@ from kws.evaluate.replay.conditions import FileIdentity, Rules, file_identity
 from kws.evaluate.replay.one import SourceError, replay
 from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import System, SystemSpec, open_system
-from kws.parallel.cores import on_cores
-from kws.parallel.dask import on_dask
+from kws.parallel import on_cores, on_dask
 from kws.runtime.shipped import shipped
 
 _BATCH_S = 60.0  # of sound: about 0.4 s of work, so that workers end together and messages cost nothing
