@@ -2,10 +2,12 @@
 
     python benchmarks/mixers.py [--threads 2] [--seconds 10] [--rounds 8] [--mixers gru memory xsa,static ...]
 
-Each round times one whole step (encoder forward in bfloat16, CTC, backward) of every mixer in turn, so that a slow
-moment of the machine meets all alike; ratios are medians over rounds of the time against the LSTM's of the same round.
+Each round times one whole step (encoder forward in bfloat16, CTC, backward) of every
+mixer in turn, so that a slow moment of the machine meets all alike; ratios are medians
+over rounds of the time against the LSTM's of the same round.
 
-What was tried, and what it gave: docs/decisions.md, "A step of attention as fast as the LSTM's".
+What was tried, and what it gave: docs/decisions.md, "A step of attention as
+fast as the LSTM's".
 """
 
 import argparse
@@ -18,7 +20,7 @@ AUDIO_SECONDS = 160  # of a batch
 
 
 def main() -> None:
-    """Prints one line per mixer."""
+    """Print the time of a step and its ratio to the LSTM's, one line per mixer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of an utterance")

@@ -1,8 +1,8 @@
 """A comparison: every cell of a study trained with every seed, tested, and laid side by side.
 
-Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs, checkpoint,
-scores of the test recordings and result. A comparison that was broken off goes on when it
-is started again with the same study and output.
+Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs,
+checkpoint, scores of the test recordings and result. A comparison that was broken off
+goes on when it is started again with the same study and output.
 """
 
 import dataclasses
@@ -39,9 +39,9 @@ from kws.train.trainer import refuse_impossible
 def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str], output: Path) -> Study:
     """The study of that name or file, with `changes` of its recipe, and with these of its groups alone.
 
-    groups: their names; all groups where there are none. output: where `compare` will write.
-    Raises KwsError for a study, a field, a group or a data folder that does not exist, and
-    for a cell that cannot be trained; nothing was written then.
+    groups: their names; all groups where there are none. output: where `compare` will
+    write. Raises KwsError for a study, a field, a group or a data folder that does not
+    exist, and for a cell that cannot be trained; nothing was written then.
     """
     study = load_study(name_or_path)
     study = dataclasses.replace(study, recipe=override(study.recipe, changes))
@@ -61,8 +61,9 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     """Do what is left of a comparison, and write its tables and figures into `output`.
 
     jobs: trainings at a time on this machine. dask: the address of a scheduler whose
-    workers train instead. Progress lines go to `log`. Returns the path of the tables, in
-    Markdown; None in all but the first of several processes that train a trunk together.
+    workers train instead. Progress lines go to `log`. Returns the path of the tables,
+    in Markdown; None in all but the first of several processes that train a trunk
+    together.
     """
     places = Places.below(output)
     for line in deal(study, places.data):

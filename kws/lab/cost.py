@@ -29,7 +29,8 @@ from kws.units import SAMPLE_RATE
 class StreamCost:
     """A streaming model through ONNX on one thread.
 
-    difference: largest difference of its log-posteriors from torch's, as the export's verification found it.
+    calls: its speed. difference: the largest between its log-posteriors and torch's, as
+    the export found it.
     """
 
     calls: CallCost
@@ -38,7 +39,11 @@ class StreamCost:
 
 @dataclass(frozen=True)
 class StepTime:
-    """A training step. median_ms: of its rounds. ratio: median over rounds of its time against the first model's."""
+    """The time of a training step.
+
+    median_ms: over rounds. ratio: median over rounds of its time against the first
+    model's.
+    """
 
     parameters: int
     median_ms: float
@@ -48,9 +53,10 @@ class StepTime:
 def macs_per_second(model: AcousticModel, seconds: float) -> int:
     """Multiply-accumulates per second of audio, of the encoder and the head that reads its tokens.
 
-    A streaming model is counted for one frame of an endless stream, with its window full; a segment model over a
-    segment of `seconds`. Products of matrices are counted; the frontend, which all models share, is left out, and so
-    is work on single elements (norms, softmax, gates, the depthwise convolution: about 1 % with attention).
+    A streaming model is counted for one frame of an endless stream, with its window
+    full; a segment model over a segment of `seconds`. Products of matrices are counted;
+    the frontend, which all models share, is left out, and so is work on single elements
+    (norms, softmax, gates, the depthwise convolution: about 1 % with attention).
     """
     frames = 1 if model.streaming else max(1, round(seconds * SAMPLE_RATE / model.stride))
     # In double precision, for which torch has no fused recurrent layers: those hide their products from the counter.
@@ -74,7 +80,8 @@ def multiply_accumulates(call: Callable[[], object]) -> int:
 def stream_cost(checkpoints: Mapping[str, Path], folder: Path, rounds: int) -> dict[str, StreamCost]:
     """Exports each checkpoint to `folder`/NAME.onnx and times the graphs in turns, `rounds` times each.
 
-    Raises KwsError for a checkpoint that cannot be exported: a segment model, or one whose graph computes otherwise.
+    Raises KwsError for a checkpoint that cannot be exported: a segment model, or one
+    whose graph computes otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = {name: write_model(path, folder / f"{name}.onnx") for name, path in checkpoints.items()}
@@ -92,8 +99,8 @@ def step_times(
 ) -> dict[str, StepTime]:
     """Times whole training steps (encoder forward, CTC, backward) on `rows` utterances of `seconds`.
 
-    precision: as in a recipe, "bf16-mixed" or "32-true". Each round takes one step of every model in turn,
-    so that a slow moment of the machine meets all alike.
+    precision: as in a recipe, "bf16-mixed" or "32-true". Each round takes one step of
+    every model in turn, so that a slow moment of the machine meets all alike.
     """
     keep_freed_memory()
     models = {name: AcousticModel(config).train() for name, config in configs.items()}

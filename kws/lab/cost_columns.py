@@ -17,8 +17,9 @@ Columns = dict[str, dict[str, str]]
 def cost_columns(study: Study, places: Places, output: Path) -> Columns:
     """Columns by cell, measured once; cells without a finished first run are left out.
 
-    Multiply-accumulates are those of the encoder; CPU that of the exported graph, frontend included, on one thread;
-    a step that of the cell's own batches without what is dropped afterwards (decoder).
+    Multiply-accumulates are those of the encoder; CPU that of the exported graph,
+    frontend included, on one thread; a step that of the cell's own batches without what
+    is dropped afterwards (decoder).
     """
     path = output / "costs.json"
     kept: Columns = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

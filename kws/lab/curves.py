@@ -1,8 +1,8 @@
 """Curves with intervals in panels, each mixer in a colour and a marker of its own.
 
-For a page of 900 pixels. A mixer looks the same in every figure; the colours are those of
-Okabe and Ito, which the colour-blind tell apart (https://jfly.uni-koeln.de/color/). Lines
-of mixers that share colour and marker differ in their dashes. `save` of
+For a page of 900 pixels. A mixer looks the same in every figure; the colours are those
+of Okabe and Ito, which the colour-blind tell apart (https://jfly.uni-koeln.de/color/).
+Lines of mixers that share colour and marker differ in their dashes. `save` of
 kws.evaluate.report.page.figures writes a figure as PNG and SVG.
 """
 
@@ -45,7 +45,8 @@ _LEGEND = 6  # names in one line of a legend, at most
 class Curve:
     """One line of a figure: a middle and an interval at each x, all of one length.
 
-    mixer: the pattern that gives the line its colour and marker. label: its name in the legend.
+    mixer: the pattern that gives the line its colour and marker. label: its name in the
+    legend.
     """
 
     mixer: str
@@ -70,8 +71,8 @@ def draw_curves(
 ) -> Any:
     """Panels (title -> curves) of a quantity with intervals, against a length or a place; returns a matplotlib Figure.
 
-    All panels share one legend, in which a label stands once: what has the same label has the same mixer.
-    Raises KwsError where there is nothing to draw.
+    All panels share one legend, in which a label stands once: what has the same label
+    has the same mixer. Raises KwsError where there is nothing to draw.
     """
     if not any(panels.values()):
         raise KwsError("there is nothing to draw: no model has what was asked for")

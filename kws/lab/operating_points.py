@@ -1,4 +1,4 @@
-"""What a run's recordings come to: thresholds for each rate of false accepts, and which keywords were missed there."""
+"""Operating points of a run: thresholds for each rate of false accepts, and which keywords are missed there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from kws.lexicon import phrase_name
 
 
 @dataclass(frozen=True)
-class Point:
-    """A run at one rate. thresholds and false_accepts: of each keyword; hours: in which an event of the first is false.
+class OperatingPoint:
+    """A run at one rate of false accepts.
 
-    missed: by condition, the names of the recordings whose keyword was not heard, sorted.
+    thresholds, false_accepts: of each keyword. hours: of sound in which an event of the
+    first keyword is a false accept. missed: by condition, the sorted names of the
+    recordings whose keyword was missed.
     """
 
     fa_per_hour: float
@@ -29,8 +31,8 @@ class Point:
         return f"{self.fa_per_hour:g} FA/h: {missed}"
 
 
-def points(recordings: Sequence[Replayed], study: Study) -> list[Point]:
-    """Thresholds are chosen on clean recordings, for each keyword apart, and kept in noise."""
+def points(recordings: Sequence[Replayed], study: Study) -> list[OperatingPoint]:
+    """The run at each rate of the study, with each keyword's threshold from clean recordings, in noise too."""
     keywords = [phrase_name(keyword) for keyword in study.recipe.task.keywords]
     counting = Counting(study.recipe.task.scoring.refractory_frames, FRAME_SAMPLES)
     clean = [r for r in recordings if r.source.condition == CLEAN]
@@ -42,7 +44,7 @@ def points(recordings: Sequence[Replayed], study: Study) -> list[Point]:
         missed = {
             condition: _missed(recordings, condition, keywords, thresholds, counting) for condition in study.conditions
         }
-        made.append(Point(rate, thresholds, tuple(p.false_accepts for p in found), found[0].hours, missed))
+        made.append(OperatingPoint(rate, thresholds, tuple(p.false_accepts for p in found), found[0].hours, missed))
     return made
 
 

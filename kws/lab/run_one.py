@@ -1,6 +1,6 @@
-"""One run of a study: a training, and what its model makes of the test.
+"""One run of a study: a training, and the scores of its model in the test.
 
-Shapes: B pieces, F frames of 10 ms, T frames of 40 ms, M mel bands, V tokens, K keywords.
+Shapes: B pieces, T frames of 40 ms, M mel bands, V tokens.
 """
 
 import contextlib
@@ -34,7 +34,11 @@ _BATCH_FRAMES = 6400  # of 40 ms, padding included
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave beside its recordings. ctc_loss: per phone; phone_errors of phones: greedily read off."""
+    """How well a run reads the recordings of the search, and what it took.
+
+    ctc_loss: per phone. phone_errors: of greedy decoding, against `phones` phones that
+    are said. minutes: of training.
+    """
 
     ctc_loss: float
     phone_errors: int
@@ -46,7 +50,8 @@ class Result:
 def trained(recipe: Recipe) -> Path | None:
     """The checkpoint of a run, trained if it is not there; what training has to say goes to log.txt beside it.
 
-    None in all but the first of several processes of a training, as `kws.train.trainer.train` has it.
+    None in all but the first of several processes of a training, as
+    `kws.train.trainer.train` has it.
     """
     output = Path(recipe.run.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -68,9 +73,10 @@ def _checkpoint(recipe: Recipe) -> Path:
 
 
 def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Replayed]:
-    """Trains and hears the test, unless that was done: then recordings.npz lies in the run's folder.
+    """The test recordings with their scores: from recordings.npz in the run's folder, or made and kept there.
 
-    phrases: the checkpoint whose phrase branch hears it instead.
+    The model is trained first if it is not there. phrases: the checkpoint whose phrase
+    branch scores the test instead.
     """
     path = Path(recipe.run.output) / "recordings.npz"
     if not path.exists():
@@ -114,8 +120,9 @@ def reading(
 def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: float, phrases: bool) -> list[Replayed]:
     """The recordings of a model: by its phone posteriors, or by those of its phrase branch.
 
-    A streaming model hears each recording as one stream. A segment model is given overlapping segments, each scored on
-    its own, and a frame has the better score of the two that hold it.
+    A streaming model hears each recording as one stream. A segment model is given
+    overlapping segments, each scored on its own, and a frame has the better score of
+    the two that hold it.
     """
     model, scoring = checkpoint.model, recipe.task.scoring
     if phrases:
@@ -192,7 +199,7 @@ def _batches(pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int
 
 
 def save(recordings: Sequence[Replayed], path: Path) -> None:
-    """Writes what was heard, whole or not at all."""
+    """Write the scores of the test recordings to `path`, whole or not at all."""
     with files.whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
@@ -206,7 +213,7 @@ def save(recordings: Sequence[Replayed], path: Path) -> None:
 
 
 def load(path: Path, sounds: Sounds) -> list[Replayed]:
-    """What `save` wrote of these sounds."""
+    """Read what `save` wrote of these sounds."""
     with np.load(path) as kept:
         ends = np.cumsum(kept["counts"])[:-1]
         parts = [np.split(kept[name], ends) for name in ("frames", "scores", "ages")]

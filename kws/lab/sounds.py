@@ -1,4 +1,4 @@
-"""What a study's models are tested on: the features of every recording, made once and heard by all.
+"""The recordings that a study's models are tested on, as mel energies that are computed once for all of them.
 
 Shapes: F hops of 10 ms, M mel bands.
 """
@@ -36,8 +36,10 @@ KINDS = ("keyword", "speech", "noise")
 class Sounds:
     """Recordings and their log-mel energies before normalisation.
 
-    mel: (F, M) of all, one after another, in half precision; recording i is mel[starts[i] : starts[i + 1]], with
-    `RULES.silence_s` of silence on both sides. skipped: a line for each that cannot be used.
+    sources: the recordings. samples: their lengths. mel: (F, M), the mel energies of
+    all of them one after another, in half precision; recording i is mel[starts[i] :
+    starts[i + 1]], with `RULES.silence_s` of silence on both sides. skipped: a line for
+    each recording that cannot be used.
     """
 
     sources: tuple[TestItem, ...]
@@ -50,7 +52,7 @@ class Sounds:
         return len(self.sources)
 
     def features(self, index: int) -> torch.Tensor:
-        """(F, M) of recording `index`."""
+        """The mel energies (F, M) of recording `index`."""
         return torch.from_numpy(self.mel[self.starts[index] : self.starts[index + 1]].astype(np.float32))
 
     def clean(self, kind: str) -> Iterator[int]:
@@ -66,7 +68,7 @@ def _kind(source: TestItem) -> str:
 
 
 def sounds_of_test(study: Study, places: Places) -> Sounds:
-    """The test: keywords under all conditions, and all that is not to be heard."""
+    """The recordings of the test: keywords under all conditions, and recordings without keywords."""
     positives = [f"{places.data / name}@test" for name in study.positives]
     negatives = [f"{places.data / name}@test" for name in study.negatives]
     sources = under_conditions(sources_of(positives, negatives, [], []), study.conditions, study.recipe.task.keywords)
@@ -75,7 +77,11 @@ def sounds_of_test(study: Study, places: Places) -> Sounds:
 
 
 def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
-    """What learning rates are chosen by: recordings of the dealt training corpora, and the tokens of each."""
+    """The recordings that learning rates are chosen by, and the tokens of what is said in each.
+
+    They are the dev split of the dealt corpora that are trained on. Raises KwsError
+    where nobody was dealt to it.
+    """
     tokens = {token: index for index, token in enumerate(study.recipe.task.model.tokens)}
     folders = [c.folder for c in study.recipe.task.speech if c.folder in study.dealt]
     rows = [row for folder in folders for row in read_manifest(places.data / folder, ["dev"]) if row.text]
@@ -90,7 +96,7 @@ def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDA
 
 
 def heard(sources: Sequence[TestItem], rules: Rules, mels: int, cache: Path) -> Sounds:
-    """The features of `sources`, computed or found below `cache`."""
+    """The mel energies of `sources`, from a file in `cache` or computed and kept there."""
     identities = [(s.condition, s.role, s.labels, s.name, file_identity(s.audio)) for s in sources]
     noise = [file_identity(path) for path in rules.noise]
     key = hashlib.blake2b(repr((identities, noise, rules.silence_s, mels)).encode(), digest_size=8).hexdigest()

@@ -1,7 +1,7 @@
-"""Whom a study hears in training, in its search and in its test: no speaker in two of them.
+"""Who speaks in a study's training, in its search for learning rates and in its test: nobody in two of them.
 
-A speaker's part follows from a hash of the name alone, so that one who stands in several corpora has the same part
-in all of them, and that adding a corpus moves nobody.
+The split of a speaker follows from a hash of the name alone. A speaker of several
+corpora therefore has the same split in all of them, and adding a corpus moves nobody.
 """
 
 import hashlib
@@ -15,10 +15,13 @@ _SPLITS = ("train", "dev", "test")
 
 
 def deal(study: Study, folder: Path) -> list[str]:
-    """Writes a manifest for every corpus of the study below `folder`; returns a line about each.
+    """Write a manifest with new splits for every corpus of the study, below `folder`.
 
-    Of the corpora in `study.dealt` speakers are dealt anew; of the others the dev part becomes the test's. Of those
-    that are only heard in the test, all are taken who speak in no training.
+    A corpus in `study.dealt`: its speakers are dealt to train, dev and test.
+    Another corpus of the training, or the noise: its dev split becomes the test split.
+    A corpus of the test alone: every speaker who is in no training goes to the test.
+
+    Returns a line about each split of each corpus.
     """
     root = Path(study.recipe.task.data)
     trained = {corpus.folder for corpus in study.recipe.task.speech}
@@ -40,7 +43,7 @@ def deal(study: Study, folder: Path) -> list[str]:
 
 
 def part_of(speaker: str, study: Study) -> str:
-    """The split of a speaker of a dealt corpus."""
+    """The split of a speaker of a dealt corpus, by the hash of the name."""
     place = int.from_bytes(hashlib.blake2b(speaker.encode(), digest_size=8).digest(), "big") / 2**64
     if place < study.test_share:
         return "test"
@@ -48,7 +51,7 @@ def part_of(speaker: str, study: Study) -> str:
 
 
 def write(rows: list[Utterance], folder: Path) -> list[str]:
-    """The manifest of a corpus, and a line for each part of it."""
+    """Write the manifest of a corpus; returns a line about each of its splits."""
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder / "manifest.csv", rows)
     parts = {split: [row for row in rows if row.split == split] for split in _SPLITS}

@@ -1,7 +1,7 @@
-"""Studies: which models are compared, on what, and how often; said in one frozen, typed value.
+"""Studies: one frozen, typed value says which models are compared, on what data, with how many seeds.
 
-A study is a Python file with a constant `STUDY`; `kws compare FILE key=value` changes single fields of it, as
-`kws train` does of a recipe.
+A study is a Python file with a constant `STUDY`. `kws compare FILE key=value` changes
+single fields of its recipe, as `kws train` does.
 """
 
 import importlib.resources
@@ -18,11 +18,12 @@ from kws.train.recipe_file import load_file
 
 @dataclass(frozen=True)
 class Cell:
-    """A model that is compared: the recipe with `changes`, assignments as `kws train` takes them.
+    """A model of a study: the study's recipe with `changes`, each "key=value" as `kws train` takes it.
 
-    rate_of: the cell whose learning rate it takes; "" searches its own. phrases_of: the cell whose trained models these
-    are, scored by their phrase branch; "" trains its own, scored by phones.
-    trunk: which of the study's trunks it starts from; "" the first.
+    rate_of: the cell whose learning rate this one takes over; "" searches for its own.
+    phrases_of: the cell whose trained models are scored here a second time, by their
+    phrase branch; "" trains models of its own, which are scored by phones. trunk: the
+    name of the trunk that training starts from; "" is the first.
     """
 
     name: str
@@ -36,8 +37,9 @@ class Cell:
 class Group:
     """Cells that stand in one table.
 
-    seeds: of each cell, 0 up; `more` says of which cells there are `most` instead. against: the cell that all others
-    are compared with, seed by seed and speaker by speaker.
+    against: the name of the cell that all others are compared with, seed by seed and
+    speaker by speaker. seeds: each cell is trained with the seeds 0 to seeds - 1; the
+    cells named in `more` with the seeds 0 to most - 1.
     """
 
     name: str
@@ -57,16 +59,27 @@ class Group:
 class Study:
     """A whole comparison.
 
-    recipe: what all cells share. trunks: names, and the changes of it for trainings that cells start from, their mixers
-    apart; without any, each starts from nothing. A small model spends most of a short training on finding out that
-    there are phones: so they all know.
-    learning_rates: tried for each cell with `search_steps` and the seed after all others.
-    dealt: corpora whose speakers are dealt anew, test_share of them to the test and dev_share to the search.
-    negatives, noise: what is heard in the test beside the dealt corpora's; see `kws.lab.splits`.
-    observed: cells whose attention is looked at. smoothed: (name, cell) of models whose smoothness is measured, at
-    `excerpts` pieces each of keywords, speech and noise, to the extent of `sizes`.
-    segment_s: what a segment model is given at a time, each segment half over the last.
-    fa_per_hour: the rates at which misses are told. conditions: that keywords are heard in.
+    recipe: what all cells share.
+
+    trunks: (name, changes of the recipe) of trainings whose weights cells start from,
+    those of the mixers apart. Without trunks, every cell starts from random weights. A
+    small model spends most of a short training on learning that there are phones; a
+    trunk has learned it for all cells alike.
+
+    learning_rates: all are tried for each cell, with `search_steps` steps and a seed
+    that no tested run has; the one with the least CTC loss is taken.
+
+    dealt: corpora whose speakers are dealt to new splits: test_share of them to the
+    test, dev_share to the search for learning rates, the others to training. positives,
+    negatives, noise: the corpora of the test; see `kws.lab.splits`.
+
+    segment_s: seconds that a segment model is given at a time; segments overlap by
+    half. fa_per_hour: false accepts per hour at which misses are counted. conditions:
+    in which the keywords of the test are heard.
+
+    observed: names of cells whose attention is measured. smoothed: (name in the tables,
+    cell) of models whose smoothness is measured, to the extent of `sizes`, in
+    `excerpts` pieces each of keywords, speech and noise.
     """
 
     name: str
@@ -91,7 +104,7 @@ class Study:
 
     @property
     def cells(self) -> dict[str, Cell]:
-        """All cells by name; one that stands in several groups is one model, trained once."""
+        """All cells by name; a cell that stands in several groups is one model, trained once."""
         found: dict[str, Cell] = {}
         for group in self.groups:
             for cell in group.cells:
@@ -100,7 +113,7 @@ class Study:
         return found
 
     def seeds(self, name: str) -> range:
-        """The seeds of a cell, in whichever of its groups they are most."""
+        """The seeds of a cell, from that of its groups that has the most."""
         return max((g.seeds_of(c) for g in self.groups for c in g.cells if c.name == name), key=len)
 
     def trunk_of(self, cell: Cell) -> str:
@@ -111,7 +124,7 @@ class Study:
         return cell.trunk or next(iter(names), "")
 
     def recipe_of(self, cell: Cell, rate: float, seed: int, output: Path, steps: int | None = None) -> Recipe:
-        """The recipe of one training; its trunk is a folder's checkpoint beside the cell's own folder."""
+        """The recipe of one training; its trunk is a checkpoint in a folder beside the cell's own."""
         trunk = self.trunk_of(cell)
         steps = self.recipe.optim.steps if steps is None else steps
         return override(self.recipe, cell.changes).changed(
@@ -126,7 +139,11 @@ class Study:
 
 
 class Places(NamedTuple):
-    """Where the parts of a comparison lie: dealt manifests, what is computed once, and a folder for every cell."""
+    """Folders of a comparison.
+
+    data: manifests of the dealt corpora. cache: features, computed once. cells: a
+    folder for every cell.
+    """
 
     data: Path
     cache: Path
@@ -134,7 +151,7 @@ class Places(NamedTuple):
 
     @classmethod
     def below(cls, output: Path) -> "Places":
-        """Those of an output folder."""
+        """The places inside of an output folder."""
         output = output.absolute()
         return cls(output / "data", output / "cache", output / "cells")
 

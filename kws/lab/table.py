@@ -1,6 +1,6 @@
-"""The tables of a study, in Markdown, from what its runs left behind.
+"""The tables of a study, in Markdown, from the files of its runs.
 
-S seeds, N keywords that were spoken.
+Shapes: R runs, N recordings with a keyword.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kws.evaluate.count.intervals import crossed_bootstrap
 from kws.evaluate.replay.recording import CLEAN
-from kws.lab.operating_points import Point
+from kws.lab.operating_points import OperatingPoint
 from kws.lab.run_one import Result
 from kws.lab.sounds import Sounds
 from kws.lab.study import Cell, Group, Places, Study
@@ -25,15 +25,15 @@ _SEED = 0  # of the bootstrap
 
 @dataclass(frozen=True)
 class Run:
-    """What one run gave."""
+    """The results of one seed of a cell."""
 
     seed: int
     result: Result
-    points: tuple[Point, ...]
+    points: tuple[OperatingPoint, ...]
 
 
 class SpokenKeywords:
-    """The keywords of the test, in the order of the sounds: their recordings' names and speakers."""
+    """The keywords that are spoken in the test: names and speakers of their recordings, in the order of the sounds."""
 
     def __init__(self, study: Study, sounds: Sounds) -> None:
         keywords = {phrase_name(keyword) for keyword in study.recipe.task.keywords}
@@ -46,7 +46,7 @@ class SpokenKeywords:
         self.speakers = [source.labels[0].speaker for source in spoken]
 
     def missed(self, runs: Sequence[Run], point: int, condition: str) -> npt.NDArray[np.float64]:
-        """(S, N), 1 where a run missed a keyword at its rate number `point`."""
+        """(R, N): 1 where a run missed a keyword at its operating point number `point`, else 0."""
         rows = [set(run.points[point].missed[condition]) for run in runs]
         return np.array([[name in row for name in self.names] for row in rows], float)
 
@@ -60,12 +60,12 @@ def runs_of(study: Study, places: Places, cell: Cell) -> list[Run]:
             trained = folder(places, study.cells[cell.phrases_of]) if cell.phrases_of else path.parent
             result = Result(**json.loads((trained / path.name / "result.json").read_text(encoding="utf-8")))
             points = json.loads((path / "outcome.json").read_text(encoding="utf-8"))
-            found.append(Run(seed, result, tuple(Point(**point) for point in points)))
+            found.append(Run(seed, result, tuple(OperatingPoint(**point) for point in points)))
     return found
 
 
 def tables(study: Study, places: Places, spoken: SpokenKeywords, costs: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every group's table. costs: of a cell by name, what it costs in columns of their own."""
+    """The tables of all groups; `costs` gives further columns of a cell, by its name."""
     return "\n\n".join(table(study, places, group, spoken, costs) for group in study.groups)
 
 

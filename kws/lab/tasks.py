@@ -1,4 +1,8 @@
-"""What a comparison is made of: features, searches for learning rates, and runs; any process can do each of them."""
+"""The tasks of a comparison: features, searches for learning rates, runs, and what is measured of runs.
+
+Any process can do each of them, see `kws.parallel`; the result lies in the folder of
+its run.
+"""
 
 import json
 import re
@@ -27,7 +31,7 @@ FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe
 
 
 class Task(NamedTuple):
-    """A step of a study; `recipe` says all of it but what is heard afterwards."""
+    """A task of a study. kind: FEATURES, SEARCH, TEST, OBSERVE or SMOOTH; recipe: of its training."""
 
     kind: str
     study: Study
@@ -37,7 +41,7 @@ class Task(NamedTuple):
 
     @property
     def done(self) -> bool:
-        """Whether its result lies there."""
+        """Whether the result lies in the output folder, and nothing is left to do."""
         output = Path(self.recipe.run.output)
         return {
             FEATURES: False,  # what there is of them is not made again
@@ -54,7 +58,7 @@ class Task(NamedTuple):
 
 
 def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
-    """Does a task; returns a line about it. What it leaves behind lies in the recipe's output."""
+    """Do a task, and write its result into the recipe's output folder; returns a line about it."""
     study, recipe = task.study, task.recipe
     if task.kind == FEATURES:
         batches = SceneModule(recipe, lexicon_of(recipe), silent).batches()
@@ -142,7 +146,7 @@ def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Tas
 
 
 def inside_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
-    """What is looked at in the finished runs, of as many seeds as all cells have."""
+    """Measurements of attention and smoothness in finished runs, with the seeds that all cells have."""
     seeds = min(len(study.seeds(name)) for name in study.cells)
     runs_of_all = {
         (t.cell.name, t.recipe.optim.seed): t for t in _runs(study, rates, places) if t.recipe.optim.seed < seeds

@@ -1,8 +1,8 @@
 """Work on several cores of this machine: processes that take the next task when they are done.
 
-Made of `multiprocessing` itself: a pool of `concurrent.futures` is lost with any one of its
-processes, and cannot be ended promptly before Python 3.14. Processes are spawned, not
-forked, so they share no threads and no locks.
+Made of `multiprocessing` itself: a pool of `concurrent.futures` is lost with any one of
+its processes, and cannot be ended promptly before Python 3.14. Processes are spawned,
+not forked, so they share no threads and no locks.
 """
 
 import os
@@ -34,9 +34,10 @@ def on_cores(
 ) -> Generator[Result, None, None]:
     """Yield `work(task, report)` of every task as it is ready, done by processes that end with the generator.
 
-    work, tasks: see `kws.parallel`. processes: how many, at least 1. report: called here with
-    what `work` reports there. A task whose process was killed is given to another process.
-    Raises what `work` raises, and KwsError for a task that two processes died of.
+    work, tasks: see `kws.parallel`. processes: how many, at least 1. report: called
+    here with what `work` reports there. A task whose process was killed is given to
+    another process. Raises what `work` raises, and KwsError for a task that two
+    processes died of.
     """
     waiting, deaths = deque(range(len(tasks))), Counter[int]()
     workers = [_Worker(work) for _ in range(processes)]

@@ -1,12 +1,12 @@
 """Work on several machines: tasks given to a Dask cluster that the user has.
 
-A Dask cluster is a command on each machine (``dask scheduler``, ``dask worker``), or what
-dask-jobqueue (SLURM, PBS), Dask Kubernetes or SSHCluster make of a site's own. A worker
-needs kws, and the audio under the same path.
+A Dask cluster is a command on each machine (``dask scheduler``, ``dask worker``), or
+what dask-jobqueue (SLURM, PBS), Dask Kubernetes or SSHCluster make of a site's own. A
+worker needs kws, and the audio under the same path.
 
 Why Dask and not Ray: both deal out independent tasks and give those of a lost worker to
-another one; `dask` and `distributed` are 2.5 MB of Python, and ray's wheel is 79 MB for one
-platform.
+another one; `dask` and `distributed` are 2.5 MB of Python, and ray's wheel is 79 MB for
+one platform.
 """
 
 import logging
@@ -34,8 +34,8 @@ def on_dask(
 ) -> Generator[Result, None, None]:
     """Yield `work(task, report)` of every task as it is ready, done by the workers of the scheduler at `address`.
 
-    work, tasks: see `kws.parallel`; what `work` reports is dropped. Raises what `work` raises,
-    and KwsError where the cluster fails.
+    work, tasks: see `kws.parallel`; what `work` reports is dropped. Raises what `work`
+    raises, and KwsError where the cluster fails.
     """
     distributed = require("distributed", extra="score")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it says of lost schedulers is said below

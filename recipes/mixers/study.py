@@ -6,11 +6,12 @@ FOLDER holds the corpora that are named below. This command brings them:
 
     kws data get --for mixers --root FOLDER --download
 
-The models are small (130 k parameters) and short trained, so that all of it takes two cores a few hours; larger and
-longer: ``kws compare mixers data=FOLDER steps=6000 model.width=128 model.channels=96``.
+The models are small (130 k parameters) and short trained, so that all of it takes two
+cores a few hours; larger and longer: ``kws compare mixers data=FOLDER steps=6000
+model.width=128 model.channels=96``.
 
-Data: wake_words, speech_commands, mini_librispeech, cut_runs, an4, synthetic_wake_words, librispeech_many_speakers,
-noise.
+Data: wake_words, speech_commands, mini_librispeech, cut_runs, an4,
+synthetic_wake_words, librispeech_many_speakers, noise.
 """
 
 from kws.data.scene_config import SceneConfig

@@ -43,9 +43,10 @@ TITLES = {
 def draw_layers(models: Mapping[str, Sequence[Sequence[Row]]], quantities: Sequence[str]) -> Any:
     """Quantities by block, one panel each; returns a matplotlib Figure.
 
-    models: mixer pattern -> the rows of `diagnose` of each of its seeds, of which the mean over heads is drawn: the
-    mean over seeds, with a bar from the least to the most of them. Quantities that no model has are left out; KwsError
-    where nothing is left.
+    models: mixer pattern -> the rows of `diagnose` of each of its seeds. Of each block
+    the mean over heads is drawn: its mean over seeds, with a bar from the least to the
+    most of them. Quantities that no model has are left out. Raises KwsError where
+    nothing is left.
     """
     panels = {}
     for quantity in quantities:
@@ -70,12 +71,16 @@ def _by_block(mixer: str, seeds: Sequence[Sequence[Row]], quantity: str) -> Curv
 def draw_attention(observed: Mapping[int, Observation], mel: Tensor, title: str = "") -> Any:
     """The attention of all blocks and heads in one utterance under its spectrogram; returns a matplotlib Figure.
 
-    observed: of attention.measure.observe, one utterance. mel: its normalised mel (1, 4 T, M). Across stands the frame
-    that is looked at, in every panel, so that a sink is a vertical line under its sound. Upwards stands the frame that
-    looks: by its time where attention sees the whole segment, by how much later it is where it is causal; there a
-    level line is a habit of looking so far back, and the lowest one the own frame. Grey: nobody looks from there.
-    Colours are on a square-root scale that all panels share and end at the 99.5th percentile.
-    Raises KwsError where no block attends.
+    observed: one utterance, of attention.measure.observe. mel: its normalised mel
+    (1, 4 T, M).
+
+    Across, in every panel: the time of the key frame, so that a sink is a vertical line
+    under its sound. Upwards: the query frame. Where attention sees the whole segment
+    that is its time. Where attention is causal it is how much later than the key it is:
+    a level line is a habit of looking so far back, and the lowest line is the own
+    frame. Grey: there is no such query. Colours are on a square-root scale that all
+    panels share and that ends at the 99.5th percentile. Raises KwsError where no block
+    attends.
     """
     if not observed:
         raise KwsError("there is no attention to draw: no block of this model attends")

@@ -1,6 +1,7 @@
-"""What the attention of a model does, in numbers: how much of a head's output is its own frame, where it looks, sinks.
+"""The attention of a model in numbers: how much of a head's output is its own frame, where it looks, sinks.
 
-Shapes: B batch, T frames of 40 ms, H heads, K width of a head, M mel bands, W window.
+Shapes: B batch, T frames of 40 ms, H heads, M mel bands. Here K is the width of a head
+and W the window in frames.
 
     cosine           cos(y_i, v_i) of the weighted sum and the frame's own value: the attention similarity bias (Zhai
                      2026, "Exclusive Self Attention", arXiv 2603.09078). kept = 1 - cos^2 is the energy that the
@@ -20,10 +21,12 @@ Shapes: B batch, T frames of 40 ms, H heads, K width of a head, M mel bands, W w
     sink_share       the largest mean of a_ij over the frames i that see a key j. first_share: that mean for the first
                      frame of the stream, itself left out; first_over_uniform: over what uniform attention gives it.
 
-The first W - 1 frames of a stream see fewer keys than the others. They count in `column`, which is a property of the
-whole map, and in what concerns the first frame, which only they see; they are left out of everything else. Likewise a
-key is judged (received, sink_share) where no key is seen by more of the counting frames: near the ends only some of a
-key's viewers count, those close to it or those far away, which would be mistaken for a liking.
+The first W - 1 frames of a stream see fewer keys than the others. They count in
+`column`, which is a property of the whole map, and in what concerns the first frame,
+which only they see; they are left out of everything else. Likewise a key is judged
+(received, sink_share) where no key is seen by more of the counting frames: near the
+ends only some of a key's viewers count, those close to it or those far away, which
+would be mistaken for a liking.
 """
 
 import math
@@ -81,10 +84,11 @@ class Row:
 def diagnose(model: AcousticModel, utterances: Iterable[Tensor], first: int | None = None) -> list[Row]:
     """The quantities above for every block of `model` whose mixer attends; no rows where none does.
 
-    utterances: normalised mel (1, 4 T, M) each. first: the first frame that counts, for models with windows of
-    different length to be compared on the same frames; None: the first one that sees a whole window. An utterance in
-    which a quantity is not defined (a constant level correlates with nothing) does not count in it.
-    Raises KwsError without an utterance, or where one is too short for its window.
+    utterances: normalised mel (1, 4 T, M) each. first: the first frame that counts, for
+    models with windows of different length to be compared on the same frames; None: the
+    first one that sees a whole window. An utterance in which a quantity is not defined
+    (a constant level correlates with nothing) does not count in it. Raises KwsError
+    without an utterance, or where one is too short for its window.
     """
     found: dict[int, list[dict[str, Tensor]]] = {}
     number = -1
@@ -148,7 +152,8 @@ def frame_levels(model: AcousticModel, mel: Tensor) -> Tensor:
 def measure(observed: Observation, level: Tensor | None = None, first: int | None = None) -> dict[str, Tensor]:
     """The quantities above of one utterance (B = 1), per head: name -> (H,) in float64; NaN where one is undefined.
 
-    level: (T,), of the sound of each frame; without it there is no correlation with it. first: as in `diagnose`.
+    level: (T,), of the sound of each frame; without it there is no correlation with it.
+    first: as in `diagnose`.
     """
     a, y, v = (part[0].detach().double() for part in observed)
     sight = _Sight(a, first)
@@ -158,7 +163,8 @@ def measure(observed: Observation, level: Tensor | None = None, first: int | Non
 class _Sight:
     """Who sees whom in a map (H, T, T), and which frames count.
 
-    seen (T, T): frame i sees key j. keys (T,): how many it sees. rows (T,): the frames that count.
+    seen (T, T): frame i sees key j. keys (T,): how many it sees. rows (T,): the frames
+    that count.
     """
 
     def __init__(self, a: Tensor, first: int | None) -> None:

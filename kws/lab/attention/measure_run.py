@@ -18,8 +18,8 @@ _OBSERVED = 24  # recordings of each kind
 def observe_run(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
     """What the attention of a trained run does in keywords and in speech, from diagnosis.json where it is there.
 
-    Only frames count that see the whole of the study's own window, so that the same frames
-    count in all cells.
+    Only frames count that see the whole of the study's own window, so that the same
+    frames count in all cells.
     """
     path = Path(recipe.run.output) / "diagnosis.json"
     if not path.exists():
@@ -31,7 +31,7 @@ def observe_run(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read what `observe_run` kept."""
+    """Read the rows that `observe_run` kept at `path`."""
     return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 

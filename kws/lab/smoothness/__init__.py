@@ -1,1 +1,1 @@
-"""How smooth a model is: local Lipschitz constants, bounds, growth with length and depth."""
+"""How smooth a model is: `jacobian` and `bounds` of a layer, `measure` of a model, `growth` over models, `report`."""

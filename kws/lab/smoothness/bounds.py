@@ -98,7 +98,7 @@ def attention_bounds(head: HeadWeights, seen: Attended, exclusion_epsilon: float
 
 
 def _exclusion_gain(y: Tensor, v: Tensor, epsilon: float) -> Tensor:
-    """(B, H, T): g_i."""
+    """The gains g_i of the exclusion, (B, H, T)."""
     square = v.square().sum(dim=3) + epsilon
     k = 2 * epsilon / square.clamp(min=_SMALLEST)
     return y.norm(dim=3) * v.norm(dim=3) / square.clamp(min=_SMALLEST) * (k.clamp(min=1) * (1 + k)).sqrt()

@@ -1,6 +1,6 @@
-"""What measurements of smoothness say together: medians, growth with length and depth, and the link to the task.
+"""Measurements of smoothness put together: medians, growth with length and depth, and the link to misses.
 
-Shapes: S models (the seeds of one kind), U utterances, N lengths or depths.
+Shapes: R models (the seeds of one kind), U utterances, N lengths or depths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,9 @@ Key = tuple[str, int, int]  # part, depth, frames
 class Spread:
     """Median and quartiles of a quantity over models and utterances.
 
-    quantity: "constant"; of mixers that have bounds "to_bound" and "to_general_bound" (constant over bound),
-    "column_sum", "query_key", "radius", "smallest_value"; of the model "noise" and "adversarial".
+    quantity: "constant"; of mixers that have bounds "to_bound" and "to_general_bound"
+    (constant over bound), "column_sum", "query_key", "radius", "smallest_value"; of the
+    model "noise" and "adversarial".
     """
 
     part: str
@@ -41,8 +42,9 @@ class Spread:
 class Exponent:
     """How fast the constant of a part grows, with a 95 % interval.
 
-    against "frames": e of sigma ~ n^e, of the part at `depth`. against "depth": e of sigma ~ exp(e l), l counting
-    blocks, of the prefixes at `frames`. The other one of depth and frames is 0.
+    against "frames": e of sigma ~ n^e, of the part at `depth`. against "depth": e of
+    sigma ~ exp(e l), l counting blocks, of the prefixes at `frames`. The other one of
+    depth and frames is 0.
     """
 
     part: str
@@ -77,9 +79,10 @@ def spreads(models: Sequence[Smoothness]) -> list[Spread]:
 def exponents(models: Sequence[Smoothness], rng: np.random.Generator) -> list[Exponent]:
     """Fitted growth of the constants of `models`, the seeds of one kind, all measured at the same sounds and sizes.
 
-    The slope is that of the least-squares line through log sigma, which is the mean of the slopes of the single
-    models and utterances. Its interval is a bootstrap that draws models and utterances again, each as a whole.
-    Raises KwsError where the models were not measured alike.
+    The slope is that of the least-squares line through log sigma, which is the mean of
+    the slopes of the single models and utterances. Its interval is a bootstrap that
+    draws models and utterances again, each as a whole. Raises KwsError where the models
+    were not measured alike.
     """
     tables = _tables(models)
     lengths = sorted({frames for _, _, frames in tables})
@@ -98,9 +101,10 @@ def exponents(models: Sequence[Smoothness], rng: np.random.Generator) -> list[Ex
 def correlation(constants: Sequence[float], lost: Sequence[float], rng: np.random.Generator) -> Correlation:
     """Spearman's correlation of two numbers by model, with a bootstrap over models (Efron 1979).
 
-    Such as a trained model's constant of G, and the false reject rate that it loses from clean to noisy sound: without
-    a link between these two, smoothness says nothing about robustness. Resamples in which either is constant are left
-    out. Raises KwsError for fewer than four models, or where either does not vary.
+    Such as a trained model's constant of G, and the false reject rate that it loses
+    from clean to noisy sound: without a link between these two, smoothness says nothing
+    about robustness. Resamples in which either is constant are left out. Raises
+    KwsError for fewer than four models, or where either does not vary.
     """
     pairs = np.asarray([constants, lost], dtype=np.float64) if len(constants) == len(lost) else np.empty((2, 0))
     models = pairs.shape[1]
@@ -130,7 +134,7 @@ def _quantities(model: Smoothness) -> Iterator[tuple[Key, str, float]]:
 
 
 def _tables(models: Sequence[Smoothness]) -> dict[Key, Array]:
-    """Part, depth, frames -> log sigma (S, U)."""
+    """Part, depth, frames -> log sigma (R, U)."""
     rows: list[dict[Key, list[float]]] = []
     for model in models:
         rows.append({})
@@ -143,7 +147,7 @@ def _tables(models: Sequence[Smoothness]) -> dict[Key, Array]:
 
 
 def _growth(curves: Array, x: Array, rng: np.random.Generator) -> tuple[float, float, float]:
-    """The mean slope of curves (S, U, N) over `x` (N,), and its interval."""
+    """The mean slope of curves (R, U, N) over `x` (N,), and its interval."""
     centred = x - x.mean()
     slopes = curves @ centred / (centred @ centred)
     seeds, utterances = slopes.shape
@@ -154,7 +158,7 @@ def _growth(curves: Array, x: Array, rng: np.random.Generator) -> tuple[float, f
 
 
 def _spearman(pairs: Array) -> Array:
-    """(2, ..., S) -> (...): the correlation of the ranks over S."""
+    """(2, ..., R) -> (...): the correlation of the ranks over R."""
     ranks = require("scipy.stats", extra="score").rankdata(pairs, axis=-1)
     x, y = ranks - ranks.mean(axis=-1, keepdims=True)
     product: Array = (x * y).sum(axis=-1) / np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))

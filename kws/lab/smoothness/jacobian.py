@@ -2,18 +2,20 @@
 
 Shapes: B rows (utterances), R restarts; a point is (B, ...), any shape behind the rows.
 
-Power iteration on J^T J (von Mises and Pollaczek-Geiringer 1929; for the Lipschitz constant of networks: Virmaux and
-Scaman 2018, "Lipschitz regularity of deep neural networks"), with J never written out, in the form of Lanczos (1950;
-for singular values Golub and Kahan 1965): the iterates are kept, made orthonormal,
+Power iteration on J^T J (von Mises and Pollaczek-Geiringer 1929; for the Lipschitz
+constant of networks: Virmaux and Scaman 2018, "Lipschitz regularity of deep neural
+networks"), with J never written out, in the form of Lanczos (1950; for singular values
+Golub and Kahan 1965): the iterates are kept, made orthonormal,
 
     w_k = J v_k        v_(k+1) = J^T w_k, without its parts along v_1 ... v_k, of length 1
 
-and the estimate is the largest singular value of J on their span, the root of the largest eigenvalue of (w_i . w_j).
-It grows with every step, is a LOWER bound of the local constant, and is never below what plain power iteration finds
-by as many products: that one's iterate lies in the span. J^T w is a backward pass; J v is a second one, through the
-graph of the first (https://j-towns.github.io/2017/06/12/A-new-trick.html): J^T w is linear in w, and its own transpose
-is J. That needs derivatives of derivatives, which LSTM kernels and packed sequences have, and not forward mode, which
-they lack.
+and the estimate is the largest singular value of J on their span, the root of the
+largest eigenvalue of (w_i . w_j). It grows with every step, is a LOWER bound of the
+local constant, and is never below what plain power iteration finds by as many products:
+that one's iterate lies in the span. J^T w is a backward pass; J v is a second one,
+through the graph of the first (https://j-towns.github.io/2017/06/12/A-new-trick.html):
+J^T w is linear in w, and its own transpose is J. That needs derivatives of derivatives,
+which LSTM kernels and packed sequences have, and not forward mode, which they lack.
 """
 
 from collections.abc import Callable
@@ -66,8 +68,9 @@ def local_constant(
 ) -> LocalConstant:
     """The largest singular value of the Jacobian of `f` at each row of `x` (B, ...), from below.
 
-    The restarts (random directions) run side by side, as further rows. It stops where the last step changed no
-    estimate by more than `tolerance` of itself, or after `iterations`.
+    The restarts (random directions) run side by side, as further rows. It stops where
+    the last step changed no estimate by more than `tolerance` of itself, or after
+    `iterations`.
     """
     if iterations < 2 or restarts < 1:
         raise ValueError("power iteration needs two iterations and one restart at least")

@@ -6,12 +6,15 @@ Shapes: B utterances, n frames of 40 ms, M mel bands, D width.
     prefix l  F_l, the subsampled sound to the output of block l: (n, D) -> (n, D)
     model     G, normalised mel to log-posteriors: (4 n, M) -> (n, V)
 
-Every part is measured at the middle n frames of each utterance, so that shorter pieces lie inside longer ones, by power
-iteration (jacobian.py: a lower bound of the local constant), and attention besides by its bounds (bounds.py).
-A constant says what the worst infinitesimal change does. What finite ones do is tried on G: noise of random signs in
-the mel, and the change of the same length that gradient ascent on the change of the output finds.
+Every part is measured at the middle n frames of each utterance, so that shorter pieces
+lie inside longer ones, by power iteration (jacobian.py: a lower bound of the local
+constant), and attention besides by its bounds (bounds.py). A constant says what the
+worst infinitesimal change does. What finite ones do is tried on G: noise of random
+signs in the mel, and the change of the same length that gradient ascent on the change
+of the output finds.
 
-After Castin, Ablin and Peyre 2024, "How Smooth Is Attention?", arXiv 2312.14820, who measured attention in text models.
+After Castin, Ablin and Peyre 2024, "How Smooth Is Attention?", arXiv 2312.14820, who
+measured attention in text models.
 """
 
 import copy
@@ -39,8 +42,9 @@ from kws.model.mixers.xsa import EPSILON
 class Sizes:
     """How much to measure.
 
-    frames: n, in frames of 40 ms. iterations, restarts, tolerance: of the power iteration. noise: the size of each
-    element of the change that is tried on normalised mel. ascent_steps: of the gradient ascent.
+    frames: n, in frames of 40 ms. iterations, restarts, tolerance: of the power
+    iteration. noise: the size of each element of the change that is tried on normalised
+    mel. ascent_steps: of the gradient ascent.
     """
 
     frames: tuple[int, ...] = (25, 50, 100, 200, 400)
@@ -92,8 +96,8 @@ class Response:
 class Smoothness:
     """All that was measured of one model.
 
-    of: a fingerprint of weights, sounds and sizes. double_error: how far one constant of G lies from the same
-    iteration in double precision, relatively.
+    of: a fingerprint of weights, sounds and sizes. double_error: how far one constant
+    of G lies from the same iteration in double precision, relatively.
     """
 
     of: str
@@ -108,8 +112,9 @@ class Smoothness:
 def measure(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.random.Generator) -> Smoothness:
     """Measures `model` at `mels`, normalised mel of (1, 4 T, M) each.
 
-    Raises KwsError where there is none, one is shorter than the largest of sizes.frames, or a mixer of `model` reads
-    something beside its input: then it is not a function of that input alone.
+    Raises KwsError where there is none, one is shorter than the largest of
+    sizes.frames, or a mixer of `model` reads something beside its input: then it is not
+    a function of that input alone.
     """
     _check(model, mels, sizes)
     model = copy.deepcopy(model).eval().requires_grad_(False)

@@ -35,8 +35,8 @@ def measure_run(recipe: Recipe, study: Study, sounds: Sounds) -> tuple[Smoothnes
 def excerpts(sounds: Sounds, frames: int, each: int) -> list[Tensor]:
     """Mel energies (F, M) of `each` pieces of keywords, of speech and of noise, of `frames` frames of 40 ms.
 
-    Recordings of a kind are put end to end until a piece is long enough; pieces that would
-    be too short are left out.
+    Recordings of a kind are put end to end until a piece is long enough; pieces that
+    would be too short are left out.
     """
     wanted = Subsampling.stride * frames
     found = []
