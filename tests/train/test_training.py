@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("pocketsphinx")
 
+from command import kws  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import load_cmudict  # noqa: E402
 from kws.log import silent  # noqa: E402
@@ -166,12 +167,7 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
 )
 def test_mistakes_end_in_one_sentence(arguments, sentence, tmp_path):
     data = [] if "data=/nowhere" in arguments else [f"data={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "kws", "train", *arguments, *data, f"output={tmp_path / 'out'}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = kws("train", *arguments, *data, f"output={tmp_path / 'out'}")
     assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
 
 

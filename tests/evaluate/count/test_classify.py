@@ -1,22 +1,17 @@
 """`kws classify` from outside: folders of tunes, counts that are known, files that cannot be read."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tones
+from command import kws
 from corpora import write_wav
 
 pytest.importorskip("scipy")
 pytest.importorskip("tqdm")
-
-
-def kws(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "kws", *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def lay_out(root: Path, clips: dict[str, list[str | None]]) -> Path:

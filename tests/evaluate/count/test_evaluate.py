@@ -3,14 +3,13 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tones
+from command import kws
 from corpora import COLUMNS, write_wav
 from kws.metadata import Calibration
 from kws.runtime.detector import Detector
@@ -18,10 +17,6 @@ from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
 pytest.importorskip("scipy")
-
-
-def kws(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "kws", *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def manifest(folder: Path, clips: list[tuple[str, np.ndarray]]) -> Path:

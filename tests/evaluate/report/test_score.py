@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 
 import tones
+from command import kws
 from corpora import write_wav
 from kws.cli.main import main
 
 RATE = 16_000
 COLUMNS = ("audio", "seconds", "text", "speaker", "split", "start", "end")
-
-
-def kws(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "kws", *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def score(*words: object) -> dict:
