@@ -236,7 +236,19 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page):
         press(page, "Tab", 9)
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.ariaLabel || 'log'"))
     sliders = [f"threshold of {keyword.name}" for keyword in Detector.load().keywords]
-    assert reached == ["listen", "example", "file", "model", "beep", "log", *sliders, "reset", "phrase", "phones", "add"]
+    assert reached == [
+        "listen",
+        "example",
+        "file",
+        "model",
+        "beep",
+        "log",
+        *sliders,
+        "reset",
+        "phrase",
+        "phones",
+        "add",
+    ]
 
 
 def test_it_never_scrolls_sideways(page):

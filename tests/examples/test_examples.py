@@ -15,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+import command
 import kws
 from kws import audio
 from kws.demo.microphone import Block
@@ -139,10 +140,7 @@ def test_my_mixer_is_trained_exported_and_heard(tmp_path):
     pytest.importorskip("onnxscript")
     mixer = f"model.mixer={EXAMPLES / 'my_mixer.py'}:MovingAverage"
     small = ["steps=2", "steps_per_epoch=2", "warmup_steps=1"]
-    command = [sys.executable, "-m", "kws", "train", "tiny", mixer, *small]
-    ran = subprocess.run(
-        [*command, f"data={tmp_path / 'data'}", f"output={tmp_path / 'out'}"], capture_output=True, text=True
-    )
+    ran = command.kws("train", "tiny", mixer, *small, f"data={tmp_path / 'data'}", f"output={tmp_path / 'out'}")
     assert ran.returncode == 0, ran.stderr
     detector = kws.Detector.load(tmp_path / "out" / "model.onnx")
     assert detector.stream().push(np.zeros(16_000, np.float32)) == []

@@ -19,7 +19,7 @@ from kws.model.mixers import STREAMING, parse_pattern  # noqa: E402
 from kws.runtime.session import OnnxModel  # noqa: E402
 from trees import ROOT  # noqa: E402
 
-# an export takes seconds, however many blocks a model has: each pattern asks about several mixers
+# An export takes seconds, and more for each block than for the one before: each pattern asks about a few mixers.
 PATTERNS = [
     "xsa,gru,lstm",
     "sa,approximate,nonapproximate,static",

@@ -30,7 +30,9 @@ class PositionHeads(Heads):
         q, _ = self._reference(guide)
         v = functional.linear(x, self.inputs.weight[2 * self.width :])
         v = v.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)
-        return q[:, :, -1:].expand(len(x), -1, x.shape[1], -1), v
+        return q[:, :, -1:].expand(
+            x.shape[0], -1, x.shape[1], -1
+        ), v  # len(x) would write the batch into an exported graph
 
     def keys_and_values(self, kv: Tensor) -> tuple[Tensor, Tensor]:
         return kv, kv  # in the keys' place anything of their number will do
