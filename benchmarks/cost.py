@@ -1,10 +1,12 @@
-"""What one engine costs: hear a recording on one thread, and print CPU seconds, seconds heard and peak memory as JSON.
+"""What one engine costs: hear a recording on one thread, and print CPU seconds, seconds
+heard and peak memory as JSON.
 
     python benchmarks/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
     python benchmarks/cost.py MODEL RECORDING.wav KEYWORD...
 
-A process of its own for each measurement, started by peers.py. It imports what a device would need and no more, so
-that memory is that of the engine; what is heard first is not counted, since that is where things are set up.
+A process of its own for each measurement, started by peers.py. It imports what a device
+would need and no more, so that memory is that of the engine; what is heard first is not
+counted, since that is where things are set up.
 """
 
 import importlib
@@ -24,7 +26,9 @@ _SETTLING_S = 5.0
 
 
 def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
-    """What hears a chunk (n,) int16, and n: an adapter of another engine, or a stream of a model of kws."""
+    """What hears a chunk (n,) int16, and n: an adapter of another engine, or a stream
+    of a model of kws.
+    """
     if ":" in place:
         module, _, name = place.partition(":")
         made = getattr(importlib.import_module(module), name)(keywords)

@@ -1,10 +1,12 @@
-"""Does training wait for data? Decoding against the cache, what each augmentation costs, and whole training steps.
+"""Does training wait for data? Decoding against the cache, what each augmentation
+costs, and whole training steps.
 
     python benchmarks/data.py FOLDER [--recipe wake_words] [--steps 30] [--rounds 3] [--threads 2] [key=value ...]
 
-FOLDER and key=value as for `kws train`. --steps 0 leaves the trainings out; --steps 10 --rounds 1 is a short look.
-Costs of single parts are CPU time of one thread, so that a busy machine disturbs them little. Steps are wall time;
-what passes between two steps is what the trainer waits for its batch. The mixers take turns in each round, so that a
+FOLDER and key=value as for `kws train`. --steps 0 leaves the trainings out; --steps 10
+--rounds 1 is a short look. Costs of single parts are CPU time of one thread, so that a
+busy machine disturbs them little. Steps are wall time; what passes between two steps is
+what the trainer waits for its batch. The mixers take turns in each round, so that a
 slow moment of the machine meets all alike.
 
 What was tried, and what it gave: docs/decisions.md, "The trainer must not wait".
@@ -92,7 +94,9 @@ def compare_cache(scenes: SceneDataset) -> None:
 
 
 def compare_augmentations(scenes: SceneDataset) -> None:
-    """CPU time of the recipe's batch, and of a minute of audio with each augmentation alone."""
+    """CPU time of the recipe's batch, and of a minute of audio with each augmentation
+    alone.
+    """
     c = scenes.config
     batch = batch_seconds(scenes, c)
     audio = c.rows * c.row_seconds
@@ -120,7 +124,9 @@ def batch_seconds(scenes: SceneDataset, config: SceneConfig) -> float:
 
 
 def compare_mixers(recipe: Recipe, data: SceneModule, steps: int, rounds: int) -> None:
-    """Trains each mixer for `steps` steps a round: steps, clips and seconds of audio per second, and waiting."""
+    """Trains each mixer for `steps` steps a round: steps, clips and seconds of audio
+    per second, and waiting.
+    """
     clips = clips_per_batch(data.prepare())
     took: dict[str, list[float]] = {name: [] for name in MIXERS}
     waited: dict[str, list[float]] = {name: [] for name in MIXERS}
@@ -161,7 +167,9 @@ def train(recipe: Recipe, model: AcousticModel, data: SceneModule) -> tuple[floa
 
 
 class Stopwatch(pl.Callback):
-    """Seconds of each step, and of what passes between two steps: the wait for the next batch."""
+    """Seconds of each step, and of what passes between two steps: the wait for the next
+    batch.
+    """
 
     def __init__(self) -> None:
         self.steps: list[float] = []

@@ -1,23 +1,30 @@
-"""What `kws listen` costs and how late it is, with real sound through a real audio server, for as long as is wished.
+"""What `kws listen` costs and how late it is, with real sound through a real audio
+server, for as long as is wished.
 
     python benchmarks/live.py [--minutes 60] [--rate 48000] [--recording demo/hear.wav --truth demo/hear.json]
 
-A PulseAudio server of its own has a sink whose monitor is the microphone; the recording is played into it again and
-again in real time, and `kws listen --json` hears that through PortAudio, as it hears any device. Needs what tests of
-the microphone need: pip install '.[dev]' and the packages that tests/support/vmic.py names. Printed:
+A PulseAudio server of its own has a sink whose monitor is the microphone; the recording
+is played into it again and again in real time, and `kws listen --json` hears that
+through PortAudio, as it hears any device. Needs what tests of the microphone need: pip
+install '.[dev]' and the packages that tests/support/vmic.py names. Printed:
 
-- CPU: user and system time of the whole process (PortAudio's and ALSA's threads included) as a share of one core, from
-  the third second on; in every tenth of the run, so that a drift shows;
+- CPU: user and system time of the whole process (PortAudio's and ALSA's threads
+  included) as a share of one core, from the third second on; in every tenth of the run,
+  so that a drift shows;
 - memory: resident size after the first and after the last tenth, and the highest;
-- words: how many of the truth were heard and how many other events there were, and the same for `kws detect` on the
-  file. The two need not agree: a playing begins anywhere between two frames, and a score near its threshold (the
-  recording has confusable phrases on purpose) moves with that. On the very samples that were heard they do
+- words: how many of the truth were heard and how many other events there were, and the
+  same for `kws detect` on the file. The two need not agree: a playing begins anywhere
+  between two frames, and a score near its threshold (the recording has confusable
+  phrases on purpose) moves with that. On the very samples that were heard they do
   (tests/demo/test_listen.py);
-- latency: from the end of the word, as the truth has it, to the event, over all playings.
+- latency: from the end of the word, as the truth has it, to the event, over all
+  playings.
 
-The sound card's own delay is not in the latency: a null sink has none to speak of, a USB microphone some 10 ms.
+The sound card's own delay is not in the latency: a null sink has none to speak of, a
+USB microphone some 10 ms.
 
-Where the time goes, and what was tried: docs/decisions.md, "Waking up is what live listening costs".
+Where the time goes, and what was tried: docs/decisions.md, "Waking up is what live
+listening costs".
 """
 
 import argparse
@@ -65,7 +72,9 @@ def usage(process: int) -> Usage:
 
 
 def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[dict[str, Any]]], list[Usage]]:
-    """The events of `kws listen` in each playing of the recording, and what it used, second by second."""
+    """The events of `kws listen` in each playing of the recording, and what it used,
+    second by second.
+    """
     command = [sys.executable, "-m", "kws", "listen", "--json"]
     listener = subprocess.Popen(command, env=microphone.environment, stdout=subprocess.PIPE, text=True)
     used: list[Usage] = []
@@ -99,14 +108,18 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
 
 
 def began(heard: list[dict[str, Any]], expected: list[Detection]) -> float:
-    """When the recording began, in the listener's seconds: what most pairs of equal words agree on."""
+    """When the recording began, in the listener's seconds: what most pairs of equal
+    words agree on.
+    """
     offsets = [event["end_s"] - one.end_s for event in heard for one in expected if event["keyword"] == one.keyword]
     votes = [[other for other in offsets if abs(other - offset) <= SAME_S] for offset in offsets]
     return statistics.median(max(votes, key=len)) if votes else 0.0
 
 
 def latencies(heard: list[dict[str, Any]], offset: float, words: list[dict[str, Any]]) -> list[float]:
-    """From the end of each word that was heard to its event, in seconds, for one playing."""
+    """From the end of each word that was heard to its event, in seconds, for one
+    playing.
+    """
     found = []
     for word in words:
         fitting = (

@@ -1,4 +1,6 @@
-"""The table of peers.py: what the reports of `kws score` say of the keywords that two systems share."""
+"""The table of peers.py: what the reports of `kws score` say of the keywords that two
+systems share.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -15,7 +17,9 @@ Json = dict[str, Any]  # of peers.json, which is written here and read by nobody
 
 
 def row(name: str, report: Report, words: Sequence[str], cost: Json | None) -> Json:
-    """The figures of a system on some keywords: counts are sums over them, each keyword at its own threshold."""
+    """The figures of a system on some keywords: counts are sums over them, each keyword
+    at its own threshold.
+    """
     keywords = [report.keywords[word] for word in words]
 
     def pooled(index: int) -> Json:

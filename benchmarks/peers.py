@@ -82,7 +82,9 @@ class Peer:
 
 
 def run(log: Path, *words: object) -> str:
-    """The output of a command with one thread, whose error output is kept in `log`. Raises Failed."""
+    """The output of a command with one thread, whose error output is kept in `log`.
+    Raises Failed.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as errors:
         done = subprocess.run(
@@ -100,7 +102,9 @@ def run(log: Path, *words: object) -> str:
 
 
 def environment(engine: str, folder: Path, pip_args: Sequence[str]) -> str:
-    """The Python of an engine's environment, made where it is missing or made of other requirements."""
+    """The Python of an engine's environment, made where it is missing or made of other
+    requirements.
+    """
     home, wanted = folder / engine, [*REQUIREMENTS[engine], f"kws[score] @ {ROOT.as_uri()}"]
     python, marker = home / "bin" / "python", home / "installed.json"
     if not marker.exists() or json.loads(marker.read_text(encoding="utf-8")) != wanted:
@@ -150,7 +154,9 @@ def sound(sources: Sequence[str], seconds: float, path: Path) -> Path:
 def costs(
     args: argparse.Namespace, systems: Sequence[tuple[str, str, str, tuple[str, ...]]], failures: dict[str, str]
 ) -> dict[str, Json]:
-    """CPU seconds per second of sound and peak MB: medians of rounds. systems: key, python, place, keywords."""
+    """CPU seconds per second of sound and peak MB: medians of rounds. systems: key,
+    python, place, keywords.
+    """
     recording = sound(args.negatives, args.seconds, args.output / "minute.wav")
     rounds: dict[str, list[Json]] = {}
     for _ in range(args.rounds):

@@ -1,12 +1,14 @@
-"""How a phrase of one's own does on real speech: synthetic alone, with real recordings, and from recordings alone.
+"""How a phrase of one's own does on real speech: synthetic alone, with real recordings,
+and from recordings alone.
 
     python benchmarks/phrases.py --data FOLDER --word computer --models DIR -o runs/phrases
 
-FOLDER holds wake_words (text, speaker), mini_librispeech and librispeech_many_speakers, prepared. Recordings to train
-with are those of the speakers who gave most of the word; the test is every clip of the word by every other speaker, and
-librispeech_many_speakers, which neither trains nor calibrates. The recipes train and calibrate without wake_words.
-Each row is `kws train` as a user gives it; then the model is scored at its own threshold. Killed and given again, it
-goes on.
+FOLDER holds wake_words (text, speaker), mini_librispeech and librispeech_many_speakers,
+prepared. Recordings to train with are those of the speakers who gave most of the word;
+the test is every clip of the word by every other speaker, and
+librispeech_many_speakers, which neither trains nor calibrates. The recipes train and
+calibrate without wake_words. Each row is `kws train` as a user gives it; then the model
+is scored at its own threshold. Killed and given again, it goes on.
 """
 
 import argparse
@@ -23,7 +25,9 @@ ONE, SEVERAL = 10, 4  # recordings of one speaker; speakers
 
 
 def cases(clips: Sequence[Utterance]) -> list[tuple[str, str, list[Utterance]]]:
-    """(name, recipe, recordings); `spelling-alone` is the shipped model's weights with what the recordings spell."""
+    """(name, recipe, recordings); `spelling-alone` is the shipped model's weights with
+    what the recordings spell.
+    """
     first, *_ = givers(clips)
     one = [row for row in clips if row.speaker == first][:ONE]
     several = [row for who in givers(clips) for row in [r for r in clips if r.speaker == who][:ONE]]
@@ -38,7 +42,9 @@ def cases(clips: Sequence[Utterance]) -> list[tuple[str, str, list[Utterance]]]:
 
 
 def givers(clips: Sequence[Utterance]) -> list[str]:
-    """The speakers whose recordings are given: those with most, first the one who has most."""
+    """The speakers whose recordings are given: those with most, first the one who has
+    most.
+    """
     return [who for who, _ in Counter(row.speaker for row in clips).most_common(SEVERAL)]
 
 
@@ -59,7 +65,9 @@ def kws(log: Path, *words: object) -> str:
 
 
 def own_threshold(printed: str) -> str:
-    """The line of the keyword in the first table of `kws score`: at the model's own thresholds."""
+    """The line of the keyword in the first table of `kws score`: at the model's own
+    thresholds.
+    """
     return printed.splitlines()[2]
 
 

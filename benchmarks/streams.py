@@ -1,19 +1,24 @@
-"""How many microphones one thread hears in real time, each with a `Stream` of its own or all in one `Streams`.
+"""How many microphones one thread hears in real time, each with a `Stream` of its own
+or all in one `Streams`.
 
     python benchmarks/streams.py [--model wake-words] [--streams 1 10 100 1000] [--chunks 4000] [--limit-ms 100]
 
-N microphones begin at random moments and complete a chunk (80 ms) each at their own time from then on. A clock that is
-counted, not read, runs until the next chunk is complete, and on by the CPU time that hearing took: every chunk is
-really heard, with the states of N streams in memory, but what else the machine does does not count. The delay of a
-chunk is from its completion to its events. Three ways of hearing:
+N microphones begin at random moments and complete a chunk (80 ms) each at their own
+time from then on. A clock that is counted, not read, runs until the next chunk is
+complete, and on by the CPU time that hearing took: every chunk is really heard, with
+the states of N streams in memory, but what else the machine does does not count. The
+delay of a chunk is from its completion to its events. Three ways of hearing:
 
 - alone: `Stream.push` for each chunk as it completes;
-- together: `Streams.step` whenever a chunk waits: of however many have come in while the last were heard, so that
-  batches grow by themselves as the load does, and a chunk that comes alone does not wait;
-- every 20 ms: `Streams.run` at fixed times; dearer in delay and cheaper in CPU where there are few streams.
+- together: `Streams.step` whenever a chunk waits: of however many have come in while
+  the last were heard, so that batches grow by themselves as the load does, and a chunk
+  that comes alone does not wait;
+- every 20 ms: `Streams.run` at fixed times; dearer in delay and cheaper in CPU where
+  there are few streams.
 
-A table first; then the most microphones for which the 99th percentile of delays stays below the limit. Where hearing
-needs more time than there is, delays grow without end and are not printed.
+A table first; then the most microphones for which the 99th percentile of delays stays
+below the limit. Where hearing needs more time than there is, delays grow without end
+and are not printed.
 
 What was tried, and what it gave: docs/decisions.md, "Many streams in one run".
 """
@@ -46,7 +51,9 @@ class Hearing(Protocol):
         """A chunk has come in."""
 
     def hear(self) -> list[int]:
-        """Hear some of what waits; the microphones whose oldest chunk that was, none when nothing waits."""
+        """Hear some of what waits; the microphones whose oldest chunk that was, none
+        when nothing waits.
+        """
 
 
 class Alone:
@@ -94,7 +101,9 @@ class Together:
 
 @dataclass(frozen=True)
 class Outcome:
-    """cpu_s: per second of one microphone. rows: chunks per run of the graph. p99_s: of delays; inf: fell behind."""
+    """cpu_s: per second of one microphone. rows: chunks per run of the graph. p99_s: of
+    delays; inf: fell behind.
+    """
 
     cpu_s: float
     rows: float
@@ -102,7 +111,9 @@ class Outcome:
 
 
 def simulate(hearing: Hearing, microphones: int, seconds: float, chunk: NDArray[np.float32], tick_s: float) -> Outcome:
-    """`seconds` of all microphones, hearing at once (tick_s 0) or at multiples of tick_s."""
+    """`seconds` of all microphones, hearing at once (tick_s 0) or at multiples of
+    tick_s.
+    """
     period = units.seconds(chunk.size)
     begins = np.random.default_rng(0).uniform(0, period, microphones)
     times = np.add.outer(np.arange(1, 1 + round(seconds / period)) * period, begins)

@@ -13,10 +13,11 @@ _MOST = 8  # commands that may run at once: one that hangs must not fill the mac
 
 
 class Command:
-    """Starts a command and never waits for it: no shell, its words split as a shell would, a line on its stdin.
+    """Starts a command and never waits for it: no shell, its words split as a shell
+    would, a line on its stdin.
 
-    output: where the command's own words go (a file, or subprocess.DEVNULL). tell: is told once when it fails.
-    Raises KwsError when the command does not exist.
+    output: where the command's own words go (a file, or subprocess.DEVNULL). tell: is
+    told once when it fails. Raises KwsError when the command does not exist.
     """
 
     def __init__(self, line: str, output: Any, tell: Callable[[str], object]) -> None:

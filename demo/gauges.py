@@ -24,7 +24,9 @@ _STORIES = 50
 
 
 class NearMiss(NamedTuple):
-    """A keyword whose score came close, and that did not fire: its best score, and when the attempt was over."""
+    """A keyword whose score came close, and that did not fire: its best score, and when
+    the attempt was over.
+    """
 
     keyword: str
     score: float
@@ -61,9 +63,10 @@ class NearMisses:
 class Gauges:
     """The present state of listening; `hear` follows the sound, `fire` the events.
 
-    level_dbfs, peak_dbfs: root mean square and highest sample of the last moments; a full-scale square wave has 0.
-    scores (K,): the highest of the last chunk. held (K,): the highest of the last seconds. stories: events and near
-    misses, the last one first. heard_s: seconds of sound.
+    level_dbfs, peak_dbfs: root mean square and highest sample of the last moments; a
+    full-scale square wave has 0. scores (K,): the highest of the last chunk. held (K,):
+    the highest of the last seconds. stories: events and near misses, the last one
+    first. heard_s: seconds of sound.
     """
 
     def __init__(self, detector: Detector) -> None:

@@ -1,6 +1,8 @@
-"""`make demo`: the bundled recording through the shipped model, chunk by chunk, as a microphone would give it.
+"""`make demo`: the bundled recording through the shipped model, chunk by chunk, as a
+microphone would give it.
 
-Prints each event as it fires, compares all with what is said, and draws the scores in the terminal and as a picture.
+Prints each event as it fires, compares all with what is said, and draws the scores in
+the terminal and as a picture.
 """
 
 import argparse
@@ -34,7 +36,9 @@ class Truth(NamedTuple):
 
 
 class DemoRun(NamedTuple):
-    """What the detector made of the recording: its events, and scores (n, K) of frames of 40 ms."""
+    """What the detector made of the recording: its events, and scores (n, K) of frames
+    of 40 ms.
+    """
 
     detections: list[Detection]
     scores: NDArray[np.float64]

@@ -29,11 +29,13 @@ _DRIFT = 1e-4  # by which a sound card's clock may differ from the machine's
 
 @dataclass(frozen=True)
 class LiveDetection(Detection):
-    """A keyword heard live; its samples count the sound that was heard since listening began.
+    """A keyword heard live; its samples count the sound that was heard since listening
+    began.
 
-    time: of the day. latency_s: from the end of the word, as the detector has it (`end`), to the event, but for what
-    the sound card itself holds back. recording, recording_end_s: the file that keeps it and where in it, as
-    `kws detect` says it; None without a recorder.
+    time: of the day. latency_s: from the end of the word, as the detector has it
+    (`end`), to the event, but for what the sound card itself holds back. recording,
+    recording_end_s: the file that keeps it and where in it, as `kws detect` says it;
+    None without a recorder.
     """
 
     time: datetime
@@ -42,7 +44,9 @@ class LiveDetection(Detection):
     recording_end_s: float | None = None
 
     def as_values(self) -> dict[str, object]:
-        """The event as a line of `kws listen --json`; `recording_end_s` is what `kws detect` says for the recording."""
+        """The event as a line of `kws listen --json`; `recording_end_s` is what `kws
+        detect` says for the recording.
+        """
         values = super().as_values() | {"time": self.time.isoformat(), "latency_s": round(self.latency_s, 3)}
         if self.recording is not None and self.recording_end_s is not None:
             values |= {"recording": str(self.recording), "recording_end_s": round(self.recording_end_s, 3)}
@@ -50,7 +54,9 @@ class LiveDetection(Detection):
 
 
 class LiveBlock(NamedTuple):
-    """A block of sound and what the stream made of it; the frames of `result` count from the device's last opening."""
+    """A block of sound and what the stream made of it; the frames of `result` count
+    from the device's last opening.
+    """
 
     block: Block
     result: StreamResult
@@ -68,11 +74,12 @@ def listen(
 ) -> None:
     """Hear keywords from a microphone until `stop` is set (None: until Ctrl-C).
 
-    on_event: called with each event, in this thread; a second or two of sound wait for it, so hand longer work to a
-    thread of yours. microphone: the system's default when None. recorder: keeps the sound around each event. watch:
-    called after every block, and with None while no sound comes. every_block: hear all that comes at once, as a meter
-    wants it; else no sooner than an event is possible, which costs half. Raises KwsError when the microphone cannot be
-    opened.
+    on_event: called with each event, in this thread; a second or two of sound wait for
+    it, so hand longer work to a thread of yours. microphone: the system's default when
+    None. recorder: keeps the sound around each event. watch: called after every block,
+    and with None while no sound comes. every_block: hear all that comes at once, as a
+    meter wants it; else no sooner than an event is possible, which costs half. Raises
+    KwsError when the microphone cannot be opened.
     """
     microphone = microphone or Microphone()
     ears = _Ears(detector, recorder)

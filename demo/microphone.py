@@ -1,4 +1,5 @@
-"""A microphone as an endless row of mono blocks at the device's own rate: an unplugged one is waited for.
+"""A microphone as an endless row of mono blocks at the device's own rate: an unplugged
+one is waited for.
 
 n samples, C channels.
 """
@@ -30,7 +31,9 @@ _MOST_CHANNELS = 8
 
 
 class Device(NamedTuple):
-    """A device that can record: its number and name, how many channels it has, and its own rate in Hz."""
+    """A device that can record: its number and name, how many channels it has, and its
+    own rate in Hz.
+    """
 
     number: int
     name: str
@@ -42,7 +45,8 @@ class Device(NamedTuple):
 class Block(NamedTuple):
     """Sound (n,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
 
-    opening: counts how often the device was opened; between two openings sound was lost.
+    opening: counts how often the device was opened; between two openings sound was
+    lost.
     """
 
     samples: Samples
@@ -52,7 +56,9 @@ class Block(NamedTuple):
 
 
 def devices() -> list[Device]:
-    """Everything that can record here. Raises KwsError without sounddevice or PortAudio."""
+    """Everything that can record here. Raises KwsError without sounddevice or
+    PortAudio.
+    """
     sounddevice = require("sounddevice", extra="listen")
     try:
         default = sounddevice.query_devices(kind="input")["index"]
@@ -72,7 +78,9 @@ def devices() -> list[Device]:
 
 
 def find(wanted: str | None, found: Sequence[Device]) -> Device:
-    """The device with a number or name, or part of a name; None: the system's default. KwsError unless it is one."""
+    """The device with a number or name, or part of a name; None: the system's default.
+    KwsError unless it is one.
+    """
     if wanted is None:
         fitting = [device for device in found if device.is_default]
         missing = "there is no microphone" if not found else "the system names no default microphone"
@@ -89,10 +97,12 @@ def find(wanted: str | None, found: Sequence[Device]) -> Device:
 
 
 class Microphone:
-    """A device that gives blocks of mono sound, and is opened again when it was unplugged.
+    """A device that gives blocks of mono sound, and is opened again when it was
+    unplugged.
 
-    device: its number, name or part of a name; the system's default when None. channel: the one to hear, from 1;
-    the mean of all when None. tell: is told in one line what became of the device and what was lost.
+    device: its number, name or part of a name; the system's default when None. channel:
+    the one to hear, from 1; the mean of all when None. tell: is told in one line what
+    became of the device and what was lost.
     """
 
     def __init__(
@@ -120,10 +130,12 @@ class Microphone:
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
 
     def blocks(self, wait_s: Callable[[], float] = lambda: 0.0) -> Generator[Block | None, None, None]:
-        """Opens the device and gives its sound without end; None where nothing came for a quarter of a second.
+        """Opens the device and gives its sound without end; None where nothing came for
+        a quarter of a second.
 
-        wait_s: asked before each block how many seconds of sound may be collected for it. Raises KwsError when the
-        device cannot be opened at first; later it is tried again and again.
+        wait_s: asked before each block how many seconds of sound may be collected for
+        it. Raises KwsError when the device cannot be opened at first; later it is tried
+        again and again.
         """
         try:
             self._open_first()
@@ -186,7 +198,9 @@ class Microphone:
             raise KwsError(f"{self.device.name} cannot be opened ({error}): see kws listen --list-devices") from error
 
     def _open(self) -> None:
-        """Starts the device with its own rate and number of channels, or else with one channel."""
+        """Starts the device with its own rate and number of channels, or else with one
+        channel.
+        """
         channels = self._native()
         try:
             self._source = _Source(self._sounddevice, self.device, channels, self._channel)
@@ -209,7 +223,8 @@ class Microphone:
 class _Source:
     """An open device: the system keeps its sound until it is fetched.
 
-    Fetching costs less than being called for each block by PortAudio's thread, which would have to wake Python's.
+    Fetching costs less than being called for each block by PortAudio's thread, which
+    would have to wake Python's.
     """
 
     def __init__(self, sounddevice: Any, device: Device, channels: int, channel: int | None) -> None:
@@ -240,7 +255,8 @@ class _Source:
         return bool(self._stream.active)
 
     def take(self, opening: int, wait_s: float) -> Block | None:
-        """What has come, once it is a block or as long as may be waited for; None where none comes in that time.
+        """What has come, once it is a block or as long as may be waited for; None where
+        none comes in that time.
 
         Where less has come than was waited for, it is better late than never.
         """

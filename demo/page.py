@@ -1,4 +1,5 @@
-"""Writing the page that hears keywords in the browser: a folder that any static file server can serve.
+"""Writing the page that hears keywords in the browser: a folder that any static file
+server can serve.
 
 Its HTML, CSS and JavaScript lie in demo/web; `kws web` is the command.
 """
@@ -57,7 +58,8 @@ def has_runtime(folder: Path) -> bool:
 def bring_runtime(folder: Path, *, download: bool) -> None:
     """Puts onnxruntime-web's two files into a folder, unless they are there and whole.
 
-    Raises KwsError where they are not and `download` is False, or where npm, the archive or its checksum fails.
+    Raises KwsError where they are not and `download` is False, or where npm, the
+    archive or its checksum fails.
     """
     if has_runtime(folder):
         return
@@ -77,7 +79,9 @@ def bring_runtime(folder: Path, *, download: bool) -> None:
 
 
 def shipped_with_keywords() -> list[OnnxModel]:
-    """The shipped models that have keywords, few keywords first: the page opens with the first."""
+    """The shipped models that have keywords, few keywords first: the page opens with
+    the first.
+    """
     models = [OnnxModel.load(path) for path in shipped().values()]
     found = [model for model in models if model.info.keywords]
     return sorted(found, key=lambda model: len(model.info.keywords))

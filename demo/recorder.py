@@ -1,8 +1,9 @@
-"""Keeping what was heard around events, so that `kws detect` hears the same events in it.
+"""Keeping what was heard around events, so that `kws detect` hears the same events in
+it.
 
-A file begins a while before an event, on a border of the model's chunks, and is at the device's own rate, bit for bit
-what the stream was given. It goes on while events follow, for longer than the time before an event: so each event is
-in one file.
+A file begins a while before an event, on a border of the model's chunks, and is at the
+device's own rate, bit for bit what the stream was given. It goes on while events
+follow, for longer than the time before an event: so each event is in one file.
 """
 
 import math
@@ -26,9 +27,11 @@ _LONGEST_S = 3600.0  # a .wav file cannot exceed 4 GB
 
 
 class Recorder:
-    """Writes .wav files (mono, float32) around events into a folder, and keeps only some seconds in memory.
+    """Writes .wav files (mono, float32) around events into a folder, and keeps only
+    some seconds in memory.
 
-    tell: is told in one line when the folder can no longer be written; listening goes on without.
+    tell: is told in one line when the folder can no longer be written; listening goes
+    on without.
     """
 
     def __init__(self, folder: Path, tell: Callable[[str], object] = lambda line: None) -> None:
@@ -41,7 +44,9 @@ class Recorder:
         self.begin(units.SAMPLE_RATE, 1)
 
     def begin(self, rate: int, chunk_samples: int) -> None:
-        """A device was opened at `rate` Hz, for a model whose chunks have chunk_samples at 16 kHz."""
+        """A device was opened at `rate` Hz, for a model whose chunks have chunk_samples
+        at 16 kHz.
+        """
         self.end()
         self._rate = rate
         whole = units.SAMPLE_RATE // math.gcd(chunk_samples * rate, units.SAMPLE_RATE)
@@ -64,7 +69,9 @@ class Recorder:
                 self.end()
 
     def keep(self, event: Detection) -> tuple[Path, float] | None:
-        """The file that has this event of the stream, and its end there in seconds; None if nothing can be written."""
+        """The file that has this event of the stream, and its end there in seconds;
+        None if nothing can be written.
+        """
         if self._file is None and not self._failed:
             first = max(0, self._count - round(BEFORE_S * self._rate)) // self._step * self._step
             self._start(event.keyword, first)

@@ -26,9 +26,11 @@ _FIXED_LINES = 12  # all but keywords and stories
 
 
 class Screen:
-    """A panel that redraws itself: level, scores against thresholds, events and near misses, processor, losses.
+    """A panel that redraws itself: level, scores against thresholds, events and near
+    misses, processor, losses.
 
-    It is drawn on the terminal's alternate screen, so that a resize leaves nothing of it behind.
+    It is drawn on the terminal's alternate screen, so that a resize leaves nothing of
+    it behind.
 
     microphone: says what is heard. overflows: says how often sound was lost.
     """
@@ -58,7 +60,9 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the terminal back as it was, with the last picture below what stood there."""
+        """Give the terminal back as it was, with the last picture below what stood
+        there.
+        """
         self._live.stop()
         self._console.print(self.draw())
 
@@ -122,7 +126,9 @@ class Screen:
         return text.append("  clips" if gauges.peak_dbfs > -0.1 else "", "not dim bold red")
 
     def _keywords(self, width: int) -> Iterator[Text]:
-        """A line for each keyword that there is room for: those that came closest to firing."""
+        """A line for each keyword that there is room for: those that came closest to
+        firing.
+        """
         fires = round(width * _FIRES_AT)
         yield Text(f"{'keyword':<{_LABEL}}{'score':<{fires}}{'fires':<{width - fires}}   best    needed", "dim")
         keywords, gauges = self._detector.keywords, self.gauges
@@ -167,7 +173,9 @@ class Screen:
 
 
 def bar(share: float, held: float, width: int) -> Text:
-    """A score as a share of its threshold, which stands at the same place in all bars; a mark where it was held."""
+    """A score as a share of its threshold, which stands at the same place in all bars;
+    a mark where it was held.
+    """
     fires = round(width * _FIRES_AT)
     filled, mark = (min(width, round(fires * value)) for value in (share, held))
     cells = [("█", colour(share))] * filled + [("·", "bright_black")] * (width - filled)

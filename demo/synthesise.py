@@ -1,10 +1,12 @@
-"""Makes the demo recording, hear.wav, and its truth, hear.json, from synthetic speech and noise.
+"""Makes the demo recording, hear.wav, and its truth, hear.json, from synthetic speech
+and noise.
 
     python -m kws.demo.synthesise --models DIR --download
 
-The same seed gives the same recording. The speakers are the held-out voices of `kws.data.synthesis.generate`:
-no synthetic training clip has them. The times of the wake words come from a forced alignment of each
-sentence, made before the noise is added.
+The same seed gives the same recording. The speakers are the held-out voices of
+`kws.data.synthesis.generate`: no synthetic training clip has them. The times of the
+wake words come from a forced alignment of each sentence, made before the noise is
+added.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ PINK_SNR_DB, BABBLE_SNR_DB, HUM_SNR_DB = 22.0, 17.0, 20.0
 
 @dataclass(frozen=True)
 class Sentence:
-    """A spoken line and where the whole of it and its wake word lie, in samples of the recording."""
+    """A spoken line and where the whole of it and its wake word lie, in samples of the
+    recording.
+    """
 
     voice: str
     text: str
@@ -82,7 +86,9 @@ class Sentence:
 
 
 def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Generator) -> Samples:
-    """One line at the common level, its silent ends cut to 0.3 s (the aligner wants that much)."""
+    """One line at the common level, its silent ends cut to 0.3 s (the aligner wants
+    that much).
+    """
     british = voice.startswith("kokoro:b")
     samples = synthesiser.say(spoken_form(text), Voice(voice, british), float(rng.uniform(0.92, 1.08)), rng)
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.max(np.abs(samples)))
@@ -93,7 +99,9 @@ def speak(synthesiser: Synthesiser, voice: str, text: str, rng: np.random.Genera
 
 
 def align(samples: Samples, text: str, keyword: str) -> tuple[int, int]:
-    """First and last sample of `keyword` in the sentence, by pocketsphinx's forced alignment (10 ms)."""
+    """First and last sample of `keyword` in the sentence, by pocketsphinx's forced
+    alignment (10 ms).
+    """
     decoder = require("pocketsphinx", extra="synthesis").Decoder(lm=None, samprate=SAMPLE_RATE, loglevel="FATAL")
     decoder.add_word("snowboy", "S N OW B OY", True)
     decoder.set_align_text(text)
@@ -157,7 +165,9 @@ def unit_power(samples: Any) -> Samples:
 def add_noise(
     speech: Samples, synthesiser: Synthesiser, rng: np.random.Generator
 ) -> tuple[Samples, list[dict[str, Any]]]:
-    """Pink noise throughout, babble in the middle third, hum in the last; levels against `SPEECH_LEVEL`."""
+    """Pink noise throughout, babble in the middle third, hum in the last; levels
+    against `SPEECH_LEVEL`.
+    """
     total, third = len(speech), len(speech) // 3
     makers = (
         ("pink noise", PINK_SNR_DB, 0, total, pink_noise(total, rng)),

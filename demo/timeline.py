@@ -25,7 +25,9 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def blocks(scores: NDArray[np.float64], width: int) -> str:
-    """Scores (n,) in [0, 1] as `width` block characters, each the highest of its stretch."""
+    """Scores (n,) in [0, 1] as `width` block characters, each the highest of its
+    stretch.
+    """
     edges = np.linspace(0, len(scores), width + 1).astype(int)
     highest = [scores[a : max(b, a + 1)].max(initial=0.0) for a, b in pairwise(edges)]
     return "".join(_BLOCKS[round(8 * score)] for score in highest)
@@ -39,7 +41,9 @@ def draw_png(
     detections: Sequence[Detection],
     truth: Sequence["Truth"],
 ) -> None:
-    """Writes a picture: the spectrogram of samples (S,) above a lane of scores (n, K) for each keyword."""
+    """Writes a picture: the spectrogram of samples (S,) above a lane of scores (n, K)
+    for each keyword.
+    """
     matplotlib = require("matplotlib", extra="demo")
     matplotlib.use("Agg")
     pyplot = require("matplotlib.pyplot", extra="demo")

@@ -1,1 +1,3 @@
-"""From a checkpoint to the one .onnx file that is the product (installed as kws.export)."""
+"""From a checkpoint to the one .onnx file that is the product (installed as
+kws.export).
+"""

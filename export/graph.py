@@ -1,4 +1,5 @@
-"""A streaming model as a graph of tensors: PCM and states in, log-posteriors and states out.
+"""A streaming model as a graph of tensors: PCM and states in, log-posteriors and states
+out.
 
 Shapes: B batch, S samples of a call, T frames of a call, V tokens.
 """
@@ -20,7 +21,9 @@ _BATCH_EXAMPLE = 2  # anything but 1, which exporters take for a constant
 
 
 class StreamingGraph(nn.Module):
-    """(B, S) PCM and the flat states -> (B, T, V) log-posteriors and the next flat states."""
+    """(B, S) PCM and the flat states -> (B, T, V) log-posteriors and the next flat
+    states.
+    """
 
     def __init__(self, model: AcousticModel) -> None:
         super().__init__()
@@ -35,17 +38,18 @@ class StreamingGraph(nn.Module):
 def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
     """The most chunks of `chunk_frames` that one call of the model's graph takes.
 
-    One where a mixer's graph is laid out for one number of frames, and with chunks of a single frame: a product with
-    one row is summed in another order than the same row among others, and a stream's numbers must not depend on how
-    its chunks are put together.
+    One where a mixer's graph is laid out for one number of frames, and with chunks of a
+    single frame: a product with one row is summed in another order than the same row
+    among others, and a stream's numbers must not depend on how its chunks are put
+    together.
     """
     free = model.any_length and chunk_frames > 1
     return max(1, model.config.window_frames // chunk_frames) if free else 1
 
 
 def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
-    """The model as ONNX for 1 to `chunks_per_call` chunks of `chunk_frames`, any batch; a state `x` comes out as
-    `next.x`.
+    """The model as ONNX for 1 to `chunks_per_call` chunks of `chunk_frames`, any batch;
+    a state `x` comes out as `next.x`.
     """
     model = model.eval()
     graph = StreamingGraph(model)

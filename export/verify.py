@@ -1,4 +1,6 @@
-"""Verification: the file computes, chunk by chunk, what the checkpoint computes on whole audio."""
+"""Verification: the file computes, chunk by chunk, what the checkpoint computes on
+whole audio.
+"""
 
 from pathlib import Path
 
@@ -16,7 +18,8 @@ _BATCHES = (1, 3)
 
 
 def largest_difference(model: AcousticModel, path: Path) -> float:
-    """Largest absolute difference in log-posteriors between `model` on whole audio and `path` on pieces of it.
+    """Largest absolute difference in log-posteriors between `model` on whole audio and
+    `path` on pieces of it.
 
     The pieces: single chunks, and the most chunks that a call takes.
     """
@@ -34,7 +37,9 @@ def largest_difference(model: AcousticModel, path: Path) -> float:
 
 
 def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
-    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model from a fresh state, `samples` at a time."""
+    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model from a fresh
+    state, `samples` at a time.
+    """
     states, parts = session.init_states(len(pcm)), []
     for start in range(0, pcm.shape[1], samples):
         log_posteriors, states = session.run(np.ascontiguousarray(pcm[:, start : start + samples]), states)
@@ -43,7 +48,9 @@ def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> 
 
 
 def probe(batch: int, samples: int) -> npt.NDArray[np.float32]:
-    """Sounds (B, S) of every kind that a stream meets: silence, noise of all levels, chirps, full scale."""
+    """Sounds (B, S) of every kind that a stream meets: silence, noise of all levels,
+    chirps, full scale.
+    """
     rng = np.random.default_rng(0)
     t = np.arange(samples) / SAMPLE_RATE
     level = 10.0 ** rng.uniform(-4, 0, size=(batch, 1)) * (0.5 + 0.5 * np.sin(2 * np.pi * 0.4 * t))

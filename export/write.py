@@ -1,7 +1,9 @@
-"""Writing a checkpoint as the one file that a device needs (`kws export` is the command).
+"""Writing a checkpoint as the one file that a device needs (`kws export` is the
+command).
 
-The file holds the graph (frontend included), the weights in half precision (cast back to single precision when the
-file is opened) and the manifest. It is written only if it computes what the checkpoint computes.
+The file holds the graph (frontend included), the weights in half precision (cast back
+to single precision when the file is opened) and the manifest. It is written only if it
+computes what the checkpoint computes.
 """
 
 import subprocess
@@ -28,7 +30,9 @@ from kws.units import SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Written:
-    """A model file that was verified. difference: the largest from torch, in log-posteriors. str() tells all of it."""
+    """A model file that was verified. difference: the largest from torch, in
+    log-posteriors. str() tells all of it.
+    """
 
     path: Path
     parameters: int
@@ -45,8 +49,9 @@ class Written:
 def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> Written:
     """Writes the checkpoint `path` as the model file `output`, once it is verified.
 
-    name: the model's; None takes the recipe's. chunk_frames: frames of 40 ms per call of the graph. Raises KwsError,
-    and writes nothing, where the log-posteriors of ONNX and torch differ by more than `verify.TOLERANCE`.
+    name: the model's; None takes the recipe's. chunk_frames: frames of 40 ms per call
+    of the graph. Raises KwsError, and writes nothing, where the log-posteriors of ONNX
+    and torch differ by more than `verify.TOLERANCE`.
     """
     checkpoint = load_checkpoint(path)
     checkpoint.model.phrase_head = None  # tokens alone leave a stream
@@ -67,7 +72,9 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
 
 
 def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
-    """Stores weights of these sizes in half precision, takes the exporter's notes away, and adds the manifest."""
+    """Stores weights of these sizes in half precision, takes the exporter's notes away,
+    and adds the manifest.
+    """
     graph = proto.graph
     casts = []
     for tensor in graph.initializer:
@@ -91,7 +98,9 @@ def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
 
 
 def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo:
-    """What the file says about itself; thresholds are the recipe's default until `kws calibrate` sets them."""
+    """What the file says about itself; thresholds are the recipe's default until `kws
+    calibrate` sets them.
+    """
     model, recipe = checkpoint.model, checkpoint.recipe
     scoring = ScorerConfig(**recipe["scoring"])
     states = flatten_state(model.init_state(1))

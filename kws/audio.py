@@ -1,9 +1,10 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
-PCM .wav files of 8, 16, 24 and 32 bits need nothing but the standard library; other formats (flac, ogg, opus,
-mp3, float .wav ...) go through soundfile and other rates through soxr, both brought by the extra `audio`. Channels
-are averaged. Rates from 8 kHz up are resampled; below that speech lacks what a model listens to, and the file
-is refused.
+PCM .wav files of 8, 16, 24 and 32 bits need nothing but the standard library; other
+formats (flac, ogg, opus, mp3, float .wav ...) go through soundfile and other rates
+through soxr, both brought by the extra `audio`. Channels are averaged. Rates from 8 kHz
+up are resampled; below that speech lacks what a model listens to, and the file is
+refused.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _UNKNOWN_BYTES = 0x7FFF_F000  # writers into pipes claim this length of data or 
 def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
     """A whole file as mono float32 samples in [-1, 1], shape (N,), at `rate` Hz.
 
-    Raises KwsError naming the file where it is missing, not audio, empty, damaged, or not finite.
+    Raises KwsError naming the file where it is missing, not audio, empty, damaged, or
+    not finite.
     """
     return np.concatenate(list(blocks(path, _BLOCK_SAMPLES, rate)))
 
@@ -44,10 +46,12 @@ def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
 def blocks(
     path: str | PathLike[str], block_samples: int, rate: int = SAMPLE_RATE, start_s: float = 0.0
 ) -> Iterator[Samples]:
-    """The same samples as `read` gives, block by block: all of block_samples but the last.
+    """The same samples as `read` gives, block by block: all of block_samples but the
+    last.
 
-    start_s: seconds of the file that are passed over, without decoding them where the format allows that. A file that
-    ends too early or breaks in the middle gives what is there first, and then raises KwsError.
+    start_s: seconds of the file that are passed over, without decoding them where the
+    format allows that. A file that ends too early or breaks in the middle gives what is
+    there first, and then raises KwsError.
     """
     held: list[Samples] = []
     count = 0
@@ -73,7 +77,9 @@ def blocks(
 
 
 def length_s(path: str | PathLike[str]) -> float:
-    """How long a file says it is, in seconds; 0 where it does not say or cannot be read."""
+    """How long a file says it is, in seconds; 0 where it does not say or cannot be
+    read.
+    """
     try:
         with wave.open(str(path), "rb") as reader:
             return reader.getnframes() / reader.getframerate()
@@ -87,9 +93,11 @@ def length_s(path: str | PathLike[str]) -> float:
 
 
 class Resampler:
-    """A stream's change of rate (soxr, high quality); block sizes do not change what comes out.
+    """A stream's change of rate (soxr, high quality); block sizes do not change what
+    comes out.
 
-    Raises InputError for a rate that is not a whole number of at least 8000 Hz, KwsError without soxr.
+    Raises InputError for a rate that is not a whole number of at least 8000 Hz,
+    KwsError without soxr.
     """
 
     def __init__(self, source_rate: int, rate: int = SAMPLE_RATE) -> None:
@@ -133,7 +141,9 @@ def _resampled(path: Path, rate: int, start_s: float) -> _Pieces:
 
 
 def _open(path: Path, start_s: float) -> tuple[int, _Pieces]:
-    """The rate of a file in Hz, and its samples from a place on as they are decoded, mono."""
+    """The rate of a file in Hz, and its samples from a place on as they are decoded,
+    mono.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -176,7 +186,9 @@ def _wave_pieces(path: Path, reader: wave.Wave_read, start_s: float) -> _Pieces:
 
 
 def from_pcm(data: bytes, width: int) -> Samples:
-    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is unsigned, 2, 3 or 4."""
+    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
+    unsigned, 2, 3 or 4.
+    """
     if width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
     if width == 2:

@@ -12,7 +12,9 @@ def two_digits(value: float) -> str:
 
 
 def figure(value: float) -> str:
-    """A number with at most two decimals, more where it would vanish: 210, 59.9, 2.45, 0.05, 0.003."""
+    """A number with at most two decimals, more where it would vanish: 210, 59.9, 2.45,
+    0.05, 0.003.
+    """
     size = math.floor(math.log10(abs(value))) if value else 0
     digits = min(2, max(0, 2 - size)) if size >= -2 else min(-size, 6)
     return f"{value:,.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"

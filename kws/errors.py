@@ -8,17 +8,23 @@ from types import ModuleType
 
 
 class KwsError(Exception):
-    """A user's mistake or a missing thing; `str()` is one sentence: what is wrong and what to do."""
+    """A user's mistake or a missing thing; `str()` is one sentence: what is wrong and
+    what to do.
+    """
 
 
 class InputError(KwsError, ValueError):
-    """Samples or log-posteriors of a kind that cannot be used (dtype, shape, rate, NaN)."""
+    """Samples or log-posteriors of a kind that cannot be used (dtype, shape, rate,
+    NaN).
+    """
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional module, or raise a KwsError that names the pip command which brings it.
+    """Import an optional module, or raise a KwsError that names the pip command which
+    brings it.
 
-    module: the name to import, such as "soundfile"; extra: the extra in pyproject.toml that brings it.
+    module: the name to import, such as "soundfile"; extra: the extra in pyproject.toml
+    that brings it.
     """
     package = module.partition(".")[0]
     try:
@@ -32,12 +38,16 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def install(extra: str) -> str:
-    """The command that brings the packages of an extra; kws is on no package index, so it names a clone."""
+    """The command that brings the packages of an extra; kws is on no package index, so
+    it names a clone.
+    """
     return f"pip install '.[{extra}]' in the folder of kws"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say after "there is no such name": the nearest of the known names, or all of them."""
+    """What to say after "there is no such name": the nearest of the known names, or all
+    of them.
+    """
     from difflib import get_close_matches  # needed after a mistake alone
 
     names = list(known)

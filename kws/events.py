@@ -11,8 +11,9 @@ from kws import units
 class Detection:
     """A keyword heard in a stream.
 
-    keyword: its name in the manifest. score: in [0, 1]. start, end: samples at 16 kHz since the stream
-    began; `start` is where the keyword's path begins, `end` the end of the frame at which it fired.
+    keyword: its name in the manifest. score: in [0, 1]. start, end: samples at 16 kHz
+    since the stream began; `start` is where the keyword's path begins, `end` the end of
+    the frame at which it fired.
     """
 
     keyword: str
@@ -31,7 +32,9 @@ class Detection:
         return units.seconds(self.end)
 
     def as_values(self) -> dict[str, object]:
-        """The event as the command line's JSON has it: keyword, score, start_s and end_s, rounded."""
+        """The event as the command line's JSON has it: keyword, score, start_s and
+        end_s, rounded.
+        """
         return {
             "keyword": self.keyword,
             "score": round(self.score, 4),

@@ -1,4 +1,6 @@
-"""Writing a file whole or not at all: nobody ever reads half of it, whenever the process is stopped."""
+"""Writing a file whole or not at all: nobody ever reads half of it, whenever the
+process is stopped.
+"""
 
 from __future__ import annotations
 

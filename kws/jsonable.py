@@ -1,4 +1,6 @@
-"""Dataclasses from JSON: each value is checked against the type that its field declares."""
+"""Dataclasses from JSON: each value is checked against the type that its field
+declares.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ from kws.errors import KwsError
 def decode(kind: Any, value: Any, where: str = "") -> Any:
     """A parsed JSON value as the type `kind`.
 
-    kind: a dataclass, a NamedTuple, tuple[X, ...], Mapping[str, X], X | None, a Literal, float, int, str, bool or Any,
-    nested in any way. where: the place of the value in its document, for messages. A field that has a default may be
-    missing; fields that the dataclass does not have are passed over, since a later version may add some.
+    kind: a dataclass, a NamedTuple, tuple[X, ...], Mapping[str, X], X | None, a
+    Literal, float, int, str, bool or Any, nested in any way. where: the place of the
+    value in its document, for messages. A field that has a default may be missing;
+    fields that the dataclass does not have are passed over, since a later version may
+    add some.
 
-    Raises KwsError with a sentence that names the place of the first value of another type.
+    Raises KwsError with a sentence that names the place of the first value of another
+    type.
     """
     place = where or "the top level"
     if kind is Any:

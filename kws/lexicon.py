@@ -1,7 +1,8 @@
 """Spellings: from a phrase in words to its phones.
 
-Tokens of the shipped models are the 39 ARPAbet phones of the CMU Pronouncing Dictionary without stress marks
-(http://www.speech.cs.cmu.edu/cgi-bin/cmudict), so any phrase that the dictionary knows can be listened for.
+Tokens of the shipped models are the 39 ARPAbet phones of the CMU Pronouncing Dictionary
+without stress marks (http://www.speech.cs.cmu.edu/cgi-bin/cmudict), so any phrase that
+the dictionary knows can be listened for.
 """
 
 import importlib.util
@@ -38,7 +39,9 @@ class Lexicon:
 
     @classmethod
     def from_lines(cls, lines: Iterable[str]) -> "Lexicon":
-        """Reads the CMUdict format: ``word PH ON1 ES`` and ``word(2) PH ON ES`` for further variants."""
+        """Reads the CMUdict format: ``word PH ON1 ES`` and ``word(2) PH ON ES`` for
+        further variants.
+        """
         words: dict[str, list[Spelling]] = {}
         for line in lines:
             word, *phones = line.split("#")[0].split() or [""]
@@ -61,14 +64,18 @@ class Lexicon:
         return iter(self._words.items())
 
     def extended(self, spellings: Iterable[tuple[str, str]]) -> "Lexicon":
-        """The same lexicon with further (word, phones) pairs behind what it has: ``("snowboy", "S N OW B OY")``."""
+        """The same lexicon with further (word, phones) pairs behind what it has:
+        ``("snowboy", "S N OW B OY")``.
+        """
         words = dict(self._words)
         for word, phones in spellings:
             words[word.lower()] = (*words.get(word.lower(), ()), parse_phones(phones))
         return Lexicon(words)
 
     def taught(self, phrases: Iterable[str]) -> "Lexicon":
-        """The same lexicon in which phrases that come with phones (see `spell`) are entries, spelled by those alone."""
+        """The same lexicon in which phrases that come with phones (see `spell`) are
+        entries, spelled by those alone.
+        """
         given = {phrase_name(phrase): tuple(self.spell(phrase)) for phrase in phrases if "=" in phrase}
         return Lexicon(self._words | given) if given else self
 
@@ -77,15 +84,17 @@ class Lexicon:
         return [word for word in dict.fromkeys(self._looked_up(phrase)) if word not in self._words]
 
     def _looked_up(self, phrase: str) -> list[str]:
-        """The words of `phrase` as the dictionary may have them: as they are written ("x-ray"), or normalised."""
+        """The words of `phrase` as the dictionary may have them: as they are written
+        ("x-ray"), or normalised.
+        """
         written = phrase.lower().split()
         return [part for word in written for part in ([word] if word in self._words else normalise(word).split())]
 
     def spell(self, phrase: str) -> list[Spelling]:
         """All spellings of `phrase` (at most 8), most usual first.
 
-        ``"view glass=V Y UW G L AE S"`` gives the phones directly, with ``|`` between several spellings. Raises
-        KwsError that names every word without an entry.
+        ``"view glass=V Y UW G L AE S"`` gives the phones directly, with ``|`` between
+        several spellings. Raises KwsError that names every word without an entry.
         """
         words, given, phones = phrase.partition("=")
         name = phrase_name(words)
@@ -107,7 +116,9 @@ class Lexicon:
 
 
 def parse_phones(text: str) -> Spelling:
-    """``"HH EY1"`` -> ``("HH", "EY")``; raises KwsError for anything that is not an ARPAbet phone."""
+    """``"HH EY1"`` -> ``("HH", "EY")``; raises KwsError for anything that is not an
+    ARPAbet phone.
+    """
     phones = tuple(_STRESS.sub("", phone) for phone in text.upper().split())
     unknown = [phone for phone in phones if phone not in PHONES]
     if unknown or not phones:
@@ -117,15 +128,19 @@ def parse_phones(text: str) -> Spelling:
 
 
 def phrase_name(phrase: str) -> str:
-    """The name a phrase is reported under: its words, normalised, without the phones that may follow ``=``."""
+    """The name a phrase is reported under: its words, normalised, without the phones
+    that may follow ``=``.
+    """
     return normalise(phrase.partition("=")[0])
 
 
 def normalise(text: str) -> str:
-    """Words as transcripts and names of keywords have them: ``"Turn on the View-Glass!"`` is turn on the view glass.
+    """Words as transcripts and names of keywords have them: ``"Turn on the
+    View-Glass!"`` is turn on the view glass.
 
-    Unicode NFKC, lower case, one space between words; letters, their marks, digits, apostrophes and the underscores of
-    classes such as ``_unknown_`` stay, and whatever else can be seen divides words. Normalising again changes nothing.
+    Unicode NFKC, lower case, one space between words; letters, their marks, digits,
+    apostrophes and the underscores of classes such as ``_unknown_`` stay, and whatever
+    else can be seen divides words. Normalising again changes nothing.
     """
     if not text.isascii():
         visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
@@ -142,10 +157,11 @@ def _divided(word: str) -> str:
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Whether the words of `phrase` stand in `text` in that order, side by side, maybe with a possessive 's.
+    """Whether the words of `phrase` stand in `text` in that order, side by side, maybe
+    with a possessive 's.
 
-    Case and punctuation do not count: "turn on the computer." and "the computer's off" contain "Computer", "computers"
-    does not.
+    Case and punctuation do not count: "turn on the computer." and "the computer's off"
+    contain "Computer", "computers" does not.
     """
     asked = _compared(phrase)
     pattern = "".join(f" {word}(?:'s)?" for word in asked) + " "  # of letters, marks, digits: nothing to escape
@@ -159,28 +175,36 @@ def says(text: str, phrase: str) -> bool:
 
 @lru_cache(maxsize=4096)  # matching compares each text with every keyword, again and again
 def _compared(text: str) -> tuple[str, ...]:
-    """The words of a text as they are compared: apostrophes around them are quotation marks, or a plural's."""
+    """The words of a text as they are compared: apostrophes around them are quotation
+    marks, or a plural's.
+    """
     return tuple(word.strip("'") for word in normalise(text).casefold().split())
 
 
 def spell(phrase: str) -> list[Spelling]:
-    """All spellings of a phrase in the phones of the shipped models (at most 8), most usual first.
+    """All spellings of a phrase in the phones of the shipped models (at most 8), most
+    usual first.
 
-    phrase: words of the CMU dictionary, or words with their phones: "hey zorgo=HH EY Z AO R G OW". Raises KwsError
-    for a word that has no entry, and without phones where the dictionary is not installed (the extra `lexicon`).
+    phrase: words of the CMU dictionary, or words with their phones: "hey zorgo=HH EY Z
+    AO R G OW". Raises KwsError for a word that has no entry, and without phones where
+    the dictionary is not installed (the extra `lexicon`).
     """
     return next(iter(spell_all([phrase]).values()))
 
 
 def spell_all(phrases: Iterable[str]) -> dict[str, list[Spelling]]:
-    """`spell` of several phrases, by their names; the dictionary is read once, and not at all if all have phones."""
+    """`spell` of several phrases, by their names; the dictionary is read once, and not
+    at all if all have phones.
+    """
     phrases = list(phrases)
     lexicon = Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict()
     return {phrase_name(phrase): lexicon.spell(phrase) for phrase in phrases}
 
 
 def load_cmudict() -> Lexicon:
-    """The CMU dictionary that lies in the pocketsphinx wheel (BSD); the package itself is not imported."""
+    """The CMU dictionary that lies in the pocketsphinx wheel (BSD); the package itself
+    is not imported.
+    """
     spec = importlib.util.find_spec("pocketsphinx")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "model" / "en-us" / "cmudict-en-us.dict"

@@ -1,4 +1,6 @@
-"""The type of a callback that takes progress lines, so that library code need not print."""
+"""The type of a callback that takes progress lines, so that library code need not
+print.
+"""
 
 from collections.abc import Callable
 

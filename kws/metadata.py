@@ -1,6 +1,7 @@
 """The manifest: what a model file says about itself, as JSON in the model's metadata.
 
-One `.onnx` file is the whole product, so nothing that running needs is said anywhere else.
+One `.onnx` file is the whole product, so nothing that running needs is said anywhere
+else.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ METADATA_KEY = "kws.manifest"
 
 @dataclass(frozen=True)
 class StateSpec:
-    """One state tensor of the graph: input `name`, output "next." + `name`; zeros in a fresh stream."""
+    """One state tensor of the graph: input `name`, output "next." + `name`; zeros in a
+    fresh stream.
+    """
 
     name: str
     shape: tuple[int, ...]  # without the batch axis
@@ -41,7 +44,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A phrase that the model hears: its spellings in tokens and the score at which it fires."""
+    """A phrase that the model hears: its spellings in tokens and the score at which it
+    fires.
+    """
 
     name: str
     spellings: tuple[tuple[str, ...], ...]
@@ -51,7 +56,9 @@ class Keyword:
 
 @dataclass(frozen=True)
 class ScorerConfig:
-    """Constants of the scorer and the trigger (see kws.decoding.scorer and kws.decoding.trigger)."""
+    """Constants of the scorer and the trigger (see kws.decoding.scorer and
+    kws.decoding.trigger).
+    """
 
     peak_weight: float
     max_duration_frames: int
@@ -93,7 +100,9 @@ class Training:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Everything that a model file says about itself. Raises KwsError where the parts do not fit."""
+    """Everything that a model file says about itself. Raises KwsError where the parts
+    do not fit.
+    """
 
     schema: int
     name: str
@@ -122,7 +131,9 @@ class ModelInfo:
             self.check_keyword(keyword)
 
     def check_keyword(self, keyword: Keyword) -> None:
-        """Raise KwsError unless the model's tokens can spell the keyword and its threshold makes sense."""
+        """Raise KwsError unless the model's tokens can spell the keyword and its
+        threshold makes sense.
+        """
         known = set(self.tokens[1:])
         demand(bool(keyword.name.strip()), "a keyword has no name")
         spelled = bool(keyword.spellings) and all(keyword.spellings)
@@ -141,7 +152,8 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
-        """Read a manifest. Raises KwsError with one sentence for anything that `to_json` cannot have written.
+        """Read a manifest. Raises KwsError with one sentence for anything that
+        `to_json` cannot have written.
 
         Fields unknown to this version are passed over: a later version may add some.
         """
@@ -161,7 +173,9 @@ class ModelInfo:
 
 
 def embed(model: Any, info: ModelInfo) -> None:
-    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older one."""
+    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older
+    one.
+    """
     entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     entry = entries[0] if entries else model.metadata_props.add(key=METADATA_KEY)
     entry.value = info.to_json()

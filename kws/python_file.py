@@ -1,4 +1,6 @@
-"""Python files of the user's own, loaded by path: recipes, studies, mixers and adapters that lie outside of kws."""
+"""Python files of the user's own, loaded by path: recipes, studies, mixers and adapters
+that lie outside of kws.
+"""
 
 import importlib.util
 import sys

@@ -1,4 +1,6 @@
-"""`kws calibrate`: sets thresholds for a rate of false accepts, and writes them into a model file."""
+"""`kws calibrate`: sets thresholds for a rate of false accepts, and writes them into a
+model file.
+"""
 
 from __future__ import annotations
 

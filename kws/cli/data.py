@@ -131,7 +131,9 @@ def table() -> str:
 
 
 def get(args: argparse.Namespace) -> str:
-    """Prepares a corpus, or all that a recipe needs, fetched first where that is asked for."""
+    """Prepares a corpus, or all that a recipe needs, fetched first where that is asked
+    for.
+    """
     if (args.corpus is None) == (args.recipe is None):
         raise KwsError("say what to get: kws data get CORPUS --root DIR, or kws data get --for RECIPE --root DIR")
     if args.recipe:
@@ -149,7 +151,9 @@ def get(args: argparse.Namespace) -> str:
 
 
 def got_for(args: argparse.Namespace) -> str:
-    """Brings every folder of corpora that a recipe needs and prints a line for each as it is done."""
+    """Brings every folder of corpora that a recipe needs and prints a line for each as
+    it is done.
+    """
     from kws.data.recipe_sets.bring import bring_all, corpora_of
     from kws.data.recipe_sets.made import Making
 
@@ -214,7 +218,9 @@ def aligned(args: argparse.Namespace) -> str:
 
 
 def cut(args: argparse.Namespace) -> str:
-    """Cuts words, or runs of words, out of corpora; recordings that were of no use are named on stderr."""
+    """Cuts words, or runs of words, out of corpora; recordings that were of no use are
+    named on stderr.
+    """
     from kws.data.cuts import cut_pieces, runs, single
     from kws.data.manifest import rows_of
     from kws.lexicon import load_cmudict
@@ -230,7 +236,9 @@ def cut(args: argparse.Namespace) -> str:
 
 
 def synthesised(args: argparse.Namespace) -> str:
-    """Makes clips in synthetic voices, and fetches the speech models first where that is asked for."""
+    """Makes clips in synthetic voices, and fetches the speech models first where that
+    is asked for.
+    """
     from kws.data.manifest import describe, rows_of
     from kws.data.synthesis.generate import generate
     from kws.data.synthesis.tts import download

@@ -60,7 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was heard in every file; 1 when a file could not be read to its end, otherwise 0."""
+    """Print what was heard in every file; 1 when a file could not be read to its end,
+    otherwise 0.
+    """
     if args.output is not None and not args.explain:
         args.usage_error("-o is for the pictures of --explain")
     model, files = options.model_and_files(args)
@@ -88,7 +90,9 @@ def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterato
 
 
 def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
-    """The lines that explain each file, once its picture is drawn; without matplotlib the words alone."""
+    """The lines that explain each file, once its picture is drawn; without matplotlib
+    the words alone.
+    """
     from kws.lexicon import phrase_name
     from kws.runtime.explain import explainer, figure, text
     from kws.runtime.keywords import open_detector
@@ -122,7 +126,9 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
 
 
 def _hear(stream: _Stream[_Heard], file: str) -> Iterator[_Heard | KwsError]:
-    """What a stream hears in a file, as it hears it, and in the end what was wrong with the file, if anything was."""
+    """What a stream hears in a file, as it hears it, and in the end what was wrong with
+    the file, if anything was.
+    """
     from kws import audio, units
 
     shows_progress = sys.stderr.isatty()

@@ -77,7 +77,9 @@ def _describe(info: ModelInfo, path: str, size: int) -> list[str]:
 
 
 def _keyword_lines(keywords: Sequence[Keyword]) -> list[str]:
-    """The table of keywords; where the names of the calibration data make it too wide, they follow the table."""
+    """The table of keywords; where the names of the calibration data make it too wide,
+    they follow the table.
+    """
     head = ("keyword", "threshold", "calibrated for", "spelling")
     whole = _table(head, [row for keyword in keywords for row in _keyword_rows(keyword, names_data=True)])
     if max(map(len, whole)) <= _WIDTH:

@@ -1,4 +1,6 @@
-"""`kws listen`: keywords from a microphone, live. Nothing leaves the machine, nothing is written unless asked."""
+"""`kws listen`: keywords from a microphone, live. Nothing leaves the machine, nothing
+is written unless asked.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Front:
-    """What a person or a program sees: the screen, lines of text, or lines of JSON; and the command for each event."""
+    """What a person or a program sees: the screen, lines of text, or lines of JSON; and
+    the command for each event.
+    """
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._json = args.json
@@ -170,7 +174,9 @@ def table(found: list[Device]) -> str:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that no sound is left half heard; a second one interrupts at once."""
+    """An event that Ctrl-C or SIGTERM sets, so that no sound is left half heard; a
+    second one interrupts at once.
+    """
     stop = threading.Event()
 
     def ask(_number: int, _frame: object) -> None:
@@ -188,7 +194,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """PortAudio and ALSA write to the process's stderr as they please: only Python's own words go there meanwhile."""
+    """PortAudio and ALSA write to the process's stderr as they please: only Python's
+    own words go there meanwhile.
+    """
     kept = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)

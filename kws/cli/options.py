@@ -1,12 +1,13 @@
 """The options that verbs share, each declared once, and the parsers of their values.
 
-**How a model is named, in every verb.** MODEL is the first word after the verb: the path
-of an .onnx file, or the name of a model that ships with kws. It may be left out, and is
-then `wake-words`. In verbs whose other words are files (`detect`, `classify`), a first
-word is taken for the model only if it ends in .onnx, or is the name of a shipped model
-and of no file; there `-m MODEL` names the model whatever the files are called.
+**How a model is named, in every verb.** MODEL is the first word after the verb: the
+path of an .onnx file, or the name of a model that ships with kws. It may be left out,
+and is then `wake-words`. In verbs whose other words are files (`detect`, `classify`), a
+first word is taken for the model only if it ends in .onnx, or is the name of a shipped
+model and of no file; there `-m MODEL` names the model whatever the files are called.
 
-Only argparse and the names of the shipped models are imported here, so that help is quick.
+Only argparse and the names of the shipped models are imported here, so that help is
+quick.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there 
 
 
 def add_model_argument(parser: argparse.ArgumentParser, also: str = "") -> None:
-    """MODEL as the first word, stored as `model`; `also` says what else than a model the verb takes there."""
+    """MODEL as the first word, stored as `model`; `also` says what else than a model
+    the verb takes there.
+    """
     parser.add_argument(
         "model",
         nargs="?",
@@ -38,7 +41,9 @@ def add_model_argument(parser: argparse.ArgumentParser, also: str = "") -> None:
 
 
 def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Any number of MODELs, stored as the list `models`; `default` says what an empty list means."""
+    """Any number of MODELs, stored as the list `models`; `default` says what an empty
+    list means.
+    """
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f".onnx files or names of shipped models ({default})"
     )
@@ -49,7 +54,8 @@ def add_model_and_files_arguments(
 ) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file. default: the model where none is named; None means wake-words.
+    file: the metavar of one file. default: the model where none is named; None means
+    wake-words.
     """
     default = default or DEFAULT_MODEL
     parser.add_argument(
@@ -63,7 +69,9 @@ def add_model_and_files_arguments(
 
 
 def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
-    """The model and the files of a verb with `add_model_and_files_arguments`; a usage error without a file."""
+    """The model and the files of a verb with `add_model_and_files_arguments`; a usage
+    error without a file.
+    """
     model, files = args.model, list(args.words)
     if model is None and is_model(files[0]):
         model = files.pop(0)
@@ -73,7 +81,9 @@ def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
 
 
 def is_model(word: str) -> bool:
-    """Whether a word among files means a model: it ends in .onnx, or is the name of a shipped model and of no file."""
+    """Whether a word among files means a model: it ends in .onnx, or is the name of a
+    shipped model and of no file.
+    """
     return word.endswith(".onnx") or (word in shipped() and not Path(word).is_file())
 
 
@@ -99,7 +109,9 @@ def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
 
 
 def add_source_option(parser: argparse.ArgumentParser, flag: str, help: str = SOURCE_HELP) -> None:  # noqa: A002
-    """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an empty list unless given."""
+    """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an
+    empty list unless given.
+    """
     parser.add_argument(flag, nargs="+", default=[], metavar="SOURCE", help=help)
 
 
@@ -108,7 +120,8 @@ def add_jobs_options(
 ) -> None:
     """--jobs N and --dask ADDRESS.
 
-    default: of --jobs; None means a process for each core. jobs: what N counts; dask: what is done on the cluster.
+    default: of --jobs; None means a process for each core. jobs: what N counts; dask:
+    what is done on the cluster.
     """
     default_help = "a core each" if default is None else str(default)
     parser.add_argument(

@@ -1,4 +1,6 @@
-"""`kws score`: false rejects and false accepts of a model, or of another engine, in events, at every threshold."""
+"""`kws score`: false rejects and false accepts of a model, or of another engine, in
+events, at every threshold.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
-    """--positives, --negatives, --silence, --jobs and --dask: what `score` and `calibrate` replay, and where."""
+    """--positives, --negatives, --silence, --jobs and --dask: what `score` and
+    `calibrate` replay, and where.
+    """
     add_source_option(
         parser, "--positives", "manifests, or MANIFEST@SPLIT; a row whose text is a keyword is a positive"
     )
@@ -84,7 +88,9 @@ def add_audio_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores, prints tables, writes the report. A comparison that is refused raises after all of that is done."""
+    """Scores, prints tables, writes the report. A comparison that is refused raises
+    after all of that is done.
+    """
     from kws.evaluate.replay.named import conditions_of, mixing_rules, replay_named
     from kws.evaluate.replay.systems import SystemSpec, open_system
     from kws.evaluate.report.build import Evaluation, Named

@@ -1,4 +1,6 @@
-"""`kws serve`: wake words for Home Assistant and whatever else speaks the Wyoming protocol."""
+"""`kws serve`: wake words for Home Assistant and whatever else speaks the Wyoming
+protocol.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Recipe]:
-    """The recipe file that the arguments name, the options of its own, and its recipe with the changes."""
+    """The recipe file that the arguments name, the options of its own, and its recipe
+    with the changes.
+    """
     from kws.train.recipe_file import load_recipe
 
     file = load_recipe(args.recipe)

@@ -1,7 +1,7 @@
 """Forced alignment: where in a recording the words of its transcript are said.
 
-What needs to know when a word ends, such as the latency of a detector, should not ask the
-detector. pocketsphinx aligns; its acoustic model ships in its wheel.
+What needs to know when a word ends, such as the latency of a detector, should not ask
+the detector. pocketsphinx aligns; its acoustic model ships in its wheel.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,9 @@ class Aligner:
         self.decoder = require("pocketsphinx", extra="lexicon").Decoder(lm=None, loglevel="FATAL")
 
     def words(self, samples: Samples, text: str) -> Pieces:
-        """(word, start, end) in samples of (S,) float32 at 16 kHz; empty where the transcript does not fit."""
+        """(word, start, end) in samples of (S,) float32 at 16 kHz; empty where the
+        transcript does not fit.
+        """
         for word in set(text.split()):
             if self.decoder.lookup_word(word) is None:
                 self.decoder.add_word(word, " ".join(guess(word, self.lexicon)), True)
@@ -53,10 +55,11 @@ class Aligner:
 
 
 def align(rows: Sequence[Utterance], skipped: list[str]) -> list[Utterance]:
-    """The rows with the span of their text, from its first phone to its last (pocketsphinx, to 10 ms).
+    """The rows with the span of their text, from its first phone to its last
+    (pocketsphinx, to 10 ms).
 
-    A row without text, with a span, or whose text cannot be found in its recording stays as it is; of the last kind
-    each gets a line in `skipped`.
+    A row without text, with a span, or whose text cannot be found in its recording
+    stays as it is; of the last kind each gets a line in `skipped`.
     """
     aligner = Aligner(load_cmudict())
     return [_aligned(aligner, row, skipped) for row in tqdm(rows, "aligning", unit="clip", leave=False, disable=None)]

@@ -1,4 +1,6 @@
-"""Augmentation: small functions of a waveform (S,) float32 at 16 kHz and a numpy Generator."""
+"""Augmentation: small functions of a waveform (S,) float32 at 16 kHz and a numpy
+Generator.
+"""
 
 import io
 from typing import Any, NamedTuple
@@ -17,7 +19,9 @@ _BEFORE_DIRECT = 16  # samples of a recorded response that are kept before its p
 
 
 class Codec(NamedTuple):
-    """What soundfile calls a codec, and the sample rate (Hz) that it is used at. quality: soundfile's settings."""
+    """What soundfile calls a codec, and the sample rate (Hz) that it is used at.
+    quality: soundfile's settings.
+    """
 
     container: str
     subtype: str
@@ -48,7 +52,9 @@ def decibels(db: float) -> float:
 
 
 def speech_level(x: Samples) -> float:
-    """RMS of the louder half of the 25 ms frames: the level of the speech, not of the silence around it."""
+    """RMS of the louder half of the 25 ms frames: the level of the speech, not of the
+    silence around it.
+    """
     powers = frame_powers(x)
     return louder_half(powers) if len(powers) else rms(x)
 
@@ -76,9 +82,11 @@ def speed(x: Samples, low: float, high: float, rng: np.random.Generator) -> Samp
 def stretch(
     x: Samples, tempo: tuple[float, float], semitones: tuple[float, float], rng: np.random.Generator
 ) -> Samples:
-    """Tempo and pitch changed independently of each other, both drawn uniformly (Signalsmith Stretch).
+    """Tempo and pitch changed independently of each other, both drawn uniformly
+    (Signalsmith Stretch).
 
-    The formants move with the pitch, as in a shorter or longer vocal tract; 1 / tempo as many samples come back.
+    The formants move with the pitch, as in a shorter or longer vocal tract; 1 / tempo
+    as many samples come back.
     """
     signalsmith = require("python_stretch", extra="train").Signalsmith
     stretcher = signalsmith.Stretch(0)  # its own randomness begins beyond twice the length, and then with this seed
@@ -90,7 +98,8 @@ def stretch(
 
 
 def shift(x: Samples, most: int, rng: np.random.Generator) -> Samples:
-    """Moved by up to `most` samples to either side, as long as before: what leaves is lost, silence comes after it.
+    """Moved by up to `most` samples to either side, as long as before: what leaves is
+    lost, silence comes after it.
 
     Warden 2018 does so by 100 ms with recordings of one word.
     """
@@ -101,7 +110,9 @@ def shift(x: Samples, most: int, rng: np.random.Generator) -> Samples:
 
 
 def add_noise(x: Samples, noise: Samples, snr_db: float, level: float) -> Samples:
-    """`noise` (at least as long as `x`) added so that `level` (see `speech_level`) over noise RMS is `snr_db`."""
+    """`noise` (at least as long as `x`) added so that `level` (see `speech_level`) over
+    noise RMS is `snr_db`.
+    """
     noise = noise[: len(x)]
     gain = level / (rms(noise) * decibels(snr_db))
     return (x + gain * noise).astype(np.float32, copy=False)
@@ -119,7 +130,8 @@ def coloured_noise(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def simulated_rir(rng: np.random.Generator) -> Samples:
-    """A simulated impulse response: direct sound, then exponentially decaying noise (after Polack 1988).
+    """A simulated impulse response: direct sound, then exponentially decaying noise
+    (after Polack 1988).
 
     Reverberation time 0.1 to 0.7 s; direct-to-reverberant ratio -3 to 12 dB.
     """
@@ -134,10 +146,12 @@ def simulated_rir(rng: np.random.Generator) -> Samples:
 
 
 def recorded_rir(x: Samples) -> tuple[Samples, int]:
-    """A recorded (or elsewhere simulated) impulse response made ready for `convolve`, and its delay in samples.
+    """A recorded (or elsewhere simulated) impulse response made ready for `convolve`,
+    and its delay in samples.
 
-    What lies before the direct sound is cut off, so that speech stays where its labels are, and the energy of 5 ms
-    around the direct sound becomes 1, so that levels mean what they mean in a dry row.
+    What lies before the direct sound is cut off, so that speech stays where its labels
+    are, and the energy of 5 ms around the direct sound becomes 1, so that levels mean
+    what they mean in a dry row.
     """
     peak = int(np.abs(x).argmax())
     start = max(0, peak - _BEFORE_DIRECT)
@@ -147,7 +161,9 @@ def recorded_rir(x: Samples) -> tuple[Samples, int]:
 
 
 def microphone_filter(rng: np.random.Generator, points: int = 129) -> Samples:
-    """A short linear-phase filter with a random smooth response of about +-6 dB: another microphone."""
+    """A short linear-phase filter with a random smooth response of about +-6 dB:
+    another microphone.
+    """
     knots = rng.normal(0.0, 3.5, size=6)
     response_db = np.interp(np.linspace(0, 1, points // 2 + 1), np.linspace(0, 1, len(knots)), knots)
     impulse = np.fft.irfft(10.0 ** (response_db / 20.0), points - 1)
@@ -155,7 +171,9 @@ def microphone_filter(rng: np.random.Generator, points: int = 129) -> Samples:
 
 
 def telephone_filter(rng: np.random.Generator, taps: int = 257) -> Samples:
-    """A linear-phase band-pass filter from 150 to 400 Hz up to 3.0 to 3.8 kHz: a telephone line."""
+    """A linear-phase band-pass filter from 150 to 400 Hz up to 3.0 to 3.8 kHz: a
+    telephone line.
+    """
     signal = require("scipy.signal", extra="train")
     band_hz = [rng.uniform(150.0, 400.0), rng.uniform(3000.0, 3800.0)]
     response: Samples = signal.firwin(taps, band_hz, pass_zero=False, fs=SAMPLE_RATE).astype(np.float32)
@@ -163,7 +181,9 @@ def telephone_filter(rng: np.random.Generator, taps: int = 257) -> Samples:
 
 
 def overdrive(x: Samples, most_db: float, rng: np.random.Generator) -> Samples:
-    """The peaks cut off, by up to `most_db` dB: hard as by a converter or, as likely, soft as by an amplifier."""
+    """The peaks cut off, by up to `most_db` dB: hard as by a converter or, as likely,
+    soft as by an amplifier.
+    """
     ceiling = np.float32(np.abs(x).max(initial=_SILENCE) * decibels(-rng.uniform(0.0, most_db)))
     if rng.random() < 0.5:
         return np.clip(x, -ceiling, ceiling)
@@ -171,7 +191,9 @@ def overdrive(x: Samples, most_db: float, rng: np.random.Generator) -> Samples:
 
 
 def through_codec(x: Samples, codec: Codec) -> Samples:
-    """`x`, cut to [-1, 1], encoded and decoded in memory: as long as before and not shifted."""
+    """`x`, cut to [-1, 1], encoded and decoded in memory: as long as before and not
+    shifted.
+    """
     soundfile: Any = require("soundfile", extra="audio")
     soxr: Any = require("soxr", extra="audio")
     coded = np.clip(x, -1.0, 1.0)
@@ -188,12 +210,16 @@ def through_codec(x: Samples, codec: Codec) -> Samples:
 
 
 def convolve(x: Samples, response: Samples, delay: int = 0) -> Samples:
-    """`x` through a filter, as long as before, `delay` samples of the filter's own delay taken away."""
+    """`x` through a filter, as long as before, `delay` samples of the filter's own
+    delay taken away.
+    """
     signal = require("scipy.signal", extra="train")
     y: Samples = signal.oaconvolve(x, response)[delay : delay + len(x)]
     return y.astype(np.float32, copy=False)
 
 
 def convolve_centred(x: Samples, response: Samples) -> Samples:
-    """`x` through a symmetric filter, whose delay is half its length, without that delay."""
+    """`x` through a symmetric filter, whose delay is half its length, without that
+    delay.
+    """
     return convolve(x, response, len(response) // 2)

@@ -1,4 +1,6 @@
-"""Decoded clips in one flat file: audio is decoded once, and training reads memory instead of codecs."""
+"""Decoded clips in one flat file: audio is decoded once, and training reads memory
+instead of codecs.
+"""
 
 import hashlib
 import json
@@ -22,7 +24,8 @@ PCM = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Clips:
-    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped` names what could not be decoded.
+    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped`
+    names what could not be decoded.
 
     key: a digest of which files they are, and of when these were changed.
     """
@@ -51,9 +54,10 @@ class Clips:
 def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
     """Decodes `utterances` into `cache` (or finds them there) and maps the result.
 
-    A clip that cannot be decoded is named in `skipped`, counted, and left out. `log` gets one line about
-    them. The cache's name depends on every path, size and time of change, so that a changed corpus is
-    decoded anew; a decoding that was killed leaves nothing that a later one would take for complete.
+    A clip that cannot be decoded is named in `skipped`, counted, and left out. `log`
+    gets one line about them. The cache's name depends on every path, size and time of
+    change, so that a changed corpus is decoded anew; a decoding that was killed leaves
+    nothing that a later one would take for complete.
     """
     key = hashlib.sha256("\n".join(map(_identity, utterances)).encode()).hexdigest()[:16]
     pcm_path, index_path = cache / f"{key}.pcm", cache / f"{key}.json"

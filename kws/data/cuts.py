@@ -1,4 +1,5 @@
-"""`kws data cut`: words and runs of words cut out of a corpus's sentences, in real voices.
+"""`kws data cut`: words and runs of words cut out of a corpus's sentences, in real
+voices.
 
 Single words serve where no corpus of single words has them. Runs hold as many words as
 3 s take; a small model learns from them much sooner than from whole sentences.
@@ -37,7 +38,9 @@ def single(words: Sequence[str]) -> Callable[[Pieces], Pieces]:
 
 
 def runs(longest_s: float) -> Callable[[Pieces], Pieces]:
-    """All that is said, in runs of whole words of up to `longest_s`; a longer word is a run of its own."""
+    """All that is said, in runs of whole words of up to `longest_s`; a longer word is a
+    run of its own.
+    """
 
     def choose(said: Pieces) -> Pieces:
         made: Pieces = []
@@ -54,8 +57,8 @@ def runs(longest_s: float) -> Callable[[Pieces], Pieces]:
 def cut_pieces(
     root: Path, rows: Sequence[Utterance], choose: Callable[[Pieces], Pieces], lexicon: Lexicon
 ) -> tuple[int, list[str]]:
-    """Writes the pieces that `choose` makes of the aligned words of each of `rows` below `root`, with a manifest that
-    keeps speaker and split.
+    """Writes the pieces that `choose` makes of the aligned words of each of `rows`
+    below `root`, with a manifest that keeps speaker and split.
 
     Returns how many there are, and a line for each recording that could not be used.
     """

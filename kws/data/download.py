@@ -1,7 +1,8 @@
-"""Fetching archives: resumable, checksummed, done once. The standard library's client and unpackers do the work.
+"""Fetching archives: resumable, checksummed, done once. The standard library's client
+and unpackers do the work.
 
-torchaudio's own downloaders cannot go on after an interruption and unpack without looking where to, so only their
-published addresses and checksums serve here.
+torchaudio's own downloaders cannot go on after an interruption and unpack without
+looking where to, so only their published addresses and checksums serve here.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ Wanted = Callable[[str], bool]  # of a file's name in an archive
 class Archive:
     """A file to fetch, and the folder below a corpus's root that it is unpacked into.
 
-    checksum: "sha256:..." or "md5:..." as published; "" where none is published. Then the
-    SHA-256 of the first complete fetch is kept in the receipt, and a later fetch must equal
-    it. name: of the file here, where the address ends in something that says nothing.
+    checksum: "sha256:..." or "md5:..." as published; "" where none is published. Then
+    the SHA-256 of the first complete fetch is kept in the receipt, and a later fetch
+    must equal it. name: of the file here, where the address ends in something that says
+    nothing.
     """
 
     url: str
@@ -50,12 +52,13 @@ class Archive:
 
 
 def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None) -> bool:
-    """Fetches an archive to root/downloads and unpacks it into a folder, each unless that is done.
+    """Fetches an archive to root/downloads and unpacks it into a folder, each unless
+    that is done.
 
-    wanted: says of a file's name in the archive whether it is unpacked (None: all are). The
-    result is whether there was something to do. Raises KwsError when the network fails (a
-    second call goes on from there), a checksum differs, or the archive is damaged or would
-    write outside `into`.
+    wanted: says of a file's name in the archive whether it is unpacked (None: all are).
+    The result is whether there was something to do. Raises KwsError when the network
+    fails (a second call goes on from there), a checksum differs, or the archive is
+    damaged or would write outside `into`.
     """
     receipt, place = root / DOWNLOADS / f"{archive.file}.json", os.path.relpath(into, root)
     last = _read(receipt).get("unpacked", {}).get(place)
@@ -69,7 +72,9 @@ def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
-    """The archive as a whole, checked file in `folder`; what is there already is not fetched again."""
+    """The archive as a whole, checked file in `folder`; what is there already is not
+    fetched again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / archive.file
     receipt = folder / f"{archive.file}.json"
@@ -87,7 +92,9 @@ def fetch(archive: Archive, folder: Path) -> Path:
 
 
 def _check(path: Path, archive: Archive, recorded: str | None) -> str:
-    """The SHA-256 of a file, once it is known to be what was published, or else what came the first time."""
+    """The SHA-256 of a file, once it is known to be what was published, or else what
+    came the first time.
+    """
     algorithm, _, published = archive.checksum.partition(":")
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", algorithm} - {""}}
     with path.open("rb") as file:
@@ -108,7 +115,9 @@ def _check(path: Path, archive: Archive, recorded: str | None) -> str:
 
 
 def _download(url: str, partial: Path) -> None:
-    """Fetches `url` to the end of `partial`, from where it stops (RFC 9110, Range and If-Range)."""
+    """Fetches `url` to the end of `partial`, from where it stops (RFC 9110, Range and
+    If-Range).
+    """
     tag = partial.with_name(f"{partial.name}-tag")
     have = partial.stat().st_size if partial.exists() else 0
     headers = {"User-Agent": "kws", "Accept-Encoding": "identity"}
@@ -158,9 +167,11 @@ def _receive(response: Any, partial: Path, tag: Path, have: int) -> None:
 
 
 def extract(archive: Path, into: Path, wanted: Wanted | None = None) -> str:
-    """Unpacks what is wanted of a .tar, .tar.gz, .tgz or .zip; returns the last file, relative to `into`.
+    """Unpacks what is wanted of a .tar, .tar.gz, .tgz or .zip; returns the last file,
+    relative to `into`.
 
-    Members that would land outside `into` are refused (tarfile's data filter; the same rule for .zip).
+    Members that would land outside `into` are refused (tarfile's data filter; the same
+    rule for .zip).
     """
     wanted = wanted or (lambda name: True)
     into.mkdir(parents=True, exist_ok=True)

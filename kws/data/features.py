@@ -1,7 +1,9 @@
-"""Batches as features, kept in files: what many trainings on the same data compute once.
+"""Batches as features, kept in files: what many trainings on the same data compute
+once.
 
-A batch is a function of the scenes, their seed and the step alone, so that every training with the same three meets the
-same features, whether it computes them or finds them.
+A batch is a function of the scenes, their seed and the step alone, so that every
+training with the same three meets the same features, whether it computes them or finds
+them.
 
 Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
 """
@@ -20,10 +22,12 @@ from kws.model.frontend import LogMel
 
 
 class FeatureDataset(Dataset[Batch]):
-    """The batches of `scenes` with mel (B, F, M), log energies before normalisation, in place of pcm (B, S).
+    """The batches of `scenes` with mel (B, F, M), log energies before normalisation, in
+    place of pcm (B, S).
 
-    They are kept in a folder below `folder` whose name depends on all that determines them. Half precision, as kept,
-    is what every training gets, the first one too: 0.1 % of an energy, a thousandth of what noise does to it.
+    They are kept in a folder below `folder` whose name depends on all that determines
+    them. Half precision, as kept, is what every training gets, the first one too: 0.1 %
+    of an energy, a thousandth of what noise does to it.
     """
 
     def __init__(self, scenes: SceneDataset, mels: int, folder: Path) -> None:

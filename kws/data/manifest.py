@@ -1,8 +1,10 @@
 """Manifests: what a corpus is after `prepare`.
 
-A manifest is a CSV file (UTF-8) with the columns audio (relative to its folder), seconds, text (empty where there is
-none; read as `kws.lexicon.normalise` has it), speaker, split; further columns are allowed. Of these, start and end say
-where in the audio the text is said (seconds); a recording in which several things are said has a row for each.
+A manifest is a CSV file (UTF-8) with the columns audio (relative to its folder),
+seconds, text (empty where there is none; read as `kws.lexicon.normalise` has it),
+speaker, split; further columns are allowed. Of these, start and end say where in the
+audio the text is said (seconds); a recording in which several things are said has a row
+for each.
 """
 
 import csv
@@ -23,7 +25,9 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"})
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip: `audio` is an absolute path, `speaker` may be empty. span: seconds in which the text is said."""
+    """One clip: `audio` is an absolute path, `speaker` may be empty. span: seconds in
+    which the text is said.
+    """
 
     audio: Path
     seconds: float
@@ -34,9 +38,11 @@ class Utterance:
 
 
 def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utterance]:
-    """The rows of a manifest (a folder stands for its manifest.csv), of the given splits or of all.
+    """The rows of a manifest (a folder stands for its manifest.csv), of the given
+    splits or of all.
 
-    Raises KwsError when the file, a column or a number is missing, naming the line, and for a file that is no UTF-8.
+    Raises KwsError when the file, a column or a number is missing, naming the line, and
+    for a file that is no UTF-8.
     """
     path = path / "manifest.csv" if path.is_dir() else path
     if not path.is_file():
@@ -52,7 +58,9 @@ def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utter
 
 @contextmanager
 def open_table(path: Path) -> Iterator["csv.DictReader[str]"]:
-    """A CSV file of a user's in UTF-8, with the mark at its begin that Excel writes or without. KwsError for others."""
+    """A CSV file of a user's in UTF-8, with the mark at its begin that Excel writes or
+    without. KwsError for others.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             yield csv.DictReader(file)
@@ -61,7 +69,9 @@ def open_table(path: Path) -> Iterator["csv.DictReader[str]"]:
 
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
-    """Writes rows whole or not at all; audio below the manifest's folder is named relative to it, other absolutely."""
+    """Writes rows whole or not at all; audio below the manifest's folder is named
+    relative to it, other absolutely.
+    """
     folder, rows = path.parent.absolute(), list(rows)
     spans = any(row.span for row in rows)
 
@@ -107,7 +117,9 @@ def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
 
 
 def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:
-    """Speakers that stand in more than one split, with those splits: must be empty for an honest evaluation."""
+    """Speakers that stand in more than one split, with those splits: must be empty for
+    an honest evaluation.
+    """
     splits = defaultdict(set)
     for utterance in utterances:
         if utterance.speaker:
@@ -133,14 +145,17 @@ def describe(utterances: Iterable[Utterance]) -> str:
 
 
 def place_of(source: str) -> tuple[Path, str]:
-    """The file or folder that ``PATH`` or ``PATH@SPLIT`` names, and the split, empty for all."""
+    """The file or folder that ``PATH`` or ``PATH@SPLIT`` names, and the split, empty
+    for all.
+    """
     name, _, split = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
     return Path(name), split
 
 
 def rows_of(sources: Sequence[str]) -> list[Utterance]:
-    """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder without a manifest gives its audio
-    files, without text. Raises KwsError where no row is of that split.
+    """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder
+    without a manifest gives its audio files, without text. Raises KwsError where no row
+    is of that split.
     """
     rows: list[Utterance] = []
     for source in sources:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 class SceneConfig:
     """How training mixtures are made: rows x row_seconds of audio are a batch.
 
-    Probabilities are per row; ranges are uniform. A probability of 0 draws nothing, so that
-    what is off changes no other number.
+    Probabilities are per row; ranges are uniform. A probability of 0 draws nothing, so
+    that what is off changes no other number.
 
-    most_clips: of a row. gap_seconds: of silence between clips. speed: factor by which a
-    clip is played faster. clip_gain_db, row_gain_db: added to the level of a clip, of a row.
-    empty_probability: of a row without speech. snr_db: of noise and of babble.
-    floor_probability: of a microphone's own noise. room_probability: of a room, of which
-    recorded_rooms is the share of recorded ones (the others are simulated) where impulse
-    responses are given. stretch_probability: per clip, to change tempo and pitch (semitones)
-    each by its own instead of its speed. shift_seconds: most that a clip is moved within its
-    own length. overdrive_db: most gain of an overdriven row.
+    most_clips: of a row. gap_seconds: of silence between clips. speed: factor by which
+    a clip is played faster. clip_gain_db, row_gain_db: added to the level of a clip, of
+    a row. empty_probability: of a row without speech. snr_db: of noise and of babble.
+    floor_probability: of a microphone's own noise. room_probability: of a room, of
+    which recorded_rooms is the share of recorded ones (the others are simulated) where
+    impulse responses are given. stretch_probability: per clip, to change tempo and
+    pitch (semitones) each by its own instead of its speed. shift_seconds: most that a
+    clip is moved within its own length. overdrive_db: most gain of an overdriven row.
     """
 
     rows: int = 8

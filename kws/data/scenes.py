@@ -1,8 +1,9 @@
-"""Training mixtures, here called scenes: rows of audio of a fixed length, and the tokens said in them.
+"""Training mixtures, here called scenes: rows of audio of a fixed length, and the
+tokens said in them.
 
-A scene is made of clips, one after another. Rooms, microphones, noise and levels are drawn
-anew for every scene. A batch is a function of (seed, step) alone, so that a resumed training
-sees what an uninterrupted one would have seen.
+A scene is made of clips, one after another. Rooms, microphones, noise and levels are
+drawn anew for every scene. A batch is a function of (seed, step) alone, so that a
+resumed training sees what an uninterrupted one would have seen.
 
 Shapes: B rows, S samples of a row.
 """
@@ -36,8 +37,9 @@ _EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against t
 class SceneSource:
     """A corpus that scenes draw clips from.
 
-    share: its part of the speech time. targets[i]: the tokens of clip i. words[i]: the index
-    of what clip i says in a closed vocabulary, -1 where it says none of its words.
+    share: its part of the speech time. targets[i]: the tokens of clip i. words[i]: the
+    index of what clip i says in a closed vocabulary, -1 where it says none of its
+    words.
     """
 
     clips: Clips
@@ -68,7 +70,9 @@ class SceneSource:
 
 
 class Supply(Protocol):
-    """A corpus of which a window of clips is open at a time: a `SceneSource`, or a streamed one of kws.data.shards."""
+    """A corpus of which a window of clips is open at a time: a `SceneSource`, or a
+    streamed one of kws.data.shards.
+    """
 
     @property
     def share(self) -> float:
@@ -95,11 +99,12 @@ class _Row(NamedTuple):
 
 
 class SceneDataset(Dataset[Batch]):
-    """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,), target_lengths (B,), words (B,).
+    """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,),
+    target_lengths (B,), words (B,).
 
     words: the vocabulary's index of the one word that a row says, `silence` for a row
-    without speech, -1 for any other row.
-    rirs: recorded room impulse responses, beside those that are simulated anew each time.
+    without speech, -1 for any other row. rirs: recorded room impulse responses, beside
+    those that are simulated anew each time.
     """
 
     def __init__(
@@ -136,7 +141,9 @@ class SceneDataset(Dataset[Batch]):
         }
 
     def identity(self) -> str:
-        """All that determines the batches. Raises KwsError where a corpus is streamed: it may change unnoticed."""
+        """All that determines the batches. Raises KwsError where a corpus is streamed:
+        it may change unnoticed.
+        """
         if not all(isinstance(source, SceneSource) for source in self.sources):
             raise KwsError("features= keeps batches of corpora with a manifest, not of packed ones: leave it out")
         sources = [source.identity for source in self.sources if isinstance(source, SceneSource)]
@@ -151,7 +158,9 @@ class SceneDataset(Dataset[Batch]):
             self._shown, self._by_word = shown, _places_of_words(shown)
 
     def part(self, rank: int, world: int) -> "SceneDataset":
-        """The same batches' rows `rank`, `rank + world` and so on: what process `rank` of `world` makes."""
+        """The same batches' rows `rank`, `rank + world` and so on: what process `rank`
+        of `world` makes.
+        """
         mine = copy(self)
         mine.rows = self.rows[rank::world]
         mine.sources = [source.part(rank, world) for source in self.sources]
@@ -182,7 +191,9 @@ class SceneDataset(Dataset[Batch]):
         return _Row(self._place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
     def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
-        """A clip: by the shares of the corpora, and of a closed vocabulary each word as often as any other."""
+        """A clip: by the shares of the corpora, and of a closed vocabulary each word as
+        often as any other.
+        """
         if not self._by_word:
             source = self._shown[rng.choice(len(self._shown), p=self._draw)]
             return source, int(rng.integers(len(source.clips)))
@@ -204,7 +215,9 @@ class SceneDataset(Dataset[Batch]):
         return clip * gain
 
     def _place(self, row: Samples, rng: np.random.Generator) -> Samples:
-        """Puts dry speech into a room, before a microphone, among noises, at a level, and onto a line."""
+        """Puts dry speech into a room, before a microphone, among noises, at a level,
+        and onto a line.
+        """
         c = self.config
         spoken = bool(row.any())
         level = augment.speech_level(row) if spoken else augment.decibels(_SPEECH_DBFS)
@@ -248,7 +261,9 @@ class SceneDataset(Dataset[Batch]):
         return np.concatenate(parts)[: self.samples]
 
     def _noise_level(self, index: int) -> float:
-        """RMS of a whole clip of noise, which may be many times longer than what is read of it; measured once."""
+        """RMS of a whole clip of noise, which may be many times longer than what is
+        read of it; measured once.
+        """
         if index not in self._noise_levels:
             assert self.noise is not None
             self._noise_levels[index] = augment.rms(self.noise.read(index))
@@ -286,7 +301,9 @@ def _happens(probability: float, rng: np.random.Generator) -> bool:
 
 
 def _places_of_words(sources: Sequence[SceneSource]) -> list[_Places]:
-    """For each word of the closed vocabulary that is said anywhere: where, and in which clips."""
+    """For each word of the closed vocabulary that is said anywhere: where, and in which
+    clips.
+    """
     known = sorted({word for source in sources for word in source.words if word >= 0})
     found = [[(source, np.flatnonzero(np.array(source.words) == word)) for source in sources] for word in known]
     return [[(source, indices) for source, indices in places if len(indices)] for places in found]

@@ -1,12 +1,16 @@
-"""Shards: a corpus packed once into tar files that training streams from a disk or from object storage.
+"""Shards: a corpus packed once into tar files that training streams from a disk or from
+object storage.
 
-The format is WebDataset's (https://github.com/webdataset/webdataset): the files of one clip stand side by side in a tar
-archive under one name, here 16 kHz mono FLAC and a JSON of what the manifest says. Its library, 1.0.2, needs numpy and
-two small packages and imports in 0.04 s; Lhotse 1.33, whose Shar files were the other choice, brings five packages and
-a second idea of what a corpus is. WebDataset cannot say where in an epoch a reader is, so the order lies here: an
-epoch is a permutation of the shards, dealt to the readers and taken a few at a time. Such a window is the shuffle
-buffer, clips are drawn from it at random. What is in the window of a step follows from the seed and from shards.json,
-which counts the clips of each shard; to go on in the middle of an epoch opens no shard that is behind.
+The format is WebDataset's (https://github.com/webdataset/webdataset): the files of one
+clip stand side by side in a tar archive under one name, here 16 kHz mono FLAC and a
+JSON of what the manifest says. Its library, 1.0.2, needs numpy and two small packages
+and imports in 0.04 s; Lhotse 1.33, whose Shar files were the other choice, brings five
+packages and a second idea of what a corpus is. WebDataset cannot say where in an epoch
+a reader is, so the order lies here: an epoch is a permutation of the shards, dealt to
+the readers and taken a few at a time. Such a window is the shuffle buffer, clips are
+drawn from it at random. What is in the window of a step follows from the seed and from
+shards.json, which counts the clips of each shard; to go on in the middle of an epoch
+opens no shard that is behind.
 """
 
 import io
@@ -50,7 +54,9 @@ class Shard:
 
 @dataclass(frozen=True)
 class Shards:
-    """A packed corpus: `base` is a folder or a URL; skipped: what could not be decoded when it was packed."""
+    """A packed corpus: `base` is a folder or a URL; skipped: what could not be decoded
+    when it was packed.
+    """
 
     base: str
     shards: tuple[Shard, ...]
@@ -61,9 +67,11 @@ class Shards:
         return tuple(shard for shard in self.shards if shard.split == name)
 
     def load(self, shards: Sequence[Shard], fits: Callable[[Utterance], bool] = lambda row: True) -> Clips:
-        """The clips of some shards that fit, decoded in memory; damaged ones are named in `skipped` and in the log.
+        """The clips of some shards that fit, decoded in memory; damaged ones are named
+        in `skipped` and in the log.
 
-        Raises KwsError for a shard that does not arrive whole: without its clips a resumed training would differ.
+        Raises KwsError for a shard that does not arrive whole: without its clips a
+        resumed training would differ.
         """
         skipped: list[str] = []
         found = [(row, pcm) for shard in shards for row, pcm in self._members(shard, skipped.append) if fits(row)]
@@ -93,10 +101,12 @@ class Shards:
 
 
 def pack(manifest: Path, folder: Path, clips_per_shard: int, log: Log) -> Shards:
-    """Packs the corpus of a manifest into `folder`, each split for itself, and returns what is there then.
+    """Packs the corpus of a manifest into `folder`, each split for itself, and returns
+    what is there then.
 
-    A clip that cannot be decoded is named, counted and left out. The index is written last: what was killed is no
-    packed corpus. Raises KwsError when shards lie there already or a speaker stands in two splits.
+    A clip that cannot be decoded is named, counted and left out. The index is written
+    last: what was killed is no packed corpus. Raises KwsError when shards lie there
+    already or a speaker stands in two splits.
     """
     if (folder / INDEX).exists():
         raise KwsError(f"{folder} holds a packed corpus already: delete it or choose another folder")
@@ -163,7 +173,8 @@ def _write_shard(path: Path, split: str, clips: Iterator[tuple[Utterance, PCM]],
 
 
 def find_shards(root: Path, folder: str) -> Shards | None:
-    """The packed corpus at a URL or in a folder below `root`; None where the folder is not a packed corpus.
+    """The packed corpus at a URL or in a folder below `root`; None where the folder is
+    not a packed corpus.
 
     Raises KwsError when the index cannot be opened or is not one.
     """
@@ -192,10 +203,12 @@ def _clip(member: dict[str, Any]) -> tuple[Utterance, PCM]:
 
 @dataclass(frozen=True)
 class ShardSource:
-    """A packed corpus in the mix: `source` spells its clips, those of a window at a time.
+    """A packed corpus in the mix: `source` spells its clips, those of a window at a
+    time.
 
-    shards: those of the training split. part of parts: which reader this is; readers see different shards.
-    longest_s: clips that are longer, or without a transcript, are left out.
+    shards: those of the training split. part of parts: which reader this is; readers
+    see different shards. longest_s: clips that are longer, or without a transcript, are
+    left out.
     """
 
     corpus: Shards
@@ -229,7 +242,9 @@ class ShardSource:
         return [tuple(mine[i : i + _WINDOW_SHARDS]) for i in range(0, len(mine), _WINDOW_SHARDS)]
 
     def at(self, drawn: int) -> SceneSource:
-        """The window that holds clip `drawn` of this reader's endless stream of epochs; one is held at a time."""
+        """The window that holds clip `drawn` of this reader's endless stream of epochs;
+        one is held at a time.
+        """
         for (first, end), source in self._held.items():
             if first <= drawn < end:
                 return source

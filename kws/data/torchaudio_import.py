@@ -1,8 +1,9 @@
 """The one place that imports torchaudio.
 
-torchaudio 2.11 from PyPI is built for CUDA: beside a CPU build of torch its compiled extension does not load, and
-`import torchaudio` fails with it, although everything that kws uses of it is plain Python (transforms, dataset
-classes). Where only the extension fails, a stand-in that says "no extension" takes its place.
+torchaudio 2.11 from PyPI is built for CUDA: beside a CPU build of torch its compiled
+extension does not load, and `import torchaudio` fails with it, although everything that
+kws uses of it is plain Python (transforms, dataset classes). Where only the extension
+fails, a stand-in that says "no extension" takes its place.
 """
 
 import sys
@@ -13,7 +14,9 @@ from kws.errors import KwsError, install
 
 
 def load_torchaudio() -> ModuleType:
-    """The torchaudio module; its compiled functions (forced_align, rnnt_loss) may be missing."""
+    """The torchaudio module; its compiled functions (forced_align, rnnt_loss) may be
+    missing.
+    """
     try:
         import torchaudio
     except ModuleNotFoundError as error:

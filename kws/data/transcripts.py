@@ -1,7 +1,8 @@
 """Transcripts to training targets.
 
-A keyword must be spelled right, but a name in a long transcript need not: a clip of forty words is worth more than the
-two phones that a guess gets wrong. So words that the dictionary lacks are put together from pieces that it has.
+A keyword must be spelled right, but a name in a long transcript need not: a clip of
+forty words is worth more than the two phones that a guess gets wrong. So words that the
+dictionary lacks are put together from pieces that it has.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def transcribe(text: str, lexicon: Lexicon) -> tuple[Spelling, int]:
 
 
 def _entries(words: list[str], lexicon: Lexicon) -> Iterator[str]:
-    """What the next entry may be: the longest phrase of the lexicon that the words begin with, or the first word."""
+    """What the next entry may be: the longest phrase of the lexicon that the words
+    begin with, or the first word.
+    """
     longest = min(len(words), lexicon.most_words)
     phrases = (" ".join(words[:count]) for count in range(longest, 1, -1))
     yield from (phrase for phrase in phrases if phrase in lexicon)
@@ -43,7 +46,9 @@ def _entries(words: list[str], lexicon: Lexicon) -> Iterator[str]:
 
 
 def guess(word: str, lexicon: Lexicon) -> Spelling:
-    """A word from the fewest dictionary words, endings and letters that it can be cut into."""
+    """A word from the fewest dictionary words, endings and letters that it can be cut
+    into.
+    """
     best: list[tuple[float, Spelling]] = [(0.0, ())]
     for end in range(1, len(word) + 1):
         options = [

@@ -1,4 +1,5 @@
-"""How likely a whole clip is to say exactly this: the CTC likelihood (Graves et al. 2006) of many spellings at once.
+"""How likely a whole clip is to say exactly this: the CTC likelihood (Graves et al.
+2006) of many spellings at once.
 
 T frames, V tokens, N spellings, U labels of the longest.
 """
@@ -28,7 +29,9 @@ class CtcLikelihood:
         self.skips[:, 3::2] = self.states[:, 3::2] != self.states[:, 1:-2:2]
 
     def __call__(self, log_posteriors: npt.ArrayLike) -> FloatArray:
-        """(T, V) log-posteriors, T >= 1 -> (N,) log-likelihoods, summed over all alignments with the T frames."""
+        """(T, V) log-posteriors, T >= 1 -> (N,) log-likelihoods, summed over all
+        alignments with the T frames.
+        """
         frames = np.asarray(log_posteriors, np.float64)
         paths = np.full(self.states.shape, _NEVER)
         paths[:, :2] = frames[0][self.states[:, :2]]

@@ -1,12 +1,14 @@
 """Streaming keyword scores from CTC log-posteriors.
 
-Every spelling of every keyword is a chain of its labels with optional blanks between them. A free-start
-Viterbi search keeps one best path per state of all chains at once; a path pays, each frame, the difference
-between its token's log-posterior and the best token's (the greedy background), so that scores are
-log-likelihood ratios, bounded and free of drift. A keyword ends on its last label only: ending on the blank
-after it would keep the score up until speech resumes.
+Every spelling of every keyword is a chain of its labels with optional blanks between
+them. A free-start Viterbi search keeps one best path per state of all chains at once; a
+path pays, each frame, the difference between its token's log-posterior and the best
+token's (the greedy background), so that scores are log-likelihood ratios, bounded and
+free of drift. A keyword ends on its last label only: ending on the blank after it would
+keep the score up until speech resumes.
 
-T frames, V tokens, K keywords, P spellings, S states of all chains (see viterbi.py), B streams scored at once.
+T frames, V tokens, K keywords, P spellings, S states of all chains (see viterbi.py), B
+streams scored at once.
 """
 
 from __future__ import annotations
@@ -39,11 +41,14 @@ class ScorerState(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The best path of a keyword, traced back over the frames that it covers (see `KeywordScorer.trace`).
+    """The best path of a keyword, traced back over the frames that it covers (see
+    `KeywordScorer.trace`).
 
-    spelling: its index among all spellings. places (age,): 2 u in label u of the spelling, 2 u - 1 in the blank before
-    it. llr (age,): of the path up to and with each frame. peaks (age,): the best log-posterior so far of the label that
-    it is in or was in last; the first label's may be older than the path, which then began anew in a held sound.
+    spelling: its index among all spellings. places (age,): 2 u in label u of the
+    spelling, 2 u - 1 in the blank before it. llr (age,): of the path up to and with
+    each frame. peaks (age,): the best log-posterior so far of the label that it is in
+    or was in last; the first label's may be older than the path, which then began anew
+    in a held sound.
     """
 
     spelling: int
@@ -53,14 +58,17 @@ class Path(NamedTuple):
 
 
 class KeywordScorer:
-    """Scores keywords in a stream of log-posteriors; immutable, so one serves any number of streams.
+    """Scores keywords in a stream of log-posteriors; immutable, so one serves any
+    number of streams.
 
-    spellings: token ids of each spelling. owner: for each spelling the index of its keyword; every keyword
-    from 0 up has at least one. blank: the id of the CTC blank. peak_weight: weight of the mean over labels of
-    the label's best log-posterior, which separates paths that equal the background (LLR 0).
-    max_duration_frames: longest path. max_gap_frames: longest run of blanks inside a path (they cost nothing
-    where blank is the best token, so that a limit is needed), and longest stay in its first label: then the
-    path begins anew, lest a hiss before the keyword use up its duration.
+    spellings: token ids of each spelling. owner: for each spelling the index of its
+    keyword; every keyword from 0 up has at least one. blank: the id of the CTC blank.
+    peak_weight: weight of the mean over labels of the label's best log-posterior, which
+    separates paths that equal the background (LLR 0). max_duration_frames: longest
+    path. max_gap_frames: longest run of blanks inside a path (they cost nothing where
+    blank is the best token, so that a limit is needed), and longest stay in its first
+    label: then the path begins anew, lest a hiss before the keyword use up its
+    duration.
     """
 
     def __init__(
@@ -91,14 +99,17 @@ class KeywordScorer:
         return ScorerState(self._chains.fresh(*batch))
 
     def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[FloatArray, IntArray, ScorerState]:
-        """Score one frame: `score` for log-posteriors of shape (V,); scores and ages have shape (K,)."""
+        """Score one frame: `score` for log-posteriors of shape (V,); scores and ages
+        have shape (K,).
+        """
         scores, ages, state = self.score(np.asarray(log_posteriors)[None], state)
         return scores[0], ages[0], state
 
     def score(
         self, log_posteriors: ArrayLike, state: ScorerState | None = None
     ) -> tuple[FloatArray, IntArray, ScorerState]:
-        """Score the frames of a chunk of one stream, or of B streams, following `state` (None: fresh).
+        """Score the frames of a chunk of one stream, or of B streams, following `state`
+        (None: fresh).
 
         log_posteriors: (T, V) or (B, T, V), finite. Returns scores (T, K) or (B, T, K), each exp(LLR / U + peak_weight
         * mean of the labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none
@@ -123,11 +134,12 @@ class KeywordScorer:
         return *self._keyword_scores(ends), ScorerState(paths)
 
     def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
-        """The path that gives `keyword` its score in the last of the frames (T, V), which follow `state`.
+        """The path that gives `keyword` its score in the last of the frames (T, V),
+        which follow `state`.
 
-        None where no path ends in that frame. It needs the state that the stream had before the frames: which paths
-        there were to choose from depends on older ones that reached a limit. Raises ValueError where the path began
-        before the frames.
+        None where no path ends in that frame. It needs the state that the stream had
+        before the frames: which paths there were to choose from depends on older ones
+        that reached a limit. Raises ValueError where the path began before the frames.
         """
         state = self.init_state() if state is None else state
         history = [state.paths]
@@ -154,7 +166,9 @@ class KeywordScorer:
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
     def _arguments(self, posteriors: FloatArray) -> FloatArray:
-        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of `ViterbiGraph.search`."""
+        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of
+        `ViterbiGraph.search`.
+        """
         rows, tokens = posteriors.shape
         table = np.zeros((rows, tokens + 1, 2))
         best = np.maximum.reduce(posteriors, axis=1, keepdims=True)
@@ -164,7 +178,9 @@ class KeywordScorer:
         return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
 
     def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
-        """From the paths of the last states (..., P, 5) to the scores and ages (..., K) of keywords."""
+        """From the paths of the last states (..., P, 5) to the scores and ages (..., K)
+        of keywords.
+        """
         scores = self._spelling_scores(ends)
         ages = ends[..., AGE].astype(np.int64)
         if self._one_each:
@@ -183,7 +199,8 @@ class KeywordScorer:
 
 
 def best_path(log_posteriors: NDArray[Any], blank: int = 0) -> list[tuple[int, int]]:
-    """The background: the best token of each frame, (T, V), repetitions and blanks taken out.
+    """The background: the best token of each frame, (T, V), repetitions and blanks
+    taken out.
 
     Returns (token, the frame in which it begins) in order of time.
     """
@@ -193,7 +210,9 @@ def best_path(log_posteriors: NDArray[Any], blank: int = 0) -> list[tuple[int, i
 
 
 def _spellings_of_keywords(spellings: Sequence[Sequence[int]], owner: Sequence[int], blank: int) -> NDArray[np.intp]:
-    """(K, most spellings of a keyword): indices of each keyword's spellings, the first repeated to fill."""
+    """(K, most spellings of a keyword): indices of each keyword's spellings, the first
+    repeated to fill.
+    """
     if len(spellings) != len(owner):
         raise ValueError(f"{len(spellings)} spellings have {len(owner)} owners")
     if any(len(labels) == 0 or blank in labels or min(labels) < 0 for labels in spellings):

@@ -30,9 +30,10 @@ class TriggerState(NamedTuple):
 class Trigger:
     """Turns scores into events; immutable, so one serves any number of streams.
 
-    A keyword fires in the first frame whose score reaches its threshold. It fires again no sooner than
-    refractory_frames later, and only for a path that began after the one that fired: a held last sound keeps
-    the old path alive, and is still the same utterance. Keywords do not silence each other.
+    A keyword fires in the first frame whose score reaches its threshold. It fires again
+    no sooner than refractory_frames later, and only for a path that began after the one
+    that fired: a held last sound keeps the old path alive, and is still the same
+    utterance. Keywords do not silence each other.
     """
 
     def __init__(self, thresholds: Sequence[float], refractory_frames: int) -> None:
@@ -45,7 +46,9 @@ class Trigger:
         return TriggerState(long_ago, long_ago)
 
     def reached(self, scores: FloatArray) -> NDArray[np.bool_]:
-        """Which scores, (..., K), are at their keyword's threshold or above: nearly always none."""
+        """Which scores, (..., K), are at their keyword's threshold or above: nearly
+        always none.
+        """
         return scores >= self._thresholds
 
     def step(
@@ -58,10 +61,11 @@ class Trigger:
     def run(
         self, scores: FloatArray, ages: IntArray, frame: int | IntArray, state: TriggerState
     ) -> tuple[list[tuple[int, int]], TriggerState]:
-        """The events of consecutive frames from number `frame` on, or of the frames with the numbers `frame` (T,).
+        """The events of consecutive frames from number `frame` on, or of the frames
+        with the numbers `frame` (T,).
 
-        scores, ages: (T, K) as `KeywordScorer.score` gives them. Returns pairs (row of the chunk, keyword) in
-        order of time, and the new state.
+        scores, ages: (T, K) as `KeywordScorer.score` gives them. Returns pairs (row of
+        the chunk, keyword) in order of time, and the new state.
         """
         loud = self.reached(scores)
         if not loud.any():

@@ -108,7 +108,9 @@ class ViterbiGraph:
         return cls(sources, ends, increments, max_ages, np.full(states, float(max_gap)))
 
     def fresh(self, *batch: int) -> FloatArray:
-        """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5): none anywhere."""
+        """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5):
+        none anywhere.
+        """
         paths = np.zeros((*batch, 2, self.states, COLUMNS))
         paths[..., LLR] = -np.inf
         paths[..., -2, LLR] = 0.0
@@ -116,10 +118,12 @@ class ViterbiGraph:
         return paths
 
     def search(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """T frames from `paths` (2, S + 2, 5) on: the paths of the last states (T, P, 5), and all paths after them.
+        """T frames from `paths` (2, S + 2, 5) on: the paths of the last states (T, P,
+        5), and all paths after them.
 
-        arguments: (T, 3, S + 2), for each state what its token costs, its log-posterior (-inf for a blank), and the LLR
-        of a path that takes the place of one beyond its limits (-inf where none can).
+        arguments: (T, 3, S + 2), for each state what its token costs, its log-posterior
+        (-inf for a blank), and the LLR of a path that takes the place of one beyond its
+        limits (-inf where none can).
         """
         ends = np.empty((len(arguments), self.ends.size, COLUMNS))
         paths = paths.copy()
@@ -130,7 +134,9 @@ class ViterbiGraph:
         return ends, paths
 
     def search_many(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """`search` for B streams at once: everything has a first axis B, and each stream's numbers are as if alone."""
+        """`search` for B streams at once: everything has a first axis B, and each
+        stream's numbers are as if alone.
+        """
         streams, frames, _, states = arguments.shape
         beside = arguments.transpose(1, 2, 0, 3).reshape(frames, 3, streams * states)
         graph = self if streams == 1 else self._repeated(streams)
@@ -159,7 +165,8 @@ class ViterbiGraph:
         fresh: FloatArray,
         ends: FloatArray,
     ) -> None:
-        """One frame of the search, from `old` into `new`: few calls, for their number is what costs time.
+        """One frame of the search, from `old` into `new`: few calls, for their number
+        is what costs time.
 
         cost, peak, fresh: (S + 2,), the arguments of `search`. ends: (P, 5), out.
         """
@@ -181,9 +188,11 @@ class ViterbiGraph:
 
 
 def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
-    """(3, S + 2): places in a frame's flattened table of the arguments of `ViterbiGraph.search`.
+    """(3, S + 2): places in a frame's flattened table of the arguments of
+    `ViterbiGraph.search`.
 
-    The table has a row of each token's cost and log-posterior, and a last row of 0 and -inf.
+    The table has a row of each token's cost and log-posterior, and a last row of 0 and
+    -inf.
     """
     zero, nothing = -2, -1
     places = [

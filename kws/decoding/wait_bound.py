@@ -1,14 +1,15 @@
 """The wait bound: how many frames must pass before the next event is possible.
 
 A path's log-likelihood ratio can only fall, and the best log-posteriors of its finished
-labels are fixed (see viterbi.py). So the current score of a path gives an upper bound on
-the score that it can still reach, and a path needs at least one frame for each label that
-it lacks. The least number of frames over all paths that can still reach their threshold,
-and over keywords that nobody has begun to say, is how long no event is possible.
+labels are fixed (see viterbi.py). So the current score of a path gives an upper bound
+on the score that it can still reach, and a path needs at least one frame for each label
+that it lacks. The least number of frames over all paths that can still reach their
+threshold, and over keywords that nobody has begun to say, is how long no event is
+possible.
 
-Where more than three labels are missing, each is taken to last a frame and a half (60 ms)
-on average. A keyword that is said faster is heard, with the same score, up to a third of
-the wait later.
+Where more than three labels are missing, each is taken to last a frame and a half (60
+ms) on average. A keyword that is said faster is heard, with the same score, up to a
+third of the wait later.
 
 U labels of a spelling, S states of all spellings.
 """
@@ -27,9 +28,11 @@ _ROUNDING = 1e-6  # of sums of logarithms
 
 
 class WaitBound:
-    """The wait bound of the keywords and thresholds of a detector; immutable, shared by all streams.
+    """The wait bound of the keywords and thresholds of a detector; immutable, shared by
+    all streams.
 
-    spellings: of each keyword, sequences of labels; the order is that of the scorer's states.
+    spellings: of each keyword, sequences of labels; the order is that of the scorer's
+    states.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class WaitBound:
         self._least = np.array([n * np.log(limit) for n, limit in labels for _ in range(2 * n - 1)]) - _ROUNDING
 
     def frames(self, state: ScorerState) -> int:
-        """The frame, counted from 1, in which the next event is possible after `state`, that of one stream.
+        """The frame, counted from 1, in which the next event is possible after `state`,
+        that of one stream.
 
-        No score reaches its threshold in the first two thirds of the frames before it, nor in any before it unless
-        more than three labels are said in less than a frame and a half each.
+        No score reaches its threshold in the first two thirds of the frames before it,
+        nor in any before it unless more than three labels are said in less than a frame
+        and a half each.
         """
         paths = state.paths[0, :-2]
         best = paths[:, DONE] * self._peak_weight

@@ -1,4 +1,5 @@
-"""A comparison: every cell of a study trained with every seed, tested, and laid side by side.
+"""A comparison: every cell of a study trained with every seed, tested, and laid side by
+side.
 
 Each run has a folder of its own, `cells/CELL/seed-N`, with its recipe, logs,
 checkpoint, scores of the test recordings and result. A comparison that was broken off
@@ -37,7 +38,8 @@ from kws.train.trainer import refuse_impossible
 
 
 def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str], output: Path) -> Study:
-    """The study of that name or file, with `changes` of its recipe, and with these of its groups alone.
+    """The study of that name or file, with `changes` of its recipe, and with these of
+    its groups alone.
 
     groups: their names; all groups where there are none. output: where `compare` will
     write. Raises KwsError for a study, a field, a group or a data folder that does not
@@ -88,7 +90,9 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
 
 
 def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
-    """All tables of the finished runs, in Markdown; their figures are written into `output`."""
+    """All tables of the finished runs, in Markdown; their figures are written into
+    `output`.
+    """
     spoken = SpokenKeywords(study, sounds)
     parts = [
         tables(study, places, spoken, cost_columns(study, places, output)),
@@ -101,7 +105,9 @@ def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
 
 
 def grow_trunks(study: Study, places: Places, log: Log) -> bool:
-    """Train what cells start from, with a seed that no cell has; False in all but the first process of a training."""
+    """Train what cells start from, with a seed that no cell has; False in all but the
+    first process of a training.
+    """
     for name, changes in study.trunks:
         output = places.cells / f"trunk-{name}"
         if not (output / "model.ckpt").exists():

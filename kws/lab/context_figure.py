@@ -15,7 +15,9 @@ _FRAMES_PER_S = 25
 
 
 def context_figure(study: Study, places: Places, group: Group, spoken: SpokenKeywords, output: Path) -> None:
-    """Write context-GROUP.{png,svg} into `output`, for a group whose cells have three windows or more."""
+    """Write context-GROUP.{png,svg} into `output`, for a group whose cells have three
+    windows or more.
+    """
     curves: dict[str, dict[str, list[tuple[float, float, float, float]]]] = {}
     windows = {cell.name: override(study.recipe, cell.changes).task.model for cell in group.cells}
     if len({config.window_frames for config in windows.values()}) < 3:

@@ -1,4 +1,5 @@
-"""What a model costs: multiply-accumulates, CPU time of a stream, and time of a training step.
+"""What a model costs: multiply-accumulates, CPU time of a stream, and time of a
+training step.
 
 Shapes: B batch, T frames of 40 ms, M mel bands.
 """
@@ -51,7 +52,8 @@ class StepTime:
 
 
 def macs_per_second(model: AcousticModel, seconds: float) -> int:
-    """Multiply-accumulates per second of audio, of the encoder and the head that reads its tokens.
+    """Multiply-accumulates per second of audio, of the encoder and the head that reads
+    its tokens.
 
     A streaming model is counted for one frame of an endless stream, with its window
     full; a segment model over a segment of `seconds`. Products of matrices are counted;
@@ -78,7 +80,8 @@ def multiply_accumulates(call: Callable[[], object]) -> int:
 
 
 def stream_cost(checkpoints: Mapping[str, Path], folder: Path, rounds: int) -> dict[str, StreamCost]:
-    """Exports each checkpoint to `folder`/NAME.onnx and times the graphs in turns, `rounds` times each.
+    """Exports each checkpoint to `folder`/NAME.onnx and times the graphs in turns,
+    `rounds` times each.
 
     Raises KwsError for a checkpoint that cannot be exported: a segment model, or one
     whose graph computes otherwise.
@@ -97,7 +100,8 @@ def step_times(
     threads: int,
     precision: str = "bf16-mixed",
 ) -> dict[str, StepTime]:
-    """Times whole training steps (encoder forward, CTC, backward) on `rows` utterances of `seconds`.
+    """Times whole training steps (encoder forward, CTC, backward) on `rows` utterances
+    of `seconds`.
 
     precision: as in a recipe, "bf16-mixed" or "32-true". Each round takes one step of
     every model in turn, so that a slow moment of the machine meets all alike.
@@ -120,7 +124,9 @@ def step_times(
 
 
 def noise_batch(config: AcousticConfig, rows: int, seconds: float, generator: torch.Generator) -> list[Tensor]:
-    """Normalised mel (B, 4 T, M), frames (B,), targets of all rows in one and their lengths (B,), made of noise."""
+    """Normalised mel (B, 4 T, M), frames (B,), targets of all rows in one and their
+    lengths (B,), made of noise.
+    """
     frames = round(25 * seconds)
     labels = frames // 4
     return [

@@ -1,4 +1,6 @@
-"""Columns of a study's tables: what every cell costs, measured side by side on free cores, kept in costs.json."""
+"""Columns of a study's tables: what every cell costs, measured side by side on free
+cores, kept in costs.json.
+"""
 
 import json
 from collections.abc import Mapping

@@ -58,7 +58,9 @@ class Curve:
 
 
 def look(mixer: str) -> tuple[str, str]:
-    """Colour and marker of a mixer pattern; that of hybrids (several mixers) is one for all."""
+    """Colour and marker of a mixer pattern; that of hybrids (several mixers) is one for
+    all.
+    """
     specs = {spec.strip() for spec in mixer.split(",")}
     if len(specs) > 1:
         return _HYBRID
@@ -69,7 +71,8 @@ def look(mixer: str) -> tuple[str, str]:
 def draw_curves(
     panels: Mapping[str, Sequence[Curve]], x_name: str, y_name: str, log_x: bool = False, log_y: bool = False
 ) -> Any:
-    """Panels (title -> curves) of a quantity with intervals, against a length or a place; returns a matplotlib Figure.
+    """Panels (title -> curves) of a quantity with intervals, against a length or a
+    place; returns a matplotlib Figure.
 
     All panels share one legend, in which a label stands once: what has the same label
     has the same mixer. Raises KwsError where there is nothing to draw.
@@ -100,7 +103,9 @@ def draw_curves(
 
 
 def _styles(labels: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """How the line of each (label, mixer) looks; those of mixers of whole segments are never solid."""
+    """How the line of each (label, mixer) looks; those of mixers of whole segments are
+    never solid.
+    """
     styles: dict[str, dict[str, str]] = {}
     for label, mixer in labels:
         colour, marker = look(mixer)
@@ -114,7 +119,9 @@ def _styles(labels: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def _draw_curve(ax: Any, curve: Curve, shift: float, log_x: bool, style: Mapping[str, str]) -> Any:
-    """One curve, its points moved aside by `shift` widths of the panel so that intervals do not hide each other."""
+    """One curve, its points moved aside by `shift` widths of the panel so that
+    intervals do not hide each other.
+    """
     left, right = ax.get_xlim()
     x = np.asarray(curve.x, float)
     x = x * (right / left) ** shift if log_x else x + (right - left) * shift
@@ -140,7 +147,9 @@ def _scale_x(ax: Any, places: Sequence[float], log_x: bool) -> None:
 
 
 def _log_y(ax: Any) -> None:
-    """A log axis with plain numbers: 1, 2 and 5 of each decade, or powers of ten where there are many."""
+    """A log axis with plain numbers: 1, 2 and 5 of each decade, or powers of ten where
+    there are many.
+    """
     ticker = require("matplotlib.ticker", extra="score")
     ax.set_yscale("log")
     low, high = ax.get_ylim()

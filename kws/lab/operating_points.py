@@ -1,4 +1,6 @@
-"""Operating points of a run: thresholds for each rate of false accepts, and which keywords are missed there."""
+"""Operating points of a run: thresholds for each rate of false accepts, and which
+keywords are missed there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ class OperatingPoint:
 
 
 def points(recordings: Sequence[Replayed], study: Study) -> list[OperatingPoint]:
-    """The run at each rate of the study, with each keyword's threshold from clean recordings, in noise too."""
+    """The run at each rate of the study, with each keyword's threshold from clean
+    recordings, in noise too.
+    """
     keywords = [phrase_name(keyword) for keyword in study.recipe.task.keywords]
     counting = Counting(study.recipe.task.scoring.refractory_frames, FRAME_SAMPLES)
     clean = [r for r in recordings if r.source.condition == CLEAN]

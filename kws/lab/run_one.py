@@ -48,7 +48,8 @@ class Result:
 
 
 def trained(recipe: Recipe) -> Path | None:
-    """The checkpoint of a run, trained if it is not there; what training has to say goes to log.txt beside it.
+    """The checkpoint of a run, trained if it is not there; what training has to say
+    goes to log.txt beside it.
 
     None in all but the first of several processes of a training, as
     `kws.train.trainer.train` has it.
@@ -73,7 +74,8 @@ def _checkpoint(recipe: Recipe) -> Path:
 
 
 def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -> list[Replayed]:
-    """The test recordings with their scores: from recordings.npz in the run's folder, or made and kept there.
+    """The test recordings with their scores: from recordings.npz in the run's folder,
+    or made and kept there.
 
     The model is trained first if it is not there. phrases: the checkpoint whose phrase
     branch scores the test instead.
@@ -118,7 +120,8 @@ def reading(
 
 
 def hear(checkpoint: Checkpoint, recipe: Recipe, sounds: Sounds, segment_s: float, phrases: bool) -> list[Replayed]:
-    """The recordings of a model: by its phone posteriors, or by those of its phrase branch.
+    """The recordings of a model: by its phone posteriors, or by those of its phrase
+    branch.
 
     A streaming model hears each recording as one stream. A segment model is given
     overlapping segments, each scored on its own, and a frame has the better score of
@@ -153,7 +156,9 @@ def _better(
     scores: npt.NDArray[np.float64],
     ages: npt.NDArray[np.int64],
 ) -> None:
-    """Raises the scores of a segment's frames to what the segment gives, where that is more."""
+    """Raises the scores of a segment's frames to what the segment gives, where that is
+    more.
+    """
     found, old, _ = scorer.score(log_posteriors)
     higher = found > scores[: len(found)]
     scores[: len(found)][higher] = found[higher]
@@ -163,7 +168,8 @@ def _better(
 def posteriors(
     whole: Callable[[Tensor, Tensor], Tensor], model: AcousticModel, sounds: Sounds, segment_s: float
 ) -> Iterator[tuple[int, int, npt.NDArray[np.float32]]]:
-    """(recording, first frame, log-posteriors (T, V)) of every recording, or of the segments of every recording.
+    """(recording, first frame, log-posteriors (T, V)) of every recording, or of the
+    segments of every recording.
 
     whole: (B, 4 T, M) normalised mel and lengths (B,) -> (B, T, V).
     """

@@ -1,4 +1,5 @@
-"""The recordings that a study's models are tested on, as mel energies that are computed once for all of them.
+"""The recordings that a study's models are tested on, as mel energies that are computed
+once for all of them.
 
 Shapes: F hops of 10 ms, M mel bands.
 """
@@ -56,7 +57,9 @@ class Sounds:
         return torch.from_numpy(self.mel[self.starts[index] : self.starts[index + 1]].astype(np.float32))
 
     def clean(self, kind: str) -> Iterator[int]:
-        """The numbers of the clean recordings of one of KINDS; those of speech from the longest down."""
+        """The numbers of the clean recordings of one of KINDS; those of speech from the
+        longest down.
+        """
         found = [i for i, source in enumerate(self.sources) if source.condition == CLEAN and _kind(source) == kind]
         return iter(sorted(found, key=lambda i: -self.samples[i]) if kind == "speech" else found)
 
@@ -68,7 +71,9 @@ def _kind(source: TestItem) -> str:
 
 
 def sounds_of_test(study: Study, places: Places) -> Sounds:
-    """The recordings of the test: keywords under all conditions, and recordings without keywords."""
+    """The recordings of the test: keywords under all conditions, and recordings without
+    keywords.
+    """
     positives = [f"{places.data / name}@test" for name in study.positives]
     negatives = [f"{places.data / name}@test" for name in study.negatives]
     sources = under_conditions(sources_of(positives, negatives, [], []), study.conditions, study.recipe.task.keywords)
@@ -77,7 +82,8 @@ def sounds_of_test(study: Study, places: Places) -> Sounds:
 
 
 def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
-    """The recordings that learning rates are chosen by, and the tokens of what is said in each.
+    """The recordings that learning rates are chosen by, and the tokens of what is said
+    in each.
 
     They are the dev split of the dealt corpora that are trained on. Raises KwsError
     where nobody was dealt to it.

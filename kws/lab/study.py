@@ -1,4 +1,5 @@
-"""Studies: one frozen, typed value says which models are compared, on what data, with how many seeds.
+"""Studies: one frozen, typed value says which models are compared, on what data, with
+how many seeds.
 
 A study is a Python file with a constant `STUDY`. `kws compare FILE key=value` changes
 single fields of its recipe, as `kws train` does.
@@ -18,7 +19,8 @@ from kws.train.recipe_file import load_file
 
 @dataclass(frozen=True)
 class Cell:
-    """A model of a study: the study's recipe with `changes`, each "key=value" as `kws train` takes it.
+    """A model of a study: the study's recipe with `changes`, each "key=value" as `kws
+    train` takes it.
 
     rate_of: the cell whose learning rate this one takes over; "" searches for its own.
     phrases_of: the cell whose trained models are scored here a second time, by their
@@ -104,7 +106,9 @@ class Study:
 
     @property
     def cells(self) -> dict[str, Cell]:
-        """All cells by name; a cell that stands in several groups is one model, trained once."""
+        """All cells by name; a cell that stands in several groups is one model, trained
+        once.
+        """
         found: dict[str, Cell] = {}
         for group in self.groups:
             for cell in group.cells:
@@ -124,7 +128,9 @@ class Study:
         return cell.trunk or next(iter(names), "")
 
     def recipe_of(self, cell: Cell, rate: float, seed: int, output: Path, steps: int | None = None) -> Recipe:
-        """The recipe of one training; its trunk is a checkpoint in a folder beside the cell's own."""
+        """The recipe of one training; its trunk is a checkpoint in a folder beside the
+        cell's own.
+        """
         trunk = self.trunk_of(cell)
         steps = self.recipe.optim.steps if steps is None else steps
         return override(self.recipe, cell.changes).changed(
@@ -157,7 +163,9 @@ class Places(NamedTuple):
 
 
 def load_study(name_or_path: str) -> Study:
-    """The constant STUDY of a file, or of one that ships: `mixers` is kws.recipes.mixers.study."""
+    """The constant STUDY of a file, or of one that ships: `mixers` is
+    kws.recipes.mixers.study.
+    """
     path = Path(name_or_path)
     if path.suffix == ".py":
         return _load(path)

@@ -33,7 +33,9 @@ class Run:
 
 
 class SpokenKeywords:
-    """The keywords that are spoken in the test: names and speakers of their recordings, in the order of the sounds."""
+    """The keywords that are spoken in the test: names and speakers of their recordings,
+    in the order of the sounds.
+    """
 
     def __init__(self, study: Study, sounds: Sounds) -> None:
         keywords = {phrase_name(keyword) for keyword in study.recipe.task.keywords}
@@ -46,7 +48,9 @@ class SpokenKeywords:
         self.speakers = [source.labels[0].speaker for source in spoken]
 
     def missed(self, runs: Sequence[Run], point: int, condition: str) -> npt.NDArray[np.float64]:
-        """(R, N): 1 where a run missed a keyword at its operating point number `point`, else 0."""
+        """(R, N): 1 where a run missed a keyword at its operating point number `point`,
+        else 0.
+        """
         rows = [set(run.points[point].missed[condition]) for run in runs]
         return np.array([[name in row for name in self.names] for row in rows], float)
 
@@ -126,7 +130,9 @@ def share(spoken: SpokenKeywords, runs: Sequence[Run], point: int, condition: st
 
 
 def difference(spoken: SpokenKeywords, runs: Sequence[Run], others: Sequence[Run], point: int, condition: str) -> str:
-    """``+1.2 (-0.3 to 2.9)``: percentage points more missed than by `others` with the same seeds."""
+    """``+1.2 (-0.3 to 2.9)``: percentage points more missed than by `others` with the
+    same seeds.
+    """
     seeds = sorted({run.seed for run in runs} & {run.seed for run in others})
     if not seeds:
         return ""

@@ -1,4 +1,5 @@
-"""The tasks of a comparison: features, searches for learning rates, runs, and what is measured of runs.
+"""The tasks of a comparison: features, searches for learning rates, runs, and what is
+measured of runs.
 
 Any process can do each of them, see `kws.parallel`; the result lies in the folder of
 its run.
@@ -31,7 +32,9 @@ FEATURES, SEARCH, TEST, OBSERVE, SMOOTH = "features", "search", "test", "observe
 
 
 class Task(NamedTuple):
-    """A task of a study. kind: FEATURES, SEARCH, TEST, OBSERVE or SMOOTH; recipe: of its training."""
+    """A task of a study. kind: FEATURES, SEARCH, TEST, OBSERVE or SMOOTH; recipe: of
+    its training.
+    """
 
     kind: str
     study: Study
@@ -58,7 +61,9 @@ class Task(NamedTuple):
 
 
 def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
-    """Do a task, and write its result into the recipe's output folder; returns a line about it."""
+    """Do a task, and write its result into the recipe's output folder; returns a line
+    about it.
+    """
     study, recipe = task.study, task.recipe
     if task.kind == FEATURES:
         batches = SceneModule(recipe, lexicon_of(recipe), silent).batches()
@@ -125,7 +130,9 @@ def search_seed(study: Study) -> int:
 
 
 def best_rates(study: Study, places: Places) -> dict[str, float]:
-    """The learning rate of every cell: that with the least CTC loss in its search; written into rates.json."""
+    """The learning rate of every cell: that with the least CTC loss in its search;
+    written into rates.json.
+    """
     losses: dict[str, dict[float, float]] = {}
     for task in search_tasks(study, places):
         text = (Path(task.recipe.run.output) / "result.json").read_text(encoding="utf-8")
@@ -139,14 +146,16 @@ def best_rates(study: Study, places: Places) -> dict[str, float]:
 
 
 def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
-    """Every run of the study, first seeds first, so that a comparison that is broken off has something of all; those
-    that take the models of others come last.
+    """Every run of the study, first seeds first, so that a comparison that is broken
+    off has something of all; those that take the models of others come last.
     """
     return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.optim.seed))
 
 
 def inside_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
-    """Measurements of attention and smoothness in finished runs, with the seeds that all cells have."""
+    """Measurements of attention and smoothness in finished runs, with the seeds that
+    all cells have.
+    """
     seeds = min(len(study.seeds(name)) for name in study.cells)
     runs_of_all = {
         (t.cell.name, t.recipe.optim.seed): t for t in _runs(study, rates, places) if t.recipe.optim.seed < seeds

@@ -1,1 +1,3 @@
-"""The training wing's networks: frontend, mixers, encoder and CTC head, all of them streaming layers."""
+"""The training wing's networks: frontend, mixers, encoder and CTC head, all of them
+streaming layers.
+"""

@@ -1,6 +1,7 @@
 """The acoustic model: PCM in, CTC log-posteriors over tokens out.
 
-Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first), D width, K phrases.
+Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first), D width, K
+phrases.
 """
 
 import itertools
@@ -33,8 +34,8 @@ class AcousticState(NamedTuple):
 class AcousticModel(StreamingLayer):
     """(B, S) PCM, S a multiple of 640 -> (B, S / 640, V) log-posteriors.
 
-    With a segment mixer only `whole` works. `mean` and `scale` normalise the mel bands; they are global constants
-    that `set_normalisation` takes from training data.
+    With a segment mixer only `whole` works. `mean` and `scale` normalise the mel bands;
+    they are global constants that `set_normalisation` takes from training data.
     """
 
     mean: Tensor
@@ -84,7 +85,9 @@ class AcousticModel(StreamingLayer):
         return cast("list[Block]", list(self.blocks))
 
     def set_normalisation(self, mean: Tensor, deviation: Tensor) -> None:
-        """Per-band mean and standard deviation of the log-mel energies of training data, (M,) each."""
+        """Per-band mean and standard deviation of the log-mel energies of training
+        data, (M,) each.
+        """
         self.mean.copy_(mean)
         self.scale.copy_(1 / deviation)
 
@@ -97,10 +100,11 @@ class AcousticModel(StreamingLayer):
         self.register_buffer("fixed_reference", mel)
 
     def set_reference(self, log_mel: Tensor) -> None:
-        """Log-mel energies (F, M) of one training utterance, whose first 4 W frames of 10 ms `fixed` mixers read.
+        """Log-mel energies (F, M) of one training utterance, whose first 4 W frames of
+        10 ms `fixed` mixers read.
 
-        Nothing happens in a model without such mixers. Raises KwsError where the utterance is
-        too short.
+        Nothing happens in a model without such mixers. Raises KwsError where the
+        utterance is too short.
         """
         if self.fixed_reference is not None:
             self.fixed_reference.copy_(fixed_reference(log_mel, self.fixed_reference.shape[1]))
@@ -139,7 +143,9 @@ class AcousticModel(StreamingLayer):
         return y, encoder._replace(frontend=frontend)
 
     def encode(self, mel: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:
-        """(B, 4 T, M) normalised mel -> (B, T, V) log-posteriors; the frontend's state passes through."""
+        """(B, 4 T, M) normalised mel -> (B, T, V) log-posteriors; the frontend's state
+        passes through.
+        """
         hidden, state = self._hidden_stream(mel, state)
         return self.posteriors(hidden), state
 
@@ -155,7 +161,8 @@ class AcousticModel(StreamingLayer):
         return self.head_norm(x)
 
     def hidden(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """(B, 4 T, M) normalised mel of whole utterances, valid frames of 40 ms (B,) -> (B, T, D): what heads read.
+        """(B, 4 T, M) normalised mel of whole utterances, valid frames of 40 ms (B,) ->
+        (B, T, D): what heads read.
 
         Frames from `lengths` on are padding and mean nothing.
         """
@@ -164,11 +171,14 @@ class AcousticModel(StreamingLayer):
         return self._hidden_segment(mel, lengths)
 
     def whole(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, whichever kind the mixer is."""
+        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, whichever kind
+        the mixer is.
+        """
         return self.posteriors(self.hidden(mel, lengths))
 
     def whole_with_phrases(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """As `whole`, and beside it the log-posteriors (B, T, 1 + K) of whole phrases, blank first, from the same pass.
+        """As `whole`, and beside it the log-posteriors (B, T, 1 + K) of whole phrases,
+        blank first, from the same pass.
 
         Raises KwsError where the model has no phrases.
         """
@@ -176,12 +186,15 @@ class AcousticModel(StreamingLayer):
         return self.posteriors(hidden), self.phrase_posteriors(hidden)
 
     def posteriors(self, hidden: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, V) log-posteriors of tokens, in single precision or better."""
+        """(B, T, D) -> (B, T, V) log-posteriors of tokens, in single precision or
+        better.
+        """
         return _log_softmax(self.head(hidden))
 
     def phrase_posteriors(self, hidden: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of Sigtia et al. 2020, "Multi-task
-        learning for voice trigger detection", arXiv 2001.09519, a linear layer on what the phones are read from.
+        """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of
+        Sigtia et al. 2020, "Multi-task learning for voice trigger detection", arXiv
+        2001.09519, a linear layer on what the phones are read from.
         """
         if self.phrase_head is None:
             raise KwsError("this model has no phrase branch: train one by a recipe with a phrase_weight")
@@ -189,10 +202,11 @@ class AcousticModel(StreamingLayer):
 
 
 def verify_own_mixers(config: AcousticConfig) -> None:
-    """Hold the mixers of the user's own (FILE.py:CLASS) in a model of this shape to the streaming law.
+    """Hold the mixers of the user's own (FILE.py:CLASS) in a model of this shape to the
+    streaming law.
 
-    Raises KwsError where one cannot be made, and its subclass ContractError where one breaks
-    the law.
+    Raises KwsError where one cannot be made, and its subclass ContractError where one
+    breaks the law.
     """
     shape, frames = MixerConfig(config.width, config.heads, config.window_frames), 2 * config.window_frames + 8
     for spec in parse_pattern(config.mixer):

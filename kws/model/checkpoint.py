@@ -1,4 +1,6 @@
-"""Checkpoints: weights and what is needed to use them, nothing that has to be unpickled as code."""
+"""Checkpoints: weights and what is needed to use them, nothing that has to be unpickled
+as code.
+"""
 
 import importlib.resources
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,9 @@ _HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they 
 
 
 class Checkpoint(NamedTuple):
-    """A trained model (in evaluation mode), its recipe as plain values, its keywords and what the training spent."""
+    """A trained model (in evaluation mode), its recipe as plain values, its keywords
+    and what the training spent.
+    """
 
     model: AcousticModel
     recipe: dict[str, Any]
@@ -33,7 +37,9 @@ def save_checkpoint(
     spellings: Mapping[str, Sequence[Sequence[str]]],
     spent: dict[str, Any],
 ) -> None:
-    """Writes `path` whole or not at all; large weights are rounded to half precision, as the model file holds them."""
+    """Writes `path` whole or not at all; large weights are rounded to half precision,
+    as the model file holds them.
+    """
     values = {
         "format": _FORMAT,
         "config": model.config.to_dict(),
@@ -55,7 +61,9 @@ def halved_sizes(model: AcousticModel) -> set[int]:
 
 
 def find_checkpoint(name_or_path: str) -> Path:
-    """A file, or a checkpoint that ships beside the models of this package: `phones` is kws/models/phones.ckpt."""
+    """A file, or a checkpoint that ships beside the models of this package: `phones` is
+    kws/models/phones.ckpt.
+    """
     path = Path(name_or_path)
     if path.is_file():
         return path

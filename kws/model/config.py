@@ -11,13 +11,14 @@ class AcousticConfig:
     """Everything that the shape of a model depends on.
 
     mixer: a pattern of kws.model.mixers, dealt to the blocks in turn: `xsa`, `sa+full`,
-    `xsa,static`, `FILE.py:CLASS`. width: D, of the blocks' inputs and outputs. blocks: how
-    many. heads: of attention. window_frames: what an attention layer sees, in frames of
-    40 ms, the same in training, evaluation, streaming and export. expansion: the
-    feed-forward's hidden width in units of D. kernel: of the convolution in the
-    feed-forward, in frames. channels: of the first convolution of the subsampling. mels: mel
-    bands. tokens: what the head tells apart, blank first. phrases: how many whole phrases a
-    second head tells apart (`AcousticModel.whole_with_phrases`); 0 is no such head.
+    `xsa,static`, `FILE.py:CLASS`. width: D, of the blocks' inputs and outputs. blocks:
+    how many. heads: of attention. window_frames: what an attention layer sees, in
+    frames of 40 ms, the same in training, evaluation, streaming and export. expansion:
+    the feed-forward's hidden width in units of D. kernel: of the convolution in the
+    feed-forward, in frames. channels: of the first convolution of the subsampling.
+    mels: mel bands. tokens: what the head tells apart, blank first. phrases: how many
+    whole phrases a second head tells apart (`AcousticModel.whole_with_phrases`); 0 is
+    no such head.
     """
 
     mixer: str = "xsa"

@@ -1,4 +1,5 @@
-"""The streaming law as a check of anybody's layer: what kws/model/streaming.py asks, tried on an example.
+"""The streaming law as a check of anybody's layer: what kws/model/streaming.py asks,
+tried on an example.
 
     layer = MyMixer(MixerConfig(width=16, heads=2, window_frames=6), Switches())
     verify(layer, torch.randn(2, 40, 16))
@@ -44,7 +45,8 @@ class _Case(NamedTuple):
 
 
 def verify(layer: StreamingLayer, x: Tensor, guide: Tensor | None = None, seed: int = 0) -> None:
-    """Check that `layer` is one layer for whole utterances and for chunks, and sees no future.
+    """Check that `layer` is one layer for whole utterances and for chunks, and sees no
+    future.
 
     The laws, tried in float64 on a copy of the layer in evaluation mode:
 
@@ -55,8 +57,8 @@ def verify(layer: StreamingLayer, x: Tensor, guide: Tensor | None = None, seed: 
     - a state keeps its names, shapes and types whatever the chunk;
     - chunks of any size give the outputs and the last state of the whole.
 
-    Give the layer random parameters: those that are zero when fresh hide mistakes. T should
-    exceed `look_back`, otherwise that law is not tried.
+    Give the layer random parameters: those that are zero when fresh hide mistakes. T
+    should exceed `look_back`, otherwise that law is not tried.
 
     Args:
         layer: any streaming layer, a mixer for example.

@@ -19,7 +19,9 @@ class ConvState(NamedTuple):
 
 
 class CausalConv(StreamingLayer):
-    """Convolution over time that ends at the newest frame: (B, T, inputs) -> (B, T / stride, outputs), then ReLU."""
+    """Convolution over time that ends at the newest frame: (B, T, inputs) -> (B, T /
+    stride, outputs), then ReLU.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -40,7 +42,8 @@ class CausalConv(StreamingLayer):
 
 
 def shifted(x: Tensor, kernel: int, stride: int = 1) -> list[Tensor]:
-    """(B, T stride + kernel - stride, D) -> for each place in the kernel what stands there, (B, T, D).
+    """(B, T stride + kernel - stride, D) -> for each place in the kernel what stands
+    there, (B, T, D).
 
     Cut from the end, not at a count of frames: so a graph need not compute where.
     """
@@ -68,11 +71,13 @@ class Subsampling(StreamingLayer):
 
 
 class ConvFeedForward(StreamingLayer):
-    """Feed-forward with a causal depthwise convolution over its hidden units, (B, T, D) -> (B, T, D).
+    """Feed-forward with a causal depthwise convolution over its hidden units, (B, T, D)
+    -> (B, T, D).
 
-    The convolution hears transitions inside a phone, which leaves the mixer what lies further apart (the convolution
-    module of Gulati et al. 2020, "Conformer", reduced to its depthwise part). With a kernel of 1 no frames meet, and
-    there is no state, for a model file takes no empty tensors.
+    The convolution hears transitions inside a phone, which leaves the mixer what lies
+    further apart (the convolution module of Gulati et al. 2020, "Conformer", reduced to
+    its depthwise part). With a kernel of 1 no frames meet, and there is no state, for a
+    model file takes no empty tensors.
     """
 
     def __init__(self, width: int, expansion: int, kernel: int, dropout: float) -> None:
@@ -108,7 +113,9 @@ class BlockState(NamedTuple):
 
 
 class Block(nn.Module):
-    """x + mixer(norm x), then x + feed-forward(norm x). Its mixer may be a streaming or a segment layer."""
+    """x + mixer(norm x), then x + feed-forward(norm x). Its mixer may be a streaming or
+    a segment layer.
+    """
 
     def __init__(self, mixer: nn.Module, width: int, expansion: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -123,7 +130,9 @@ class Block(nn.Module):
         return BlockState(self.mixer.init_state(batch), self.feed_forward.init_state(batch))
 
     def stream(self, x: Tensor, state: BlockState, guide: Tensor | None = None) -> tuple[Tensor, BlockState]:
-        """The block on a whole utterance or a chunk of it; `guide`: what its mixer reads (see mixers/base.py)."""
+        """The block on a whole utterance or a chunk of it; `guide`: what its mixer
+        reads (see mixers/base.py).
+        """
         guide = None if guide is None else self.mixer_norm(guide)
         mixed, mixer = self.mixer(self.mixer_norm(x), state.mixer, guide)
         x, feed_forward = self._feed_forward(x + self.dropout(mixed), state.feed_forward)
@@ -142,9 +151,11 @@ class Block(nn.Module):
 def stream_through(
     blocks: list[Block], x: Tensor, states: tuple[BlockState, ...], references: dict[str, Tensor]
 ) -> tuple[Tensor, tuple[BlockState, ...]]:
-    """Carries `x` (B, T, D) through the blocks, and beside it the references (1, W, D) that their mixers read.
+    """Carries `x` (B, T, D) through the blocks, and beside it the references (1, W, D)
+    that their mixers read.
 
-    A reference is a stream like any other, from a fresh state, as far as the last block that reads it.
+    A reference is a stream like any other, from a fresh state, as far as the last block
+    that reads it.
     """
     front, reference_fronts, after = x, references, []
     for depth, (block, state) in enumerate(zip(blocks, states, strict=True)):

@@ -2,10 +2,11 @@
 
 Shapes: B batch, S samples, T frames of 10 ms, M mel bands.
 
-Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing late. The 512-point DFT is
-computed in two stages (Cooley and Tukey 1965: 512 = 16 x 32) as two small matrix products, which any runtime has;
-a single DFT matrix would weigh 0.8 MB and an FFT operator is missing in many runtimes.
-The mel bands are those of the HTK formula, triangular, without normalisation (torchaudio's defaults).
+Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing
+late. The 512-point DFT is computed in two stages (Cooley and Tukey 1965: 512 = 16 x 32)
+as two small matrix products, which any runtime has; a single DFT matrix would weigh 0.8
+MB and an FFT operator is missing in many runtimes. The mel bands are those of the HTK
+formula, triangular, without normalisation (torchaudio's defaults).
 """
 
 import math
@@ -82,7 +83,9 @@ def _window() -> Tensor:
 
 
 def _dft_stages() -> tuple[Tensor, Tensor]:
-    """Stage 1 (2 * 16, 15) and stage 2 (16, 2 * 32, 2 * 17) of the 512-point DFT of real input."""
+    """Stage 1 (2 * 16, 15) and stage 2 (16, 2 * 32, 2 * 17) of the 512-point DFT of
+    real input.
+    """
     k1, n1 = np.arange(_ROWS), np.arange(_USED_ROWS)
     inner = np.exp(-2j * np.pi * np.outer(k1, n1) / _ROWS)
     n2, k2 = np.arange(_COLUMNS), np.arange(_USED_K2)

@@ -1,7 +1,8 @@
-"""Reference sequences: what the mixers `random` and `fixed` read beside their input (mixers/position.py).
+"""Reference sequences: what the mixers `random` and `fixed` read beside their input
+(mixers/position.py).
 
-A model holds them as buffers `random_reference` and `fixed_reference`, so that a checkpoint
-brings them along.
+A model holds them as buffers `random_reference` and `fixed_reference`, so that a
+checkpoint brings them along.
 
 Shapes: W window in frames of 40 ms, D width, F frames of 10 ms, M mel bands.
 """

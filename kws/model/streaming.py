@@ -2,11 +2,11 @@
 
 Shapes: B batch, T frames in, T' frames out, D width.
 
-One `forward` serves whole utterances and chunks: a whole utterance is a fresh state and all
-frames at once. A state is a named tuple of tensors that goes in and comes out; the module
-never keeps it. Every tensor of a state has the batch first, and a fresh state is all zeros,
-so that a device can make one from shapes alone. kws.model.contract.verify checks all of this
-for any layer.
+One `forward` serves whole utterances and chunks: a whole utterance is a fresh state and
+all frames at once. A state is a named tuple of tensors that goes in and comes out; the
+module never keeps it. Every tensor of a state has the batch first, and a fresh state is
+all zeros, so that a device can make one from shapes alone. kws.model.contract.verify
+checks all of this for any layer.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,8 @@ State = Any  # a Tensor, or a (named) tuple of States
 
 
 class StreamingLayer(nn.Module, ABC):
-    """A causal layer: output frame t depends on input frames [t * stride - look_back, (t + 1) * stride).
+    """A causal layer: output frame t depends on input frames [t * stride - look_back,
+    (t + 1) * stride).
 
     Attributes:
         stride: input frames per output frame.
@@ -31,7 +32,9 @@ class StreamingLayer(nn.Module, ABC):
 
     @abstractmethod
     def init_state(self, batch: int) -> State:
-        """The state of `batch` fresh streams: zeros, on the layer's device and in its dtype."""
+        """The state of `batch` fresh streams: zeros, on the layer's device and in its
+        dtype.
+        """
 
     @abstractmethod
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -44,15 +47,21 @@ class StreamingLayer(nn.Module, ABC):
 
 
 class SegmentLayer(nn.Module, ABC):
-    """A layer that sees the whole segment (BiLSTM, full-context attention): it cannot stream, and says so by type."""
+    """A layer that sees the whole segment (BiLSTM, full-context attention): it cannot
+    stream, and says so by type.
+    """
 
     @abstractmethod
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D), valid frames (B,) -> (B, T, D); frames past a row's length never reach the others."""
+        """(B, T, D), valid frames (B,) -> (B, T, D); frames past a row's length never
+        reach the others.
+        """
 
 
 def flatten_state(state: State, prefix: str = "") -> dict[str, Tensor]:
-    """Dotted names -> tensors, in a fixed order: ``{"frontend.tail": ..., "blocks.0.kv": ...}``."""
+    """Dotted names -> tensors, in a fixed order: ``{"frontend.tail": ...,
+    "blocks.0.kv": ...}``.
+    """
     if isinstance(state, Tensor):
         return {prefix: state}
     names = getattr(state, "_fields", range(len(state)))
@@ -63,7 +72,9 @@ def flatten_state(state: State, prefix: str = "") -> dict[str, Tensor]:
 
 
 def unflatten_state(like: State, tensors: list[Tensor]) -> State:
-    """The inverse of `flatten_state`: the structure of `like` filled with `tensors` in order."""
+    """The inverse of `flatten_state`: the structure of `like` filled with `tensors` in
+    order.
+    """
     remaining = iter(tensors)
 
     def fill(part: State) -> State:

@@ -1,4 +1,5 @@
-"""Independent tasks, done by processes on this machine or by the workers of a Dask cluster.
+"""Independent tasks, done by processes on this machine or by the workers of a Dask
+cluster.
 
 A task is any value that can be pickled and says in `str(task)` what it is, for
 messages. Work is a function at the top of a module, called as `work(task, report)` in

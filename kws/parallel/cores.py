@@ -1,4 +1,5 @@
-"""Work on several cores of this machine: processes that take the next task when they are done.
+"""Work on several cores of this machine: processes that take the next task when they
+are done.
 
 Made of `multiprocessing` itself: a pool of `concurrent.futures` is lost with any one of
 its processes, and cannot be ended promptly before Python 3.14. Processes are spawned,
@@ -32,7 +33,8 @@ def on_cores(
     processes: int,
     report: Callable[..., None],
 ) -> Generator[Result, None, None]:
-    """Yield `work(task, report)` of every task as it is ready, done by processes that end with the generator.
+    """Yield `work(task, report)` of every task as it is ready, done by processes that
+    end with the generator.
 
     work, tasks: see `kws.parallel`. processes: how many, at least 1. report: called
     here with what `work` reports there. A task whose process was killed is given to
@@ -116,7 +118,9 @@ class _Worker:
 
 
 def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
-    """The life of a process: it ends when the other end of the pipe does, at the latest with the parent."""
+    """The life of a process: it ends when the other end of the pipe does, at the latest
+    with the parent.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -136,7 +140,9 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot end its processes, and a training would go on for an hour."""
+    """A parent that was killed cannot end its processes, and a training would go on for
+    an hour.
+    """
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -145,7 +151,9 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """What starts in here never hears Ctrl-C, which a terminal tells all processes: it is the parent's to end them."""
+    """What starts in here never hears Ctrl-C, which a terminal tells all processes: it
+    is the parent's to end them.
+    """
     if threading.current_thread() is not threading.main_thread():  # which alone may say so
         yield
         return

@@ -32,7 +32,8 @@ _ONE_AT_A_TIME = threading.Lock()  # an engine has one stream; and threads of Py
 def on_dask(
     work: Callable[[Task, Callable[..., None]], Result], tasks: Sequence[Task], address: str
 ) -> Generator[Result, None, None]:
-    """Yield `work(task, report)` of every task as it is ready, done by the workers of the scheduler at `address`.
+    """Yield `work(task, report)` of every task as it is ready, done by the workers of
+    the scheduler at `address`.
 
     work, tasks: see `kws.parallel`; what `work` reports is dropped. Raises what `work`
     raises, and KwsError where the cluster fails.
@@ -88,7 +89,9 @@ def _await_worker(client: Any, address: str) -> None:
 
 
 def _check_versions(client: Any) -> None:
-    """Raises KwsError unless the workers, and the scheduler, which unpacks every task, have the kws that is here."""
+    """Raises KwsError unless the workers, and the scheduler, which unpacks every task,
+    have the kws that is here.
+    """
     workers = client.run(version, "kws", on_error="return")
     found = {f"worker {address}": installed for address, installed in workers.items()}
     try:

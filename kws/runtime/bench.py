@@ -1,4 +1,6 @@
-"""Measuring what a model costs on this machine: CPU, latency, memory and start-up, on one thread."""
+"""Measuring what a model costs on this machine: CPU, latency, memory and start-up, on
+one thread.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ print(peak_mb())
 
 @dataclass(frozen=True)
 class CallCost:
-    """What a graph costs on one thread: CPU microseconds per second of audio, and wall microseconds of single calls."""
+    """What a graph costs on one thread: CPU microseconds per second of audio, and wall
+    microseconds of single calls.
+    """
 
     cpu_us_per_audio_s: float
     p50_us: float
@@ -50,7 +54,8 @@ class CallCost:
 
 
 def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallCost]:
-    """Graphs side by side, no scorer: in each round every model hears 20 s of noise in turn.
+    """Graphs side by side, no scorer: in each round every model hears 20 s of noise in
+    turn.
 
     The machine's slow moments so meet all alike; CPU time is the median of the rounds.
     """
@@ -67,7 +72,9 @@ def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallC
 
 
 def measure(detector: Detector) -> dict[str, Any]:
-    """The figures of one model: CPU seconds of the process, wall time of single calls and of a start."""
+    """The figures of one model: CPU seconds of the process, wall time of single calls
+    and of a start.
+    """
     info = detector.info
     sound = _noise(info.chunk_samples)
     audio_s = units.seconds(sound.size)
@@ -144,7 +151,9 @@ def _time_parts(detector: Detector, sound: FloatArray) -> tuple[NDArray[np.float
 
 
 def _time_start(model: Path) -> tuple[float, float]:
-    """Seconds from starting a process to its first scores (median), and its peak memory in MB."""
+    """Seconds from starting a process to its first scores (median), and its peak memory
+    in MB.
+    """
     package_home = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", _PROCESS, str(package_home), str(model)]
     seconds, peaks = [], []

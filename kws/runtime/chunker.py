@@ -1,4 +1,6 @@
-"""Incoming audio, checked, converted to 16 kHz float32 and cut into whole chunks of a model."""
+"""Incoming audio, checked, converted to 16 kHz float32 and cut into whole chunks of a
+model.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ _LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled
 
 
 class Chunker:
-    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its resampler keeps.
+    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its
+    resampler keeps.
 
     missing: how many samples at 16 kHz complete the next chunk.
     """
@@ -28,7 +31,8 @@ class Chunker:
     def __init__(self, sample_rate: int, chunk_samples: int, most_chunks: int = 1) -> None:
         """most_chunks: that are taken together.
 
-        Raises InputError for a rate that cannot be heard, KwsError without soxr where it is needed.
+        Raises InputError for a rate that cannot be heard, KwsError without soxr where
+        it is needed.
         """
         check_rate(sample_rate)
         self.sample_rate = sample_rate
@@ -47,13 +51,15 @@ class Chunker:
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)
 
     def take(self, samples: NDArray[Any], last: bool = False) -> Iterator[Samples]:
-        """The chunks that the samples complete, up to `most_chunks` at a time: (1, chunks * chunk_samples).
+        """The chunks that the samples complete, up to `most_chunks` at a time: (1,
+        chunks * chunk_samples).
 
-        Every array handed out is the same memory: use it before asking for the next one.
+        Every array handed out is the same memory: use it before asking for the next
+        one.
 
-        samples: as `Stream.push` takes them. last: the stream ends; half a second of silence
-        follows, filled up to a whole chunk. Raises InputError as `Stream.push` does, at once,
-        and the chunker is then as it was before.
+        samples: as `Stream.push` takes them. last: the stream ends; half a second of
+        silence follows, filled up to a whole chunk. Raises InputError as `Stream.push`
+        does, at once, and the chunker is then as it was before.
         """
         if self._ended:
             raise InputError("the stream has ended: reset it, or begin a new one")

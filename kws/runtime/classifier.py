@@ -1,7 +1,8 @@
-"""Which word a short clip says: a closed choice between words, silence and everything else.
+"""Which word a short clip says: a closed choice between words, silence and everything
+else.
 
-Each word is scored by the CTC likelihood of its spellings over the whole clip (see kws.decoding.ctc), with every class
-as likely beforehand as any other.
+Each word is scored by the CTC likelihood of its spellings over the whole clip (see
+kws.decoding.ctc), with every class as likely beforehand as any other.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ Spellings = Sequence[Sequence[str]]
 class Classifier:
     """Chooses between `classes`; immutable.
 
-    classes: for each class its spellings in the model's tokens; those of UNKNOWN are of all the words that are none of
-    the other classes, each a word of its own; those of SILENCE are not looked at. Raises KwsError when a token is not
-    the model's.
+    classes: for each class its spellings in the model's tokens; those of UNKNOWN are of
+    all the words that are none of the other classes, each a word of its own; those of
+    SILENCE are not looked at. Raises KwsError when a token is not the model's.
     """
 
     def __init__(self, detector: Detector, classes: Mapping[str, Spellings]) -> None:
@@ -48,7 +49,9 @@ class Classifier:
         self.likelihood = CtcLikelihood(spellings)
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz -> (classes,)."""
+        """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz ->
+        (classes,).
+        """
         stream = self.detector.stream()
         padded = np.concatenate([np.zeros(_LEAD, np.float32), samples])
         scores = self.likelihood(stream.process(padded, last=True).log_posteriors)
@@ -60,6 +63,8 @@ class Classifier:
 
     @staticmethod
     def _of_class(name: str, scores: NDArray[np.float64]) -> float:
-        """A word is as likely as its spellings together; an unknown word is one of many, and only one of them."""
+        """A word is as likely as its spellings together; an unknown word is one of
+        many, and only one of them.
+        """
         total = float(np.logaddexp.reduce(scores))
         return total - float(np.log(len(scores))) if name == UNKNOWN else total

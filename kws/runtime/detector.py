@@ -1,4 +1,5 @@
-"""Detector: a model and the keywords it listens for. Stream: what one microphone remembers.
+"""Detector: a model and the keywords it listens for. Stream: what one microphone
+remembers.
 
 n frames, K keywords, V tokens.
 """
@@ -30,9 +31,10 @@ from kws.runtime.streams import Streams
 class StreamResult(NamedTuple):
     """What a stream made of the samples that it was given.
 
-    detections: as `Stream.push` gives them. For each frame that was completed: scores (n, K) in [0, 1], ages
-    (n, K), the frames that the path of a score covers, and log_posteriors (n, V). first_frame: the number of
-    the first of these frames since the stream began; frame i ends at sample (i + 1) * frame_samples.
+    detections: as `Stream.push` gives them. For each frame that was completed: scores
+    (n, K) in [0, 1], ages (n, K), the frames that the path of a score covers, and
+    log_posteriors (n, V). first_frame: the number of the first of these frames since
+    the stream began; frame i ends at sample (i + 1) * frame_samples.
     """
 
     detections: list[Detection]
@@ -51,7 +53,9 @@ class Detector:
     """
 
     def __init__(self, model: OnnxModel, keywords: Sequence[Keyword] | None = None) -> None:
-        """A detector for the model's own keywords, or for those given (spelled in the model's tokens)."""
+        """A detector for the model's own keywords, or for those given (spelled in the
+        model's tokens).
+        """
         info = model.info
         scoring = info.scoring
         self.model = model
@@ -69,7 +73,8 @@ class Detector:
 
     @classmethod
     def load(cls, model: str | PathLike[str] = DEFAULT_MODEL) -> Detector:
-        """Open a model: the path of an .onnx file, or the name of one that ships with kws.
+        """Open a model: the path of an .onnx file, or the name of one that ships with
+        kws.
 
         Raises KwsError with one sentence for anything that is not a model of kws.
         """
@@ -114,11 +119,15 @@ class Detector:
         return Detector(self.model, changed)
 
     def stream(self, sample_rate: int = units.SAMPLE_RATE) -> Stream:
-        """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need soxr (the extra `audio`)."""
+        """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need
+        soxr (the extra `audio`).
+        """
         return Stream(self, sample_rate)
 
     def streams(self) -> Streams:
-        """No stream yet, but a place for many that join and leave: their chunks run together, which costs less."""
+        """No stream yet, but a place for many that join and leave: their chunks run
+        together, which costs less.
+        """
         return Streams(self)
 
     def detections(
@@ -128,7 +137,9 @@ class Detector:
         ages: NDArray[np.int64],
         first_frame: int,
     ) -> list[Detection]:
-        """The events that `Trigger.run` found, as (row, keyword), in scores and ages (n, K) from a frame on."""
+        """The events that `Trigger.run` found, as (row, keyword), in scores and ages
+        (n, K) from a frame on.
+        """
         frame_samples = self.info.frame_samples
         return [
             Detection(
@@ -151,9 +162,11 @@ def _texts(phrases: Iterable[object]) -> list[str]:
 
 
 class Stream:
-    """What one microphone remembers: less than a chunk of sound, and states whose size never changes.
+    """What one microphone remembers: less than a chunk of sound, and states whose size
+    never changes.
 
-    Made by `Detector.stream`. Its time is the count of samples; how they are cut into blocks changes nothing.
+    Made by `Detector.stream`. Its time is the count of samples; how they are cut into
+    blocks changes nothing.
     """
 
     def __init__(self, detector: Detector, sample_rate: int) -> None:
@@ -180,10 +193,11 @@ class Stream:
 
     @property
     def wait_s(self) -> float:
-        """How many seconds of sound may be buffered before any event is possible (see decoding/wait_bound.py).
+        """How many seconds of sound may be buffered before any event is possible (see
+        decoding/wait_bound.py).
 
-        At least what completes a chunk. Sleeping that long between two pushes halves the CPU
-        use (benchmarks/live.py). Scores are the same bits for every block size.
+        At least what completes a chunk. Sleeping that long between two pushes halves
+        the CPU use (benchmarks/live.py). Scores are the same bits for every block size.
         """
         info = self.detector.info
         frames = self.detector.wait_bound.frames(self._scorer_state)
@@ -191,20 +205,25 @@ class Stream:
         return units.seconds(self._chunker.missing + more * info.chunk_samples)
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
-        """Hear the next samples of the stream; the events that they complete, in order of time.
+        """Hear the next samples of the stream; the events that they complete, in order
+        of time.
 
-        samples: (n,) int16, or float32 in [-1, 1], at the stream's rate; any n. Raises InputError for any
-        other type or shape, for NaN or infinity, for integers in floats, and after `flush`; the stream is
-        then as it was before.
+        samples: (n,) int16, or float32 in [-1, 1], at the stream's rate; any n. Raises
+        InputError for any other type or shape, for NaN or infinity, for integers in
+        floats, and after `flush`; the stream is then as it was before.
         """
         return [event for chunks in self._chunker.take(samples) for event in self._run(chunks).detections]
 
     def flush(self) -> list[Detection]:
-        """End the stream: half a second of silence, so that a keyword at the very end is heard."""
+        """End the stream: half a second of silence, so that a keyword at the very end
+        is heard.
+        """
         return self.process(np.empty(0, np.float32), last=True).detections
 
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
-        """`push` that also gives each frame's scores and log-posteriors; with `last` it is `flush` too."""
+        """`push` that also gives each frame's scores and log-posteriors; with `last` it
+        is `flush` too.
+        """
         first = self._frame
         results = [self._run(chunks) for chunks in self._chunker.take(samples, last)]
         if len(results) == 1:  # as live: spares copies

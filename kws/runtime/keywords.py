@@ -1,4 +1,6 @@
-"""A detector from a user's words: a model by path or name, and phrases with or without their phones."""
+"""A detector from a user's words: a model by path or name, and phrases with or without
+their phones.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ def open_detector(
     threshold: in (0, 1], for all keywords; None keeps each keyword's own.
     known: a phrase without phones may name a keyword that the model has already.
 
-    Raises KwsError for what is no model, for a phrase that cannot be spelled or is heard
-    already, and where no keyword is left to hear.
+    Raises KwsError for what is no model, for a phrase that cannot be spelled or is
+    heard already, and where no keyword is left to hear.
     """
     detector = Detector.load(model)
     names = {keyword.name for keyword in detector.keywords} if known else set()

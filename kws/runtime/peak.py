@@ -1,4 +1,6 @@
-"""How much memory a process needed; nothing else is imported, so that asking does not add to it."""
+"""How much memory a process needed; nothing else is imported, so that asking does not
+add to it.
+"""
 
 import sys
 

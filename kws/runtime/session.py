@@ -1,7 +1,8 @@
 """A model file opened for running by onnxruntime.
 
-B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm` (B, C * chunk_samples) and the
-states named in its model info, and gives `log_posteriors` (B, F, V) and each state's successor, "next." + name.
+B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm`
+(B, C * chunk_samples) and the states named in its model info, and gives
+`log_posteriors` (B, F, V) and each state's successor, "next." + name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsEr
 
 
 class OnnxModel:
-    """One .onnx file: its model info and its graph. Immutable; any number of streams and threads may run it."""
+    """One .onnx file: its model info and its graph. Immutable; any number of streams
+    and threads may run it.
+    """
 
     def __init__(self, path: Path, info: ModelInfo, session: onnxruntime.InferenceSession) -> None:
         self.path = path
@@ -42,8 +45,9 @@ class OnnxModel:
     def load(cls, path: str | PathLike[str]) -> OnnxModel:
         """Open a model file for one thread.
 
-        Raises KwsError with one sentence naming the file where it is missing, truncated, not ONNX, without a
-        valid manifest, of a newer schema, or with a graph that its manifest does not describe.
+        Raises KwsError with one sentence naming the file where it is missing,
+        truncated, not ONNX, without a valid manifest, of a newer schema, or with a
+        graph that its manifest does not describe.
         """
         path = Path(path)
         session = _open(path)
@@ -65,9 +69,9 @@ class OnnxModel:
     def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
 
-        pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and the
-        states for the next call. Results do not depend on C: C calls with one chunk each give
-        the same bits. Raises KwsError where onnxruntime fails.
+        pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and
+        the states for the next call. Results do not depend on C: C calls with one chunk
+        each give the same bits. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
@@ -87,7 +91,9 @@ class OnnxModel:
         _compare(self._session.get_outputs(), self._outputs, wanted_out)
 
     def _check_posteriors(self) -> None:
-        """Run the least and the most silence: it must work, and give logarithms of probabilities."""
+        """Run the least and the most silence: it must work, and give logarithms of
+        probabilities.
+        """
         info = self.info
         for chunks in sorted({1, info.chunks_per_call}):
             silence = np.zeros((1, chunks * info.chunk_samples), np.float32)
@@ -117,7 +123,9 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
 
 
 def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[int | None]]]) -> None:
-    """Raise KwsError unless the graph has exactly the tensors wanted; a free axis fits any size."""
+    """Raise KwsError unless the graph has exactly the tensors wanted; a free axis fits
+    any size.
+    """
     if sorted(tensor.name for tensor in found) != sorted(names):
         have = ", ".join(tensor.name for tensor in found)
         raise KwsError(f"the manifest calls for the tensors {', '.join(names)}, the graph has {have}")

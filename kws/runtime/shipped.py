@@ -1,4 +1,6 @@
-"""The models that ship with kws, and the file of a model that is given by path or by name; imports no numpy."""
+"""The models that ship with kws, and the file of a model that is given by path or by
+name; imports no numpy.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def shipped() -> dict[str, Path]:
 
 
 def find(model: str | PathLike[str]) -> Path:
-    """The file of a model given by path, or by the name of a shipped one. Raises KwsError without a match."""
+    """The file of a model given by path, or by the name of a shipped one. Raises
+    KwsError without a match.
+    """
     path = Path(model)
     if path.suffix == ".onnx" or path.is_file():
         return path

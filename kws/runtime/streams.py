@@ -1,7 +1,9 @@
-"""Many microphones in one process: the chunks that wait, of whichever streams, go through the model together.
+"""Many microphones in one process: the chunks that wait, of whichever streams, go
+through the model together.
 
-A chunk costs less than half as much among others as alone (figures: benchmarks/streams.py). B streams run at once,
-N rows for streams, F frames per chunk, K keywords.
+A chunk costs less than half as much among others as alone (figures:
+benchmarks/streams.py). B streams run at once, N rows for streams, F frames per chunk, K
+keywords.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come lat
 
 
 class AnyDetector(Protocol):
-    """What `Streams` needs of a `Detector`, which makes it: so this module does not import that one."""
+    """What `Streams` needs of a `Detector`, which makes it: so this module does not
+    import that one.
+    """
 
     model: OnnxModel
     keywords: tuple[Keyword, ...]
@@ -67,7 +71,9 @@ class Streams:
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
 
     def join(self, sample_rate: int = units.SAMPLE_RATE) -> StreamHandle:
-        """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream` does."""
+        """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream`
+        does.
+        """
         chunker = Chunker(sample_rate, self.detector.info.chunk_samples)
         return StreamHandle(self, chunker, self._states.add())
 
@@ -77,14 +83,18 @@ class Streams:
         return len(self._waiting)
 
     def run(self) -> list[tuple[StreamHandle, Detection]]:
-        """Hear everything that waits; the events with the streams that they are of, in order of time within each."""
+        """Hear everything that waits; the events with the streams that they are of, in
+        order of time within each.
+        """
         events = []
         while self._waiting:
             events += self.step()
         return events
 
     def step(self) -> list[tuple[StreamHandle, Detection]]:
-        """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have waited longest."""
+        """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have
+        waited longest.
+        """
         handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
         if not handles:
             return []
@@ -111,7 +121,9 @@ class Streams:
 
 
 class StreamHandle:
-    """One of many streams: takes samples at any time, and is heard when its `Streams` runs. Made by `Streams.join`."""
+    """One of many streams: takes samples at any time, and is heard when its `Streams`
+    runs. Made by `Streams.join`.
+    """
 
     def __init__(self, streams: Streams, chunker: Chunker, row: int) -> None:
         self._streams: Streams | None = streams
@@ -128,19 +140,27 @@ class StreamHandle:
 
     @property
     def waiting(self) -> int:
-        """The number of its whole chunks that have not been heard: it grows where more comes in than is run."""
+        """The number of its whole chunks that have not been heard: it grows where more
+        comes in than is run.
+        """
         return len(self._chunks)
 
     def push(self, samples: NDArray[Any]) -> None:
-        """Keep the next samples of the stream until they are heard; takes and raises what `Stream.push` does."""
+        """Keep the next samples of the stream until they are heard; takes and raises
+        what `Stream.push` does.
+        """
         self._take(samples, last=False)
 
     def flush(self) -> None:
-        """End the stream: half a second of silence, so that a keyword at the very end is heard, by the next run."""
+        """End the stream: half a second of silence, so that a keyword at the very end
+        is heard, by the next run.
+        """
         self._take(np.empty(0, np.float32), last=True)
 
     def leave(self) -> None:
-        """Give up the stream's place; what waits is not heard. To leave again does nothing."""
+        """Give up the stream's place; what waits is not heard. To leave again does
+        nothing.
+        """
         if self._streams is not None:
             self._streams._forget(self)
             self._streams = None
@@ -172,7 +192,9 @@ class _Rows:
         self._free: list[int] = []
 
     def add(self) -> int:
-        """The number of a fresh row; where none is free there are twice as many from now on."""
+        """The number of a fresh row; where none is free there are twice as many from
+        now on.
+        """
         if not self._free:
             size = len(self._arrays[0])
             more = max(size, 1)

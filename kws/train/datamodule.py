@@ -31,7 +31,8 @@ _LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a validation clip
 
 
 class EpochSteps(Sampler[int]):
-    """The steps that come next, so that a resumed training goes on with the batches that it had not seen.
+    """The steps that come next, so that a resumed training goes on with the batches
+    that it had not seen.
 
     done: tells how many optimiser steps are behind.
     """
@@ -71,7 +72,9 @@ class WholeClips(Dataset[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Speller:
-    """Transcripts to targets: the lexicon, the index of each token, and that of each word of a closed vocabulary."""
+    """Transcripts to targets: the lexicon, the index of each token, and that of each
+    word of a closed vocabulary.
+    """
 
     lexicon: Lexicon
     tokens: dict[str, int]
@@ -99,17 +102,19 @@ class Speller:
 
 
 class SceneModule(pl.LightningDataModule):
-    """A recipe's data: batches of training mixtures, and whole dev clips for validation.
+    """A recipe's data: batches of training mixtures, and whole dev clips for
+    validation.
 
-    Clips longer than a row are left out of training. A folder of `recipe.task.speech` may hold a
-    packed corpus instead of a manifest, or be the URL of one (kws.data.shards): it is
-    streamed, but for its dev clips. With `recipe.run.features` the features of batches are kept
-    in files; otherwise batches are sound, made anew each time. Decoded audio is kept below
-    the data folder, or below the output folder where corpora are read-only.
+    Clips longer than a row are left out of training. A folder of `recipe.task.speech`
+    may hold a packed corpus instead of a manifest, or be the URL of one
+    (kws.data.shards): it is streamed, but for its dev clips. With `recipe.run.features`
+    the features of batches are kept in files; otherwise batches are sound, made anew
+    each time. Decoded audio is kept below the data folder, or below the output folder
+    where corpora are read-only.
 
     recipe: says which corpora, in which shares and mixtures. lexicon: spells their
-    transcripts. log: gets one line about each corpus. Raises KwsError where there is no data
-    folder.
+    transcripts. log: gets one line about each corpus. Raises KwsError where there is no
+    data folder.
     """
 
     def __init__(self, recipe: Recipe, lexicon: Lexicon, log: Log) -> None:
@@ -125,7 +130,9 @@ class SceneModule(pl.LightningDataModule):
         self.dev_clips: list[Clips] = []
 
     def prepare_data(self) -> None:
-        """Decodes in one process, while the others wait; they find it decoded in `setup`."""
+        """Decodes in one process, while the others wait; they find it decoded in
+        `setup`.
+        """
         self.prepare()
 
     def setup(self, stage: str) -> None:

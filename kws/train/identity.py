@@ -1,8 +1,9 @@
-"""Which recipe an output folder belongs to, so that a training goes on only with its own recipe.
+"""Which recipe an output folder belongs to, so that a training goes on only with its
+own recipe.
 
 A recipe is written as flat JSON, the fields of its three parts side by side, into
-recipe.json beside the logs and into the finished checkpoint. Files from before recipes had
-parts have the same form.
+recipe.json beside the logs and into the finished checkpoint. Files from before recipes
+had parts have the same form.
 """
 
 import dataclasses
@@ -15,7 +16,8 @@ from kws.train.recipe import Recipe, RunConfig
 
 
 def claim(output: Path, recipe: Recipe) -> None:
-    """Write the recipe into `output`; KwsError where a training of another recipe lies there.
+    """Write the recipe into `output`; KwsError where a training of another recipe lies
+    there.
 
     Recipes that differ only in where they run are the same.
     """
@@ -39,6 +41,8 @@ def flat(recipe: Recipe) -> dict[str, Any]:
 
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
-    """`flat` as a checkpoint carries it: it says nothing of the machine that it is from."""
+    """`flat` as a checkpoint carries it: it says nothing of the machine that it is
+    from.
+    """
     start, trunk = Path(recipe.task.start).stem, Path(recipe.task.trunk).stem
     return flat(recipe.changed(data="", start=start, trunk=trunk, output="", features=""))

@@ -1,4 +1,5 @@
-"""What a training starts from: new weights, those of a checkpoint or of a trunk, and constants of the first batches.
+"""What a training starts from: new weights, those of a checkpoint or of a trunk, and
+constants of the first batches.
 
 Shapes: F frames of 10 ms, M mel bands.
 """
@@ -20,13 +21,17 @@ _NORMALISATION_BATCHES = 8
 
 
 def with_phrases(recipe: Recipe) -> Recipe:
-    """The recipe with a phrase in the model for each keyword where it has a phrase_weight, and none where not."""
+    """The recipe with a phrase in the model for each keyword where it has a
+    phrase_weight, and none where not.
+    """
     phrases = len(set(map(phrase_name, recipe.task.keywords))) if recipe.task.phrase_weight else 0
     return recipe.changed(model=dataclasses.replace(recipe.task.model, phrases=phrases))
 
 
 def first_model(recipe: Recipe) -> AcousticModel:
-    """What training starts from: a new model, one on a trunk, or that of `start` with the recipe's phrase branch."""
+    """What training starts from: a new model, one on a trunk, or that of `start` with
+    the recipe's phrase branch.
+    """
     if recipe.task.trunk:
         return on_trunk(AcousticModel(recipe.task.model), load_checkpoint(find_checkpoint(recipe.task.trunk)).model)
     if not recipe.task.start:
@@ -48,7 +53,9 @@ def initial_model(recipe: Recipe) -> AcousticModel:
 
 
 def on_trunk(model: AcousticModel, trunk: AcousticModel) -> AcousticModel:
-    """`model` with the weights of another of its width, those of the mixers apart. KwsError where shapes differ."""
+    """`model` with the weights of another of its width, those of the mixers apart.
+    KwsError where shapes differ.
+    """
     own, given = model.state_dict(), trunk.state_dict()
     shared = {name: weight for name, weight in given.items() if ".mixer." not in name and name in own}
     if odd := [name for name, weight in shared.items() if weight.shape != own[name].shape]:

@@ -1,4 +1,6 @@
-"""Changes of a recipe's fields from the command line, `key=value`, checked against the fields' types."""
+"""Changes of a recipe's fields from the command line, `key=value`, checked against the
+fields' types.
+"""
 
 import ast
 import dataclasses
@@ -15,8 +17,8 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     A key may leave out what it begins with as long as one field alone has the name:
     ``steps=10`` is ``optim.steps=10``, ``model.width=64`` is ``task.model.width=64``.
 
-    Raises KwsError for an unknown key, naming the nearest known one, for a key that may be
-    one of several, and for a value of the wrong type.
+    Raises KwsError for an unknown key, naming the nearest known one, for a key that may
+    be one of several, and for a value of the wrong type.
     """
     for assignment in assignments:
         key, given, text = assignment.partition("=")
@@ -39,7 +41,9 @@ def _path_to(name: str, recipe: Recipe, key: str) -> list[str]:
 
 
 def _paths(value: Any, before: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """The paths of all fields of a dataclass and of the dataclasses that are its fields by type."""
+    """The paths of all fields of a dataclass and of the dataclasses that are its fields
+    by type.
+    """
     for name, kind in get_type_hints(type(value)).items():
         yield [*before, name]
         if dataclasses.is_dataclass(kind):

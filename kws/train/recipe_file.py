@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 
 class RecipeFile(Protocol):
-    """What a recipe file offers: a constant, and two functions where making its model takes more than a training.
+    """What a recipe file offers: a constant, and two functions where making its model
+    takes more than a training.
 
-    What takes seconds to import (torch, kws.train.trainer) is best imported inside `make`, so that
-    `kws train FILE --help` answers at once.
+    What takes seconds to import (torch, kws.train.trainer) is best imported inside
+    `make`, so that `kws train FILE --help` answers at once.
     """
 
     RECIPE: Recipe
@@ -45,7 +46,9 @@ def find_recipe(name_or_path: str) -> Recipe:
 
 
 def load_recipe(name_or_path: str) -> RecipeFile:
-    """The module of a recipe file, or of one that ships: `wake_words` is kws.recipes.wake_words.recipe."""
+    """The module of a recipe file, or of one that ships: `wake_words` is
+    kws.recipes.wake_words.recipe.
+    """
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "recipe.py"

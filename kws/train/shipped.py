@@ -1,4 +1,5 @@
-"""The recipes that ship with kws: which there are, what each says of itself, and a copy to change.
+"""The recipes that ship with kws: which there are, what each says of itself, and a copy
+to change.
 
 A recipe is a folder of `kws.recipes` with a file recipe.py in it.
 """
@@ -26,7 +27,9 @@ def shipped_recipes() -> dict[str, Traversable]:
 
 
 def shipped_recipe(name: str) -> Traversable:
-    """The folder of one shipped recipe; KwsError that names them all where there is none of that name."""
+    """The folder of one shipped recipe; KwsError that names them all where there is
+    none of that name.
+    """
     recipes = shipped_recipes()
     if name not in recipes:
         raise KwsError(f"no recipe is called {name!r}: there are {', '.join(recipes)}")
@@ -34,7 +37,9 @@ def shipped_recipe(name: str) -> Traversable:
 
 
 def describe(name: str) -> tuple[str, str, str]:
-    """A recipe's name, the first line of its docstring, and the data it needs; the file is read and not run."""
+    """A recipe's name, the first line of its docstring, and the data it needs; the file
+    is read and not run.
+    """
     source = (shipped_recipe(name) / "recipe.py").read_text(encoding="utf-8")
     lines = (ast.get_docstring(ast.parse(source)) or "").splitlines() or [""]
     needs = (line.removeprefix(_NEEDS) for line in lines if line.startswith(_NEEDS))

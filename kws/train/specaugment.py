@@ -1,4 +1,5 @@
-"""SpecAugment: bands and times of a spectrogram hidden from the model in training (Park et al. 2019).
+"""SpecAugment: bands and times of a spectrogram hidden from the model in training (Park
+et al. 2019).
 
 Shapes: B rows, F frames of 10 ms, M mel bands.
 """
@@ -11,8 +12,9 @@ _FRAMES_PER_TIME = 200
 
 
 class SpecAugment(nn.Module):
-    """(B, F, M) with zeros, which are the mean of normalised bands, in a band of up to `bands` of each row and in times
-    of up to `frames`, one for every two seconds. 0 is none, and draws nothing.
+    """(B, F, M) with zeros, which are the mean of normalised bands, in a band of up to
+    `bands` of each row and in times of up to `frames`, one for every two seconds. 0 is
+    none, and draws nothing.
     """
 
     def __init__(self, bands: int, frames: int) -> None:

@@ -1,4 +1,5 @@
-"""The training task: losses over scenes, and validation by the scorer that the device runs.
+"""The training task: losses over scenes, and validation by the scorer that the device
+runs.
 
 Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
 """
@@ -70,9 +71,9 @@ class CTCTask(pl.LightningModule):
     def _part(self, count: Tensor) -> Tensor:
         """The weight of this process's mean loss, a mean over `count` items.
 
-        DDP averages gradients over processes. With this weight the average is the gradient of
-        the mean over all items of all processes, however unevenly the items are dealt. The
-        weight is 1 where there is one process.
+        DDP averages gradients over processes. With this weight the average is the
+        gradient of the mean over all items of all processes, however unevenly the items
+        are dealt. The weight is 1 where there is one process.
         """
         everywhere = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
         return self.trainer.world_size * count.clamp(min=1) / everywhere.clamp(min=1)
@@ -128,7 +129,9 @@ def gathered(value: Any) -> list[Any]:
 
 
 def warmup_cosine(step: int, warmup: int, total: int) -> float:
-    """Learning-rate factor: linear to 1 in `warmup` steps, then a half cosine down to 1 %."""
+    """Learning-rate factor: linear to 1 in `warmup` steps, then a half cosine down to 1
+    %.
+    """
     if step < warmup:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, total - warmup))

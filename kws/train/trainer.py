@@ -1,17 +1,18 @@
 """The trainer: a recipe becomes checkpoints, logs and, at the end, the averaged model.
 
-A killed training goes on from its last epoch, to the same numbers, when it is begun again.
+A killed training goes on from its last epoch, to the same numbers, when it is begun
+again.
 
-Beyond one process, Lightning starts the same command once more for each of `devices`, or
-torchrun starts all of them on each of `num_nodes` machines, which must then see the same
-output and data folders:
+Beyond one process, Lightning starts the same command once more for each of `devices`,
+or torchrun starts all of them on each of `num_nodes` machines, which must then see the
+same output and data folders:
 
     kws train wake_words devices=2 threads=1
     torchrun --nnodes=2 --node-rank=0 --nproc-per-node=2 --master-addr=HOST -m kws train phones num_nodes=2 devices=2
 
-Each process makes and trains on its share of the rows that one process would have trained
-on, and gradients are those of the whole batch. What differs from one process is what chance
-decides inside the model (dropout, masks).
+Each process makes and trains on its share of the rows that one process would have
+trained on, and gradients are those of the whole batch. What differs from one process is
+what chance decides inside the model (dropout, masks).
 """
 
 from pathlib import Path
@@ -40,7 +41,8 @@ from kws.train.vocabulary import lexicon_of
 
 
 def train(recipe: Recipe, log: Log = silent) -> Path | None:
-    """Train by `recipe`, or what is left of it, and return the path of the finished checkpoint.
+    """Train by `recipe`, or what is left of it, and return the path of the finished
+    checkpoint.
 
     Progress lines go to `log`, of the first process alone. Every other process returns
     None when its part is done. Raises KwsError for a recipe that cannot be trained, and
@@ -62,7 +64,9 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
 
 
 def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
-    """Train from the start or from the last epoch's checkpoint; returns the task with its averaged model."""
+    """Train from the start or from the last epoch's checkpoint; returns the task with
+    its averaged model.
+    """
     keep_freed_memory()
     pl.seed_everything(recipe.optim.seed, verbose=False)
     lexicon = lexicon_of(recipe)
@@ -88,7 +92,9 @@ def in_first_process(log: Log) -> Log:
 
 
 def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
-    """Lightning's trainer: AdamW steps in epochs of `steps_per_epoch`, one checkpoint an epoch, CSV and TensorBoard."""
+    """Lightning's trainer: AdamW steps in epochs of `steps_per_epoch`, one checkpoint
+    an epoch, CSV and TensorBoard.
+    """
     refuse_impossible(recipe)
     optim, run = recipe.optim, recipe.run
     part = len(list((output / "logs").glob("part-*")))  # a resumed training must not write over the first part's logs
@@ -125,7 +131,9 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
 
 
 def refuse_impossible(recipe: Recipe) -> None:
-    """Raise KwsError for numbers that do not go together and for unknown mixers, before anything is written."""
+    """Raise KwsError for numbers that do not go together and for unknown mixers, before
+    anything is written.
+    """
     task, run = recipe.task, recipe.run
     steps, epoch = recipe.optim.steps, recipe.optim.steps_per_epoch
     refuse_weights(task)
@@ -146,7 +154,9 @@ def refuse_impossible(recipe: Recipe) -> None:
 
 
 class EpochCheckpoint(pl.Callback):
-    """Writes the whole state of the training after each epoch, so that a kill at any moment leaves a valid file."""
+    """Writes the whole state of the training after each epoch, so that a kill at any
+    moment leaves a valid file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -160,7 +170,8 @@ class EpochCheckpoint(pl.Callback):
 
 
 class Beginning(pl.Callback):
-    """What each process does before the first step: its threads, and what a model takes from the first batches.
+    """What each process does before the first step: its threads, and what a model takes
+    from the first batches.
 
     fresh: nothing was trained yet. on_trunk: the normalisation is the trunk's.
     """
@@ -170,7 +181,9 @@ class Beginning(pl.Callback):
         self.fresh, self.on_trunk = fresh, on_trunk
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Comes after the data module's set-up, in which the first process decodes and the others wait."""
+        """Comes after the data module's set-up, in which the first process decodes and
+        the others wait.
+        """
         torch.set_num_threads(self.threads)
         if self.fresh:
             assert isinstance(pl_module, CTCTask)

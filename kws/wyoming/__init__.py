@@ -1,1 +1,3 @@
-"""The Wyoming server: wake words for Home Assistant and other clients, over TCP or standard input and output."""
+"""The Wyoming server: wake words for Home Assistant and other clients, over TCP or
+standard input and output.
+"""

@@ -1,4 +1,6 @@
-"""What a server hears: the keywords of its models, and how they are described to clients."""
+"""What a server hears: the keywords of its models, and how they are described to
+clients.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Catalog:
         self.names = frozenset(names)
 
     def choose(self, names: Iterable[str]) -> tuple[frozenset[str], list[str]]:
-        """The keywords that a client's names mean, in any case and with `_` for a space, and the names of none."""
+        """The keywords that a client's names mean, in any case and with `_` for a
+        space, and the names of none.
+        """
         asked = {_normal(name): name for name in names}
         known = frozenset(self._names[name] for name in asked if name in self._names)
         return known, [f"{asked[name][:_LONGEST_NAME]!r}" for name in asked if name not in self._names]

@@ -1,6 +1,8 @@
-"""Events from a stranger: read by the wyoming library, with bounds that it lacks and with reasons.
+"""Events from a stranger: read by the wyoming library, with bounds that it lacks and
+with reasons.
 
-An event is a line of JSON, then as many bytes of further JSON and of payload as the line says.
+An event is a line of JSON, then as many bytes of further JSON and of payload as the
+line says.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ MOST_BYTES = 2**20  # of one part of an event: 32 s of sound at 16 kHz and 16 bi
 
 
 class EventReader:
-    """The reader that is given to the library, and what can be told from how it was used."""
+    """The reader that is given to the library, and what can be told from how it was
+    used.
+    """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -24,7 +28,8 @@ class EventReader:
     async def read(self) -> Event | None:
         """The next event, or None when the client has said all it had to say.
 
-        Raises KwsError where what comes is no event or too long, or ends in the middle; nothing can follow.
+        Raises KwsError where what comes is no event or too long, or ends in the middle;
+        nothing can follow.
         """
         try:
             event = await async_read_event(self)  # type: ignore[arg-type]

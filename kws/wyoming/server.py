@@ -30,10 +30,11 @@ Log = Callable[[str], object]
 
 
 async def serve(uri: str, catalog: Catalog, log: Log) -> bool:
-    """Serve clients until SIGTERM or SIGINT, at stdio:// also to the end of the input; True: it was SIGINT.
+    """Serve clients until SIGTERM or SIGINT, at stdio:// also to the end of the input;
+    True: it was SIGINT.
 
-    uri: "tcp://HOST:PORT" (port 0: any that is free) or "stdio://". log: takes one line for a person. Raises
-    KwsError where there is nothing to listen at.
+    uri: "tcp://HOST:PORT" (port 0: any that is free) or "stdio://". log: takes one line
+    for a person. Raises KwsError where there is nothing to listen at.
     """
     loop = asyncio.get_running_loop()
     interrupted: asyncio.Future[bool] = loop.create_future()
@@ -132,7 +133,9 @@ class _Clients:
 
 
 class _Client:
-    """One connection. Its next event is read when the one before is answered, so a flood waits in the client."""
+    """One connection. Its next event is read when the one before is answered, so a
+    flood waits in the client.
+    """
 
     def __init__(
         self, event_reader: EventReader, writer: asyncio.StreamWriter, session: ClientSession, log: Log
@@ -144,7 +147,9 @@ class _Client:
         self._complained = False
 
     async def attend(self) -> None:
-        """Answer until the client has left or cannot be understood any more; nothing that it does reaches others."""
+        """Answer until the client has left or cannot be understood any more; nothing
+        that it does reaches others.
+        """
         try:
             while (event := await self._event_reader.read()) is not None:
                 await self._answer(event)

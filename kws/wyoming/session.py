@@ -1,4 +1,5 @@
-"""One client: which keywords it wants, the stream of its sound, and what is answered. No sockets, no clock.
+"""One client: which keywords it wants, the stream of its sound, and what is answered.
+No sockets, no clock.
 
 S samples per channel, C channels.
 """
@@ -29,7 +30,8 @@ _Kind = TypeVar("_Kind", bound=Eventable)
 class ClientSession:
     """What a server remembers of one client, until `leave`.
 
-    `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was said before is forgotten.
+    `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was
+    said before is forgotten.
     """
 
     def __init__(self, catalog: Catalog, streams: ClientStreams) -> None:
@@ -40,10 +42,12 @@ class ClientSession:
         self._begin()
 
     def answers(self, event: Event) -> Iterator[Eventable | None]:
-        """What to say to an event, piece by piece. None: nothing yet; others may bring sound that is heard with this.
+        """What to say to an event, piece by piece. None: nothing yet; others may bring
+        sound that is heard with this.
 
-        Raises KwsError with what is wrong with the event. Sound that cannot be heard is refused once, and the
-        rest of that stream passed over; every other event stands for itself.
+        Raises KwsError with what is wrong with the event. Sound that cannot be heard is
+        refused once, and the rest of that stream passed over; every other event stands
+        for itself.
         """
         if AudioChunk.is_type(event.type):
             yield from self._hear(_decoded(AudioChunk, event))
@@ -113,7 +117,9 @@ class ClientSession:
         self._begin()
 
     def _opened(self, chunk: AudioChunk) -> ClientStream:
-        """The client's stream for a chunk that can be heard: the one that it continues, or a new one."""
+        """The client's stream for a chunk that can be heard: the one that it continues,
+        or a new one.
+        """
         _check_format(chunk)
         if len(chunk.audio) % (chunk.width * chunk.channels):
             layout = f"{chunk.width} bytes x {chunk.channels} channels"
@@ -125,7 +131,9 @@ class ClientSession:
         return self._stream
 
     def _detections(self, stream: ClientStream) -> Iterator[Detection | None]:
-        """What was heard of wanted keywords, each stamped with its end by the client's own clock."""
+        """What was heard of wanted keywords, each stamped with its end by the client's
+        own clock.
+        """
         yield None
         second, timestamp = self._place
         for event in stream.heard():

@@ -1,4 +1,6 @@
-"""The streams of all clients: chunks that wait, of whichever client, go through the models together."""
+"""The streams of all clients: chunks that wait, of whichever client, go through the
+models together.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class ClientStreams:
 
 
 class ClientStream:
-    """One client's stream: a handle in the streams of each detector that is needed. Made by `ClientStreams.open`."""
+    """One client's stream: a handle in the streams of each detector that is needed.
+    Made by `ClientStreams.open`.
+    """
 
     def __init__(self, streams: ClientStreams, rate: int, handles: Sequence[StreamHandle]) -> None:
         self.rate = rate  # Hz
@@ -55,7 +59,9 @@ class ClientStream:
             handle.flush()
 
     def heard(self) -> list[Detection]:
-        """The events of the stream since this was asked last; hears everything that waits, of all clients."""
+        """The events of the stream since this was asked last; hears everything that
+        waits, of all clients.
+        """
         self._streams._hear()
         events, self._events = self._events, []
         return events

@@ -1,4 +1,6 @@
-"""From a recipe to a calibrated model file: train, export, calibrate, test. What recipes that deliver a model share."""
+"""From a recipe to a calibrated model file: train, export, calibrate, test. What
+recipes that deliver a model share.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,8 @@ _SILENCE_S = 1.0  # around every recording that is replayed
 
 
 def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
-    """The recipe's checkpoint: trained, or with steps=0 the start's weights under the recipe's keywords.
+    """The recipe's checkpoint: trained, or with steps=0 the start's weights under the
+    recipe's keywords.
 
     None in every process but the first of a training.
     """
@@ -42,12 +45,13 @@ def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
 def deliver(
     recipe: Recipe, negatives: Sequence[Utterance], data: str, fa_per_hour: float, log: Log
 ) -> tuple[Path, list[KeywordRates]] | None:
-    """Train, export and calibrate by `recipe`; what was done by an earlier call is not trained again.
+    """Train, export and calibrate by `recipe`; what was done by an earlier call is not
+    trained again.
 
-    negatives: recordings in which no keyword is said. data: what to call them in the model
-    file. Returns the model file, which is there only when it is finished, and the operating
-    points. Without negatives there are no points, and thresholds stay the model's default.
-    Returns None in every process but the first of a training.
+    negatives: recordings in which no keyword is said. data: what to call them in the
+    model file. Returns the model file, which is there only when it is finished, and the
+    operating points. Without negatives there are no points, and thresholds stay the
+    model's default. Returns None in every process but the first of a training.
     """
     trained = checkpoint_of(recipe, log)
     if trained is None:
@@ -70,7 +74,9 @@ def system_of(model: Path) -> KwsSystem:
 
 
 def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Replayed]:
-    """The rows that can be read, replayed through a model that hears nothing in them rightly."""
+    """The rows that can be read, replayed through a model that hears nothing in them
+    rightly.
+    """
     skipped: list[str] = []
     sources = [TestItem(row.audio, row.audio.name, "negative") for row in rows]
     recordings = replay_all(SystemSpec(str(model)), sources, Rules(_SILENCE_S), store=None, skipped=skipped)

@@ -1,7 +1,8 @@
-"""A phrase of the user's own: what the recipes `phrase` (with synthesis) and `fewshot` (without) share.
+"""A phrase of the user's own: what the recipes `phrase` (with synthesis) and `fewshot`
+(without) share.
 
-Corpora of the recipe that are called SYNTHETIC and RECORDINGS stand for what is made here, below the output folder;
-of the others those are used that lie in the data folder.
+Corpora of the recipe that are called SYNTHETIC and RECORDINGS stand for what is made
+here, below the output folder; of the others those are used that lie in the data folder.
 """
 
 import argparse
@@ -41,8 +42,8 @@ _FRAMES_PER_PHONE = 5  # of 40 ms, in slow speech
 class TargetPhrase:
     """The phrase that the model is made for.
 
-    name: as the dictionary writes it. as_phones: whether the synthesiser must be given phones
-    in place of the name.
+    name: as the dictionary writes it. as_phones: whether the synthesiser must be given
+    phones in place of the name.
     """
 
     name: str
@@ -64,7 +65,8 @@ class TargetPhrase:
 class Material:
     """What there is to train on and to test with, besides the recipe.
 
-    ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of confusables that are no words.
+    ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of
+    confusables that are no words.
     """
 
     ordinary: tuple[TrainingCorpus, ...] = ()
@@ -75,10 +77,12 @@ class Material:
 
 
 def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
-    """Take every stage from the phrase to its calibrated model; each goes on where a killed command left it.
+    """Take every stage from the phrase to its calibrated model; each goes on where a
+    killed command left it.
 
-    Progress lines go to `log`. Returns what to tell the user, and None in every process but
-    the first of a training. Raises KwsError for a phrase or a folder that cannot be used.
+    Progress lines go to `log`. Returns what to tell the user, and None in every process
+    but the first of a training. Raises KwsError for a phrase or a folder that cannot be
+    used.
     """
     name = phrase_name(args.phrase)
     slug = re.sub(r"\W+", "-", name).strip("-")
@@ -122,7 +126,9 @@ def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, 
 def spell(
     asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig
 ) -> TargetPhrase:
-    """The spellings asked for or in the dictionary, then those that recordings add; without any, theirs alone."""
+    """The spellings asked for or in the dictionary, then those that recordings add;
+    without any, theirs alone.
+    """
     name = phrase_name(asked)
     given = "=" in asked
     known = lexicon.spell(asked) if given or not (own and lexicon.missing(name)) else []
@@ -138,7 +144,9 @@ def spell(
 def add_synthetic(
     material: Material, phrase: TargetPhrase, args: argparse.Namespace, lexicon: Lexicon, recipe: Recipe, output: Path
 ) -> Material:
-    """With a synthetic set of the phrase: in carriers and alone, its confusables, and sentences if none are real."""
+    """With a synthetic set of the phrase: in carriers and alone, its confusables, and
+    sentences if none are real.
+    """
     if args.download:
         tts.download(args.models)
     asked = phrase.keyword if phrase.as_phones else phrase.name
@@ -160,7 +168,9 @@ def add_synthetic(
 
 
 def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> str | None:
-    """Deliver the model and say what it was tested on; None in every process but the first of a training."""
+    """Deliver the model and say what it was tested on; None in every process but the
+    first of a training.
+    """
     name = phrase_name(recipe.task.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
     near = [row for row in made if not contains(row.text, name)]
@@ -196,7 +206,9 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
 
 
 def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[Utterance], str]:
-    """Recordings without the phrase: dev speakers of the corpora and the user's own, and what they are called."""
+    """Recordings without the phrase: dev speakers of the corpora and the user's own,
+    and what they are called.
+    """
     rows = [
         row for corpus in material.ordinary for row in read_manifest(Path(recipe.task.data) / corpus.folder, ["dev"])
     ]
@@ -208,7 +220,9 @@ def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[
 
 
 def warn(material: Material, negatives: Sequence[Utterance], real: bool, log: Log) -> list[str]:
-    """What the user should know before trusting the model, reported at once and returned for the end."""
+    """What the user should know before trusting the model, reported at once and
+    returned for the end.
+    """
     found = []
     if not (material.ordinary or material.synthetic):
         found.append("warning: no speech but the phrase to train on, so its spelling is new and the weights are not")

@@ -1,8 +1,10 @@
-"""A user's own recordings of one phrase: a plain folder becomes a corpus with a manifest.
+"""A user's own recordings of one phrase: a plain folder becomes a corpus with a
+manifest.
 
-Every sound file below the folder is the phrase, said once; a folder inside it is one speaker, files that lie directly
-in it are of speakers unknown. Where the folder has a manifest.csv, its rows whose text is the phrase are taken
-instead. What lies in `negatives/` is anything but the phrase; it takes no part in training.
+Every sound file below the folder is the phrase, said once; a folder inside it is one
+speaker, files that lie directly in it are of speakers unknown. Where the folder has a
+manifest.csv, its rows whose text is the phrase are taken instead. What lies in
+`negatives/` is anything but the phrase; it takes no part in training.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _ENOUGH = 3  # speakers or recordings: of fewer none can be spared
 
 
 class Recordings(NamedTuple):
-    """The corpus. digest: changes with every recording. negatives: a folder, if there is one."""
+    """The corpus. digest: changes with every recording. negatives: a folder, if there
+    is one.
+    """
 
     folder: Path
     rows: tuple[Utterance, ...]
@@ -40,11 +44,13 @@ class Recordings(NamedTuple):
 
 
 def prepare(source: Path, phrase: str, root: Path, log: Log) -> Recordings:
-    """Writes the manifest of the recordings of `phrase` in `source` below `root`; files stay where they are.
+    """Writes the manifest of the recordings of `phrase` in `source` below `root`; files
+    stay where they are.
 
-    A fifth is held out as split "dev": whole speakers where there are three or more, files otherwise (the speaker is
-    then left empty, for such a split does not keep speakers apart). A file that cannot be read is named, counted and
-    skipped. Idempotent. Raises KwsError when there is no recording.
+    A fifth is held out as split "dev": whole speakers where there are three or more,
+    files otherwise (the speaker is then left empty, for such a split does not keep
+    speakers apart). A file that cannot be read is named, counted and skipped.
+    Idempotent. Raises KwsError when there is no recording.
     """
     prepared = build(root, source, partial(_list, source, phrase), phrase=phrase)
     for audio, _, why in prepared.skipped:

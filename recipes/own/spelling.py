@@ -1,4 +1,5 @@
-"""Pronunciations from recordings: how the phone model spells a phrase that somebody says.
+"""Pronunciations from recordings: how the phone model spells a phrase that somebody
+says.
 
 T frames of 40 ms, V tokens, R recordings, C candidates.
 """
@@ -42,10 +43,12 @@ def decode(posteriors: Float64Array, tokens: Sequence[str]) -> Spelling:
 def spellings_heard(
     recordings: Sequence[Float64Array], known: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
 ) -> list[Spelling]:
-    """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V) each, score higher.
+    """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V)
+    each, score higher.
 
-    Without a known spelling the first is the one that fits the other recordings best. A candidate is what is decoded
-    from one recording, and counts only on the others: the scorer of the device says how well it fits them.
+    Without a known spelling the first is the one that fits the other recordings best. A
+    candidate is what is decoded from one recording, and counts only on the others: the
+    scorer of the device says how well it fits them.
     """
     decoded = [decode(posteriors, tokens) for posteriors in recordings]
     lengths = [len(spelling) for spelling in known or decoded]

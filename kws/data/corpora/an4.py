@@ -1,4 +1,5 @@
-"""CMU AN4, the census database of about 1991: letters, numbers, names, commands; 84 speakers.
+"""CMU AN4, the census database of about 1991: letters, numbers, names, commands; 84
+speakers.
 
 an4/etc/an4_{train,test}.transcription have lines "TEXT (ID)", some with <s> and </s>
 around the text. ID is NAME-SPEAKER-b; its sound is

@@ -1,9 +1,9 @@
 """What a corpus is: a declaration, and a function that lists its clips.
 
-`Corpus.prepare` hands the listed `Clip`s to `build`. It decodes each file whole, because
-a header says nothing about damage behind it. It names in skipped.csv what cannot be used,
-refuses speakers on two sides of a split, and writes manifest.csv and a marker that says
-that all is done.
+`Corpus.prepare` hands the listed `Clip`s to `build`. It decodes each file whole,
+because a header says nothing about damage behind it. It names in skipped.csv what
+cannot be used, refuses speakers on two sides of a split, and writes manifest.csv and a
+marker that says that all is done.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Clip:
-    """One file that a corpus lists; `fault` is set where it is known to be of no use before it is decoded."""
+    """One file that a corpus lists; `fault` is set where it is known to be of no use
+    before it is decoded.
+    """
 
     audio: Path
     text: str = ""
@@ -67,7 +69,9 @@ Skipped = tuple[str, str, str]  # audio, kind, why
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made or found: rows of the manifest, files left out, notes; `fresh` unless it was found done."""
+    """What `prepare` made or found: rows of the manifest, files left out, notes;
+    `fresh` unless it was found done.
+    """
 
     manifest: Path
     rows: tuple[Utterance, ...]
@@ -84,11 +88,11 @@ class AbsentError(KwsError):
 class Corpus:
     """A corpus that `kws data get` knows: each module of this package declares one.
 
-    list: (folder, parts) -> clips and notes; raises AbsentError where the corpus is not in
-    the folder. archives: what is fetched, by part; several parts may come in one archive.
-    A corpus without archives is given with --from. default: the parts that are meant where
-    none is named (empty: each corpus says what then happens). ask: what to do for a corpus
-    that is not there, where that is not the usual.
+    list: (folder, parts) -> clips and notes; raises AbsentError where the corpus is not
+    in the folder. archives: what is fetched, by part; several parts may come in one
+    archive. A corpus without archives is given with --from. default: the parts that are
+    meant where none is named (empty: each corpus says what then happens). ask: what to
+    do for a corpus that is not there, where that is not the usual.
     """
 
     name: str
@@ -113,7 +117,9 @@ class Corpus:
         return f"--download; --part {shown}{' (default: all)' if everything else ''}"
 
     def download(self, root: Path, parts: Sequence[str] = ()) -> None:
-        """Fetches and unpacks below `root` what is not there yet; KwsError says what stood in the way."""
+        """Fetches and unpacks below `root` what is not there yet; KwsError says what
+        stood in the way.
+        """
         self.check(parts)
         if not self.archives:
             raise KwsError(f"nothing is fetched for {self.name}: {self.advice}")
@@ -125,7 +131,9 @@ class Corpus:
                 bring(archive, root, root / archive.into)
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-        """Writes root/manifest.csv about the files of `source` (`root` itself when None), without the network."""
+        """Writes root/manifest.csv about the files of `source` (`root` itself when
+        None), without the network.
+        """
         self.check(parts)
         source, parts = (source or root).absolute(), tuple(sorted(parts or self.default))
         if self.archives and not source.is_dir():
@@ -133,7 +141,9 @@ class Corpus:
         return build(root, source, partial(self.found, source, parts), parts=parts)
 
     def found(self, source: Path, parts: Sequence[str]) -> Listing:
-        """What `list` gives; raises KwsError that says what to do where the corpus is not there."""
+        """What `list` gives; raises KwsError that says what to do where the corpus is
+        not there.
+        """
         try:
             return self.list(source, parts)
         except AbsentError as error:
@@ -153,11 +163,12 @@ class Corpus:
 
 
 def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: object) -> Prepared:
-    """Decodes what `listing` gives and writes `root`/manifest.csv and skipped.csv; does nothing when that is done.
+    """Decodes what `listing` gives and writes `root`/manifest.csv and skipped.csv; does
+    nothing when that is done.
 
-    Done means: the same source with the same files (names, sizes, times) was prepared with the same `asked`.
-    Raises KwsError when nothing can be used, when a speaker stands in two splits, and when `root` holds a manifest
-    that is not this function's.
+    Done means: the same source with the same files (names, sizes, times) was prepared
+    with the same `asked`. Raises KwsError when nothing can be used, when a speaker
+    stands in two splits, and when `root` holds a manifest that is not this function's.
     """
     for module in ("soundfile", "soxr"):  # without them every file would look damaged
         require(module, extra="audio")
@@ -193,7 +204,9 @@ def _found(root: Path, notes: Sequence[str]) -> Prepared:
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:
-    """Rows of the clips that decode to their end, and who fell out; libsndfile and soxr leave Python's lock alone."""
+    """Rows of the clips that decode to their end, and who fell out; libsndfile and soxr
+    leave Python's lock alone.
+    """
     tqdm = require("tqdm", extra="train").tqdm
     rows, skipped = [], []
     remaining = iter(clips)
@@ -238,7 +251,8 @@ def printable(path: Path) -> str:
 def files_below(folder: Path, suffixes: Iterable[str] | None = AUDIO_SUFFIXES) -> list[Path]:
     """Files below a folder, sorted, but for hidden ones.
 
-    suffixes: the endings wanted, in lower case; None for all. Links to folders are followed, each folder once.
+    suffixes: the endings wanted, in lower case; None for all. Links to folders are
+    followed, each folder once.
     """
     found, seen = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -254,7 +268,9 @@ def files_below(folder: Path, suffixes: Iterable[str] | None = AUDIO_SUFFIXES) -
 
 
 def _fingerprint(folder: Path) -> str:
-    """Changes with every file of a corpus, but not with what is written about it or was unpacked."""
+    """Changes with every file of a corpus, but not with what is written about it or was
+    unpacked.
+    """
     digest = hashlib.sha256()
     for path in files_below(folder, suffixes=None):
         if path.name in _OWN_FILES or path.is_relative_to(folder / DOWNLOADS):
@@ -269,9 +285,11 @@ def _fingerprint(folder: Path) -> str:
 
 
 def hash_split(name: str) -> str:
-    """train, dev or test (about 80, 10 and 10 of 100 names), from the SHA-1 of a name alone.
+    """train, dev or test (about 80, 10 and 10 of 100 names), from the SHA-1 of a name
+    alone.
 
-    The rule of Speech Commands (Warden 2018, section 7, `which_set`): a name keeps its split when others come or go.
+    The rule of Speech Commands (Warden 2018, section 7, `which_set`): a name keeps its
+    split when others come or go.
     """
     most = 2**27 - 1
     percent = int(hashlib.sha1(name.encode(errors="surrogateescape")).hexdigest(), 16) % (most + 1) * (100.0 / most)
@@ -279,7 +297,9 @@ def hash_split(name: str) -> str:
 
 
 def split_by_file(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Each file with a split from its bytes: copies of one recording, whatever their names, share a side."""
+    """Each file with a split from its bytes: copies of one recording, whatever their
+    names, share a side.
+    """
     for path in paths:
         try:
             name = hashlib.sha1(path.read_bytes()).hexdigest()
@@ -289,10 +309,12 @@ def split_by_file(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def keep_held_out(clips: Sequence[Clip]) -> Listing:
-    """Sets aside what a published split gives to training although its speaker is held out in dev or test.
+    """Sets aside what a published split gives to training although its speaker is held
+    out in dev or test.
 
-    A speaker stays in the last of train, dev, test that holds him; his clips elsewhere get a fault. Published lists
-    are not always disjoint, and moving clips instead would change the published test set.
+    A speaker stays in the last of train, dev, test that holds him; his clips elsewhere
+    get a fault. Published lists are not always disjoint, and moving clips instead would
+    change the published test set.
     """
     place: dict[str, str] = {}
     for clip in clips:
@@ -311,7 +333,9 @@ def keep_held_out(clips: Sequence[Clip]) -> Listing:
 
 
 def first_folder(corpus: str, source: Path, places: Sequence[str]) -> Path:
-    """The first of `places` below `source` that is there ("" for itself); AbsentError where none is."""
+    """The first of `places` below `source` that is there ("" for itself); AbsentError
+    where none is.
+    """
     for place in places:
         if (source / place).exists():
             return source / place

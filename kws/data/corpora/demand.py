@@ -1,6 +1,8 @@
-"""DEMAND (Thiemann et al. 2013, doi 10.5281/zenodo.1227121): ENVIRONMENT/ch01.wav ... ch16.wav of 5 min, 16 kHz.
+"""DEMAND (Thiemann et al. 2013, doi 10.5281/zenodo.1227121): ENVIRONMENT/ch01.wav ...
+ch16.wav of 5 min, 16 kHz.
 
-The sixteen channels hear the same sound, so only the first is listed. SCAFE is published at 48 kHz alone and left out.
+The sixteen channels hear the same sound, so only the first is listed. SCAFE is
+published at 48 kHz alone and left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""ESC-50 (Piczak 2015): audio/*.wav of 5 s, and meta/esc50.csv with filename, fold, category, esc10.
+"""ESC-50 (Piczak 2015): audio/*.wav of 5 s, and meta/esc50.csv with filename, fold,
+category, esc10.
 
-The folds keep clips of one source recording together, so they are the split: 4 is dev, 5 is test. The whole set is
-for non-commercial use; its subset esc10 is not.
+The folds keep clips of one source recording together, so they are the split: 4 is dev,
+5 is test. The whole set is for non-commercial use; its subset esc10 is not.
 """
 
 from __future__ import annotations

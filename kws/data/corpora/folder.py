@@ -1,7 +1,9 @@
-"""Recordings of one's own: PHRASE/*.wav, PHRASE/SPEAKER/*.wav, or a manifest with any of the columns.
+"""Recordings of one's own: PHRASE/*.wav, PHRASE/SPEAKER/*.wav, or a manifest with any
+of the columns.
 
-A folder's name is the phrase ("hey_computer" is "hey computer"); one that starts with "_" holds sound without a
-transcript, such as _other_. Columns of a manifest (audio, and any of text, speaker, split) go before the path.
+A folder's name is the phrase ("hey_computer" is "hey computer"); one that starts with
+"_" holds sound without a transcript, such as _other_. Columns of a manifest (audio, and
+any of text, speaker, split) go before the path.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ def _from_table(table: Path) -> Listing:
 
 
 def _split(clips: Sequence[Clip]) -> Listing:
-    """Clips without a split get one from their speaker's name, or from their bytes where no speaker is known."""
+    """Clips without a split get one from their speaker's name, or from their bytes
+    where no speaker is known.
+    """
     open_clips = [clip for clip in clips if not clip.split and clip.fault is None]
     placed = {clip.speaker: clip.split for clip in clips if clip.speaker and clip.split}
     alone = dict(split_by_file(clip.audio for clip in open_clips if not clip.speaker))
@@ -97,10 +101,14 @@ def _split(clips: Sequence[Clip]) -> Listing:
 
 
 class _OwnRecordings(Corpus):
-    """Lists a folder by its sub folders, or by a manifest that lies in it or is given itself."""
+    """Lists a folder by its sub folders, or by a manifest that lies in it or is given
+    itself.
+    """
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-        """The manifest of a folder, or of a manifest (a .csv file, or manifest.csv in a folder other than `root`)."""
+        """The manifest of a folder, or of a manifest (a .csv file, or manifest.csv in a
+        folder other than `root`).
+        """
         self.check(parts)
         source = (source or root).absolute()
         table = source if source.suffix == ".csv" else source / "manifest.csv"

@@ -1,6 +1,7 @@
 """Hey Snips (Coucke et al. 2019, arXiv:1811.07684), given out on request.
 
-train.json, dev.json and test.json list {id, is_hotword, worker_id, duration, audio_file_path}; audio_files/*.wav.
+train.json, dev.json and test.json list {id, is_hotword, worker_id, duration,
+audio_file_path}; audio_files/*.wav.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""LibriSpeech (Panayotov et al. 2015; openslr.org/12) and its small parts (openslr.org/31).
+"""LibriSpeech (Panayotov et al. 2015; openslr.org/12) and its small parts
+(openslr.org/31).
 
-LibriSpeech/PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac beside SPEAKER-CHAPTER.trans.txt, whose lines are
-"SPEAKER-CHAPTER-NNNN TRANSCRIPT". The published parts share no speakers.
+LibriSpeech/PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac beside
+SPEAKER-CHAPTER.trans.txt, whose lines are "SPEAKER-CHAPTER-NNNN TRANSCRIPT". The
+published parts share no speakers.
 """
 
 from __future__ import annotations
@@ -58,10 +60,14 @@ def part_clips(folder: Path, split: str) -> Iterator[Clip]:
 
 
 class _LibriSpeech(Corpus):
-    """Where no part is named, the small ones are fetched, and all that are there are prepared."""
+    """Where no part is named, the small ones are fetched, and all that are there are
+    prepared.
+    """
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-        """One manifest of the parts named, or of all that are there; train-*, dev-* and test-* are the splits."""
+        """One manifest of the parts named, or of all that are there; train-*, dev-* and
+        test-* are the splits.
+        """
         here = [part for part in ARCHIVES if _folder(source or root, part)]
         return super().prepare(root, source, parts or here)
 

@@ -1,7 +1,9 @@
-"""MobvoiHotwords (openslr.org/87): "hi xiaowen", "nihao wenwen" and other Mandarin speech near a smart speaker.
+"""MobvoiHotwords (openslr.org/87): "hi xiaowen", "nihao wenwen" and other Mandarin
+speech near a smart speaker.
 
-mobvoi_hotword_dataset/UTT_ID.wav; mobvoi_hotword_dataset_resources/{p,n}_{train,dev,test}.json list {utt_id,
-speaker_id or null, keyword_id: 0, 1, or -1 for neither}. (Layout as read by Lhotse's recipe.)
+mobvoi_hotword_dataset/UTT_ID.wav;
+mobvoi_hotword_dataset_resources/{p,n}_{train,dev,test}.json list {utt_id, speaker_id or
+null, keyword_id: 0, 1, or -1 for neither}. (Layout as read by Lhotse's recipe.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Multilingual Spoken Words (Mazumder et al. 2021, mlcommons.org), one language at a time.
+"""Multilingual Spoken Words (Mazumder et al. 2021, mlcommons.org), one language at a
+time.
 
-LANG/clips/WORD/*.opus (1 s) and LANG_splits.csv: SET (TRAIN, DEV, TEST), LINK (WORD/file), WORD, VALID, SPEAKER (a
-hash, or NA), GENDER.
+LANG/clips/WORD/*.opus (1 s) and LANG_splits.csv: SET (TRAIN, DEV, TEST), LINK
+(WORD/file), WORD, VALID, SPEAKER (a hash, or NA), GENDER.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ ARCHIVES = {
 
 
 def _clips(source: Path, parts: Sequence[str]) -> Listing:
-    """One language; rows whose files are not there are counted, so a part of the words may be kept."""
+    """One language; rows whose files are not there are counted, so a part of the words
+    may be kept.
+    """
     if len(parts) != 1:
         raise KwsError("name one language, such as --part en: each has its own manifest and --root")
     language = parts[0]

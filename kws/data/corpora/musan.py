@@ -1,4 +1,6 @@
-"""MUSAN (Snyder et al. 2015, arXiv:1510.08484; openslr.org/17): musan/{noise,music,speech}/SOURCE/*.wav."""
+"""MUSAN (Snyder et al. 2015, arXiv:1510.08484; openslr.org/17):
+musan/{noise,music,speech}/SOURCE/*.wav.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The wake words of Picovoice's wake-word-benchmark: audio/KEYWORD/* (flac or wav), more than 50 unnamed speakers."""
+"""The wake words of Picovoice's wake-word-benchmark: audio/KEYWORD/* (flac or wav),
+more than 50 unnamed speakers.
+"""
 
 from __future__ import annotations
 

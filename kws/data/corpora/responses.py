@@ -1,4 +1,6 @@
-"""Impulse responses of rooms: any folder of sound files; a sub folder is a room, and a room stays on one side."""
+"""Impulse responses of rooms: any folder of sound files; a sub folder is a room, and a
+room stays on one side.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from kws.data.corpora.base import Clip, Corpus, Listing, files_below, hash_split
 
 
 def by_room(source: Path, _: Sequence[str] = ()) -> Listing:
-    """Every sound file below `source`, split by the hash of its room: the sub folder, or the file where none is."""
+    """Every sound file below `source`, split by the hash of its room: the sub folder,
+    or the file where none is.
+    """
     clips = []
     for path in files_below(source):
         room = path.name if path.parent == source else path.relative_to(source).parent.as_posix()

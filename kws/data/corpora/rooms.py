@@ -1,6 +1,8 @@
-"""Impulse responses of simulated rooms: pyroomacoustics' image sources (Allen and Berkley 1979), computed once.
+"""Impulse responses of simulated rooms: pyroomacoustics' image sources (Allen and
+Berkley 1979), computed once.
 
-ROOT/rooms/roomNNN/N.wav: float, 16 kHz, from the arrival of the direct sound on, whose sample is 1.
+ROOT/rooms/roomNNN/N.wav: float, 16 kHz, from the arrival of the direct sound on, whose
+sample is 1.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def _make(folder: Path, rng: np.random.Generator) -> None:
 
 
 def simulate(rng: np.random.Generator) -> list[Samples]:
-    """Room impulse responses (S,) of one drawn shoe-box room, from `PLACES` drawn places to one microphone."""
+    """Room impulse responses (S,) of one drawn shoe-box room, from `PLACES` drawn
+    places to one microphone.
+    """
     acoustics = require("pyroomacoustics", extra="train")
     size, absorption, reflections = _room(acoustics, rng)
     room = acoustics.ShoeBox(
@@ -64,7 +68,9 @@ def simulate(rng: np.random.Generator) -> list[Samples]:
 
 
 def _room(acoustics: object, rng: np.random.Generator) -> tuple[Float64Array, float, int]:
-    """Size in m, absorption and order of reflections of a room whose reverberation time can be had (Sabine)."""
+    """Size in m, absorption and order of reflections of a room whose reverberation time
+    can be had (Sabine).
+    """
     while True:
         size, rt60_s = rng.uniform(*SIZE_M), rng.uniform(*RT60_S)
         try:
@@ -83,7 +89,9 @@ class SimulatedRooms(Corpus):
     def prepare(
         self, root: Path, source: Path | None = None, parts: Sequence[str] = (), rooms: int = ROOMS, seed: int = 0
     ) -> Prepared:
-        """Simulates what is missing of `rooms` rooms (about 0.3 s a room) and writes the manifest, split by room."""
+        """Simulates what is missing of `rooms` rooms (about 0.3 s a room) and writes
+        the manifest, split by room.
+        """
         self.check(parts)
         if source is not None:
             raise KwsError("rooms are simulated: leave --from away, or prepare a folder of your own as `responses`")

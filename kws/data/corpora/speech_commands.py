@@ -1,8 +1,10 @@
-"""Google Speech Commands v0.01 and v0.02, and the canonical test set of twelve classes (Warden 2018, arXiv:1804.03209).
+"""Google Speech Commands v0.01 and v0.02, and the canonical test set of twelve classes
+(Warden 2018, arXiv:1804.03209).
 
-WORD/SPEAKER_nohash_N.wav, `_background_noise_`/*.wav, validation_list.txt, testing_list.txt. The split is the SHA-1
-of the speaker; the two lists must agree with it. Pieces of 1 s of the background noise, the class `_silence_`, become
-a noise set of their own in ROOT/silence.
+WORD/SPEAKER_nohash_N.wav, `_background_noise_`/*.wav, validation_list.txt,
+testing_list.txt. The split is the SHA-1 of the speaker; the two lists must agree with
+it. Pieces of 1 s of the background noise, the class `_silence_`, become a noise set of
+their own in ROOT/silence.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ _SPEAKER = re.compile(r"([0-9a-zA-Z]+)_nohash_\d+")
 
 
 def label(word: str, task: Literal[12, 35]) -> str:
-    """The class of a word: for 12 one of ten words, `_unknown_` or (no word) `_silence_`; for 35 the word itself.
+    """The class of a word: for 12 one of ten words, `_unknown_` or (no word)
+    `_silence_`; for 35 the word itself.
 
     Raises KwsError for a word that is none of the 35.
     """
@@ -120,7 +123,9 @@ def _lists(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def _test_set(folder: Path) -> Listing:
-    """Ten words, `_silence_` and `_unknown_`: text is the word, none for silence, and `_unknown_` for the unknown."""
+    """Ten words, `_silence_` and `_unknown_`: text is the word, none for silence, and
+    `_unknown_` for the unknown.
+    """
     clips = []
     for path in files_below(folder):
         word = path.relative_to(folder).parts[0]
@@ -133,7 +138,9 @@ def _test_set(folder: Path) -> Listing:
 
 
 def _cut(noise: Path, pieces: Path) -> Listing:
-    """Cuts each noise into files of 1 s; the first 8 of 10 seconds are train, then dev, then test."""
+    """Cuts each noise into files of 1 s; the first 8 of 10 seconds are train, then dev,
+    then test.
+    """
     soundfile = require("soundfile", extra="audio")
     pieces.mkdir(parents=True, exist_ok=True)
     clips = []
@@ -153,10 +160,14 @@ def _cut(noise: Path, pieces: Path) -> Listing:
 
 
 class _SpeechCommands(Corpus):
-    """Beside the words, v1 and v2 hold background noise: pieces of it become a noise set in ROOT/silence."""
+    """Beside the words, v1 and v2 hold background noise: pieces of it become a noise
+    set in ROOT/silence.
+    """
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:
-        """The manifest of one part (v2 when none is named); of v1 and v2 also ROOT/silence."""
+        """The manifest of one part (v2 when none is named); of v1 and v2 also
+        ROOT/silence.
+        """
         self.check(parts)
         part = (*parts, *self.default)[0]
         folders = ((source or root) / place / BACKGROUND for place in (FOLDERS[part], ""))

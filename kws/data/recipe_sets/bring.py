@@ -22,7 +22,8 @@ _CONSTANT = "CORPORA"
 
 
 def corpora_of(recipe: str) -> tuple[str, ...]:
-    """The constant CORPORA of a recipe or a study: one that ships, a folder, or a file. It is read and not run.
+    """The constant CORPORA of a recipe or a study: one that ships, a folder, or a file.
+    It is read and not run.
 
     Raises KwsError where there is no such file, or no such constant in it.
     """
@@ -50,7 +51,9 @@ def _source(recipe: str) -> Traversable | Path:
 
 
 def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
-    """Brings the sets of these names and those they are made of, one line to `log` for each; the missing ones."""
+    """Brings the sets of these names and those they are made of, one line to `log` for
+    each; the missing ones.
+    """
     return [name for name in with_needs(names) if not _brought(name, making, log)]
 
 
@@ -65,7 +68,9 @@ def _brought(name: str, making: Making, log: Log) -> bool:
 
 
 def with_needs(names: tuple[str, ...]) -> list[str]:
-    """The names and what those are made of, public sets first; KwsError for a name that nothing here makes."""
+    """The names and what those are made of, public sets first; KwsError for a name that
+    nothing here makes.
+    """
     for name in names:
         if name not in PUBLIC and name not in MADE:
             raise KwsError(f"nothing is known of a set {name!r}: there are {', '.join([*PUBLIC, *MADE])}")

@@ -28,7 +28,9 @@ SPOKEN = (
 
 @dataclass(frozen=True)
 class Making:
-    """Where sets are made: the folder of all of them, that of the speech models, how many processes speak."""
+    """Where sets are made: the folder of all of them, that of the speech models, how
+    many processes speak.
+    """
 
     folder: Path
     models: Path

@@ -1,4 +1,6 @@
-"""Sets of recordings that public servers give out, in the selection and the splits of the shipped models."""
+"""Sets of recordings that public servers give out, in the selection and the splits of
+the shipped models.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ _BACKGROUND = "background"
 class PublicSet:
     """A folder of recordings that can be fetched.
 
-    brings: archives, the folder below the set's own that each is unpacked into, and which
-    of its files are wanted. list: the set's folder -> clips and notes; raises AbsentError
-    where they are not there.
+    brings: archives, the folder below the set's own that each is unpacked into, and
+    which of its files are wanted. list: the set's folder -> clips and notes; raises
+    AbsentError where they are not there.
     """
 
     name: str
@@ -34,7 +36,9 @@ class PublicSet:
     list: Callable[[Path], Listing]
 
     def fetch(self, folder: Path) -> bool:
-        """Brings what is missing to folder/NAME, archives to folder/downloads; whether there was something to do."""
+        """Brings what is missing to folder/NAME, archives to folder/downloads; whether
+        there was something to do.
+        """
         root = folder / self.name
         brought = [bring(archive, folder, root / into, wanted) for archive, into, wanted in self.brings]
         return any(brought)

@@ -1,9 +1,10 @@
-"""Confusables of a phrase, from the pronunciation lexicon: what sounds almost like it and is not it.
+"""Confusables of a phrase, from the pronunciation lexicon: what sounds almost like it
+and is not it.
 
-A phrase is one or more units, each a word or a run of phones that is no word. A confusable
-is a part of the phrase, or changes one of its units. The unit then becomes another word
-whose phones begin or end the same, or a word or a sound that is one phone away. None has
-the phones of the phrase in it, whichever of their spellings are taken.
+A phrase is one or more units, each a word or a run of phones that is no word. A
+confusable is a part of the phrase, or changes one of its units. The unit then becomes
+another word whose phones begin or end the same, or a word or a sound that is one phone
+away. None has the phones of the phrase in it, whichever of their spellings are taken.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Confusable:
 
 
 def sound_name(spelling: Spelling) -> str:
-    """The name of phones that are no word, as transcripts have it: ``("K", "AH")`` -> ``"k'ah"``."""
+    """The name of phones that are no word, as transcripts have it: ``("K", "AH")`` ->
+    ``"k'ah"``.
+    """
     return "'".join(spelling).lower()
 
 
@@ -73,7 +76,9 @@ def sound(spelling: Spelling) -> Unit:
 
 
 def units_of(phrase: str, lexicon: Lexicon) -> tuple[Unit, ...]:
-    """The units of a phrase: its words, or with ``name=PHONES`` one unit with those spellings."""
+    """The units of a phrase: its words, or with ``name=PHONES`` one unit with those
+    spellings.
+    """
     name, spelled = phrase_name(phrase), lexicon.spell(phrase)
     if "=" in phrase:
         return (Unit(name, tuple(spelled)),)
@@ -81,7 +86,9 @@ def units_of(phrase: str, lexicon: Lexicon) -> tuple[Unit, ...]:
 
 
 def confusables_of(phrase: str, lexicon: Lexicon, count: int) -> list[Confusable]:
-    """At most `count` confusables, the nearest of each kind first, kinds by turns. Nothing here is random."""
+    """At most `count` confusables, the nearest of each kind first, kinds by turns.
+    Nothing here is random.
+    """
     units = units_of(phrase, lexicon)
     if count < 1:
         raise KwsError(f"{count} confusables: ask for at least one")
@@ -106,7 +113,9 @@ def confusables_of(phrase: str, lexicon: Lexicon, count: int) -> list[Confusable
 
 
 def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> Iterator[Confusable]:
-    """Confusable misses of one unit that are one phone off, or share its beginning or its end, nearest first."""
+    """Confusable misses of one unit that are one phone off, or share its beginning or
+    its end, nearest first.
+    """
     own = unit.spellings[0]
     if kind == "off":
         one_off = set(one_phone_off(own))
@@ -128,7 +137,9 @@ def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> I
 
 
 def parts(units: Sequence[Unit]) -> Iterator[Confusable]:
-    """Proper parts: runs of the units, then the first and the last half and more of every unit's phones."""
+    """Proper parts: runs of the units, then the first and the last half and more of
+    every unit's phones.
+    """
     count = len(units)
     for length in range(count - 1, 0, -1):
         for start in range(count - length + 1):
@@ -141,7 +152,9 @@ def parts(units: Sequence[Unit]) -> Iterator[Confusable]:
 
 
 def one_phone_off(spelling: Spelling) -> Iterator[Spelling]:
-    """Every spelling at edit distance one: a phone changed for one of its class, left out, or put in between."""
+    """Every spelling at edit distance one: a phone changed for one of its class, left
+    out, or put in between.
+    """
     for i, phone in enumerate(spelling):
         yield from ((*spelling[:i], other, *spelling[i + 1 :]) for other in _like(phone))
         if len(spelling) > 1:
@@ -153,14 +166,18 @@ def one_phone_off(spelling: Spelling) -> Iterator[Spelling]:
 
 
 def holds(units: Sequence[Unit], phrase: Sequence[Unit]) -> bool:
-    """Whether the phones of `phrase` run inside those of `units`, in any of the spellings of both."""
+    """Whether the phones of `phrase` run inside those of `units`, in any of the
+    spellings of both.
+    """
     wanted = [" ".join(_joined(choice)) for choice in product(*(unit.spellings for unit in phrase))]
     texts = [" ".join(_joined(choice)) for choice in product(*(unit.spellings for unit in units))]
     return any(f" {w} " in f" {t} " for w in wanted for t in texts)
 
 
 def sentences(phrase: str, lexicon: Lexicon, count: int, rng: np.random.Generator) -> list[str]:
-    """Runs of two to six words drawn from the whole lexicon, without the phrase: stand-ins for ordinary speech."""
+    """Runs of two to six words drawn from the whole lexicon, without the phrase:
+    stand-ins for ordinary speech.
+    """
     units = units_of(phrase, lexicon)
     low, high = _PLAIN_LETTERS
     words = sorted(word for word, _ in lexicon.entries() if word.isascii() and word.isalpha())
@@ -191,5 +208,7 @@ def _joined(choice: Iterable[Spelling]) -> Iterator[str]:
 
 
 def _scattered(spelling: Spelling) -> int:
-    """A fixed order in which neighbours have nothing in common, so that any first few are spread over all changes."""
+    """A fixed order in which neighbours have nothing in common, so that any first few
+    are spread over all changes.
+    """
     return crc32(" ".join(spelling).encode())

@@ -69,7 +69,8 @@ Made = tuple[Item, float, str | None]  # (item, seconds, why it was dropped)
 
 
 def voices(packs: Sequence[str], seed: int) -> list[Voice]:
-    """The training voices: English packs twice (they speak best), others and new styles once.
+    """The training voices: English packs twice (they speak best), others and new styles
+    once.
 
     A quarter of the new styles reads with British pronunciation.
     """
@@ -81,14 +82,18 @@ def voices(packs: Sequence[str], seed: int) -> list[Voice]:
 
 
 def add_new_styles(synthesiser: Synthesiser, seed: int) -> None:
-    """Give the synthesiser the voices kokoro:style000 ..., drawn from the packs that may be trained on."""
+    """Give the synthesiser the voices kokoro:style000 ..., drawn from the packs that
+    may be trained on.
+    """
     packs = {name: style for name, style in synthesiser.styles.items() if name not in HELD_OUT + UNCLEAR}
     for number in range(NEW_STYLES):
         synthesiser.add_style(f"style{number:03d}", blend_styles(packs, np.random.default_rng([seed, 2, number])))
 
 
 def plan(script: Script, cast: Sequence[Voice], seed: int) -> Iterator[Item]:
-    """An endless list of clips. Voices go round in shuffled order and so do the script's cards."""
+    """An endless list of clips. Voices go round in shuffled order and so do the
+    script's cards.
+    """
     rng = np.random.default_rng([seed, 3])
     cards: list[Card] = []
     index = 0
@@ -121,7 +126,9 @@ def broken(samples: Samples) -> str | None:
 
 
 def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
-    """Speak and save one clip unless it is there; returns (item, seconds, why it was dropped or None)."""
+    """Speak and save one clip unless it is there; returns (item, seconds, why it was
+    dropped or None).
+    """
     soundfile = require("soundfile", extra="synthesis")
     path = root / item.file
     if path.exists():
@@ -148,7 +155,9 @@ def _work(model_root: str, root: Path, seed: int, item: Item) -> Made:
 
 
 def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
-    """Write the manifest (and dropped.csv) while clips arrive; returns (clips, seconds)."""
+    """Write the manifest (and dropped.csv) while clips arrive; returns (clips,
+    seconds).
+    """
     rows: list[tuple[object, ...]] = []
     dropped: list[tuple[object, ...]] = []
     for item, seconds, fault in made:
@@ -172,12 +181,14 @@ def generate(
     workers: int = 1,
     dev_every: int = 0,
 ) -> Path:
-    """Make the first `count` clips of the plan below `root`, but for `MISHEARD`; returns the manifest's path.
+    """Make the first `count` clips of the plan below `root`, but for `MISHEARD`;
+    returns the manifest's path.
 
-    dev_every: every so many-th voice speaks for the dev split (no carriers there: scoring takes a clip for all of one
-    keyword or for none); 0 for no such split. Idempotent: a set with a matching completion marker is left alone, clips
-    that exist are kept. Raises KwsError when the models of `model_root` are missing or `root` holds a set of another
-    seed or script.
+    dev_every: every so many-th voice speaks for the dev split (no carriers there:
+    scoring takes a clip for all of one keyword or for none); 0 for no such split.
+    Idempotent: a set with a matching completion marker is left alone, clips that exist
+    are kept. Raises KwsError when the models of `model_root` are missing or `root`
+    holds a set of another seed or script.
     """
     root = Path(root)
     _claim(root, {"seed": seed, "script": repr(script)} | ({"dev_every": dev_every} if dev_every else {}))

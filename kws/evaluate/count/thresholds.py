@@ -1,4 +1,6 @@
-"""Chooses thresholds for a rate of false accepts, and writes them into a model file with what they rest on."""
+"""Chooses thresholds for a rate of false accepts, and writes them into a model file
+with what they rest on.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +21,9 @@ _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a t
 
 
 def destination(model: Path, output: Path | None) -> Path:
-    """Where the calibrated model goes: `output`, or over `model`. KwsError for a shipped model and other files."""
+    """Where the calibrated model goes: `output`, or over `model`. KwsError for a
+    shipped model and other files.
+    """
     path = output or model
     for name, file in shipped().items():
         if path.resolve() == file.resolve():
@@ -30,11 +34,13 @@ def destination(model: Path, output: Path | None) -> Path:
 
 
 def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
-    """Each keyword's counts at its lowest threshold with at most `fa_per_hour`, but not below what the audio tells.
+    """Each keyword's counts at its lowest threshold with at most `fa_per_hour`, but not
+    below what the audio tells.
 
-    Where no false accept stands in the way of any threshold, or where there is less than a quarter of an hour, a
-    threshold is not set below the model's default, unless the hours show the rate at 95 %. It is the default and not
-    the present threshold, so that calibrating again, on whatever was calibrated before, gives the same.
+    Where no false accept stands in the way of any threshold, or where there is less
+    than a quarter of an hour, a threshold is not set below the model's default, unless
+    the hours show the rate at 95 %. It is the default and not the present threshold, so
+    that calibrating again, on whatever was calibrated before, gives the same.
     """
     counting, default = Counting.of(system), system.detector.info.scoring.default_threshold
 
@@ -54,7 +60,9 @@ def _shows(rate: KeywordRates, fa_per_hour: float) -> bool:
 
 
 def notes(rates: Sequence[KeywordRates], fa_per_hour: float, default_threshold: float) -> list[str]:
-    """A line for each keyword whose hours cannot show the rate: what they show, and what it would take."""
+    """A line for each keyword whose hours cannot show the rate: what they show, and
+    what it would take.
+    """
     lines = []
     for rate in rates:
         if _shows(rate, fa_per_hour):
@@ -78,9 +86,11 @@ def store(
     data: str,
     output: Path | None = None,
 ) -> None:
-    """Writes the model in file `model`, that holds `info`, with thresholds and what they rest on.
+    """Writes the model in file `model`, that holds `info`, with thresholds and what
+    they rest on.
 
-    output: the file to write, `model` itself when None; whole or not at all. Raises KwsError where that cannot be.
+    output: the file to write, `model` itself when None; whole or not at all. Raises
+    KwsError where that cannot be.
     """
     onnx = require("onnx", extra="score")
     keywords = tuple(

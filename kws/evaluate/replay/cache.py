@@ -1,8 +1,9 @@
-"""A cache of replayed test items in one SQLite file: an interrupted run goes on, and nothing is replayed twice.
+"""A cache of replayed test items in one SQLite file: an interrupted run goes on, and
+nothing is replayed twice.
 
-Each row is one replayed item. Its key is a digest of everything that determines the scores:
-the system, the audio, the noise and the rules. A row that nobody asked for in the last ten
-runs is dropped, so that the file does not grow forever.
+Each row is one replayed item. Its key is a digest of everything that determines the
+scores: the system, the audio, the noise and the rules. A row that nobody asked for in
+the last ten runs is dropped, so that the file does not grow forever.
 """
 
 import hashlib
@@ -38,7 +39,8 @@ def digest(*parts: object) -> str:
 
 
 def system_digest(spec: SystemSpec, system: System) -> str:
-    """What determines a system's scores: the model file's bytes and the spellings, or what the engine says of itself.
+    """What determines a system's scores: the model file's bytes and the spellings, or
+    what the engine says of itself.
 
     It is the same on every machine, wherever the model file lies.
     """
@@ -51,15 +53,19 @@ def system_digest(spec: SystemSpec, system: System) -> str:
 
 
 def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentity]) -> str:
-    """The key of what the system with the digest `system` makes of `source` and its `files`."""
+    """The key of what the system with the digest `system` makes of `source` and its
+    `files`.
+    """
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name)
     return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
 
 
 class Store:
-    """The file `path`, made when it is not there; a context. Only one process may write it at a time.
+    """The file `path`, made when it is not there; a context. Only one process may write
+    it at a time.
 
-    Raises KwsError, from any method, for a file that is damaged, in use or not to be written.
+    Raises KwsError, from any method, for a file that is damaged, in use or not to be
+    written.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Conditions: a recording as it is, in noise at some SNR, or in a room; mixed the same way on every machine.
+"""Conditions: a recording as it is, in noise at some SNR, or in a room; mixed the same
+way on every machine.
 
-What is drawn for a test item depends on the seed and on the item's name alone. It does not
-depend on the order of the items, on the block size or on the machine. An item gets the same
-noise at every SNR. Memory is bounded, however long the recording.
+What is drawn for a test item depends on the seed and on the item's name alone. It does
+not depend on the order of the items, on the block size or on the machine. An item gets
+the same noise at every SNR. Memory is bounded, however long the recording.
 """
 
 import os
@@ -42,8 +43,9 @@ _SILENT = 1e-5  # RMS of a noise that is none
 class Rules:
     """How test items are replayed.
 
-    silence_s: seconds of silence before and after each. seed: of which file meets which item,
-    and where in it. noise, rirs: the files of noise and of room impulse responses.
+    silence_s: seconds of silence before and after each. seed: of which file meets which
+    item, and where in it. noise, rirs: the files of noise and of room impulse
+    responses.
     """
 
     silence_s: float = 1.0
@@ -52,7 +54,9 @@ class Rules:
     rirs: tuple[Path, ...] = ()
 
     def of(self, source: TestItem) -> "Rules":
-        """The rules for one test item: of the files, only the one that it is mixed with, as an absolute path."""
+        """The rules for one test item: of the files, only the one that it is mixed
+        with, as an absolute path.
+        """
         in_room = source.condition == ROOM
         files = () if source.condition == CLEAN else self.rirs if in_room else self.noise
         if len(files) > 1:
@@ -74,7 +78,9 @@ class Rules:
         return (own.noise or own.rirs)[0]
 
     def lead_frames(self, frame_samples: int) -> int:
-        """Frames of silence before a source: whole ones, so that the source begins with a frame."""
+        """Frames of silence before a source: whole ones, so that the source begins with
+        a frame.
+        """
         return -(-samples(self.silence_s) // frame_samples)
 
     def _generator(self, source: TestItem, purpose: int) -> np.random.Generator:
@@ -82,7 +88,9 @@ class Rules:
 
 
 def parse_condition(text: str) -> str:
-    """The condition that a user means: clean, room, or a number of dB with or without its unit."""
+    """The condition that a user means: clean, room, or a number of dB with or without
+    its unit.
+    """
     word = text.strip().lower()
     if word in (CLEAN, ROOM):
         return word
@@ -94,13 +102,17 @@ def parse_condition(text: str) -> str:
 
 
 def snr_db(condition: str) -> float | None:
-    """The SNR of a noise condition; None of clean and room. Raises KwsError for what is no condition."""
+    """The SNR of a noise condition; None of clean and room. Raises KwsError for what is
+    no condition.
+    """
     name = parse_condition(condition)
     return None if name in (CLEAN, ROOM) else float(name.removesuffix(" dB"))
 
 
 def sound_files(place: str) -> tuple[Path, ...]:
-    """The noises or rooms in a folder, a manifest, or MANIFEST@SPLIT, sorted. Raises KwsError when there is none."""
+    """The noises or rooms in a folder, a manifest, or MANIFEST@SPLIT, sorted. Raises
+    KwsError when there is none.
+    """
     files = tuple(sorted(row.audio for row in rows_of([place])))
     if not files:
         raise KwsError(f"there is no sound file in {place}: give a folder, a manifest or MANIFEST@SPLIT")
@@ -108,7 +120,8 @@ def sound_files(place: str) -> tuple[Path, ...]:
 
 
 def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
-    """Those of the files that can be mixed with: they can be read, and not all of their samples are nearly zero.
+    """Those of the files that can be mixed with: they can be read, and not all of their
+    samples are nearly zero.
 
     `skipped` gets a line for each other one. Raises KwsError when none is left.
     """
@@ -130,7 +143,9 @@ def _useless(file: Path) -> str:
 
 
 def file_identity(path: Path) -> FileIdentity:
-    """Path, bytes and time of change: what tells a file from another, and from what it was. Raises KwsError."""
+    """Path, bytes and time of change: what tells a file from another, and from what it
+    was. Raises KwsError.
+    """
     try:
         stat = path.stat()
     except FileNotFoundError as error:
@@ -141,13 +156,15 @@ def file_identity(path: Path) -> FileIdentity:
 
 
 def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
-    """The sound that a system hears, in blocks of about 4 s: silence, the recording, silence.
+    """The sound that a system hears, in blocks of about 4 s: silence, the recording,
+    silence.
 
     The first silence lasts `rules.lead_frames(frame_samples)` frames, the second
-    `rules.silence_s` seconds. Noise runs through both silences; a room rings out into the
-    second. The SNR is the level of the speech (see `augment.speech_level`) over the RMS of
-    the noise under the recording, each over the whole recording. Mixed sound is clipped at
-    full scale, as a converter clips it. Raises KwsError for files that cannot be used.
+    `rules.silence_s` seconds. Noise runs through both silences; a room rings out into
+    the second. The SNR is the level of the speech (see `augment.speech_level`) over the
+    RMS of the noise under the recording, each over the whole recording. Mixed sound is
+    clipped at full scale, as a converter clips it. Raises KwsError for files that
+    cannot be used.
     """
     other = rules.mixed_with(source)
     lead = rules.lead_frames(frame_samples) * frame_samples
@@ -162,7 +179,9 @@ def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[S
 
 
 def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Samples:
-    """What a system hears of a source from one second of it to another (S,): less where it ends before."""
+    """What a system hears of a source from one second of it to another (S,): less where
+    it ends before.
+    """
     wanted = samples(end_s) - samples(start_s)
     if source.condition == CLEAN:
         return next(audio.blocks(source.audio, wanted, start_s=start_s), np.empty(0, np.float32))
@@ -179,7 +198,9 @@ def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Sam
 def _in_noise(
     dry: Iterator[Samples], lead: int, source: TestItem, noise: Path, snr: float, rng: np.random.Generator
 ) -> Iterator[Samples]:
-    """`dry`, of which `lead` samples come before the source, with a piece of the noise, round and round."""
+    """`dry`, of which `lead` samples come before the source, with a piece of the noise,
+    round and round.
+    """
     level, length = _level(source.audio)
     piece = _draw_piece(noise, rng)
     start = _draw_place(piece, length, rng)
@@ -191,7 +212,9 @@ def _in_noise(
 
 
 def _in_room(dry: Iterator[Samples], room: Path) -> Iterator[Samples]:
-    """`dry` convolved with a response, without its delay: overlap-add of what each block rings on into the next."""
+    """`dry` convolved with a response, without its delay: overlap-add of what each
+    block rings on into the next.
+    """
     signal = require("scipy.signal", extra="score")
     response, delay = augment.recorded_rir(audio.read(room))
     ringing, early = np.zeros(len(response) - 1, np.float32), delay
@@ -217,7 +240,9 @@ def _decoded(identity: FileIdentity) -> list[Samples]:
 
 
 def _level(path: Path) -> tuple[float, int]:
-    """Level of the speech in a file and its length in samples, read once, with 8 bytes kept of 25 ms."""
+    """Level of the speech in a file and its length in samples, read once, with 8 bytes
+    kept of 25 ms.
+    """
     powers: list[npt.NDArray[np.float64]] = []
     length = 0
     for block in _sound(path):
@@ -239,7 +264,9 @@ def _draw_piece(noise: Path, rng: np.random.Generator) -> Samples:
 
 @lru_cache(maxsize=1)  # the same at every SNR
 def _piece(noise: FileIdentity, start_s: float) -> Samples:
-    """A piece (S,) of a noise that can go round: what follows its end fades over into its beginning."""
+    """A piece (S,) of a noise that can go round: what follows its end fades over into
+    its beginning.
+    """
     piece = np.concatenate(list(islice(audio.blocks(noise[0], SAMPLE_RATE, start_s=start_s), _PIECE_S)))
     seam = min(_SEAM, len(piece) // 4)
     rise = np.sqrt(np.linspace(0.0, 1.0, seam, dtype=np.float32))  # of equal power: the two do not know each other
@@ -250,7 +277,9 @@ def _piece(noise: FileIdentity, start_s: float) -> Samples:
 
 
 def _draw_place(piece: Samples, length: int, rng: np.random.Generator) -> int:
-    """Where in a piece a source of `length` begins: where it is not nearly silent, if there is such a place."""
+    """Where in a piece a source of `length` begins: where it is not nearly silent, if
+    there is such a place.
+    """
     enough = _FAINT * augment.rms(piece)
     places = rng.integers(len(piece), size=_DRAWS).tolist()
     loud = next((place for place in places if _rms(piece, place, length) >= enough), None)

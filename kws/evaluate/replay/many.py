@@ -1,7 +1,8 @@
-"""Replays many test items: on the cores of this machine or on a Dask cluster, each item in one process.
+"""Replays many test items: on the cores of this machine or on a Dask cluster, each item
+in one process.
 
-Results are cached as they come (see `cache`). The numbers do not depend on which process
-replayed which item, or in which order.
+Results are cached as they come (see `cache`). The numbers do not depend on which
+process replayed which item, or in which order.
 """
 
 import os
@@ -28,8 +29,8 @@ Report = Callable[[int, float], None]  # is told the number of a job, and second
 
 
 class Job(NamedTuple):
-    """A source to be heard. number: its place among all; rules: those of this source alone; key: in the store; files:
-    the audio, then what it is mixed with.
+    """A source to be heard. number: its place among all; rules: those of this source
+    alone; key: in the store; files: the audio, then what it is mixed with.
     """
 
     number: int
@@ -40,7 +41,9 @@ class Job(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a worker gets at a time. system: the digest of what `spec` opens where the run was started."""
+    """What a worker gets at a time. system: the digest of what `spec` opens where the
+    run was started.
+    """
 
     spec: SystemSpec
     system: str
@@ -71,9 +74,10 @@ def replay_all(
 ) -> list[Replayed]:
     """Replays every test item through a system; the result is in their order.
 
-    store: a cache file, which is asked first. jobs: processes; None for one per core that this
-    process may use, 1 for this process alone. dask: the address of a scheduler, whose workers
-    then do the work. skipped: gets a line for each item that cannot be used and is left out.
+    store: a cache file, which is asked first. jobs: processes; None for one per core
+    that this process may use, 1 for this process alone. dask: the address of a
+    scheduler, whose workers then do the work. skipped: gets a line for each item that
+    cannot be used and is left out.
     """
     spec = _anywhere(spec)
     system = system_digest(spec, open_system(spec))
@@ -105,7 +109,8 @@ def cores() -> int:
 def work(batch: Batch, report: Report) -> list[Outcome]:
     """Does a batch in this process.
 
-    Raises KwsError where this machine has another model or other files than the one that the batch came from.
+    Raises KwsError where this machine has another model or other files than the one
+    that the batch came from.
     """
     system = open_system(batch.spec)
     if system_digest(batch.spec, system) != batch.system:
@@ -129,7 +134,9 @@ def _attempt(system: System, job: Job, report: Report) -> Outcome:
 
 
 def _anywhere(spec: SystemSpec) -> SystemSpec:
-    """The same system, to be found from any folder; a shipped model keeps its name, for it may lie elsewhere there."""
+    """The same system, to be found from any folder; a shipped model keeps its name, for
+    it may lie elsewhere there.
+    """
     file = spec.file
     if file is None or spec.model in shipped():
         return spec
@@ -168,7 +175,9 @@ def _lengths(jobs: Iterable[Job]) -> dict[Job, float]:
 
 
 def _batches(spec: SystemSpec, system: str, lengths: Mapping[Job, float]) -> list[Batch]:
-    """Batches of `_BATCH_S` or of one recording, the longest first, so that no long one is left for the end."""
+    """Batches of `_BATCH_S` or of one recording, the longest first, so that no long one
+    is left for the end.
+    """
     batches: list[Batch] = []
     jobs: list[Job] = []
     seconds = 0.0
@@ -209,7 +218,9 @@ class _Progress:
         )
 
     def heard(self, number: int, seconds: float) -> None:
-        """A part of a job is done; one that is begun again on another process does not count twice."""
+        """A part of a job is done; one that is begun again on another process does not
+        count twice.
+        """
         seconds = min(seconds, self._left[number])
         self._left[number] -= seconds
         self._bar.update(seconds)

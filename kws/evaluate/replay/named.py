@@ -1,4 +1,6 @@
-"""Replays what a user names (manifests, splits of manifests, folders) under the conditions that are asked for."""
+"""Replays what a user names (manifests, splits of manifests, folders) under the
+conditions that are asked for.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,10 +20,11 @@ _ROUNDED_S = 0.1  # by which a label may end after its recording
 
 
 def mixing_rules(silence_s: float, seed: int, noise: str | None, rooms: str | None, unusable: list[str]) -> Rules:
-    """How recordings are replayed, with the noise and room impulse responses that SOURCEs name.
+    """How recordings are replayed, with the noise and room impulse responses that
+    SOURCEs name.
 
-    `unusable` gets a line for each file that nothing can be mixed with. Raises KwsError where no file of a SOURCE can
-    be used.
+    `unusable` gets a line for each file that nothing can be mixed with. Raises KwsError
+    where no file of a SOURCE can be used.
     """
     return Rules(
         silence_s,
@@ -32,7 +35,8 @@ def mixing_rules(silence_s: float, seed: int, noise: str | None, rooms: str | No
 
 
 def conditions_of(rules: Rules, asked: Sequence[str] | None) -> list[str]:
-    """The conditions that a user asks for, each once; by default all that the rules have files for.
+    """The conditions that a user asks for, each once; by default all that the rules
+    have files for.
 
     Raises KwsError for a condition that does not exist or lacks its files.
     """
@@ -60,11 +64,13 @@ def replay_named(
 ) -> list[Replayed]:
     """Replays the recordings of three lists of SOURCEs through a system.
 
-    conditions: what positives are replayed under besides clean. store, jobs, dask: see `replay_all`. skipped: gets a
-    line for each recording that cannot be used. log: gets those lines, a line for each recording that is named twice
-    for different purposes, and how much was replayed.
+    conditions: what positives are replayed under besides clean. store, jobs, dask: see
+    `replay_all`. skipped: gets a line for each recording that cannot be used. log: gets
+    those lines, a line for each recording that is named twice for different purposes,
+    and how much was replayed.
 
-    Raises KwsError where nothing can be replayed, or where `positives` say no keyword of the system.
+    Raises KwsError where nothing can be replayed, or where `positives` say no keyword
+    of the system.
     """
     repeated: list[str] = []
     sources = sources_of(positives, negatives, confusables, repeated)
@@ -97,7 +103,9 @@ def _demand_a_keyword(said: Collection[str], keywords: Sequence[str]) -> None:
 
 
 def _labelled_inside(recordings: Iterable[Replayed], skipped: list[str]) -> Iterator[Replayed]:
-    """The recordings whose labels end inside them; `skipped` gets a line for each other one."""
+    """The recordings whose labels end inside them; `skipped` gets a line for each other
+    one.
+    """
     for recording in recordings:
         latest = max(recording.source.labels, key=lambda label: label.end or 0, default=None)
         if latest is None or (latest.end or 0) <= recording.samples + samples(_ROUNDED_S):

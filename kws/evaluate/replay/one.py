@@ -1,4 +1,6 @@
-"""Replays one test item through a system, block by block, as a microphone would give it."""
+"""Replays one test item through a system, block by block, as a microphone would give
+it.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -26,12 +28,14 @@ def replay(
     block_samples: int = _BLOCK_SAMPLES,
     report: Callable[[float], None] = lambda seconds: None,
 ) -> Replayed:
-    """Replays `source` through a fresh stream of `system`; the result is the same for every block size.
+    """Replays `source` through a fresh stream of `system`; the result is the same for
+    every block size.
 
-    report: is called now and then with the seconds that were replayed since its last call.
+    report: is called now and then with the seconds that were replayed since its last
+    call.
 
-    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the file, when
-    the audio cannot be read to its end, and KwsError when the system fails.
+    Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the
+    file, when the audio cannot be read to its end, and KwsError when the system fails.
     """
     frame = -rules.lead_frames(system.frame_samples)
     heard_samples = reported = 0
@@ -62,7 +66,9 @@ def replay(
 
 
 def _cut(source: TestItem, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
-    """What is heard of a source in blocks of at most `most` samples, then an empty block that is the last."""
+    """What is heard of a source in blocks of at most `most` samples, then an empty
+    block that is the last.
+    """
     try:
         for piece in blocks(source, rules, frame_samples):
             for start in range(0, len(piece), most):

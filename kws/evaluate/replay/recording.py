@@ -18,7 +18,9 @@ FLOOR = 1e-2  # scores below are never thresholds: they come by the hundred an h
 
 @dataclass(frozen=True)
 class Label:
-    """Something that is said in a recording. start, end: its samples at 16 kHz; None where only the clip is known."""
+    """Something that is said in a recording. start, end: its samples at 16 kHz; None
+    where only the clip is known.
+    """
 
     text: str
     speaker: str = ""
@@ -28,7 +30,9 @@ class Label:
 
 @dataclass(frozen=True)
 class TestItem:
-    """One recording under one condition. name: what it is called, the same on every machine; labels: what is said."""
+    """One recording under one condition. name: what it is called, the same on every
+    machine; labels: what is said.
+    """
 
     __test__ = False  # pytest takes it for a test otherwise
 
@@ -41,10 +45,12 @@ class TestItem:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a system made of a test item: the frames in which some score exceeds FLOOR, counted from its start.
+    """What a system made of a test item: the frames in which some score exceeds FLOOR,
+    counted from its start.
 
-    samples: length at 16 kHz. frames (N,): numbers of frames, negative in the silence before the source; frame i ends
-    at sample (i + 1) * frame_samples of the system. scores, ages (N, K): as `kws.decoding.scorer` gives them.
+    samples: length at 16 kHz. frames (N,): numbers of frames, negative in the silence
+    before the source; frame i ends at sample (i + 1) * frame_samples of the system.
+    scores, ages (N, K): as `kws.decoding.scorer` gives them.
     """
 
     source: TestItem
@@ -62,6 +68,8 @@ class Replayed:
         ages: npt.NDArray[np.int64],
         first_frame: int = 0,
     ) -> "Replayed":
-        """From the scores (T, K) and ages (T, K) of consecutive frames, the first of them being `first_frame`."""
+        """From the scores (T, K) and ages (T, K) of consecutive frames, the first of
+        them being `first_frame`.
+        """
         kept = np.flatnonzero((scores > FLOOR).any(axis=1))
         return cls(source, samples, kept + first_frame, scores[kept], ages[kept])

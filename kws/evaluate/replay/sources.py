@@ -20,10 +20,10 @@ def sources_of(
 ) -> list[TestItem]:
     """The test items of three lists of SOURCEs: positives, negatives, confusables.
 
-    Each recording is taken once, however often and by whatever path it is named, because
-    hearing it again adds no hours. The rows of a recording become the labels of one item.
-    `repeated` gets a line for each recording that is named again for another purpose. Raises
-    KwsError for rows that contradict each other.
+    Each recording is taken once, however often and by whatever path it is named,
+    because hearing it again adds no hours. The rows of a recording become the labels of
+    one item. `repeated` gets a line for each recording that is named again for another
+    purpose. Raises KwsError for rows that contradict each other.
     """
     found: dict[Path, TestItem] = {}
     depths: dict[Path, int] = {}
@@ -45,7 +45,9 @@ def sources_of(
 
 
 def _recordings(place: str) -> Iterator[tuple[Path, Path, tuple[Label, ...]]]:
-    """(file, its path as it is named, labels) of each recording: two paths may lead to one file."""
+    """(file, its path as it is named, labels) of each recording: two paths may lead to
+    one file.
+    """
     rows: dict[Path, list[Utterance]] = {}
     for row in rows_of([place]):
         rows.setdefault(row.audio.resolve(), []).append(row)
@@ -64,8 +66,9 @@ def _label(row: Utterance) -> Label:
 
 
 def _depth(real: Path, place: str) -> int:
-    """How many parts of a path, from its end, are the same on every machine and whichever manifest names it: those from
-    its corpus on, which is the nearest folder with a manifest.csv, or else the folder that `place` means.
+    """How many parts of a path, from its end, are the same on every machine and
+    whichever manifest names it: those from its corpus on, which is the nearest folder
+    with a manifest.csv, or else the folder that `place` means.
     """
     for depth, folder in enumerate(real.parents, 2):
         if (folder / "manifest.csv").is_file():
@@ -76,7 +79,9 @@ def _depth(real: Path, place: str) -> int:
 
 
 def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
-    """A name of its own for each file: the end of its path, of `depths` parts or as many more as it takes."""
+    """A name of its own for each file: the end of its path, of `depths` parts or as
+    many more as it takes.
+    """
     depths = dict(depths)
     while True:
         names = {real: "/".join(real.parts[-depth:]) for real, depth in depths.items()}
@@ -87,7 +92,9 @@ def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
 
 
 def under_conditions(sources: Sequence[TestItem], conditions: Sequence[str], keywords: Sequence[str]) -> list[TestItem]:
-    """The sources as they are and, of the positives that are one of `keywords`, a copy for each further condition."""
+    """The sources as they are and, of the positives that are one of `keywords`, a copy
+    for each further condition.
+    """
     further = [condition for condition in conditions if condition != CLEAN]
     copies = [
         replace(source, condition=condition)

@@ -1,4 +1,5 @@
-"""Systems that can be scored: a model of kws, or any other engine behind an adapter of a few lines.
+"""Systems that can be scored: a model of kws, or any other engine behind an adapter of
+a few lines.
 
 T frames, K keywords. An `Engine` is the adapter that a user writes. A `System` is what
 replay needs: `KwsSystem` for a model of kws, `EngineSystem` for any adapter.
@@ -33,10 +34,12 @@ _PARTS = ("keywords", "thresholds", "version", "size_bytes", "chunk_samples", "p
 
 
 class Engine(Protocol):
-    """What an adapter offers. Its class is called with the list of keywords that the user asked for (maybe empty).
+    """What an adapter offers. Its class is called with the list of keywords that the
+    user asked for (maybe empty).
 
-    keywords: names, as the manifests' texts say them. thresholds: the engine's own, one per keyword. version: of the
-    engine. size_bytes: of the files of these keywords' models. chunk_samples: what `process` takes.
+    keywords: names, as the manifests' texts say them. thresholds: the engine's own, one
+    per keyword. version: of the engine. size_bytes: of the files of these keywords'
+    models. chunk_samples: what `process` takes.
     """
 
     keywords: Sequence[str]
@@ -46,14 +49,18 @@ class Engine(Protocol):
     chunk_samples: int
 
     def process(self, chunk: npt.NDArray[np.int16]) -> Sequence[float] | float:
-        """The scores in [0, 1] of the keywords after the next chunk; an engine that only fires gives True or False."""
+        """The scores in [0, 1] of the keywords after the next chunk; an engine that
+        only fires gives True or False.
+        """
 
     def reset(self) -> None:
         """Forget everything that was heard."""
 
 
 class FrameScores(NamedTuple):
-    """The scores (T, K) of completed frames, and their ages (T, K): how many frames each score's path covers."""
+    """The scores (T, K) of completed frames, and their ages (T, K): how many frames
+    each score's path covers.
+    """
 
     scores: Float64Array
     ages: IntArray
@@ -63,12 +70,16 @@ class SystemStream(Protocol):
     """One stream of a system."""
 
     def process(self, samples: Samples, last: bool = False) -> FrameScores | StreamResult:
-        """Hears the next samples (S,) float32 at 16 kHz, of any number; `last` completes the last chunk."""
+        """Hears the next samples (S,) float32 at 16 kHz, of any number; `last`
+        completes the last chunk.
+        """
 
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """What a report says of a system. commit, parameters: None where nobody knows; bytes: of its model files."""
+    """What a report says of a system. commit, parameters: None where nobody knows;
+    bytes: of its model files.
+    """
 
     name: str
     engine: str
@@ -79,7 +90,9 @@ class SystemInfo:
 
 
 class System(Protocol):
-    """What replay and metrics know of a system. thresholds: its own. A score is known at the end of its chunk."""
+    """What replay and metrics know of a system. thresholds: its own. A score is known
+    at the end of its chunk.
+    """
 
     name: str
     keywords: tuple[str, ...]
@@ -99,7 +112,8 @@ class System(Protocol):
 class SystemSpec:
     """How another process opens the same system.
 
-    model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's, FILE.py:CLASS or MODULE:CLASS.
+    model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's,
+    FILE.py:CLASS or MODULE:CLASS.
     """
 
     model: str
@@ -112,7 +126,9 @@ class SystemSpec:
 
     @property
     def file(self) -> Path | None:
-        """The file of a model or of FILE.py:CLASS, else None. Raises KwsError for a model without a file."""
+        """The file of a model or of FILE.py:CLASS, else None. Raises KwsError for a
+        model without a file.
+        """
         if self.is_engine:
             place = self.model.rpartition(":")[0]
             return Path(place) if place.endswith(".py") else None
@@ -165,10 +181,12 @@ class KwsSystem:
 
 
 class EngineSystem:
-    """An engine behind an adapter: a frame is a chunk. Raises KwsError for an adapter that does not keep its word.
+    """An engine behind an adapter: a frame is a chunk. Raises KwsError for an adapter
+    that does not keep its word.
 
-    The age of a score is the time since the score was last down at FLOOR, LONGEST_S at most: engines that look back a
-    second or more hold a score for longer than the refractory, and that is still one event, as it is for kws.
+    The age of a score is the time since the score was last down at FLOOR, LONGEST_S at
+    most: engines that look back a second or more hold a score for longer than the
+    refractory, and that is still one event, as it is for kws.
     """
 
     def __init__(self, name: str, engine: Engine) -> None:
@@ -227,7 +245,9 @@ class _EngineStream:
 
 @contextmanager
 def _blamed(name: str, call: str) -> Iterator[None]:
-    """What goes wrong in an adapter, as a sentence that names it and where it went wrong."""
+    """What goes wrong in an adapter, as a sentence that names it and where it went
+    wrong.
+    """
     try:
         yield
     except KwsError:

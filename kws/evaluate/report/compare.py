@@ -1,4 +1,6 @@
-"""Two systems on the same recordings: reads an earlier report, and counts who misses what the other hears."""
+"""Two systems on the same recordings: reads an earlier report, and counts who misses
+what the other hears.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +18,9 @@ _Key = tuple[str, str, str, float | None]  # name of the recording, keyword, con
 
 
 def read_report(path: Path) -> Report:
-    """The report.json at `path`, or in the folder `path`. Raises KwsError for anything else."""
+    """The report.json at `path`, or in the folder `path`. Raises KwsError for anything
+    else.
+    """
     path = path / "report.json" if path.is_dir() else path
     if not path.is_file():
         raise KwsError(f"there is no report at {path}: `kws score -o DIR` writes one")
@@ -30,15 +34,17 @@ def read_report(path: Path) -> Report:
 
 
 def compare(ours: Report, theirs: Report, seed: int) -> Comparison:
-    """Compares in pairs, at equal rates of false accepts, over the positives and keywords that both reports have.
+    """Compares in pairs, at equal rates of false accepts, over the positives and
+    keywords that both reports have.
 
-    For each keyword, condition and rate, and for all keywords together: the misses of each system, those that only
-    one of them has, McNemar's exact p, and the difference of FRR (ours - theirs) with its bootstrap interval, which
-    draws whole speakers. Also the other report's curves of the keywords that both have; these count all that the
+    For each keyword, condition and rate, and for all keywords together: the misses of
+    each system, those that only one of them has, McNemar's exact p, and the difference
+    of FRR (ours - theirs) with its bootstrap interval, which draws whole speakers. Also
+    the other report's curves of the keywords that both have; these count all that the
     other system heard.
 
-    Raises KwsError when the reports share no positive, or rest on different audio or rules: equal rates mean nothing
-    then.
+    Raises KwsError when the reports share no positive, or rest on different audio or
+    rules: equal rates mean nothing then.
     """
     mine, other = ({_key(trial): trial.missed for trial in report.trials} for report in (ours, theirs))
     speakers = {_key(trial): trial.speaker or trial.name for trial in ours.trials}
@@ -61,13 +67,17 @@ def compare(ours: Report, theirs: Report, seed: int) -> Comparison:
 
 
 def _curves(report: Report, names: Iterable[str]) -> dict[str, ComparedKeyword]:
-    """The curves of those of the keywords that the report has, and the counts that they rest on."""
+    """The curves of those of the keywords that the report has, and the counts that they
+    rest on.
+    """
     found = {name: report.keywords[name] for name in names if name in report.keywords}
     return {name: ComparedKeyword(k.positives, k.hours, k.det, k.points) for name, k in found.items()}
 
 
 def _demand_the_same(ours: Report, theirs: Report, conditions: set[str]) -> None:
-    """Raises KwsError where the recordings, or what is done with them under one of `conditions`, are not the same."""
+    """Raises KwsError where the recordings, or what is done with them under one of
+    `conditions`, are not the same.
+    """
     here, there = ours.data.digests, theirs.data.digests
     if there is None or here is None:
         raise KwsError("the report to compare with does not say which recordings it rests on: score that model again")

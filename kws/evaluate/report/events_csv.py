@@ -1,4 +1,6 @@
-"""events.csv: every event behind the operating points of a report, so that anyone can count again."""
+"""events.csv: every event behind the operating points of a report, so that anyone can
+count again.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,13 @@ COLUMNS = ("keyword", "target", "threshold", "recording", "audio", "kind", "cond
 
 
 def write_events(evaluation: Evaluation, path: Path) -> None:
-    """Writes a row for each event of each keyword at each operating point, under all conditions, ordered as heard.
+    """Writes a row for each event of each keyword at each operating point, under all
+    conditions, ordered as heard.
 
-    target: the FA/h for which the threshold was chosen, empty for the system's own. time_s: the end of the frame that
-    fired, from the start of the recording. Numbers are exact. A verdict is empty where an event is neither right nor
-    wrong: inside of other words that contain the keyword.
+    target: the FA/h for which the threshold was chosen, empty for the system's own.
+    time_s: the end of the frame that fired, from the start of the recording. Numbers
+    are exact. A verdict is empty where an event is neither right nor wrong: inside of
+    other words that contain the keyword.
     """
     write_csv(path, COLUMNS, _rows(evaluation))
 

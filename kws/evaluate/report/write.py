@@ -1,4 +1,6 @@
-"""Writes a report into a folder: JSON, a table of its events, a page that plays what went wrong, and figures."""
+"""Writes a report into a folder: JSON, a table of its events, a page that plays what
+went wrong, and figures.
+"""
 
 from pathlib import Path
 
@@ -12,9 +14,11 @@ from kws.evaluate.report.page.figures import write_figures
 
 
 def write_report(report: Report, evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Writes report.json, events.csv, report.html and the figures for which there is data; returns their paths.
+    """Writes report.json, events.csv, report.html and the figures for which there is
+    data; returns their paths.
 
-    evaluation: what the report was made of; the page's clips are cut from its recordings.
+    evaluation: what the report was made of; the page's clips are cut from its
+    recordings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     json_path, table, page = folder / "report.json", folder / "events.csv", folder / "report.html"

@@ -1,1 +1,3 @@
-"""The attention of a model in numbers and pictures: `measure` a model, `measure_run` a run of a study, `report`."""
+"""The attention of a model in numbers and pictures: `measure` a model, `measure_run` a
+run of a study, `report`.
+"""

@@ -69,7 +69,8 @@ def _by_block(mixer: str, seeds: Sequence[Sequence[Row]], quantity: str) -> Curv
 
 
 def draw_attention(observed: Mapping[int, Observation], mel: Tensor, title: str = "") -> Any:
-    """The attention of all blocks and heads in one utterance under its spectrogram; returns a matplotlib Figure.
+    """The attention of all blocks and heads in one utterance under its spectrogram;
+    returns a matplotlib Figure.
 
     observed: one utterance, of attention.measure.observe. mel: its normalised mel
     (1, 4 T, M).
@@ -123,7 +124,9 @@ def _is_causal(observed: Mapping[int, Observation]) -> bool:
 
 
 def _by_lateness(a: Float64Array) -> Float64Array:
-    """(H, T, T) -> (H, farthest look, T): a[:, j + w, j] at (w, j), NaN past the end; as it is if not causal."""
+    """(H, T, T) -> (H, farthest look, T): a[:, j + w, j] at (w, j), NaN past the end;
+    as it is if not causal.
+    """
     frames = a.shape[-1]
     if np.triu(a, 1).any():
         return a

@@ -1,4 +1,5 @@
-"""The attention of a model in numbers: how much of a head's output is its own frame, where it looks, sinks.
+"""The attention of a model in numbers: how much of a head's output is its own frame,
+where it looks, sinks.
 
 Shapes: B batch, T frames of 40 ms, H heads, M mel bands. Here K is the width of a head
 and W the window in frames.
@@ -68,7 +69,8 @@ _TINY = 1e-30  # instead of a division by zero: 0 / _TINY = 0
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity of one head, or of the mean over heads (head None), averaged over utterances.
+    """One quantity of one head, or of the mean over heads (head None), averaged over
+    utterances.
 
     error: the standard error of the mean over utterances; None of a single one.
     """
@@ -82,7 +84,8 @@ class Row:
 
 
 def diagnose(model: AcousticModel, utterances: Iterable[Tensor], first: int | None = None) -> list[Row]:
-    """The quantities above for every block of `model` whose mixer attends; no rows where none does.
+    """The quantities above for every block of `model` whose mixer attends; no rows
+    where none does.
 
     utterances: normalised mel (1, 4 T, M) each. first: the first frame that counts, for
     models with windows of different length to be compared on the same frames; None: the
@@ -105,7 +108,8 @@ def diagnose(model: AcousticModel, utterances: Iterable[Tensor], first: int | No
 
 
 def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
-    """What each block attends to in one utterance, normalised mel (1, 4 T, M): block -> Observation.
+    """What each block attends to in one utterance, normalised mel (1, 4 T, M): block ->
+    Observation.
 
     Blocks whose mixer does not attend (an LSTM) are left out.
     """
@@ -119,7 +123,8 @@ def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
 
 @contextmanager
 def _calls(model: AcousticModel) -> Iterator[dict[int, tuple[Any, tuple[Tensor, ...]]]]:
-    """Collects, while open, what each attending mixer is called with: block -> mixer, (input, guide where it has one).
+    """Collects, while open, what each attending mixer is called with: block -> mixer,
+    (input, guide where it has one).
 
     The model is in evaluation mode meanwhile: dropout would blur what is seen.
     """
@@ -145,12 +150,15 @@ def _calls(model: AcousticModel) -> Iterator[dict[int, tuple[Any, tuple[Tensor, 
 
 
 def frame_levels(model: AcousticModel, mel: Tensor) -> Tensor:
-    """The level of each frame of 40 ms, (T,): the mean of the normalised mel (1, 4 T, M) that it is made of."""
+    """The level of each frame of 40 ms, (T,): the mean of the normalised mel (1, 4 T,
+    M) that it is made of.
+    """
     return mel[0].mean(-1).unflatten(0, (-1, model.subsampling.stride)).mean(-1)
 
 
 def measure(observed: Observation, level: Tensor | None = None, first: int | None = None) -> dict[str, Tensor]:
-    """The quantities above of one utterance (B = 1), per head: name -> (H,) in float64; NaN where one is undefined.
+    """The quantities above of one utterance (B = 1), per head: name -> (H,) in float64;
+    NaN where one is undefined.
 
     level: (T,), of the sound of each frame; without it there is no correlation with it.
     first: as in `diagnose`.
@@ -192,7 +200,9 @@ def _of_values(a: Tensor, y: Tensor, v: Tensor, rows: Tensor) -> dict[str, Tenso
 
 
 def _cosine(y: Tensor, v: Tensor, zero: Tensor) -> Tensor:
-    """(H, T, K), (H, T, K) -> (H, T); 0 where the product of their lengths is no more than `zero` (H, 1)."""
+    """(H, T, K), (H, T, K) -> (H, T); 0 where the product of their lengths is no more
+    than `zero` (H, 1).
+    """
     size = y.norm(dim=-1) * v.norm(dim=-1)
     return torch.where(size > zero, (y * v).sum(-1) / size.clamp(min=_TINY), 0.0)
 
@@ -238,7 +248,9 @@ def _of_keys(a: Tensor, sight: _Sight, level: Tensor | None) -> dict[str, Tensor
 
 
 def _correlation(x: Tensor, level: Tensor) -> Tensor:
-    """Pearson's correlation of each row of x (H, N) with level (N,): (H,); NaN where one of them does not vary."""
+    """Pearson's correlation of each row of x (H, N) with level (N,): (H,); NaN where
+    one of them does not vary.
+    """
     x, level = x - x.mean(1, keepdim=True), level - level.mean()
     size = x.norm(dim=1) * level.norm()
     return torch.where(size > _ROUNDING, x @ level / size.clamp(min=_TINY), math.nan)

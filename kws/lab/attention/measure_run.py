@@ -1,4 +1,6 @@
-"""What the attention of a finished run does, measured once and kept as diagnosis.json in the run's folder."""
+"""What the attention of a finished run does, measured once and kept as diagnosis.json
+in the run's folder.
+"""
 
 import json
 from dataclasses import asdict
@@ -16,7 +18,8 @@ _OBSERVED = 24  # recordings of each kind
 
 
 def observe_run(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
-    """What the attention of a trained run does in keywords and in speech, from diagnosis.json where it is there.
+    """What the attention of a trained run does in keywords and in speech, from
+    diagnosis.json where it is there.
 
     Only frames count that see the whole of the study's own window, so that the same
     frames count in all cells.
@@ -36,5 +39,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def observed_recordings(sounds: Sounds) -> list[int]:
-    """The numbers of the recordings that attention is observed in: keywords, then speech."""
+    """The numbers of the recordings that attention is observed in: keywords, then
+    speech.
+    """
     return [i for kind in ("keyword", "speech") for i in islice(sounds.clean(kind), _OBSERVED)]

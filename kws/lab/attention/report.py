@@ -1,4 +1,6 @@
-"""The part of a study's report about attention: a table, a figure, and maps of one keyword."""
+"""The part of a study's report about attention: a table, a figure, and maps of one
+keyword.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,8 @@ _QUANTITIES = ("cosine", "cosine_centred", "kept", "own", "entropy_share", "colu
 
 
 def attention_report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
-    """The table of the quantities of `kws.lab.attention.measure`, in Markdown; "" where nothing was observed.
+    """The table of the quantities of `kws.lab.attention.measure`, in Markdown; "" where
+    nothing was observed.
 
     Writes attention.{png,svg} and, of one keyword, map-CELL.{png,svg} into `output`.
     """

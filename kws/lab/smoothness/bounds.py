@@ -1,16 +1,21 @@
-"""Upper bounds of the local Lipschitz constant of one attention block, from its weights and its attention map.
+"""Upper bounds of the local Lipschitz constant of one attention block, from its weights
+and its attention map.
 
-Shapes: B rows (utterances), H heads, T frames (queries and keys, n = T), D width, K = D / H.
+Shapes: B rows (utterances), H heads, T frames (queries and keys, n = T), D width, K = D
+/ H.
 
-One head: s_ij = x_i^T A x_j + b_ij, A = W_Q^T W_K / sqrt(K), p_i = softmax_j s_ij, y_i = sum_j p_ij V x_j, V = W_V,
-where b_ij is constant (the distance bias, and the mask: p_ij = 0 beyond the window). ||.|| is the largest singular
-value, R = max_j |x_j|, and c = max_j sum_i p_ij, the largest column sum: all the attention that one key receives. Then
+One head: s_ij = x_i^T A x_j + b_ij, A = W_Q^T W_K / sqrt(K), p_i = softmax_j s_ij, y_i
+= sum_j p_ij V x_j, V = W_V, where b_ij is constant (the distance bias, and the mask:
+p_ij = 0 beyond the window). ||.|| is the largest singular value, R = max_j |x_j|, and c
+= max_j sum_i p_ij, the largest column sum: all the attention that one key receives.
+Then
 
     sigma_max(D_X SA)  <= b = ||V|| [ sqrt(c) + ||A|| R^2 (1 + sqrt(c)) ]
     sigma_max(D_X XSA) <= b + ||V|| max_i g_i        g_i = |y_i| |v_i| / (|v_i|^2 + e) * sqrt(max(1, k)(1 + k))
 
-with XSA's e and k = 2 e / (|v_i|^2 + e): for e -> 0, g_i = |y_i| / |v_i|. For heads side by side,
-sigma_max <= ||W_O|| sqrt(sum_h b_h^2), because |(y^1, ..., y^H)|^2 = sum_h |y^h|^2; the bias of W_O is constant.
+with XSA's e and k = 2 e / (|v_i|^2 + e): for e -> 0, g_i = |y_i| / |v_i|. For heads
+side by side, sigma_max <= ||W_O|| sqrt(sum_h b_h^2), because |(y^1, ..., y^H)|^2 =
+sum_h |y^h|^2; the bias of W_O is constant.
 
 Proof. dy_i has three parts (m_i = sum_j p_ij x_j):
   value: sum_j p_ij V dx_j, the matrix P (x) V, ||P|| <= sqrt(||P||_1 ||P||_inf) = sqrt(c), as rows of P sum to 1.
@@ -26,12 +31,14 @@ XSA: z_i = N_i y_i, N_i = I - v_i v_i^T / (r + e), r = |v_i|^2, and |N_i dy_i| <
   s^2 (|w|^2 p^2 + |w|^2 |q|^2 + 2 k |w||q||a||p| + k^2 a^2 p^2) <= s^2 max(1, k)(1 + k)(|w|^2 + a^2)(p^2 + |q|^2),
   as 2 |w||q||a||p| <= |w|^2 |q|^2 + a^2 p^2. It touches each i apart, and |dv_i| <= ||V|| |dx_i|.
 
-What follows: c <= n always and c <= W for a window of W frames, so a limited left context caps the constant, while a
-sink (one key that all attend to) is exactly what makes c ~ n; XSA does not remove that.
+What follows: c <= n always and c <= W for a window of W frames, so a limited left
+context caps the constant, while a sink (one key that all attend to) is exactly what
+makes c ~ n; XSA does not remove that.
 
-Beside it stands the bound of Castin, Ablin and Peyre 2024 ("How Smooth Is Attention?", arXiv 2312.14820) for any n
-points in the ball of radius R: sqrt(3) ||V|| (||A||^2 R^4 (4 n + 1) + n)^(1/2). With c <= n and (p + q + r)^2 <=
-3 (p^2 + q^2 + r^2), b^2 <= 3 ||V||^2 (||A||^2 R^4 (n + 1) + n): b is never above it, under any mask.
+Beside it stands the bound of Castin, Ablin and Peyre 2024 ("How Smooth Is Attention?",
+arXiv 2312.14820) for any n points in the ball of radius R: sqrt(3) ||V|| (||A||^2 R^4
+(4 n + 1) + n)^(1/2). With c <= n and (p + q + r)^2 <= 3 (p^2 + q^2 + r^2), b^2 <= 3
+||V||^2 (||A||^2 R^4 (n + 1) + n): b is never above it, under any mask.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,5 @@
-"""Measurements of smoothness put together: medians, growth with length and depth, and the link to misses.
+"""Measurements of smoothness put together: medians, growth with length and depth, and
+the link to misses.
 
 Shapes: R models (the seeds of one kind), U utterances, N lengths or depths.
 """
@@ -77,7 +78,8 @@ def spreads(models: Sequence[Smoothness]) -> list[Spread]:
 
 
 def exponents(models: Sequence[Smoothness], rng: np.random.Generator) -> list[Exponent]:
-    """Fitted growth of the constants of `models`, the seeds of one kind, all measured at the same sounds and sizes.
+    """Fitted growth of the constants of `models`, the seeds of one kind, all measured
+    at the same sounds and sizes.
 
     The slope is that of the least-squares line through log sigma, which is the mean of
     the slopes of the single models and utterances. Its interval is a bootstrap that
@@ -99,7 +101,8 @@ def exponents(models: Sequence[Smoothness], rng: np.random.Generator) -> list[Ex
 
 
 def correlation(constants: Sequence[float], lost: Sequence[float], rng: np.random.Generator) -> Correlation:
-    """Spearman's correlation of two numbers by model, with a bootstrap over models (Efron 1979).
+    """Spearman's correlation of two numbers by model, with a bootstrap over models
+    (Efron 1979).
 
     Such as a trained model's constant of G, and the false reject rate that it loses
     from clean to noisy sound: without a link between these two, smoothness says nothing

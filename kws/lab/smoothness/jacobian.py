@@ -1,4 +1,5 @@
-"""The local Lipschitz constant of a function at a point: the largest singular value of its Jacobian there.
+"""The local Lipschitz constant of a function at a point: the largest singular value of
+its Jacobian there.
 
 Shapes: B rows (utterances), R restarts; a point is (B, ...), any shape behind the rows.
 
@@ -38,7 +39,9 @@ class LocalConstant(NamedTuple):
 
 
 class Linearised:
-    """The Jacobian J of `f` at `x` (B, ...), as two products that may be taken as often as wished."""
+    """The Jacobian J of `f` at `x` (B, ...), as two products that may be taken as often
+    as wished.
+    """
 
     def __init__(self, f: Function, x: Tensor) -> None:
         with torch.enable_grad():
@@ -66,7 +69,8 @@ def local_constant(
     restarts: int = 2,
     tolerance: float = 1e-4,
 ) -> LocalConstant:
-    """The largest singular value of the Jacobian of `f` at each row of `x` (B, ...), from below.
+    """The largest singular value of the Jacobian of `f` at each row of `x` (B, ...),
+    from below.
 
     The restarts (random directions) run side by side, as further rows. It stops where
     the last step changed no estimate by more than `tolerance` of itself, or after
@@ -94,7 +98,9 @@ def local_constant(
 
 
 def _next(v: Tensor, inputs: list[Tensor]) -> Tensor:
-    """(B, N) without its parts along the orthonormal `inputs`, (B, N) each, of length 1; 0 where nothing is left."""
+    """(B, N) without its parts along the orthonormal `inputs`, (B, N) each, of length
+    1; 0 where nothing is left.
+    """
     length = v.norm(dim=1, keepdim=True)
     for _ in range(2):  # once would leave what rounding left
         for known in inputs:

@@ -1,4 +1,5 @@
-"""How smooth a model is: local Lipschitz constants of its parts at real sounds, against length and depth.
+"""How smooth a model is: local Lipschitz constants of its parts at real sounds, against
+length and depth.
 
 Shapes: B utterances, n frames of 40 ms, M mel bands, D width.
 
@@ -57,7 +58,9 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Constant:
-    """A lower bound of a local Lipschitz constant; depth counts blocks from 1 (of G: all of them)."""
+    """A lower bound of a local Lipschitz constant; depth counts blocks from 1 (of G:
+    all of them).
+    """
 
     part: str  # "mixer", "prefix" or "model"
     depth: int
@@ -69,7 +72,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class Bound:
-    """Upper bounds of f_l and what they are made of: see kws.lab.smoothness.bounds.Bounds."""
+    """Upper bounds of f_l and what they are made of: see
+    kws.lab.smoothness.bounds.Bounds.
+    """
 
     depth: int
     frames: int
@@ -84,7 +89,9 @@ class Bound:
 
 @dataclass(frozen=True)
 class Response:
-    """|G(x + d) - G(x)| / |d| for a random d and for the one of the same length that gradient ascent found."""
+    """|G(x + d) - G(x)| / |d| for a random d and for the one of the same length that
+    gradient ascent found.
+    """
 
     frames: int
     utterance: int
@@ -144,7 +151,9 @@ def measure(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.
 def resume(
     path: Path, model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.random.Generator
 ) -> Smoothness:
-    """What `path` holds if it is of this model, these sounds and these sizes; else measures it and writes `path`."""
+    """What `path` holds if it is of this model, these sounds and these sizes; else
+    measures it and writes `path`.
+    """
     if path.is_file():
         found = load(path)
         if found.of == _fingerprint(model, mels, sizes):
@@ -189,7 +198,9 @@ def _middle(mel: Tensor, frames: int) -> Tensor:
 
 
 def _parts(model: AcousticModel, mel: Tensor) -> Iterator[tuple[str, int, Function, Tensor]]:
-    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 n, M)."""
+    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 n,
+    M).
+    """
     front = model.subsampling(mel, model.subsampling.init_state(len(mel)))[0]
     blocks = _blocks(model)
     x = front
@@ -234,7 +245,9 @@ def _whole(model: AcousticModel, mel: Tensor) -> Tensor:
 
 
 def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
-    """The bounds at `x` (B, n, D), what the projections of block `depth` read; none unless it is plain SA or XSA."""
+    """The bounds at `x` (B, n, D), what the projections of block `depth` read; none
+    unless it is plain SA or XSA.
+    """
     specs = parse_pattern(model.config.mixer)
     spec = specs[(depth - 1) % len(specs)]
     if spec.base != "sa" or not set(spec.switches.on()) <= {"xsa", "full"}:
@@ -253,7 +266,9 @@ def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
 
 
 def _responses(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.random.Generator) -> list[Response]:
-    """Finite changes of `mel` (B, 4 n, M), all of the length that random signs times sizes.noise have."""
+    """Finite changes of `mel` (B, 4 n, M), all of the length that random signs times
+    sizes.noise have.
+    """
     change = sizes.noise * torch.from_numpy(rng.choice([-1.0, 1.0], tuple(mel.shape))).to(mel)
     clean = _whole(model, mel)
     length = change.flatten(1).norm(dim=1)
@@ -270,7 +285,9 @@ def _responses(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.random.G
 
 
 def _double_error(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.random.Generator) -> float:
-    """|sigma - sigma64| / sigma64 of G at `mel`, both from the same directions and with every iteration made."""
+    """|sigma - sigma64| / sigma64 of G at `mel`, both from the same directions and with
+    every iteration made.
+    """
     seed = int(rng.integers(2**32))
     exact = copy.deepcopy(model).double()
 

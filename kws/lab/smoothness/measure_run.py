@@ -1,4 +1,5 @@
-"""How smooth a finished run is, before and after its training; kept as smoothness-*.json in the run's folder.
+"""How smooth a finished run is, before and after its training; kept as
+smoothness-*.json in the run's folder.
 
 Shapes: F hops of 10 ms, M mel bands.
 """
@@ -20,7 +21,9 @@ from kws.train.recipe import Recipe
 
 
 def measure_run(recipe: Recipe, study: Study, sounds: Sounds) -> tuple[Smoothness, Smoothness]:
-    """How smooth a run is before its first step and after its last; in smoothness-{initial,trained}.json."""
+    """How smooth a run is before its first step and after its last; in
+    smoothness-{initial,trained}.json.
+    """
     output, sizes = Path(recipe.run.output), study.sizes
     trained = load_checkpoint(output / "model.ckpt").model
     initial = initial_model(recipe).eval()
@@ -33,7 +36,8 @@ def measure_run(recipe: Recipe, study: Study, sounds: Sounds) -> tuple[Smoothnes
 
 
 def excerpts(sounds: Sounds, frames: int, each: int) -> list[Tensor]:
-    """Mel energies (F, M) of `each` pieces of keywords, of speech and of noise, of `frames` frames of 40 ms.
+    """Mel energies (F, M) of `each` pieces of keywords, of speech and of noise, of
+    `frames` frames of 40 ms.
 
     Recordings of a kind are put end to end until a piece is long enough; pieces that
     would be too short are left out.

@@ -1,4 +1,6 @@
-"""The part of a study's report about smoothness: a table, a figure, and the link to misses in noise."""
+"""The part of a study's report about smoothness: a table, a figure, and the link to
+misses in noise.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,7 +29,8 @@ _COLUMNS = (
 
 
 def smoothness_report(study: Study, places: Places, spoken: SpokenKeywords, output: Path) -> str:
-    """The table of local constants and their growth, in Markdown, and their correlation with what noise costs.
+    """The table of local constants and their growth, in Markdown, and their correlation
+    with what noise costs.
 
     Writes smoothness.{png,svg} into `output`. Returns "" where nothing was measured.
     """
@@ -59,7 +62,9 @@ def _shown(lengths: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _columns(models: Sequence[Smoothness], lengths: Sequence[int], rng: np.random.Generator) -> list[str]:
-    """The numbers of one kind of model, as _COLUMNS names them, behind the constants of G."""
+    """The numbers of one kind of model, as _COLUMNS names them, behind the constants of
+    G.
+    """
     found = {(s.part, s.depth, s.frames, s.quantity): s for s in spreads(models)}
     depth, longest = max(key[1] for key in found), lengths[-1]
     slopes = exponents(models, rng)
@@ -93,7 +98,9 @@ def _measured(study: Study, places: Places, cell: Cell, state: str) -> list[tupl
 
 
 def _links(study: Study, places: Places, spoken: SpokenKeywords, rng: np.random.Generator) -> Iterable[str]:
-    """Correlations over all trained models of the constant of G with the keywords lost in noise."""
+    """Correlations over all trained models of the constant of G with the keywords lost
+    in noise.
+    """
     constants: list[float] = []
     lost: dict[str, list[float]] = {condition: [] for condition in study.conditions if condition != CLEAN}
     point, (_, middle, _) = len(study.fa_per_hour) - 1, _shown(study.sizes.frames)

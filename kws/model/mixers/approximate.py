@@ -2,11 +2,13 @@
 
     a_ij = p(s_ij) e^(b[h, i - j]) / sum_j p(s_ij) e^(b[h, i - j])        p(s) = 1 + s + s^2 / 2,  s = q . k / sqrt(K)
 
-(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602, after the feature map of Arora et al. 2024,
-"Based".) p(s) = ((1 + s)^2 + 1) / 2 is at least 1/2, so no key is ever silenced and none takes all. The distance bias
-stays an exponential factor. Computed as the softmax of log p(s) + b, which is the same.
+(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602, after the
+feature map of Arora et al. 2024, "Based".) p(s) = ((1 + s)^2 + 1) / 2 is at least 1/2,
+so no key is ever silenced and none takes all. The distance bias stays an exponential
+factor. Computed as the softmax of log p(s) + b, which is the same.
 
-Without a window it is a linear recurrence with a state of K^2 numbers per value; here the window of SA bounds it.
+Without a window it is a linear recurrence with a state of K^2 numbers per value; here
+the window of SA bounds it.
 """
 
 import torch

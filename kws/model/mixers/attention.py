@@ -1,13 +1,16 @@
-"""Self-attention (SA): windowed and causal for streams, full-context for segments (Vaswani et al. 2017).
+"""Self-attention (SA): windowed and causal for streams, full-context for segments
+(Vaswani et al. 2017).
 
-Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries of a block, L = W - 1 + C keys.
+Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries of
+a block, L = W - 1 + C keys.
 
-The formula is in heads.py, what a frame's own value takes away in xsa.py. Here stands which keys a query meets:
-those of the last W frames, its own included, or those of the whole segment.
+The formula is in heads.py, what a frame's own value takes away in xsa.py. Here stands
+which keys a query meets: those of the last W frames, its own included, or those of the
+whole segment.
 
-Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W meet in the softmax, as a table
-(C, W): each in the same place however many queries a block has, so that a chunk's numbers are the same bit by bit
-alone and among others.
+Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W
+meet in the softmax, as a table (C, W): each in the same place however many queries a
+block has, so that a chunk's numbers are the same bit by bit alone and among others.
 """
 
 import math
@@ -41,8 +44,9 @@ class Observation(NamedTuple):
 class SelfAttention(StreamingMixer):
     """Causal attention over the last W frames (its own included).
 
-    The window is computed in blocks of C = min(W, T) queries against their own W - 1 + C keys, so cost grows as
-    T x W; a chunk of a stream is one block of the same computation.
+    The window is computed in blocks of C = min(W, T) queries against their own W - 1 +
+    C keys, so cost grows as T x W; a chunk of a stream is one block of the same
+    computation.
     """
 
     fits = frozenset({"xsa", "gate", "centre", "null", "sink", "nodiag", "offdir", "prev"})
@@ -81,7 +85,9 @@ class SelfAttention(StreamingMixer):
         return Observation(a[..., self.window - 1 :], y, v[..., self.window - 1 :, :])
 
     def _in_blocks(self, q: Tensor, kv: Tensor, block: int) -> tuple[Tensor, Tensor]:
-        """Queries (B, H, T, K), keys and values (B, H, W - 1 + T, ..) -> (B, H, N, C, K) and (B, H, N, L, ..)."""
+        """Queries (B, H, T, K), keys and values (B, H, W - 1 + T, ..) -> (B, H, N, C,
+        K) and (B, H, N, L, ..).
+        """
         blocks = -(-q.shape[2] // block)
         padding = blocks * block - q.shape[2]
         q, kv = functional.pad(q, (0, 0, 0, padding)), functional.pad(kv, (0, 0, 0, padding))
@@ -103,13 +109,17 @@ class SelfAttention(StreamingMixer):
         return a, self.projections.sums(a, null, v), v
 
     def _exclude(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
-        """What the exclusion leaves of the sums (..., C, K), given the values (..., L, K) that their window meets."""
+        """What the exclusion leaves of the sums (..., C, K), given the values (..., L,
+        K) that their window meets.
+        """
         past = self.window - 1
         own, previous = v[..., past:, :], v[..., past - 1 : -1, :] if self.exclusion.previous else None
         return self.exclusion(y, own, previous, self._mean(y, v, valid) if self.exclusion.centred else None)
 
     def _mean(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
-        """(..., C, K): of the values in each query's window; empty slots hold zeros and do not count."""
+        """(..., C, K): of the values in each query's window; empty slots hold zeros and
+        do not count.
+        """
         shape, queries = y.shape[2:-1], y.shape[-2]
         band = among_keys(v.new_ones(queries, self.window))
         frames = torch.arange(1, math.prod(shape) + 1, device=v.device).view(shape)
@@ -123,14 +133,18 @@ class SelfAttention(StreamingMixer):
 
 
 def in_window(scores: Tensor, window: int) -> Tensor:
-    """(..., C, L) -> (..., C, W): element (c, w) is that of (c, c + w); lines laid end to end, read longer by one."""
+    """(..., C, L) -> (..., C, W): element (c, w) is that of (c, c + w); lines laid end
+    to end, read longer by one.
+    """
     *front, queries, keys = scores.shape
     flat = functional.pad(scores.reshape(*front, queries * keys), (0, queries))
     return flat.view(*front, queries, keys + 1)[..., :window]
 
 
 def among_keys(weights: Tensor) -> Tensor:
-    """(..., C, W) -> (..., C, L): the inverse of `in_window`, with zeros outside of the windows."""
+    """(..., C, W) -> (..., C, L): the inverse of `in_window`, with zeros outside of the
+    windows.
+    """
     *front, queries, window = weights.shape
     keys = window - 1 + queries
     flat = functional.pad(weights, (0, queries)).view(*front, queries * (keys + 1))
@@ -176,7 +190,9 @@ class FullSelfAttention(SegmentMixer):
         return a, p.sums(a, null, v), v
 
     def _bias(self, frames: int) -> Tensor:
-        """(H, T, T): the bias of query i and key j at distance i - j, from T - 1 down to 1 - T along a row."""
+        """(H, T, T): the bias of query i and key j at distance i - j, from T - 1 down
+        to 1 - T along a row.
+        """
         row = self.projections.table(None).flip(1)
         spare = frames - 1 - self.window
         if spare < 0:

@@ -1,4 +1,5 @@
-"""What every mixer is: a layer (B, T, D) -> (B, T, D) of stride 1 that brings frames together.
+"""What every mixer is: a layer (B, T, D) -> (B, T, D) of stride 1 that brings frames
+together.
 
 Shapes: B batch, T frames, D width, W window.
 """
@@ -17,7 +18,8 @@ from kws.model.streaming import SegmentLayer, State, StreamingLayer
 class MixerConfig:
     """What a mixer may depend on.
 
-    width: D. heads: attention heads. window_frames: W, the frames an attention layer sees including its own.
+    width: D. heads: attention heads. window_frames: W, the frames an attention layer
+    sees including its own.
     """
 
     width: int
@@ -47,11 +49,15 @@ class StreamingMixer(StreamingLayer):
 
     @abstractmethod
     def forward(self, x: Tensor, state: State, guide: Tensor | None = None) -> tuple[Tensor, State]:
-        """(B, T, D), state -> (B, T, D), state. `guide` as `reads` says; None = x itself."""
+        """(B, T, D), state -> (B, T, D), state. `guide` as `reads` says; None = x
+        itself.
+        """
 
 
 class SegmentMixer(SegmentLayer):
-    """A mixer that sees whole segments, made from (MixerConfig, Switches); attributes as in StreamingMixer."""
+    """A mixer that sees whole segments, made from (MixerConfig, Switches); attributes
+    as in StreamingMixer.
+    """
 
     fits: ClassVar[frozenset[str]] = frozenset()
     reads: ClassVar[str] = ""
@@ -62,4 +68,6 @@ class SegmentMixer(SegmentLayer):
 
     @abstractmethod
     def forward(self, x: Tensor, lengths: Tensor, guide: Tensor | None = None) -> Tensor:
-        """(B, T, D), valid frames (B,) -> (B, T, D); frames past a row's length never reach the others."""
+        """(B, T, D), valid frames (B,) -> (B, T, D); frames past a row's length never
+        reach the others.
+        """

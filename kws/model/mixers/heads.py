@@ -1,18 +1,21 @@
 """What a head of attention does, whichever keys it meets: projections, scores, weights.
 
-Shapes: B batch, T frames, D width, H heads, K = D / H, W window, C queries, L keys; ... may be blocks.
+Shapes: B batch, T frames, D width, H heads, K = D / H, W window, C queries, L keys; ...
+may be blocks.
 
     q, k, v = W_Q x, W_K x, W_V x        s_ij = score(q_i, k_j)        a_ij = softmax_j( s_ij + b[h, i - j] )
     y_i = sum_j a_ij v_j                 out_i = W_O concat_h z_i      (z = y, or what xsa.py leaves of it)
 
-b is a learned bias per head and distance in place of positions (after Shaw et al. 2018 and Raffel et al. 2020:
-distances never grow in a stream, so nothing drifts). W_Q, W_K and W_V carry no bias. Another kind of attention is a
-subclass with its own `by_head`, `score`, `similarity` or `table`; attention.py decides which keys a query meets.
+b is a learned bias per head and distance in place of positions (after Shaw et al. 2018
+and Raffel et al. 2020: distances never grow in a stream, so nothing drifts). W_Q, W_K
+and W_V carry no bias. Another kind of attention is a subclass with its own `by_head`,
+`score`, `similarity` or `table`; attention.py decides which keys a query meets.
 
-With the switch `null` a learned key and value per head join the softmax and the sum (after the sink token of Xiao et
-al. 2023, "Efficient Streaming Language Models with Attention Sinks"); with `sink` a learned logit per head joins the
-softmax alone, so that a head may attend to nothing (as in gpt-oss, OpenAI 2025). With `nodiag` a_ii = 0; null then
-keeps the first frame's softmax from being empty.
+With the switch `null` a learned key and value per head join the softmax and the sum
+(after the sink token of Xiao et al. 2023, "Efficient Streaming Language Models with
+Attention Sinks"); with `sink` a learned logit per head joins the softmax alone, so that
+a head may attend to nothing (as in gpt-oss, OpenAI 2025). With `nodiag` a_ii = 0; null
+then keeps the first frame's softmax from being empty.
 """
 
 import math
@@ -32,7 +35,8 @@ _FRESH = 1 / math.sqrt(3)  # standard deviation of a fresh projection of a norma
 class Heads(nn.Module):
     """The parameters of attention, 4 D^2, and its formula.
 
-    distances: how many distances have a bias; `own` is the index of distance 0 among them.
+    distances: how many distances have a bias; `own` is the index of distance 0 among
+    them.
     """
 
     def __init__(self, config: MixerConfig, switches: Switches, distances: int, own: int) -> None:
@@ -95,7 +99,9 @@ class Heads(nn.Module):
         return torch.where(at == self.excluded, MASKED, self.distance_bias)
 
     def weigh(self, scores: Tensor, q: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Scores with biases and masks (B, H, ..., C, L) -> weights of that shape, and of null (B, H, ..., C, 1)."""
+        """Scores with biases and masks (B, H, ..., C, L) -> weights of that shape, and
+        of null (B, H, ..., C, 1).
+        """
         beside = []
         if self.has_null:
             beside.append(self.score(q, per_head(self.null_key, scores.dim())))
@@ -108,7 +114,9 @@ class Heads(nn.Module):
         return a[..., :keys], a[..., keys : keys + 1] if self.has_null else None
 
     def sums(self, a: Tensor, null: Tensor | None, v: Tensor) -> Tensor:
-        """Weights as `weigh` gives them, (B, H, ..., C, L), and values (B, H, ..., L, K) -> (B, H, ..., C, K)."""
+        """Weights as `weigh` gives them, (B, H, ..., C, L), and values (B, H, ..., L,
+        K) -> (B, H, ..., C, K).
+        """
         y = a @ v
         return y if null is None else y + null * per_head(self.null_value.to(v.dtype), v.dim())
 
@@ -119,9 +127,11 @@ class Heads(nn.Module):
 
 
 def toeplitz(row: Tensor, queries: int) -> Tensor:
-    """(H, C + L - 1) -> (H, C, L): element (c, l) is row[C - 1 - c + l], so that it depends on c - l alone.
+    """(H, C + L - 1) -> (H, C, L): element (c, l) is row[C - 1 - c + l], so that it
+    depends on c - l alone.
 
-    Equal rows laid end to end and read with a line shorter by one: gathering would cost more, backward above all.
+    Equal rows laid end to end and read with a line shorter by one: gathering would cost
+    more, backward above all.
     """
     heads, length = row.shape
     if queries == 1:

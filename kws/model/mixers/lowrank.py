@@ -6,11 +6,13 @@ Shapes: B batch, T frames, D width, U units, H heads, W window.
     a_rj = softmax of s_rj over the last W frames j            y_r = sum_j a_rj h_j
     out_t = W_O [h_t; y_1; ...; y_H]
 
-(Mehta, Rangwala, Ramakrishnan 2019, "Low rank factorization for compact multi-head self-attention", arXiv 1912.00835:
-the bilinear form c^T W_r h_j of a head has rank one, 2 U weights instead of U^2.) There the query c is the mean of all
-states of a sentence. A stream has no such mean, and a running one would be stale after days: here c is the GRU's own
-state, which has learned what to keep of the past and needs no further memory. All heads read the same values h_j;
-under `xsa` each loses its projection on h_t, which W_O gets by itself in any case.
+(Mehta, Rangwala, Ramakrishnan 2019, "Low rank factorization for compact multi-head
+self-attention", arXiv 1912.00835: the bilinear form c^T W_r h_j of a head has rank one,
+2 U weights instead of U^2.) There the query c is the mean of all states of a sentence.
+A stream has no such mean, and a running one would be stale after days: here c is the
+GRU's own state, which has learned what to keep of the past and needs no further memory.
+All heads read the same values h_j; under `xsa` each loses its projection on h_t, which
+W_O gets by itself in any case.
 """
 
 from typing import ClassVar, NamedTuple
@@ -35,7 +37,9 @@ class LowRankState(NamedTuple):
 
 
 class LowRankAttention(StreamingMixer):
-    """A GRU, H windowed sums of its last W states, and a projection of them all back to D."""
+    """A GRU, H windowed sums of its last W states, and a projection of them all back to
+    D.
+    """
 
     look_back = None
     fits: ClassVar[frozenset[str]] = frozenset({"xsa", "gate", "offdir"})

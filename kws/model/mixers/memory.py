@@ -6,15 +6,18 @@ Shapes: B batch, T frames, D width, H heads, K = D / H, L frames of a block, N b
     S_t = eta S_{t-1} - theta_t grad l_t(M_{t-1})      the gradient is 2 (M k_t - v_t) k_t^T
     M_t = (1 - alpha_t) M_{t-1} + S_t                  y_t = M_t q_t       out_t = W_O concat_h y_t
 
-(Behrouz, Zhong, Mirrokni 2025, "Titans: learning to memorize at test time", arXiv 2501.00663, with a linear memory;
-without momentum it is the gated delta rule of Yang, Kautz, Hatamizadeh 2024, arXiv 2412.06464.) q and k have unit
-length. The gates: alpha_t and g_t are sigmoids of the frame's value, two numbers per head; eta is learned per head,
-and theta_t = (1 - eta) g_t / 2. So a surprise moves the memory by at most its own size however long the momentum
-lasts; with an eta that changes from frame to frame, or a free theta, the state can grow without end.
+(Behrouz, Zhong, Mirrokni 2025, "Titans: learning to memorize at test time", arXiv
+2501.00663, with a linear memory; without momentum it is the gated delta rule of Yang,
+Kautz, Hatamizadeh 2024, arXiv 2412.06464.) q and k have unit length. The gates: alpha_t
+and g_t are sigmoids of the frame's value, two numbers per head; eta is learned per
+head, and theta_t = (1 - eta) g_t / 2. So a surprise moves the memory by at most its own
+size however long the momentum lasts; with an eta that changes from frame to frame, or a
+free theta, the state can grow without end.
 
-A block of L frames is computed at once. Both recurrences are linear, so with the decays A_ts = prod_{s<j<=t}
-(1 - alpha_j) and E_ts = eta^(t-s), frame i reaches M_t through C = A E, and the errors e_t = M_{t-1} k_t - v_t solve
-the unit triangular system (I + G) e = (what the block's first M and S say) - v, G_ti = 2 theta_i C_(t-1)i k_t . k_i.
+A block of L frames is computed at once. Both recurrences are linear, so with the decays
+A_ts = prod_{s<j<=t} (1 - alpha_j) and E_ts = eta^(t-s), frame i reaches M_t through C =
+A E, and the errors e_t = M_{t-1} k_t - v_t solve the unit triangular system (I + G) e =
+(what the block's first M and S say) - v, G_ti = 2 theta_i C_(t-1)i k_t . k_i.
 """
 
 from typing import ClassVar, NamedTuple
@@ -32,14 +35,18 @@ _SLOW_FORGETTING = -4.0  # alpha starts near 0.02: half a memory lasts about 1.5
 
 
 class MemoryState(NamedTuple):
-    """State of a memory: what it knows and where it is heading, values by keys transposed (keys in rows)."""
+    """State of a memory: what it knows and where it is heading, values by keys
+    transposed (keys in rows).
+    """
 
     memory: Tensor  # (B, H, K, K)
     momentum: Tensor  # (B, H, K, K)
 
 
 class Memory(StreamingMixer):
-    """Linear memory with momentum per head. `window_frames` does not apply: its memory fades, but has no end."""
+    """Linear memory with momentum per head. `window_frames` does not apply: its memory
+    fades, but has no end.
+    """
 
     look_back = None
     fits: ClassVar[frozenset[str]] = frozenset({"xsa", "gate", "offdir"})
@@ -70,7 +77,9 @@ class Memory(StreamingMixer):
         return self.output(self.exclusion(y, v).transpose(1, 2).flatten(2).to(qkv.dtype)), state
 
     def scan(self, q: Tensor, k: Tensor, v: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
-        """Queries, keys, values (B, H, T, K) -> y (B, H, T, K): whole blocks, then the frames that are left."""
+        """Queries, keys, values (B, H, T, K) -> y (B, H, T, K): whole blocks, then the
+        frames that are left.
+        """
         forget, step = (v @ self.gates + self.gate_bias[:, None]).unbind(-1)
         log_eta = functional.logsigmoid(self.momentum)[:, None]
         step = (1 - log_eta.exp()) * torch.sigmoid(step)
@@ -88,9 +97,10 @@ def delta_rule(
 ) -> tuple[Tensor, MemoryState]:
     """The recurrence in blocks of L = min(T, 16) frames, T a multiple of L.
 
-    log eta (H, 1); q, k, v (B, H, T, K); log(1 - alpha) and 2 theta (B, H, T) -> y (B, H, T, K). Index 0 of a decay is
-    the state [M; S] (B, H, 2 K, K) that a block starts from. All that does not depend on it is done for all blocks at
-    once; what is left to the loop are products of small matrices.
+    log eta (H, 1); q, k, v (B, H, T, K); log(1 - alpha) and 2 theta (B, H, T) -> y (B,
+    H, T, K). Index 0 of a decay is the state [M; S] (B, H, 2 K, K) that a block starts
+    from. All that does not depend on it is done for all blocks at once; what is left to
+    the loop are products of small matrices.
     """
     block = min(q.shape[2], _BLOCK)
     q, k, v, log_keep, step = (f.unflatten(2, (-1, block)) for f in (q, k, v, log_keep, step))
@@ -120,7 +130,9 @@ def delta_rule(
 
 
 def _decays(log_rates: Tensor) -> Tensor:
-    """Log rates of frames 1 .. L -> (..., L + 1, L + 1): products over (s, t] for t, s = 0 .. L, and 0 for s > t."""
+    """Log rates of frames 1 .. L -> (..., L + 1, L + 1): products over (s, t] for t, s
+    = 0 .. L, and 0 for s > t.
+    """
     total = functional.pad(log_rates.cumsum(-1), (1, 0))
     past = torch.ones(2 * total.shape[-1:], dtype=torch.bool, device=total.device).tril()
     return torch.exp((total[..., :, None] - total[..., None, :]).masked_fill(~past, -torch.inf))

@@ -2,8 +2,9 @@
 
     q = SiLU(W_Q x)        s_j = q_j . k_j / sqrt(K)        a_ij = softmax_j( s_j + b[h, i - j] )
 
-(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602.) A frame says once how important it is; all
-queries of its window then agree but for the distance bias. The cache holds that one number in place of a key.
+(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602.) A frame says
+once how important it is; all queries of its window then agree but for the distance
+bias. The cache holds that one number in place of a key.
 """
 
 import torch

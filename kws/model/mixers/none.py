@@ -1,12 +1,14 @@
-"""No mixing: what a model can do when frames never meet in its mixers (the control of every comparison).
+"""No mixing: what a model can do when frames never meet in its mixers (the control of
+every comparison).
 
 Shapes: B batch, T frames, D width, U hidden units.
 
     y_t = FC_dn( SiLU(FC_gt x_t) * FC_up x_t )
 
-(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602, their variant "MLP"; the unit is SwiGLU of
-Shazeer 2020, arXiv 2002.05202.) Without biases but the last, U = 4 D / 3: the parameters of attention, 4 D^2. The
-subsampling and the convolution in the feed-forward still bring neighbouring frames together.
+(Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602, their variant
+"MLP"; the unit is SwiGLU of Shazeer 2020, arXiv 2002.05202.) Without biases but the
+last, U = 4 D / 3: the parameters of attention, 4 D^2. The subsampling and the
+convolution in the feed-forward still bring neighbouring frames together.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,8 @@
-"""Mixers of the user's own: `model.mixer=FILE.py:CLASS` takes a class from a file outside of kws.
+"""Mixers of the user's own: `model.mixer=FILE.py:CLASS` takes a class from a file
+outside of kws.
 
-The class is a StreamingMixer or a SegmentMixer (base.py). A checkpoint holds the spec and
-not the file: whoever loads it needs the file at the same place.
+The class is a StreamingMixer or a SegmentMixer (base.py). A checkpoint holds the spec
+and not the file: whoever loads it needs the file at the same place.
 """
 
 import inspect
@@ -21,7 +22,9 @@ def is_own(base: str) -> bool:
 
 
 def own_class(base: str) -> type[StreamingMixer] | type[SegmentMixer]:
-    """The class at FILE.py:CLASS. Raises KwsError where there is no file, no class, or no mixer."""
+    """The class at FILE.py:CLASS. Raises KwsError where there is no file, no class, or
+    no mixer.
+    """
     file, _, name = base.rpartition(":")
     path = Path(file)
     if not path.is_file():

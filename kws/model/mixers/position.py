@@ -4,10 +4,12 @@ Shapes: B batch, T frames, D width, H heads, K = D / H, W window.
 
     q, k = W_Q r, W_K r        s_d = q_(W-1) . k_(W-1-d) / sqrt(K)        a_ij = softmax_j( s_(i-j) + b[h, i - j] )
 
-r (1, W, D) is the reference as the encoder's own blocks have carried it to this depth, so the map still learns with
-them. (RndEmbQK and FixedSeqQK of Xue, Moosavi, Aletras 2025, "Deconstructing Attention", arXiv 2510.11602, whose maps
-are indexed by absolute position. In a stream every frame is taken for the last one of its own window: the map's last
-row, the same at all times.) In a trained model s is a constant of W numbers per head, and the cache holds no keys.
+r (1, W, D) is the reference as the encoder's own blocks have carried it to this depth,
+so the map still learns with them. (RndEmbQK and FixedSeqQK of Xue, Moosavi, Aletras
+2025, "Deconstructing Attention", arXiv 2510.11602, whose maps are indexed by absolute
+position. In a stream every frame is taken for the last one of its own window: the map's
+last row, the same at all times.) In a trained model s is a constant of W numbers per
+head, and the cache holds no keys.
 """
 
 import torch
@@ -26,7 +28,9 @@ class PositionHeads(Heads):
         return 0
 
     def by_head(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D) -> the reference's last query for each frame (B, H, T, K), which `null` needs, and v alone."""
+        """(B, T, D) -> the reference's last query for each frame (B, H, T, K), which
+        `null` needs, and v alone.
+        """
         q, _ = self._reference(guide)
         v = functional.linear(x, self.inputs.weight[2 * self.width :])
         v = v.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)

@@ -1,11 +1,12 @@
 """Recurrent mixers: LSTM and GRU for streams, BiLSTM for segments, whole or in chunks.
 
-(Hochreiter and Schmidhuber 1997; Cho et al. 2014, arXiv 1406.1078, in the form of cuDNN, which torch and ONNX share;
-Graves and Schmidhuber 2005.)
+(Hochreiter and Schmidhuber 1997; Cho et al. 2014, arXiv 1406.1078, in the form of
+cuDNN, which torch and ONNX share; Graves and Schmidhuber 2005.)
 
 Shapes: B batch, T frames, D width, U units, N chunks, W window.
 
-Their units are chosen so that each has the parameters of the attention that it stands against, 4 D^2.
+Their units are chosen so that each has the parameters of the attention that it stands
+against, 4 D^2.
 """
 
 import math
@@ -34,10 +35,12 @@ class GRUState(NamedTuple):
 
 
 def matched_units(width: int, directions: int = 1, gates: int = 4, readers: int = 1, extra: int = 0) -> int:
-    """U for which recurrent layers of D inputs and their output projection have 4 D^2 parameters.
+    """U for which recurrent layers of D inputs and their output projection have 4 D^2
+    parameters.
 
-    Per direction g U (D + U + 2) + r U D + e U: solved for U. gates: g, the matrices of a layer, 4 of an LSTM and 3 of
-    a GRU. readers: r, how many vectors of U units the output projection reads. extra: e, further weights per unit.
+    Per direction g U (D + U + 2) + r U D + e U: solved for U. gates: g, the matrices of
+    a layer, 4 of an LSTM and 3 of a GRU. readers: r, how many vectors of U units the
+    output projection reads. extra: e, further weights per unit.
     """
     b = (gates + readers) * width + 2 * gates + extra
     target = 4 * width * width / directions
@@ -45,7 +48,9 @@ def matched_units(width: int, directions: int = 1, gates: int = 4, readers: int 
 
 
 class UniLSTM(StreamingMixer):
-    """One LSTM layer and a projection back to D. `heads` and `window_frames` do not apply: its memory is unbounded."""
+    """One LSTM layer and a projection back to D. `heads` and `window_frames` do not
+    apply: its memory is unbounded.
+    """
 
     look_back = None
 
@@ -64,7 +69,9 @@ class UniLSTM(StreamingMixer):
 
 
 class GRU(StreamingMixer):
-    """One GRU layer and a projection back to D. `heads` and `window_frames` do not apply: its memory is unbounded."""
+    """One GRU layer and a projection back to D. `heads` and `window_frames` do not
+    apply: its memory is unbounded.
+    """
 
     look_back = None
 
@@ -98,10 +105,12 @@ class BiLSTM(SegmentMixer):
 
 
 class ChunkedBiLSTM(BiLSTM):
-    """BiLSTM over consecutive chunks of W frames, each on its own: no state goes from one chunk to the next.
+    """BiLSTM over consecutive chunks of W frames, each on its own: no state goes from
+    one chunk to the next.
 
-    The windowed form of BiLSTM: the first frame of a chunk sees the W - 1 that follow and nothing before, so on a
-    device its answer is W - 1 frames late (latency: one chunk), and a word across a border is heard in two halves.
+    The windowed form of BiLSTM: the first frame of a chunk sees the W - 1 that follow
+    and nothing before, so on a device its answer is W - 1 frames late (latency: one
+    chunk), and a word across a border is heard in two halves.
     """
 
     def __init__(self, config: MixerConfig, switches: Switches) -> None:

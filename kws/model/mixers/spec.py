@@ -1,4 +1,5 @@
-"""What a mixer is called: specs such as `sa+xsa+null`, and patterns of them such as `xsa,static`.
+"""What a mixer is called: specs such as `sa+xsa+null`, and patterns of them such as
+`xsa,static`.
 
 pattern = spec{,spec}            dealt to the blocks in turn, and again from the first when there are more blocks
 spec    = base{+switch}          `xsa` is short for `sa+xsa`
@@ -12,17 +13,17 @@ _SHORT = {"xsa": ("sa", "xsa")}
 
 @dataclass(frozen=True)
 class Switches:
-    """What may be switched on in a mixer; each class of mixers says in `fits` which of them it takes.
+    """What may be switched on in a mixer; each class of mixers says in `fits` which of
+    them it takes.
 
-    xsa: z = y - (y . v) v / (|v|^2 + eps) per head, before the output projection.
-    gate: what is taken away is multiplied by tanh(alpha), one alpha per head that starts at zero.
-    centre: in that formula v is v minus the mean of the values in the window.
-    null: one learned key and value per head that are always attended to.
-    sink: one learned logit per head in the softmax's denominator, without a value.
-    full: the whole segment is attended to.
-    nodiag: no frame attends to itself (implies null).
-    offdir: as xsa, on a fixed random direction per head instead of v.
-    prev: as xsa, on the value of the frame before; the first frame loses nothing.
+    xsa: z = y - (y . v) v / (|v|^2 + eps) per head, before the output projection. gate:
+    what is taken away is multiplied by tanh(alpha), one alpha per head that starts at
+    zero. centre: in that formula v is v minus the mean of the values in the window.
+    null: one learned key and value per head that are always attended to. sink: one
+    learned logit per head in the softmax's denominator, without a value. full: the
+    whole segment is attended to. nodiag: no frame attends to itself (implies null).
+    offdir: as xsa, on a fixed random direction per head instead of v. prev: as xsa, on
+    the value of the frame before; the first frame loses nothing.
     """
 
     xsa: bool = False
@@ -45,7 +46,9 @@ EXCLUSIONS = frozenset({"xsa", "offdir", "prev"})  # what takes a projection awa
 
 @dataclass(frozen=True)
 class MixerSpec:
-    """A base (a name of the tables in kws.model.mixers, or FILE.py:CLASS) and its switches."""
+    """A base (a name of the tables in kws.model.mixers, or FILE.py:CLASS) and its
+    switches.
+    """
 
     base: str
     switches: Switches
@@ -55,7 +58,9 @@ class MixerSpec:
 
 
 def parse_spec(text: str) -> MixerSpec:
-    """`base{+switch}`; ValueError for unknown switches and for switches that contradict each other."""
+    """`base{+switch}`; ValueError for unknown switches and for switches that contradict
+    each other.
+    """
     file, mark, rest = text.strip().rpartition(".py:")  # the path of a FILE.py:CLASS may hold a +
     base, *names = rest.split("+")
     base = file + mark + base

@@ -1,4 +1,5 @@
-"""Exclusive self-attention (XSA): attention without what a frame already knows of itself, and controls of it.
+"""Exclusive self-attention (XSA): attention without what a frame already knows of
+itself, and controls of it.
 
     z_i = y_i - g_h (y_i . u_i) u_i / (|u_i|^2 + eps)        per head, between the weighted sum y and W_O
 
@@ -8,10 +9,11 @@
     prev     u_i = v_(i-1)                                   control: another frame's direction; 0 at the first frame
     offdir   u_i = a fixed random direction of the head      control: a direction less, whichever
 
-g_h is 1, or with `gate` tanh(alpha_h) from alpha_h = 0 (as in public language-model speed runs), so that a fresh gate
-takes nothing away. No other parameters, and in a stream only the newest values are needed, so the cache is that of
-SA. The first frame of a stream attends to itself alone: its z under xsa is 0 up to eps, and only the residual path
-carries it (with `null` it is alive, with `centre` u is 0 and nothing is taken).
+g_h is 1, or with `gate` tanh(alpha_h) from alpha_h = 0 (as in public language-model
+speed runs), so that a fresh gate takes nothing away. No other parameters, and in a
+stream only the newest values are needed, so the cache is that of SA. The first frame of
+a stream attends to itself alone: its z under xsa is 0 up to eps, and only the residual
+path carries it (with `null` it is alive, with `centre` u is 0 and nothing is taken).
 """
 
 import torch
@@ -26,7 +28,8 @@ CENTRED_SHARE = 1e-2
 
 
 def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: Tensor | float = EPSILON) -> Tensor:
-    """`y` (..., K) without its projection on `direction` (..., K), the projection times `gate` where there is one.
+    """`y` (..., K) without its projection on `direction` (..., K), the projection times
+    `gate` where there is one.
 
     Computed in float32 because the difference cancels.
     """
@@ -39,7 +42,8 @@ def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: T
 
 
 class Exclusion(nn.Module):
-    """What a mixer with values takes away from its weighted sums, as the switches say; nothing without a switch.
+    """What a mixer with values takes away from its weighted sums, as the switches say;
+    nothing without a switch.
 
     Shapes: H heads, K values of a head; ... may be frames, or blocks and frames.
     """
@@ -55,10 +59,11 @@ class Exclusion(nn.Module):
             self.register_buffer("direction", torch.randn(heads, head_width))
 
     def forward(self, y: Tensor, values: Tensor, previous: Tensor | None = None, mean: Tensor | None = None) -> Tensor:
-        """(B, H, ..., K) weighted sums and the frames' own values -> what leaves the heads, of the same shape.
+        """(B, H, ..., K) weighted sums and the frames' own values -> what leaves the
+        heads, of the same shape.
 
-        previous: the values of the frames before, for `prev`. mean: of the values in each frame's window, for
-        `centre`.
+        previous: the values of the frames before, for `prev`. mean: of the values in
+        each frame's window, for `centre`.
         """
         gate = None if self.alpha is None else per_head(torch.tanh(self.alpha)[:, None], y.dim())
         if self.own and mean is not None:
@@ -75,5 +80,7 @@ class Exclusion(nn.Module):
 
 
 def per_head(x: Tensor, dimensions: int) -> Tensor:
-    """(H, K) -> (H, 1, ..., 1, K), to meet tensors (B, H, ..., K) of so many dimensions."""
+    """(H, K) -> (H, 1, ..., 1, K), to meet tensors (B, H, ..., K) of so many
+    dimensions.
+    """
     return x.reshape(x.shape[0], *[1] * (dimensions - 3), x.shape[1])

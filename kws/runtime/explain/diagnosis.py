@@ -1,8 +1,10 @@
-"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it lacked.
+"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it
+lacked.
 
-The log of a score is (sum of the LLRs of labels and of the blanks before them + peak weight x sum of the labels' best
-log-posteriors) / labels (decoding/scorer.py), so that each part of a path has a share in it, and the score that the
-path would have with some parts perfect is known without any model.
+The log of a score is (sum of the LLRs of labels and of the blanks before them + peak
+weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py), so that
+each part of a path has a share in it, and the score that the path would have with some
+parts perfect is known without any model.
 
 n frames of an excerpt, V tokens.
 """
@@ -38,10 +40,11 @@ _FLOOR = 1e-12
 class Phone(NamedTuple):
     """One label of a path, and the blanks before it.
 
-    start, end: its frames since the stream began, `end` behind the last. best: the highest posterior that counts for
-    it; peak: its logarithm. llr, gap_llr: what its frames and those of the blanks before it cost against the best
-    path. gap: the number of these blanks. rival, rival_best: the other token that the model heard most there; its name
-    is None where it was heard little, or less than the label itself.
+    start, end: its frames since the stream began, `end` behind the last. best: the
+    highest posterior that counts for it; peak: its logarithm. llr, gap_llr: what its
+    frames and those of the blanks before it cost against the best path. gap: the number
+    of these blanks. rival, rival_best: the other token that the model heard most there;
+    its name is None where it was heard little, or less than the label itself.
     """
 
     name: str
@@ -128,7 +131,9 @@ class Diagnosis:
 
 
 def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Diagnosis:
-    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events: those of the stream so far."""
+    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events:
+    those of the stream so far.
+    """
     keyword = detector.keywords[attempt.keyword]
     scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
     scorer = scoring.scorer(detector.info.tokens, [k.spellings for k in detector.keywords])
@@ -174,7 +179,9 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
 def phones_of(
     path: Path, spelling: Spelling, log_posteriors: NDArray[np.float32], tokens: tuple[str, ...], first_frame: int
 ) -> tuple[Phone, ...]:
-    """The labels of a path that ends with the last of the excerpt's frames (n, V), the first being `first_frame`."""
+    """The labels of a path that ends with the last of the excerpt's frames (n, V), the
+    first being `first_frame`.
+    """
     posteriors = np.exp(log_posteriors[-len(path.places) :].astype(np.float64))
     start = first_frame + len(log_posteriors) - len(path.places)
     costs = np.diff(path.llr, prepend=0.0)
@@ -208,7 +215,9 @@ def phones_of(
 def parts_lacking(
     phones: tuple[Phone, ...], peak_weight: float, threshold: float
 ) -> tuple[tuple[int, ...], tuple[int, ...], float]:
-    """The fewest labels and gaps that must be perfect for the threshold to be reached, and the score with them so."""
+    """The fewest labels and gaps that must be perfect for the threshold to be reached,
+    and the score with them so.
+    """
     losses = [(phone.llr + peak_weight * phone.peak, label, True) for label, phone in enumerate(phones)]
     losses += [(phone.gap_llr, label, False) for label, phone in enumerate(phones)]
     log = sum(loss for loss, _, _ in losses)
@@ -244,7 +253,9 @@ def _best_of(attempt: Attempt, excerpt: Excerpt) -> tuple[float, int]:
 
 
 def propose(detector: Detector, diagnosis: Diagnosis) -> Proposal | None:
-    """A spelling nearer to what was heard that would fire here as a phrase of the user's own, if there is one."""
+    """A spelling nearer to what was heard that would fire here as a phrase of the
+    user's own, if there is one.
+    """
     excerpt = diagnosis.excerpt
     if excerpt is None or diagnosis.cause != "phones":
         return None

@@ -1,4 +1,6 @@
-"""What is told of a file: every event, the nearest misses, and what is wrong with the sound."""
+"""What is told of a file: every event, the nearest misses, and what is wrong with the
+sound.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ _NEAR = 0.1  # of the threshold: what scores lower is told only where there is n
 class Explanation:
     """The explanation of a file.
 
-    diagnoses: in order of time; those to be pictured have excerpts. Empty for sound that is
-    too short to hold a keyword.
+    diagnoses: in order of time; those to be pictured have excerpts. Empty for sound
+    that is too short to hold a keyword.
     """
 
     sound: Sound
@@ -40,10 +42,12 @@ class _Miss(NamedTuple):
 
 
 class Explainer:
-    """Hears one file, block by block as `kws.runtime.detector.Stream` does; `flush` gives its explanation.
+    """Hears one file, block by block as `kws.runtime.detector.Stream` does; `flush`
+    gives its explanation.
 
-    asked: the names of the keywords to tell about; all when empty. Of each that is asked for (of all together, when
-    none is) something is told, however far it was from firing.
+    asked: the names of the keywords to tell about; all when empty. Of each that is
+    asked for (of all together, when none is) something is told, however far it was from
+    firing.
     """
 
     def __init__(self, detector: Detector, asked: Collection[str] = ()) -> None:
@@ -56,7 +60,9 @@ class Explainer:
         self._misses: list[_Miss] = []
 
     def push(self, samples: Samples) -> list[Explanation]:
-        """Hear the next samples (S,) at 16 kHz; there is nothing to tell before the end."""
+        """Hear the next samples (S,) at 16 kHz; there is nothing to tell before the
+        end.
+        """
         self._sound.add(samples)
         self._hear(samples)
         return []
@@ -103,12 +109,16 @@ class Explainer:
             self._misses = _nearest(self._misses, self._groups)
 
     def _fits(self, attempt: Attempt) -> bool:
-        """Whether the sound is as long as the keyword at its fastest, a frame for each phone: no miss otherwise."""
+        """Whether the sound is as long as the keyword at its fastest, a frame for each
+        phone: no miss otherwise.
+        """
         fewest = min(map(len, self._detector.keywords[attempt.keyword].spellings))
         return self._sound.samples >= fewest * self._detector.info.frame_samples
 
     def _told(self) -> list[_Miss]:
-        """The misses to tell, the nearest first: those that are near, and where a group has nothing else its best."""
+        """The misses to tell, the nearest first: those that are near, and where a group
+        has nothing else its best.
+        """
         slow = [miss.attempt for miss in self._misses if miss.slow]
         fired = {diagnosis.keyword.name for diagnosis in self._fires}
         misses = [miss for miss in self._misses if miss.slow or not any(map(miss.attempt.overlaps, slow))]

@@ -1,4 +1,5 @@
-"""An explanation as a picture: sound, phones and best path, score and threshold, on one axis of time.
+"""An explanation as a picture: sound, phones and best path, score and threshold, on one
+axis of time.
 
 S samples, F bands and n frames of a spectrogram.
 """
@@ -37,9 +38,11 @@ _NOTHING_DB = -100.0  # of the power of digital silence
 
 
 def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
-    """Where the picture of each file goes: into the folder `output` (None: the current one), or to that very path.
+    """Where the picture of each file goes: into the folder `output` (None: the current
+    one), or to that very path.
 
-    Raises KwsError for one path for several files and for a format that is none of SUFFIXES.
+    Raises KwsError for one path for several files and for a format that is none of
+    SUFFIXES.
     """
     folder = output or Path()
     if folder.suffix[1:].isalpha() and not folder.is_dir():
@@ -59,7 +62,8 @@ def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
 
 
 def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Path | None:
-    """Write the picture of a file called `name`, whose path it returns; None where there is nothing to draw.
+    """Write the picture of a file called `name`, whose path it returns; None where
+    there is nothing to draw.
 
     Raises KwsError without matplotlib, and where nothing can be written to `path`.
     """
@@ -94,7 +98,9 @@ def coverage(explanation: Explanation) -> str:
 
 
 def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
-    """Draw the mel spectrogram of samples (S,) at 16 kHz, the first of them at second `start_s`."""
+    """Draw the mel spectrogram of samples (S,) at 16 kHz, the first of them at second
+    `start_s`.
+    """
     hop = max(SAMPLE_RATE // 100, samples.size // _COLUMNS)
     decibels = mel_db(samples, hop)
     top = max(float(decibels.max()), _NOTHING_DB + _RANGE_DB)  # silence is white
@@ -106,7 +112,9 @@ def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
 
 
 def mel_db(samples: Samples, hop: int) -> NDArray[np.float64]:
-    """(F, n): the power of samples (S,) in mel bands, in decibels, frame i centred on samples [hop i, hop (i + 1))."""
+    """(F, n): the power of samples (S,) in mel bands, in decibels, frame i centred on
+    samples [hop i, hop (i + 1)).
+    """
     count = max(1, -(-samples.size // hop))
     before = max(0, _POINTS - hop) // 2
     padded = np.pad(samples, (before, count * hop + _POINTS - samples.size))
@@ -152,7 +160,9 @@ def _draw_diagnosis(part: Any, diagnosis: Diagnosis, lines: list[str], ratios: l
 
 
 def _draw_heard(axes: Any, diagnosis: Diagnosis, frame_s: float) -> None:
-    """The best path in letters, where each token begins; grey away from the keyword's path."""
+    """The best path in letters, where each token begins; grey away from the keyword's
+    path.
+    """
     near = diagnosis.heard_near
     for token in diagnosis.heard:
         colour = "black" if token in near else "#999999"
@@ -166,7 +176,9 @@ def _draw_heard(axes: Any, diagnosis: Diagnosis, frame_s: float) -> None:
 
 
 def _draw_lanes(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, tokens: tuple[str, ...], frame_s: float) -> None:
-    """A lane for each phone of the spelling: how sure the model was of it, and the path through them."""
+    """A lane for each phone of the spelling: how sure the model was of it, and the path
+    through them.
+    """
     columns = [tokens.index(phone.name) for phone in diagnosis.phones]
     posteriors = np.exp(excerpt.log_posteriors[:, columns].T)
     first = excerpt.first_frame

@@ -1,4 +1,5 @@
-"""Where in a stream a keyword fired and where it came nearest to it, in memory that does not grow with the stream.
+"""Where in a stream a keyword fired and where it came nearest to it, in memory that
+does not grow with the stream.
 
 n frames of a block, K keywords, V tokens.
 """
@@ -23,7 +24,9 @@ _AROUND_SAMPLES = units.samples(1.0)  # shown before and after a path
 
 
 class Attempt(NamedTuple):
-    """A path of a keyword (its index) in the frame in which it scored best or fired; age as in decoding/scorer.py."""
+    """A path of a keyword (its index) in the frame in which it scored best or fired;
+    age as in decoding/scorer.py.
+    """
 
     keyword: int
     frame: int
@@ -36,7 +39,9 @@ class Attempt(NamedTuple):
         return self.frame + 1 - self.age
 
     def overlaps(self, other: Attempt) -> bool:
-        """Whether both are paths of one keyword and share a frame, so that they are one utterance."""
+        """Whether both are paths of one keyword and share a frame, so that they are one
+        utterance.
+        """
         return self.keyword == other.keyword and self.start <= other.frame and other.start <= self.frame
 
 
@@ -44,8 +49,9 @@ class Attempt(NamedTuple):
 class Excerpt:
     """The stretch of a stream around an attempt.
 
-    first_frame: its first frame since the stream began. samples (S,): its sound. log_posteriors (n, V), scores and ages
-    (n, K). strict, lenient: what the two scorers remembered before it.
+    first_frame: its first frame since the stream began. samples (S,): its sound.
+    log_posteriors (n, V), scores and ages (n, K). strict, lenient: what the two scorers
+    remembered before it.
     """
 
     first_frame: int
@@ -58,7 +64,8 @@ class Excerpt:
 
 
 class Found(NamedTuple):
-    """What `Search` found by now. fires: events. misses: best attempts of the model's own search, events among them.
+    """What `Search` found by now. fires: events. misses: best attempts of the model's
+    own search, events among them.
 
     slow: attempts that reach the threshold, were the limits LENIENCE times as long.
     """
@@ -78,7 +85,8 @@ def lenient(scoring: ScorerConfig) -> ScorerConfig:
 
 
 class Search:
-    """A stream of a detector that remembers its last seconds, so that what is found can be looked at.
+    """A stream of a detector that remembers its last seconds, so that what is found can
+    be looked at.
 
     events: all by now.
     """
@@ -104,7 +112,9 @@ class Search:
         self.frames = 0
 
     def process(self, samples: Samples, last: bool = False) -> Found:
-        """Hear the next samples (S,) at 16 kHz, of any number. Gives what can change no more; all after `last`."""
+        """Hear the next samples (S,) at 16 kHz, of any number. Gives what can change no
+        more; all after `last`.
+        """
         self._forget()
         result = self._stream.process(samples, last)
         self._sound = np.concatenate([self._sound, samples])
@@ -125,7 +135,9 @@ class Search:
         return self._take(last)
 
     def excerpt(self, attempt: Attempt) -> Excerpt:
-        """The sound around an attempt that `process` gave last: later blocks push it out of memory."""
+        """The sound around an attempt that `process` gave last: later blocks push it
+        out of memory.
+        """
         begin = max(0, min(attempt.start - self._around, attempt.frame - 2 * self._around))
         end = attempt.frame + 1 + self._around
         blocks = [b for b in self._blocks if b[0].first_frame + len(b[0].scores) > begin and b[0].first_frame < end]
@@ -144,7 +156,9 @@ class Search:
         )
 
     def _take(self, last: bool) -> Found:
-        """What is settled: nothing that comes can overlap it, and the sound after it is there."""
+        """What is settled: nothing that comes can overlap it, and the sound after it is
+        there.
+        """
         border = self.frames + 1 if last else self.frames - self._around
         fires = [fire for fire in self._unsettled if fire.frame < border]
         self._unsettled = self._unsettled[len(fires) :]

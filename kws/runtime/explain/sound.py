@@ -1,4 +1,5 @@
-"""What can be wrong with a sound before any model hears it: silence, a low level, clipping, a telephone's band.
+"""What can be wrong with a sound before any model hears it: silence, a low level,
+clipping, a telephone's band.
 
 S samples.
 """
@@ -49,7 +50,9 @@ class Sound:
 
 
 def level_db(samples: Samples) -> float:
-    """The highest level of 20 ms in samples (S,), in dB of full scale; -inf for digital silence."""
+    """The highest level of 20 ms in samples (S,), in dB of full scale; -inf for digital
+    silence.
+    """
     size = SAMPLE_RATE // 50
     padded = np.pad(samples, (0, -samples.size % size)).reshape(-1, size).astype(np.float64)
     power = float((padded**2).mean(axis=1).max(initial=0.0))

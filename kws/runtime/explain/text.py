@@ -23,7 +23,9 @@ _CLOSE = 0.5  # of the threshold: a score from here on is worth a lower threshol
 
 
 def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
-    """The lines of an explanation: for each diagnosis a headline and its reasons, then faults of the sound."""
+    """The lines of an explanation: for each diagnosis a headline and its reasons, then
+    faults of the sound.
+    """
     lines = [line for diagnosis in explanation.diagnoses for line in story_lines(diagnosis, explanation.sound, info)]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
@@ -54,7 +56,9 @@ def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
 
 
 def reasons(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
-    """Why it fired or did not, what was heard instead, and what may be done, in a sentence each."""
+    """Why it fired or did not, what was heard instead, and what may be done, in a
+    sentence each.
+    """
     begin, end = _at(diagnosis.start, info), _at(diagnosis.frame + 1, info)
     heard = " ".join(token.name for token in diagnosis.heard_near) or "no phone at all"
     lines = [*_why(diagnosis, info), f"the model heard from {begin:.2f} to {end:.2f} s: {heard}"]
@@ -64,7 +68,9 @@ def reasons(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
 
 
 def _table(diagnosis: Diagnosis) -> Iterator[str]:
-    """The keyword's phones, and below each the highest posterior that its path found for it."""
+    """The keyword's phones, and below each the highest posterior that its path found
+    for it.
+    """
     of = f"  (the best of {n} spellings)" if (n := len(diagnosis.keyword.spellings)) > 1 else ""
     yield "phone  " + "".join(f"{phone.name:<8}" for phone in diagnosis.phones).rstrip() + of
     yield "heard  " + "".join(f"{probability(phone.best):<8}" for phone in diagnosis.phones).rstrip()
@@ -173,7 +179,9 @@ def sound_facts(sound: Sound) -> list[str]:
 
 
 def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]:
-    """The diagnoses for programs: the fields of an event's line in JSON, then what explains it."""
+    """The diagnoses for programs: the fields of an event's line in JSON, then what
+    explains it.
+    """
     return [_values(diagnosis, explanation.sound, info) for diagnosis in explanation.diagnoses]
 
 

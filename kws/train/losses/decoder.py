@@ -1,12 +1,15 @@
 """An autoregressive decoder that learns beside CTC and is dropped at inference.
 
-It tells each phone of a row from the phones before it and from all that the encoder heard, so that the encoder is also
-asked for what a frame-by-frame loss leaves open: which phones belong together. Adya et al. 2020, "Hybrid
-Transformer/CTC Networks for Hardware Efficient Voice Triggering", arXiv 2008.02323, train their voice trigger so, after
-the joint loss of Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech Recognition"; the layer
-is that of Vaswani et al. 2017, normalised before each part.
+It tells each phone of a row from the phones before it and from all that the encoder
+heard, so that the encoder is also asked for what a frame-by-frame loss leaves open:
+which phones belong together. Adya et al. 2020, "Hybrid Transformer/CTC Networks for
+Hardware Efficient Voice Triggering", arXiv 2008.02323, train their voice trigger so,
+after the joint loss of Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for
+End-to-End Speech Recognition"; the layer is that of Vaswani et al. 2017, normalised
+before each part.
 
-Shapes: B rows, T frames of 40 ms, U most tokens of a row, D width, V tokens (blank first).
+Shapes: B rows, T frames of 40 ms, U most tokens of a row, D width, V tokens (blank
+first).
 """
 
 import math
@@ -24,10 +27,12 @@ _LONGEST_WAVE = 10_000.0  # tokens, over 2 pi: Vaswani et al. 2017
 
 
 class Decoder(nn.Module):
-    """Hidden frames (B, T, D), valid frames (B,), tokens (B, U) -> logits (B, U + 1, V) of each next token.
+    """Hidden frames (B, T, D), valid frames (B,), tokens (B, U) -> logits (B, U + 1, V)
+    of each next token.
 
-    Place u sees the tokens before u and all valid frames. Its width, heads and dropout are those of the encoder that
-    `config` describes. Raises KwsError where the width is no multiple of the heads.
+    Place u sees the tokens before u and all valid frames. Its width, heads and dropout
+    are those of the encoder that `config` describes. Raises KwsError where the width is
+    no multiple of the heads.
     """
 
     def __init__(self, config: AcousticConfig, layers: int = 1) -> None:
@@ -49,7 +54,9 @@ class Decoder(nn.Module):
         return self.logits(hidden, frames, self.embedding(F.pad(tokens, (1, 0), value=EDGE)))
 
     def logits(self, hidden: Tensor, frames: Tensor, embedded: Tensor) -> Tensor:
-        """As `forward`, of embedded tokens (B, U + 1, D) with the one that begins a row before them."""
+        """As `forward`, of embedded tokens (B, U + 1, D) with the one that begins a row
+        before them.
+        """
         places = embedded.shape[1]
         x = embedded + sinusoids(places, embedded.shape[2]).to(embedded)
         later = torch.ones(places, places, dtype=torch.bool, device=x.device).triu(1)
@@ -60,7 +67,9 @@ class Decoder(nn.Module):
         return out
 
     def loss(self, hidden: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-        """Mean cross-entropy per token of `targets`, which hold all rows in one as for CTC, each row's end included."""
+        """Mean cross-entropy per token of `targets`, which hold all rows in one as for
+        CTC, each row's end included.
+        """
         rows = targets.split(target_lengths.tolist())
         tokens = nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=EDGE)
         told = F.pad(tokens, (0, 1), value=EDGE)
@@ -71,7 +80,9 @@ class Decoder(nn.Module):
 
 
 def sinusoids(places: int, width: int) -> Tensor:
-    """(places, D) positions: sine and cosine of place / 10000^(2 i / D) by turns (Vaswani et al. 2017)."""
+    """(places, D) positions: sine and cosine of place / 10000^(2 i / D) by turns
+    (Vaswani et al. 2017).
+    """
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(_LONGEST_WAVE) / width))
     angles = torch.arange(places)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

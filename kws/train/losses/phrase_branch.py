@@ -1,8 +1,9 @@
 """Whole phrases as tokens: what the phrase branch learns.
 
-Beside the phones, a second head on the same hidden frames learns by CTC which phrases are said, each a single label
-(Sigtia et al. 2020, "Multi-task learning for voice trigger detection", arXiv 2001.09519: the trigger phrase or blank).
-It may also be heard at inference: a keyword's spelling is then its one label.
+Beside the phones, a second head on the same hidden frames learns by CTC which phrases
+are said, each a single label (Sigtia et al. 2020, "Multi-task learning for voice
+trigger detection", arXiv 2001.09519: the trigger phrase or blank). It may also be heard
+at inference: a keyword's spelling is then its one label.
 
 Shapes: B rows, K phrases.
 """
@@ -18,7 +19,8 @@ from kws.lexicon import Spelling
 class PhraseFinder:
     """Finds phrases in rows of tokens: label k + 1 is phrase k, for 0 is CTC's blank.
 
-    spellings: those of each phrase; of two phrases that are spelled alike the first is found.
+    spellings: those of each phrase; of two phrases that are spelled alike the first is
+    found.
     """
 
     def __init__(self, spellings: Sequence[Sequence[Spelling]], tokens: Sequence[str]) -> None:
@@ -31,9 +33,11 @@ class PhraseFinder:
         self._lengths = sorted({len(spelling) for spelling in labels}, reverse=True)
 
     def __call__(self, targets: Tensor, target_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Targets of all rows in one with their lengths (B,) -> the same for the phrases that they hold, in order.
+        """Targets of all rows in one with their lengths (B,) -> the same for the
+        phrases that they hold, in order.
 
-        Occurrences never overlap: rows are read from the left, and where several phrases begin the longest is taken.
+        Occurrences never overlap: rows are read from the left, and where several
+        phrases begin the longest is taken.
         """
         found = [list(self._in_row(row)) for row in _rows(targets, target_lengths)]
         return torch.tensor([label for row in found for label in row], dtype=torch.int64), torch.tensor(

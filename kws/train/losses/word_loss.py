@@ -1,8 +1,10 @@
-"""A closed vocabulary told apart: the cross-entropy of words that are each scored by their CTC likelihood.
+"""A closed vocabulary told apart: the cross-entropy of words that are each scored by
+their CTC likelihood.
 
-CTC alone asks that the phones of what was said be likely. Where the words of a task are known, training may also ask
-that they be likelier than the phones of every other word: the posterior of a word is its CTC likelihood over the sum
-of all (maximum mutual information over whole words; Bahl et al. 1986, Povey et al. 2016).
+CTC alone asks that the phones of what was said be likely. Where the words of a task are
+known, training may also ask that they be likelier than the phones of every other word:
+the posterior of a word is its CTC likelihood over the sum of all (maximum mutual
+information over whole words; Bahl et al. 1986, Povey et al. 2016).
 
 Shapes: B rows, T frames of 40 ms, V tokens, W words, N spellings of all words.
 """
@@ -17,7 +19,8 @@ from kws.lexicon import Spelling
 
 
 class WordScores(nn.Module):
-    """Log-likelihoods of the words of a vocabulary and, behind them, of silence: (B, T, V) -> (B, W + 1).
+    """Log-likelihoods of the words of a vocabulary and, behind them, of silence: (B, T,
+    V) -> (B, W + 1).
 
     A word with several spellings is as likely as all of them together.
     """
@@ -51,7 +54,9 @@ class WordScores(nn.Module):
 
 
 def word_loss(scores: Tensor, words: Tensor) -> Tensor:
-    """Mean cross-entropy of (B, W + 1) scores over the rows whose word (B,) is known (not -1)."""
+    """Mean cross-entropy of (B, W + 1) scores over the rows whose word (B,) is known
+    (not -1).
+    """
     known = words >= 0
     if not known.any():
         return scores.sum() * 0.0

@@ -1,7 +1,9 @@
-"""microWakeWord (Kevin Ahrendt), by pymicro-wakeword: small streaming models, a score every 30 ms.
+"""microWakeWord (Kevin Ahrendt), by pymicro-wakeword: small streaming models, a score
+every 30 ms.
 
-A score is the engine's own: the mean of the last probabilities over the sliding window that the model's file names;
-the threshold is that file's cutoff. A keyword's model may also be a .json file of microWakeWord.
+A score is the engine's own: the mean of the last probabilities over the sliding window
+that the model's file names; the threshold is that file's cutoff. A keyword's model may
+also be a .json file of microWakeWord.
 """
 
 from collections.abc import Sequence
@@ -44,7 +46,9 @@ class MicroWakeWord:
         return scores
 
     def reset(self) -> None:
-        """The features forget the noise that they adapted to, and the models their states."""
+        """The features forget the noise that they adapted to, and the models their
+        states.
+        """
         self._features.reset()
         for model in self._models:
             model.reset()

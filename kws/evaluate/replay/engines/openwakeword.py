@@ -1,8 +1,10 @@
-"""openWakeWord (David Scripka): a speech embedding that all words share, and a small classifier for each.
+"""openWakeWord (David Scripka): a speech embedding that all words share, and a small
+classifier for each.
 
-The package openwakeword is what runs. It downloads its models where it can; here they are taken from the wheel of
-pyopen-wakeword, which holds the same .tflite files (release v0.1, equal to the byte) and whose own runtime needs more
-processor time and hears 80 ms later. A keyword's model may also be a .tflite file of openWakeWord.
+The package openwakeword is what runs. It downloads its models where it can; here they
+are taken from the wheel of pyopen-wakeword, which holds the same .tflite files (release
+v0.1, equal to the byte) and whose own runtime needs more processor time and hears 80 ms
+later. A keyword's model may also be a .tflite file of openWakeWord.
 """
 
 from collections.abc import Sequence
@@ -44,6 +46,8 @@ class OpenWakeWord:
         return [float(found[name]) for name in self._names]
 
     def reset(self) -> None:
-        """It starts from random noise, and its own reset goes back there: silence drives all out, so scores repeat."""
+        """It starts from random noise, and its own reset goes back there: silence
+        drives all out, so scores repeat.
+        """
         for _ in range(_SILENT_CHUNKS):
             self._model.predict(np.zeros(self.chunk_samples, np.int16))

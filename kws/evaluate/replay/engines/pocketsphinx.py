@@ -1,9 +1,11 @@
-"""pocketsphinx (Carnegie Mellon University): keyword spotting with its US English acoustic model and dictionary.
+"""pocketsphinx (Carnegie Mellon University): keyword spotting with its US English
+acoustic model and dictionary.
 
-It fires where the likelihood of the keyword's phones against a loop of all phones reaches `kws_threshold`. That ratio
-stands in its result, so one decoder with a very low threshold gives the score at all others:
-1 / (1 + ratio ** (-1 / 25)), which is 0.5 at a ratio of 1, 0.06 at its default threshold of 1e-30 and 0.01 at 1e-50.
-A keyword is any phrase of words in its dictionary, also "NAME=PHRASE".
+It fires where the likelihood of the keyword's phones against a loop of all phones
+reaches `kws_threshold`. That ratio stands in its result, so one decoder with a very low
+threshold gives the score at all others: 1 / (1 + ratio ** (-1 / 25)), which is 0.5 at a
+ratio of 1, 0.06 at its default threshold of 1e-30 and 0.01 at 1e-50. A keyword is any
+phrase of words in its dictionary, also "NAME=PHRASE".
 """
 
 import math
@@ -53,7 +55,9 @@ class PocketSphinx:
         self._decoder.start_utt()
 
     def process(self, chunk: npt.NDArray[np.int16]) -> list[float]:
-        """The best new result of each keyword, which comes 0.1 s after the end of the word; 0 if there is none."""
+        """The best new result of each keyword, which comes 0.1 s after the end of the
+        word; 0 if there is none.
+        """
         self._decoder.process_raw(chunk.tobytes())
         scores = [0.0] * len(self._phrases)
         for result in self._decoder.seg() or ():

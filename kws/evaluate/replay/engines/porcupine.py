@@ -1,9 +1,10 @@
 """Porcupine 1.9 (Picovoice), by pvporcupine: the last release that needs no access key.
 
-It only fires, at the sensitivity that it was made with. So eleven of it hear the same sound, at sensitivities from 0
-to 1, and the score is that of the strictest that fires: 1 - sensitivity / 2, from 0.5 (sensitivity 1) to 1. One pass
-gives all operating points in that way; `OneSensitivity` is what a device would run, for measuring costs. A keyword's
-model may also be a .ppn file.
+It only fires, at the sensitivity that it was made with. So eleven of it hear the same
+sound, at sensitivities from 0 to 1, and the score is that of the strictest that fires:
+1 - sensitivity / 2, from 0.5 (sensitivity 1) to 1. One pass gives all operating points
+in that way; `OneSensitivity` is what a device would run, for measuring costs. A
+keyword's model may also be a .ppn file.
 """
 
 import os
@@ -37,7 +38,9 @@ class Porcupine:
         self.size_bytes = sum(Path(file).stat().st_size for file in [self._engine.MODEL_PATH, *self._files])
 
     def process(self, chunk: npt.NDArray[np.int16]) -> list[float]:
-        """For each keyword the score of the strictest sensitivity at which it fires here, 0 if it does not."""
+        """For each keyword the score of the strictest sensitivity at which it fires
+        here, 0 if it does not.
+        """
         scores = [0.0] * len(self._files)
         pcm = chunk.tolist()
         for sensitivity, rung in zip(self.sensitivities, self._rungs, strict=True):
@@ -47,7 +50,9 @@ class Porcupine:
         return scores
 
     def reset(self) -> None:
-        """It has no reset, and silence does not make it forget the voice before: it is made anew."""
+        """It has no reset, and silence does not make it forget the voice before: it is
+        made anew.
+        """
         for rung in self._rungs:
             rung.delete()
         self._rungs = self._made()
@@ -73,7 +78,9 @@ def _score(sensitivity: float) -> float:
 
 
 def _close(files: set[Path]) -> None:
-    """Closes what the library leaves open of each file that it has read, or a process could not open another soon."""
+    """Closes what the library leaves open of each file that it has read, or a process
+    could not open another soon.
+    """
     opened = Path("/proc/self/fd")
     for descriptor in list(opened.iterdir()) if opened.is_dir() else []:
         if descriptor.resolve() in files:

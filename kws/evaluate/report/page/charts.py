@@ -1,4 +1,5 @@
-"""The numbers behind a report's charts, for the page and for the figures: only what report.json says, arranged.
+"""The numbers behind a report's charts, for the page and for the figures: only what
+report.json says, arranged.
 
 P points of a curve, B bins.
 """
@@ -29,7 +30,8 @@ _BINS = 40
 class Curve(NamedTuple):
     """A DET curve by ascending thresholds, thinned. All of length P.
 
-    frr, fa_per_hour: with their intervals at 95 %; None where there is no positive, or no hour.
+    frr, fa_per_hour: with their intervals at 95 %; None where there is no positive, or
+    no hour.
     """
 
     thresholds: list[float]
@@ -40,7 +42,9 @@ class Curve(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How many clean words (best score of each) and false accepts fall into each of B bins between B + 1 edges."""
+    """How many clean words (best score of each) and false accepts fall into each of B
+    bins between B + 1 edges.
+    """
 
     edges: list[float]
     positives: list[int]
@@ -48,7 +52,9 @@ class Histogram(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """Limits of a DET's log axes: false accepts per hour, and shares missed. Zeros lie outside of both."""
+    """Limits of a DET's log axes: false accepts per hour, and shares missed. Zeros lie
+    outside of both.
+    """
 
     fa_per_hour: tuple[float, float]
     frr: tuple[float, float]
@@ -65,7 +71,9 @@ def fa_of(false_accepts: int, hours: float) -> Interval:
 
 
 def curve(keyword: Counted) -> Curve:
-    """The curve of one keyword of a report, or of `earlier`: operating points and others that can be told apart."""
+    """The curve of one keyword of a report, or of `earlier`: operating points and
+    others that can be told apart.
+    """
     stops: dict[float, DetPoint | OperatingPoint] = {point.threshold: point for point in thin(keyword.det)}
     stops |= {point.threshold: point for point in keyword.points if point.threshold is not None}
     thresholds = sorted(stops)
@@ -84,7 +92,9 @@ def curve(keyword: Counted) -> Curve:
 
 
 def thin(det: Sequence[DetPoint], stretches: int = _STRETCHES) -> list[DetPoint]:
-    """A curve with the first and the last point of each of `stretches` equal parts of its length on log axes."""
+    """A curve with the first and the last point of each of `stretches` equal parts of
+    its length on log axes.
+    """
     if len(det) <= 2 * stretches:
         return list(det)
     logs = np.log10(np.maximum([[point.misses, point.false_accepts] for point in det], 0.5))
@@ -95,9 +105,11 @@ def thin(det: Sequence[DetPoint], stretches: int = _STRETCHES) -> list[DetPoint]
 
 
 def histogram(report: Report, name: str) -> Histogram:
-    """Scores of one keyword of a report. A bin's false accepts are those that its lower edge has more than its upper.
+    """Scores of one keyword of a report. A bin's false accepts are those that its lower
+    edge has more than its upper.
 
-    Scores above 1 stand in the last bin; below the lowest threshold of `det` false accepts are not known.
+    Scores above 1 stand in the last bin; below the lowest threshold of `det` false
+    accepts are not known.
     """
     det = report.keywords[name].det
     edges = np.linspace(0.0, 1.0, _BINS + 1)
@@ -112,7 +124,9 @@ def histogram(report: Report, name: str) -> Histogram:
 
 
 def axes(report: Report) -> Axes:
-    """Log axes that hold the rates asked for and the part of the curves that anyone would use."""
+    """Log axes that hold the rates asked for and the part of the curves that anyone
+    would use.
+    """
     keywords: list[Counted] = [*report.keywords.values(), *earlier(report).values()]
     hours = [keyword.hours for keyword in keywords if keyword.hours]
     positives = [keyword.positives for keyword in keywords if keyword.positives]
@@ -122,18 +136,24 @@ def axes(report: Report) -> Axes:
 
 
 def earlier(report: Report) -> Mapping[str, ComparedKeyword]:
-    """The keywords of the report that this one is compared with, where they have a curve."""
+    """The keywords of the report that this one is compared with, where they have a
+    curve.
+    """
     found = report.comparison.keywords if report.comparison else {}
     return {name: keyword for name, keyword in found.items() if keyword.positives and keyword.hours}
 
 
 def unsupported(hours: float) -> float:
-    """The rate per hour below which no count of `hours` can show anything at 95 %: 3.0 / hours."""
+    """The rate per hour below which no count of `hours` can show anything at 95 %: 3.0
+    / hours.
+    """
     return upper_rate(0, hours)
 
 
 def accepts_in_words(point: OperatingPoint) -> str:
-    """What the hours say of a rate of false accepts: "0 in 1.4 h: at most 2.1/h at 95 %"."""
+    """What the hours say of a rate of false accepts: "0 in 1.4 h: at most 2.1/h at 95
+    %".
+    """
     if point.fa_per_hour is None or point.upper95 is None:
         return "no other audio"
     counted = f"{point.false_accepts} in {figure(point.hours)} h"

@@ -36,10 +36,11 @@ class Passage(NamedTuple):
 class Event:
     """A word that was missed, or a false accept, at some operating point of a report.
 
-    scores: at each of the points, None where nothing is wrong there. start_s, end_s: None where it is not known when in
-    the clip the word is said. role: that of the recording. order, out_of: its number among its keyword's words of the
-    same condition (misses), or among its keyword's false accepts. at_s: seconds into all audio; None for misses and
-    confusable phrases.
+    scores: at each of the points, None where nothing is wrong there. start_s, end_s:
+    None where it is not known when in the clip the word is said. role: that of the
+    recording. order, out_of: its number among its keyword's words of the same condition
+    (misses), or among its keyword's false accepts. at_s: seconds into all audio; None
+    for misses and confusable phrases.
     """
 
     kind: Literal["miss", "accept"]
@@ -59,11 +60,12 @@ class Event:
 
 
 def events(report: Report) -> list[Event]:
-    """All misses and false accepts of a report, at any of its operating points, the worst first.
+    """All misses and false accepts of a report, at any of its operating points, the
+    worst first.
 
-    The worst miss has the lowest score, the worst false accept the highest. The keywords take
-    turns, so that none crowds out another. False accepts and clean misses come before the
-    misses of the other conditions.
+    The worst miss has the lowest score, the worst false accept the highest. The
+    keywords take turns, so that none crowds out another. False accepts and clean misses
+    come before the misses of the other conditions.
     """
     conditions = {name: number for number, name in enumerate(report.conditions)}
     found = sorted([*_misses(report), *_accepts(report)], key=_badness, reverse=True)
@@ -77,9 +79,11 @@ def events(report: Report) -> list[Event]:
 
 
 def passage(text: str, start: float, end: float) -> Passage:
-    """The words of a text at a place, given as shares of the recording's length, and some around them.
+    """The words of a text at a place, given as shares of the recording's length, and
+    some around them.
 
-    When each word is said is not known: the share of the text stands for the share of the time.
+    When each word is said is not known: the share of the text stands for the share of
+    the time.
     """
     text = " ".join(text.split())
     first, last = (round(min(1.0, max(0.0, share)) * len(text)) for share in (start, end))
@@ -151,7 +155,8 @@ def _accepts(report: Report) -> Iterator[Event]:
 
 
 def cut(event: Event, sound: Sound) -> dict[str, Any]:
-    """The sound around an event as JSON values: base64 of an MP3, its drawing, and where the event is in it.
+    """The sound around an event as JSON values: base64 of an MP3, its drawing, and
+    where the event is in it.
 
     A sound that cannot be had any more gives a `note` in place of these.
     """
@@ -180,7 +185,9 @@ def cut_all(found: Iterable[Event], sound: Sound) -> list[dict[str, Any]]:
 
 
 def bars(samples: Samples) -> str:
-    """The loudness of a clip over time, a character (0 to z) per bar, the loudest being z."""
+    """The loudness of a clip over time, a character (0 to z) per bar, the loudest being
+    z.
+    """
     edges = np.linspace(0, len(samples), min(_BARS, len(samples)) + 1).astype(int)[:-1]
     peaks = np.sqrt(np.maximum.reduceat(np.abs(samples), edges))
     levels = np.rint(peaks / max(float(peaks.max()), 1e-6) * _LOUDNESS_STEPS).astype(int)
@@ -188,9 +195,11 @@ def bars(samples: Samples) -> str:
 
 
 def mp3(samples: Samples) -> bytes:
-    """MP3 at 40 kbit/s: the one small format that Chromium, Firefox and every Safari play.
+    """MP3 at 40 kbit/s: the one small format that Chromium, Firefox and every Safari
+    play.
 
-    Safari before 18.4 knows no Ogg, and FLAC, which all know, is more than twice as large.
+    Safari before 18.4 knows no Ogg, and FLAC, which all know, is more than twice as
+    large.
     """
     soundfile = require("soundfile", extra="score")
     file = io.BytesIO()

@@ -23,9 +23,10 @@ _SCRIPTS = ("common.js", "charts.js", "events.js", "page.js")
 def write_page(report: Report, sound: Sound, path: Path) -> None:
     """Writes the page of a report to `path`.
 
-    sound(audio, condition, start_s, end_s) gives what the system heard there, float32 (S,) at 16 kHz, maybe less than
-    was asked for; where it raises KwsError, the page has a note in place of a player. The page's own script and styles
-    are the only ones that it allows.
+    sound(audio, condition, start_s, end_s) gives what the system heard there, float32
+    (S,) at 16 kHz, maybe less than was asked for; where it raises KwsError, the page
+    has a note in place of a player. The page's own script and styles are the only ones
+    that it allows.
     """
     found = events(report)
     clips = cut_all(found[:_CLIPS], sound)
@@ -91,7 +92,9 @@ def _counts(conditions: Mapping[str, Sequence[MissCount]]) -> dict[str, list[dic
 
 
 def script_json(value: object) -> str:
-    """JSON that can stand in a <script>: parsed, it is the same, and nothing in it ends the script."""
+    """JSON that can stand in a <script>: parsed, it is the same, and nothing in it ends
+    the script.
+    """
     escapes = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(escapes)
 
@@ -101,7 +104,9 @@ def _left_out(report: Report, found: Sequence[Event], clips: int) -> str:
 
 
 def _sounds(found: Sequence[Event], clips: int, number: int) -> str:
-    """Which of the events at point `number` are not in the page, or have no sound there."""
+    """Which of the events at point `number` are not in the page, or have no sound
+    there.
+    """
     here = [place for place, event in enumerate(found) if event.scores[number] is not None]
     if not here:
         return "<p>Nothing was missed, and nothing woke it falsely.</p>"

@@ -1,6 +1,7 @@
 """A report's charts as PNG and SVG, for papers and slides.
 
-The same numbers as on the page (kws.evaluate.report.page.charts), drawn without pyplot, so that no state is shared.
+The same numbers as on the page (kws.evaluate.report.page.charts), drawn without pyplot,
+so that no state is shared.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,8 @@ class Zero(NamedTuple):
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:
-    """Writes det, scores and conditions, each as .png and .svg, into `folder`: those for which there is data.
+    """Writes det, scores and conditions, each as .png and .svg, into `folder`: those
+    for which there is data.
 
     Returns what was written. Raises KwsError without matplotlib.
     """
@@ -54,7 +56,8 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
 
 
 def save(drawn: Any, stem: Path) -> list[Path]:
-    """Writes a figure to `stem` with .png and .svg behind it, the same figure to the same bytes, and returns the two.
+    """Writes a figure to `stem` with .png and .svg behind it, the same figure to the
+    same bytes, and returns the two.
 
     Raises KwsError without matplotlib.
     """
@@ -68,10 +71,12 @@ def save(drawn: Any, stem: Path) -> list[Path]:
 
 
 def draw_det(report: Report) -> Any:
-    """FRR against false accepts per hour on log axes; zeros have a strip of their own. Returns a matplotlib Figure.
+    """FRR against false accepts per hour on log axes; zeros have a strip of their own.
+    Returns a matplotlib Figure.
 
-    As wide as a paper's column, as a page for more than eight keywords. More than three have a panel each, with the
-    others in grey, since their bands would hide each other. The legend says what else is drawn.
+    As wide as a paper's column, as a page for more than eight keywords. More than three
+    have a panel each, with the others in grey, since their bands would hide each other.
+    The legend says what else is drawn.
     """
     curves = {name: curve(keyword) for name, keyword in report.keywords.items() if _has_curve(keyword)}
     before = {name: curve(keyword) for name, keyword in earlier(report).items() if name in curves}
@@ -105,7 +110,9 @@ def _said(report: Report, name: str) -> str:
 
 
 def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None) -> None:
-    """What the lines and marks of a DET figure mean, above it. names: of curves with a colour each."""
+    """What the lines and marks of a DET figure mean, above it. names: of curves with a
+    colour each.
+    """
     lines, patches = (require(f"matplotlib.{part}", extra="score") for part in ("lines", "patches"))
     one = _COLOURS[0] if len(names) <= 1 else INK
 
@@ -137,7 +144,8 @@ def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None)
 
 
 def draw_scores(report: Report) -> Any:
-    """Histograms of the scores of each keyword: words said (up) and false accepts (down), on square-root axes.
+    """Histograms of the scores of each keyword: words said (up) and false accepts
+    (down), on square-root axes.
 
     The line is the keyword's own threshold. Returns a matplotlib Figure.
     """
@@ -161,7 +169,8 @@ def draw_scores(report: Report) -> Any:
 
 
 def draw_conditions(report: Report) -> Any:
-    """FRR by condition with Wilson's interval, of all keywords together, at each operating point. Returns a Figure.
+    """FRR by condition with Wilson's interval, of all keywords together, at each
+    operating point. Returns a Figure.
 
     Operating points with the same counts everywhere are drawn once.
     """
@@ -198,14 +207,18 @@ def _has_curve(keyword: KeywordReport) -> bool:
 
 
 def panel_grid(count: int, width: float, height: float, alone: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A new figure with `count` panels of this size in inches, or one of the size `alone`, and the axes of all."""
+    """A new figure with `count` panels of this size in inches, or one of the size
+    `alone`, and the axes of all.
+    """
     columns = 1 if count == 1 else 3 if count <= 9 else 5
     rows = -(-count // columns)
     return _grid(count, rows, columns, alone if count == 1 else (width * columns, height * rows + 0.3))
 
 
 def _grid(count: int, rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A new figure of this size in inches with `count` panels in rows and columns, and the axes of all."""
+    """A new figure of this size in inches with `count` panels in rows and columns, and
+    the axes of all.
+    """
     drawn = require("matplotlib.figure", extra="score").Figure(figsize=size, layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False).ravel().tolist()
     for number, ax in enumerate(grid):
@@ -228,7 +241,9 @@ def _line(found: Curve, zero: Zero) -> tuple[list[float], list[float]]:
 
 
 def _draw_curve(ax: Any, keyword: KeywordReport, found: Curve, zero: Zero, colour: str, before: Curve | None) -> None:
-    """One curve with its band, and marks with bars; dashed the curve of an earlier report."""
+    """One curve with its band, and marks with bars; dashed the curve of an earlier
+    report.
+    """
     assert found.frr is not None and found.fa_per_hour is not None
     x, y = _line(found, zero)
     low, high = ([max(share[part], zero.frr) for share in found.frr] for part in (1, 2))
@@ -249,7 +264,8 @@ def _draw_curve(ax: Any, keyword: KeywordReport, found: Curve, zero: Zero, colou
 def _log_axes(ax: Any, limits: Axes, zero: Zero, room: tuple[int, int]) -> None:
     """Log axes with plain numbers, and a strip for zeros before each.
 
-    room: for how many numbers there is room on x and y, beyond which they stand at powers of ten only.
+    room: for how many numbers there is room on x and y, beyond which they stand at
+    powers of ten only.
     """
     ticker = require("matplotlib.ticker", extra="score")
     ax.set(xscale="log", yscale="log", ylim=(zero.frr / 1.2, limits.frr[1]))

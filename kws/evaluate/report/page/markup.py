@@ -15,14 +15,18 @@ _DOUBT = ' <span class="doubt" title="more than these hours can show">*</span>'
 
 
 def text(value: object) -> str:
-    """Anything as HTML text or attribute; what no page can hold (halves of characters, controls) is made visible."""
+    """Anything as HTML text or attribute; what no page can hold (halves of characters,
+    controls) is made visible.
+    """
     whole = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
     kept = (c if c >= " " and not "\x7f" <= c <= "\x9f" else "\N{REPLACEMENT CHARACTER}" for c in whole)
     return html.escape("".join(kept))
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that scrolls by itself. heads, and rows of cells, are HTML; the first cell of a row is its head."""
+    """A table that scrolls by itself. heads, and rows of cells, are HTML; the first
+    cell of a row is its head.
+    """
     head = "".join(f'<th scope="col">{cell}</th>' if cell else "<td></td>" for cell in heads)
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
@@ -34,7 +38,9 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def each_point(report: Report, draw: Callable[[int, str], str]) -> str:
-    """`draw(number, name)` of every operating point, one of which the page shows at a time."""
+    """`draw(number, name)` of every operating point, one of which the page shows at a
+    time.
+    """
     return "".join(
         f'<div class="at-point" data-point="{number}">{draw(number, text(name_of(point.target)))}</div>'
         for number, point in enumerate(report.all.points)
@@ -42,7 +48,9 @@ def each_point(report: Report, draw: Callable[[int, str], str]) -> str:
 
 
 def choices(report: Report) -> str:
-    """The switch between the operating points; rates that the hours cannot show are marked."""
+    """The switch between the operating points; rates that the hours cannot show are
+    marked.
+    """
     found = []
     for number, point in enumerate(report.all.points):
         target = point.target
@@ -168,7 +176,9 @@ def _doubt(point: OperatingPoint) -> str:
 
 
 def bar(interval: Sequence[float] | None, largest: float, kind: str, least: float = 0.0) -> str:
-    """An interval on a scale from `least` to `largest`, as a small picture; with a line at 0 where that is inside."""
+    """An interval on a scale from `least` to `largest`, as a small picture; with a line
+    at 0 where that is inside.
+    """
     if interval is None:
         return ""
     value, low, high, zero = (

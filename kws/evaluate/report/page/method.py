@@ -1,4 +1,6 @@
-"""What a report rests on, in words: the system, the data and the rules of counting, as HTML."""
+"""What a report rests on, in words: the system, the data and the rules of counting, as
+HTML.
+"""
 
 from kws.digits import figure
 from kws.evaluate.report.model import Report

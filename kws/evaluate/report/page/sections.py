@@ -1,4 +1,6 @@
-"""The page's further sections as HTML: conditions, speakers, confusable phrases, latency, another model."""
+"""The page's further sections as HTML: conditions, speakers, confusable phrases,
+latency, another model.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +22,9 @@ _NO_WORD_ENDS = (
 
 
 def conditions(report: Report) -> str:
-    """Misses of each keyword under each condition, for every operating point; nothing of one condition alone."""
+    """Misses of each keyword under each condition, for every operating point; nothing
+    of one condition alone.
+    """
     if len(report.conditions) < 2:
         return ""
     together = "all keywords together, and the one chosen above" if len(report.keywords) > 1 else "dots and bars"
@@ -108,7 +112,9 @@ def confusables(report: Report) -> str:
 
 
 def latency(report: Report) -> str:
-    """How long after the end of the word, or before it, each keyword fires; how to know it where nobody does."""
+    """How long after the end of the word, or before it, each keyword fires; how to know
+    it where nobody does.
+    """
     found = [(text(name), keyword.latency_ms) for name, keyword in report.keywords.items()]
     if len(found) > 1:
         found.append(("<i>all</i>", report.all.latency_ms))
