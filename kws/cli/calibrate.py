@@ -13,7 +13,6 @@ from kws.errors import KwsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws calibrate`."""
     parser.description = (
         "Set each keyword's threshold to the lowest with at most the given false accepts per hour on development "
         "audio, and write it into the model file. Positives only show what that costs. Where the audio is too little "

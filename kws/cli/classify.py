@@ -10,7 +10,6 @@ from kws.errors import KwsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws classify`."""
     parser.description = (
         "Classify clips of single words and count how many are right. DIR holds a folder per class, named by its word; "
         "_silence_ and _unknown_ are silence and any other word, as in the test set of Speech Commands."

@@ -143,7 +143,6 @@ class Front:
             self._screen.watch(heard)
 
     def fire(self, event: LiveDetection) -> None:
-        """An event."""
         if self._command is not None:
             self._command.start(json.dumps(event.as_values()))
         if self._screen is not None:

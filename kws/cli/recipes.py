@@ -7,7 +7,6 @@ from kws.train.shipped import copy_recipe, describe, shipped_recipe, shipped_rec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws recipes`."""
     parser.description = "List the recipes that ship, print one, or copy one to change it."
     parser.epilog = (
         "examples:\n"
@@ -25,7 +24,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists, shows or copies."""
     if args.action == "list":
         for name, line, data in map(describe, shipped_recipes()):
             print(f"{name}\n    {line}\n    data: {data}")

@@ -34,7 +34,6 @@ _EXAMPLES = """examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws score`."""
     from kws.evaluate.replay.engines import ENGINES
 
     parser.description = (

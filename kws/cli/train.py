@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `kws train`."""
     parser.description = "Train a model from a recipe. A killed training goes on when the same command is given again."
     parser.epilog = (
         "examples:\n"

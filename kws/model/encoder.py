@@ -13,8 +13,6 @@ from kws.model.streaming import State, StreamingLayer
 
 
 class ConvState(NamedTuple):
-    """State of a causal convolution."""
-
     past: Tensor  # (B, kernel - stride, channels) the input frames that the next output still sees
 
 
@@ -106,8 +104,6 @@ class ConvFeedForward(StreamingLayer):
 
 
 class BlockState(NamedTuple):
-    """State of a block."""
-
     mixer: State
     feed_forward: State
 

@@ -30,8 +30,6 @@ _FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
 class FrontendState(NamedTuple):
-    """State of the frontend."""
-
     tail: Tensor  # (B, 320) the last two hops of PCM
 
 

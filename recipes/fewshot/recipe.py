@@ -68,7 +68,6 @@ CORPORA = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Options of this recipe."""
     options.configure(parser)
     parser.add_argument("--recordings", required=True, metavar="DIR", help="recordings of the word")
 

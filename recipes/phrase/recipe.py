@@ -69,7 +69,6 @@ CORPORA = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Options of this recipe."""
     options.configure(parser)
     parser.add_argument("--recordings", default="", metavar="DIR", help="recordings of the phrase, mixed in")
     options.configure_synthesis(parser)

@@ -27,8 +27,6 @@ from kws.model.mixers.xsa import Exclusion
 
 
 class AttentionState(NamedTuple):
-    """State of windowed attention."""
-
     kv: Tensor  # (B, H, W - 1, keys and values) of the last W - 1 frames, oldest first
     valid: Tensor  # (B, 1, 1, 1) int64: how many of them hold a frame; the oldest slots fill last
 

@@ -29,8 +29,6 @@ from kws.model.mixers.xsa import Exclusion
 
 
 class LowRankState(NamedTuple):
-    """State of low-rank attention."""
-
     hidden: Tensor  # (B, U) of the GRU
     cache: Tensor  # (B, W - 1, U + H) its last W - 1 outputs h_j and their keys Q^T h_j, oldest first
     valid: Tensor  # (B, 1, 1, 1) int64: how many of them hold a frame; the oldest slots fill last

@@ -22,15 +22,11 @@ from kws.model.mixers.spec import Switches
 
 
 class LSTMState(NamedTuple):
-    """State of an LSTM."""
-
     hidden: Tensor  # (B, U)
     cell: Tensor  # (B, U)
 
 
 class GRUState(NamedTuple):
-    """State of a GRU."""
-
     hidden: Tensor  # (B, U)
 
 
