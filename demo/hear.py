@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kws import audio
+from kws.arrays import Samples
 from kws.demo.timeline import blocks, draw_png
 from kws.errors import KwsError, require
 from kws.events import Detection
@@ -77,7 +78,7 @@ def show(console: Console, picture: Path) -> None:
     console.print(going_live(), soft_wrap=True)
 
 
-def hear(detector: Detector, samples: audio.Samples, truth: list[Truth], console: Console) -> DemoRun:
+def hear(detector: Detector, samples: Samples, truth: list[Truth], console: Console) -> DemoRun:
     """Streams the samples in chunks of the model's size and prints events as they fire."""
     stream, size = detector.stream(), detector.info.chunk_samples
     starts = range(0, len(samples), size)

@@ -12,12 +12,10 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kws import units
+from kws.arrays import Samples
 from kws.errors import KwsError, require
-
-Samples = NDArray[np.float32]
 
 _BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
 _KEPT_S = 2.0  # that the system is asked to keep: more means that this machine cannot keep up

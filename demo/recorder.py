@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kws import units
-from kws.demo.microphone import Samples
+from kws.arrays import Samples
 from kws.errors import require
 from kws.events import Detection
 

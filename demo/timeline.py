@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.errors import require
 from kws.events import Detection
 from kws.runtime.detector import Detector

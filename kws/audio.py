@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kws.arrays import Samples
 from kws.errors import InputError, KwsError, require
 from kws.units import SAMPLE_RATE
 
-Samples = NDArray[np.float32]
 _Pieces = Generator[Samples, None, None]
 
 LOWEST_RATE = 8_000  # Hz

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.options import log_to_stderr
 from kws.data.corpora import corpus_names
 from kws.errors import KwsError
 
@@ -231,7 +231,7 @@ def cut(args: argparse.Namespace) -> str:
     choose = single(args.words) if args.words else runs(args.runs)
     count, skipped = cut_pieces(args.root, rows, choose, load_cmudict())
     for line in skipped:
-        print(f"skipped {line}", file=sys.stderr)
+        log_to_stderr(f"skipped {line}")
     return f"{count} pieces in {args.root}"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
+
+from kws.cli.options import log_to_stderr
 
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     file, options, recipe = chosen(args)
     from kws.train.trainer import in_first_process, train  # torch takes seconds: a mistake is told before
 
-    log = in_first_process(lambda line: print(line, file=sys.stderr))
+    log = in_first_process(log_to_stderr)
     if hasattr(file, "make"):
         if (told := file.make(options, recipe, log)) is not None:
             print(told)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from kws.arrays import Float64Array
 
 _NEVER = -1e30  # the logarithm of 0, as a number that sums stay finite with
 
@@ -28,7 +28,7 @@ class CtcLikelihood:
         self.skips = np.zeros(self.states.shape, bool)
         self.skips[:, 3::2] = self.states[:, 3::2] != self.states[:, 1:-2:2]
 
-    def __call__(self, log_posteriors: npt.ArrayLike) -> FloatArray:
+    def __call__(self, log_posteriors: npt.ArrayLike) -> Float64Array:
         """(T, V) log-posteriors, T >= 1 -> (N,) log-likelihoods, summed over all
         alignments with the T frames.
         """
@@ -41,5 +41,5 @@ class CtcLikelihood:
             paths = np.logaddexp(np.logaddexp(paths, before[:, 1:-1]), skipped) + frame[self.states]
         rows = np.arange(len(paths))
         on_label = np.where(self.last > 0, paths[rows, self.last - 1], _NEVER)
-        total: FloatArray = np.logaddexp(paths[rows, self.last], on_label)
+        total: Float64Array = np.logaddexp(paths[rows, self.last], on_label)
         return total

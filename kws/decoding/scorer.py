@@ -20,12 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kws.arrays import Float64Array, IntArray
 from kws.decoding import viterbi
 from kws.decoding.viterbi import AGE, COLUMNS, DONE, LLR, PEAK, ViterbiGraph
 from kws.errors import InputError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class ScorerState(NamedTuple):
@@ -37,7 +35,7 @@ class ScorerState(NamedTuple):
         present label is added to DONE, and GAP is 0.
     """
 
-    paths: FloatArray
+    paths: Float64Array
 
 
 class Path(NamedTuple):
@@ -53,8 +51,8 @@ class Path(NamedTuple):
 
     spelling: int
     places: IntArray
-    llr: FloatArray
-    peaks: FloatArray
+    llr: Float64Array
+    peaks: Float64Array
 
 
 class KeywordScorer:
@@ -98,7 +96,7 @@ class KeywordScorer:
         """The state of a fresh stream, or of B of them: no path anywhere."""
         return ScorerState(self._chains.fresh(*batch))
 
-    def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[FloatArray, IntArray, ScorerState]:
+    def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[Float64Array, IntArray, ScorerState]:
         """Score one frame: `score` for log-posteriors of shape (V,); scores and ages
         have shape (K,).
         """
@@ -107,7 +105,7 @@ class KeywordScorer:
 
     def score(
         self, log_posteriors: ArrayLike, state: ScorerState | None = None
-    ) -> tuple[FloatArray, IntArray, ScorerState]:
+    ) -> tuple[Float64Array, IntArray, ScorerState]:
         """Score the frames of a chunk of one stream, or of B streams, following `state`
         (None: fresh).
 
@@ -165,7 +163,7 @@ class KeywordScorer:
         first = states[-1] - 2 * (int(self._lengths[spelling]) - 1)
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
-    def _arguments(self, posteriors: FloatArray) -> FloatArray:
+    def _arguments(self, posteriors: Float64Array) -> Float64Array:
         """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of
         `ViterbiGraph.search`.
         """
@@ -177,7 +175,7 @@ class KeywordScorer:
         table[:, -1, 1] = -np.inf
         return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
 
-    def _keyword_scores(self, ends: FloatArray) -> tuple[FloatArray, IntArray]:
+    def _keyword_scores(self, ends: Float64Array) -> tuple[Float64Array, IntArray]:
         """From the paths of the last states (..., P, 5) to the scores and ages (..., K)
         of keywords.
         """
@@ -190,7 +188,7 @@ class KeywordScorer:
         scores = np.take_along_axis(candidates, choice, axis=-1)[..., 0]
         return scores, np.take_along_axis(ages[..., self._owners], choice, axis=-1)[..., 0]
 
-    def _spelling_scores(self, ends: FloatArray) -> FloatArray:
+    def _spelling_scores(self, ends: Float64Array) -> Float64Array:
         """The scores (..., P) of spellings."""
         logs = ends[..., DONE] * self._peak_weight
         logs += ends[..., LLR]

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from kws.arrays import Float64Array, IntArray
 
 _LONG_AGO = -(2**62)
 
@@ -45,21 +44,21 @@ class Trigger:
         long_ago = np.full(self._thresholds.size, _LONG_AGO, np.int64)
         return TriggerState(long_ago, long_ago)
 
-    def reached(self, scores: FloatArray) -> NDArray[np.bool_]:
+    def reached(self, scores: Float64Array) -> NDArray[np.bool_]:
         """Which scores, (..., K), are at their keyword's threshold or above: nearly
         always none.
         """
         return scores >= self._thresholds
 
     def step(
-        self, scores: FloatArray, ages: IntArray, frame: int, state: TriggerState
+        self, scores: Float64Array, ages: IntArray, frame: int, state: TriggerState
     ) -> tuple[list[int], TriggerState]:
         """The keywords that fire in one frame: `run` for scores and ages of shape (K,)."""
         fired, state = self.run(scores[None], ages[None], frame, state)
         return [keyword for _, keyword in fired], state
 
     def run(
-        self, scores: FloatArray, ages: IntArray, frame: int | IntArray, state: TriggerState
+        self, scores: Float64Array, ages: IntArray, frame: int | IntArray, state: TriggerState
     ) -> tuple[list[tuple[int, int]], TriggerState]:
         """The events of consecutive frames from number `frame` on, or of the frames
         with the numbers `frame` (T,).

@@ -53,7 +53,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from kws.arrays import Float64Array
+
 Places = NDArray[np.intp]
 
 # Columns of paths: what the best path of each state carries.
@@ -80,7 +81,7 @@ class ViterbiGraph:
     """
 
     def __init__(
-        self, sources: Places, ends: Places, increments: FloatArray, max_ages: FloatArray, max_gaps: FloatArray
+        self, sources: Places, ends: Places, increments: Float64Array, max_ages: Float64Array, max_gaps: Float64Array
     ) -> None:
         self.sources = sources
         self.ends = ends
@@ -107,7 +108,7 @@ class ViterbiGraph:
         ends = np.cumsum(lengths, dtype=np.intp) - 1 + states
         return cls(sources, ends, increments, max_ages, np.full(states, float(max_gap)))
 
-    def fresh(self, *batch: int) -> FloatArray:
+    def fresh(self, *batch: int) -> Float64Array:
         """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5):
         none anywhere.
         """
@@ -117,7 +118,7 @@ class ViterbiGraph:
         paths[..., 1, :, PEAK] = -np.inf
         return paths
 
-    def search(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def search(self, arguments: Float64Array, paths: Float64Array) -> tuple[Float64Array, Float64Array]:
         """T frames from `paths` (2, S + 2, 5) on: the paths of the last states (T, P,
         5), and all paths after them.
 
@@ -133,7 +134,7 @@ class ViterbiGraph:
             paths, spare = spare, paths
         return ends, paths
 
-    def search_many(self, arguments: FloatArray, paths: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def search_many(self, arguments: Float64Array, paths: Float64Array) -> tuple[Float64Array, Float64Array]:
         """`search` for B streams at once: everything has a first axis B, and each
         stream's numbers are as if alone.
         """
@@ -158,12 +159,12 @@ class ViterbiGraph:
 
     def _advance(
         self,
-        old: FloatArray,
-        new: FloatArray,
-        cost: FloatArray,
-        peak: FloatArray,
-        fresh: FloatArray,
-        ends: FloatArray,
+        old: Float64Array,
+        new: Float64Array,
+        cost: Float64Array,
+        peak: Float64Array,
+        fresh: Float64Array,
+        ends: Float64Array,
     ) -> None:
         """One frame of the search, from `old` into `new`: few calls, for their number
         is what costs time.

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
+from kws.arrays import Float32Array
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
-from kws.runtime.session import FloatArray, OnnxModel
+from kws.runtime.session import OnnxModel
 
 _SECONDS = 20  # of sound per pass
 _PASSES = 9
@@ -100,29 +101,29 @@ def measure(detector: Detector) -> dict[str, Any]:
     }
 
 
-def _noise(chunk_samples: int) -> FloatArray:
+def _noise(chunk_samples: int) -> Float32Array:
     """About 20 s of it, (chunks, chunk_samples)."""
     chunks = units.samples(_SECONDS) // chunk_samples
     return np.random.default_rng(0).normal(0, 0.05, (chunks, chunk_samples)).astype(np.float32)
 
 
-def _time_push(detector: Detector, sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
+def _time_push(detector: Detector, sound: Float32Array) -> tuple[float, NDArray[np.float64]]:
     """CPU seconds of a pass, and wall seconds of each push of a chunk."""
     return _time_calls(detector.stream().push, sound)
 
 
-def _time_graph(model: OnnxModel, sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
+def _time_graph(model: OnnxModel, sound: Float32Array) -> tuple[float, NDArray[np.float64]]:
     """CPU seconds of a pass, and wall seconds of each run of the graph on a chunk."""
     states = model.init_states()
 
-    def hear(chunk: FloatArray) -> None:
+    def hear(chunk: Float32Array) -> None:
         nonlocal states
         _, states = model.run(chunk[None], states)
 
     return _time_calls(hear, sound)
 
 
-def _time_calls(hear: Callable[[FloatArray], object], sound: FloatArray) -> tuple[float, NDArray[np.float64]]:
+def _time_calls(hear: Callable[[Float32Array], object], sound: Float32Array) -> tuple[float, NDArray[np.float64]]:
     """CPU seconds of a pass over the chunks, and wall seconds of each call."""
     times = np.empty(len(sound))
     cpu = time.process_time()
@@ -133,7 +134,7 @@ def _time_calls(hear: Callable[[FloatArray], object], sound: FloatArray) -> tupl
     return time.process_time() - cpu, times
 
 
-def _time_parts(detector: Detector, sound: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _time_parts(detector: Detector, sound: Float32Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wall seconds of the graph, and of the scorer with the trigger, for each chunk."""
     states = detector.model.init_states()
     heard, watched = detector.scorer.init_state(), detector.trigger.init_state()

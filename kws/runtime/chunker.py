@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.audio import Resampler, Samples, check_rate
+from kws.arrays import Samples
+from kws.audio import Resampler, check_rate
 from kws.errors import InputError
 
 _FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.decoding.trigger import Trigger
 from kws.decoding.wait_bound import WaitBound
 from kws.errors import InputError, KwsError

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.arrays import Float32Array
 from kws.errors import KwsError
 from kws.metadata import METADATA_KEY, ModelInfo
 from kws.onnxruntime_import import load_onnxruntime
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 States = tuple[NDArray[Any], ...]
-FloatArray = NDArray[np.float32]
 
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
@@ -66,7 +66,7 @@ class OnnxModel:
         """The states of fresh streams, all zeros: each (B, *shape)."""
         return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
 
-    def run(self, pcm: FloatArray, states: States) -> tuple[FloatArray, States]:
+    def run(self, pcm: Float32Array, states: States) -> tuple[Float32Array, States]:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
 
         pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and

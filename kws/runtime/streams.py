@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.decoding.scorer import KeywordScorer, ScorerState
 from kws.decoding.trigger import Trigger
 from kws.errors import InputError

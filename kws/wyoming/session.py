@@ -15,7 +15,8 @@ from wyoming.info import Describe
 from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection, NotDetected
 
-from kws.audio import Samples, check_rate, from_pcm
+from kws.arrays import Samples
+from kws.audio import check_rate, from_pcm
 from kws.errors import KwsError
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.streams import ClientStream, ClientStreams

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.events import Detection
 from kws.runtime.detector import Detector
 from kws.runtime.streams import StreamHandle

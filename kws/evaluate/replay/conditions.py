@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws import audio
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.data import augment
 from kws.data.manifest import rows_of
 from kws.errors import KwsError, require

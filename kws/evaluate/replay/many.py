@@ -25,7 +25,7 @@ from kws.runtime.shipped import shipped
 
 _BATCH_S = 60.0  # of sound: about 0.4 s of work, so that workers end together and messages cost nothing
 
-Report = Callable[[int, float], None]  # is told the number of a job, and seconds of sound that were heard of it
+OnProgress = Callable[[int, float], None]  # is told the number of a job, and seconds of sound that were heard of it
 
 
 class Job(NamedTuple):
@@ -106,7 +106,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def work(batch: Batch, report: Report) -> list[Outcome]:
+def work(batch: Batch, report: OnProgress) -> list[Outcome]:
     """Does a batch in this process.
 
     Raises KwsError where this machine has another model or other files than the one
@@ -125,7 +125,7 @@ def work(batch: Batch, report: Report) -> list[Outcome]:
     return [_attempt(system, job, report) for job in batch.jobs]
 
 
-def _attempt(system: System, job: Job, report: Report) -> Outcome:
+def _attempt(system: System, job: Job, report: OnProgress) -> Outcome:
     try:
         heard = replay(system, job.source, job.rules, report=lambda seconds: report(job.number, seconds))
     except SourceError as error:
@@ -191,7 +191,7 @@ def _batches(spec: SystemSpec, system: str, lengths: Mapping[Job, float]) -> lis
 
 
 def _run(
-    batches: Sequence[Batch], jobs: int | None, dask: str | None, report: Report
+    batches: Sequence[Batch], jobs: int | None, dask: str | None, report: OnProgress
 ) -> Generator[list[Outcome], None, None]:
     processes = min(jobs or cores(), len(batches))
     if dask is not None and batches:

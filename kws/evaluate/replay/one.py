@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.errors import InputError, KwsError
 from kws.evaluate.replay.conditions import Rules, blocks
 from kws.evaluate.replay.recording import Replayed, TestItem

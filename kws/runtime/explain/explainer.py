@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.runtime.detector import Detector
 from kws.runtime.explain.diagnosis import Diagnosis, propose, tell
 from kws.runtime.explain.search import Attempt, Search

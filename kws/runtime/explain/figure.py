@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.digits import probability
 from kws.errors import KwsError, require
 from kws.metadata import ModelInfo

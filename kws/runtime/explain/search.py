@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.audio import Samples
-from kws.decoding.scorer import FloatArray, IntArray, ScorerState
+from kws.arrays import Float64Array, IntArray, Samples
+from kws.decoding.scorer import ScorerState
 from kws.metadata import ScorerConfig
 from kws.runtime.detector import Detector, StreamResult
 
@@ -57,7 +57,7 @@ class Excerpt:
     first_frame: int
     samples: Samples
     log_posteriors: NDArray[np.float32]
-    scores: FloatArray
+    scores: Float64Array
     ages: IntArray
     strict: ScorerState
     lenient: ScorerState
@@ -181,7 +181,7 @@ class _Peaks:
     def __init__(self, keywords: int) -> None:
         self._open: list[list[Attempt]] = [[] for _ in range(keywords)]
 
-    def push(self, first_frame: int, scores: FloatArray, ages: IntArray) -> None:
+    def push(self, first_frame: int, scores: Float64Array, ages: IntArray) -> None:
         for row, keyword in np.argwhere(scores > 0).tolist():
             now = Attempt(keyword, first_frame + row, float(scores[row, keyword]), int(ages[row, keyword]))
             peaks = self._open[keyword]

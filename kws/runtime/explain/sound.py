@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.units import SAMPLE_RATE
 
 _POINTS = 512

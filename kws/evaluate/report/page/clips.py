@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from kws.audio import Samples
+from kws.arrays import Samples
 from kws.errors import KwsError, require
 from kws.evaluate.report.model import Report, Trial
 from kws.units import SAMPLE_RATE
