@@ -42,7 +42,7 @@ def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> 
     """
     states, parts = session.init_states(len(pcm)), []
     for start in range(0, pcm.shape[1], samples):
-        log_posteriors, states = session.run(np.ascontiguousarray(pcm[:, start : start + samples]), states)
+        log_posteriors, states, _ = session.run(np.ascontiguousarray(pcm[:, start : start + samples]), states)
         parts.append(log_posteriors)
     return np.concatenate(parts, axis=1)
 

@@ -21,7 +21,7 @@ from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.files import whole
 from kws.lexicon import phrase_name
-from kws.metadata import SCHEMA, DataSource, Keyword, ModelInfo, ScorerConfig, StateSpec, Training, embed
+from kws.metadata import ONE_PASS_SCHEMA, DataSource, Keyword, ModelInfo, ScorerConfig, StateSpec, Training, embed
 from kws.model.acoustic import parameter_count
 from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
@@ -75,26 +75,37 @@ def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
     """Stores weights of these sizes in half precision, takes the exporter's notes away,
     and adds the manifest.
     """
-    graph = proto.graph
+    halve_weights(proto, sizes)
+    without_notes(proto)
+    embed(proto, info)
+    onnx.checker.check_model(proto)
+
+
+def halve_weights(proto: onnx.ModelProto, sizes: set[int]) -> None:
+    """Stores weights of these sizes in half precision, where they have no more, and
+    casts them back.
+    """
     casts = []
-    for tensor in graph.initializer:
+    for tensor in proto.graph.initializer:
         array = numpy_helper.to_array(tensor)
         exact = array.dtype == np.float32 and array.size in sizes and np.array_equal(array, array.astype(np.float16))
         if exact:
             half = numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half")
             casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
             tensor.CopyFrom(half)
-    nodes = [*casts, *graph.node]
-    for node in nodes:
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def without_notes(proto: onnx.ModelProto) -> None:
+    """Takes away what the exporter notes beside nodes and tensors."""
+    for node in proto.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    del graph.value_info[:]
-    del graph.metadata_props[:]
+    del proto.graph.value_info[:]
+    del proto.graph.metadata_props[:]
     del proto.metadata_props[:]
-    embed(proto, info)
-    onnx.checker.check_model(proto)
 
 
 def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo:
@@ -109,7 +120,7 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
         for keyword, spellings in checkpoint.spellings.items()
     )
     return ModelInfo(
-        schema=SCHEMA,
+        schema=ONE_PASS_SCHEMA,
         name=name,
         sample_rate=SAMPLE_RATE,
         chunk_samples=chunk_frames * model.stride,
@@ -125,7 +136,7 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
         training=_training(recipe, checkpoint.spent),
         parameters=parameter_count(model),
         kws_version=__version__,
-        commit=_commit(),
+        commit=commit(),
     )
 
 
@@ -136,7 +147,7 @@ def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
     return Training(recipe["name"], recipe["seed"], recipe["steps"], data, config)
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the checkout that this runs from; None outside of one."""
     folder = Path(__file__).resolve().parent
     asked = subprocess.run(

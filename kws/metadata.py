@@ -6,6 +6,7 @@ else.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +18,10 @@ from kws.jsonable import decode, demand
 from kws.lexicon import BLANK
 from kws.units import SAMPLE_RATE
 
-SCHEMA = 1  # raised when an older kws would misread the file; added fields do not need that
+SCHEMA = 2  # raised when an older kws would misread the file; added fields do not need that
+ONE_PASS_SCHEMA = 1  # of files without a verifier, which an older kws reads as well
 METADATA_KEY = "kws.manifest"
+VERIFIER_KEY = "kws.verifier"  # the verifier's own ONNX file, in base64
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,29 @@ class Training:
 
 
 @dataclass(frozen=True)
+class VerifierInfo:
+    """The second pass of a model file (see kws.runtime.second_pass).
+
+    segment_frames: frames of 10 ms that it hears at once. mels: bands of its features.
+    silence: the features of digital silence, which stand before the begin of a stream.
+    words: the keywords that it tells apart, in the order of its log-odds. floor: the
+    first pass's score from which on it is asked. hold_frames: how many frames after the
+    first pass's peak it is asked. first_pass_weight: of the logarithm of the first
+    pass's score beside the log-odds. parameters: its trainable scalars, which
+    `ModelInfo.parameters` does not count.
+    """
+
+    segment_frames: int
+    mels: int
+    silence: float
+    words: tuple[str, ...]
+    floor: float
+    hold_frames: int
+    first_pass_weight: float
+    parameters: int
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Everything that a model file says about itself. Raises KwsError where the parts
     do not fit.
@@ -119,12 +145,15 @@ class ModelInfo:
     kws_version: str
     commit: str | None = None
     chunks_per_call: int = 1  # the most
+    verifier: VerifierInfo | None = None  # of a model with two passes
 
     def __post_init__(self) -> None:
         _check_clock(self)
         _check_tokens(self)
         _check_states(self.states)
         _check_scoring(self.scoring)
+        if self.verifier is not None:
+            _check_verifier(self.verifier, self.frame_samples)
         names = [keyword.name for keyword in self.keywords]
         demand(len(set(names)) == len(names), "two keywords have the same name")
         for keyword in self.keywords:
@@ -172,13 +201,19 @@ class ModelInfo:
         return info
 
 
-def embed(model: Any, info: ModelInfo) -> None:
+def embed(model: Any, info: ModelInfo, verifier: bytes | None = None) -> None:
     """Put the manifest into the metadata of an onnx.ModelProto, in place of an older
-    one.
+    one; and, where one is given, the ONNX file of its verifier.
     """
-    entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
-    entry = entries[0] if entries else model.metadata_props.add(key=METADATA_KEY)
-    entry.value = info.to_json()
+    _put(model, METADATA_KEY, info.to_json())
+    if verifier is not None:
+        _put(model, VERIFIER_KEY, base64.b64encode(verifier).decode("ascii"))
+
+
+def _put(model: Any, key: str, text: str) -> None:
+    entries = [entry for entry in model.metadata_props if entry.key == key]
+    entry = entries[0] if entries else model.metadata_props.add(key=key)
+    entry.value = text
 
 
 def _refuse_constant(name: str) -> None:
@@ -186,7 +221,8 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_clock(info: ModelInfo) -> None:
-    demand(info.schema == SCHEMA, f"schema is {info.schema}, not {SCHEMA}")
+    schema = ONE_PASS_SCHEMA if info.verifier is None else SCHEMA
+    demand(info.schema == schema, f"schema is {info.schema}, not {schema}")
     demand(bool(info.name), "name is empty")
     demand(info.sample_rate == SAMPLE_RATE, f"sample_rate is {info.sample_rate}, not {SAMPLE_RATE}")
     demand(info.frame_samples > 0 and info.frames_per_chunk > 0, "a frame or a chunk is empty")
@@ -206,10 +242,22 @@ def _check_tokens(info: ModelInfo) -> None:
 def _check_states(states: tuple[StateSpec, ...]) -> None:
     names = [state.name for state in states]
     demand(len(set(names)) == len(names) and all(names), "state names are empty or stand twice")
-    demand(not {"pcm", "log_posteriors"} & set(names), "a state is named like the sound or the posteriors")
+    own = {"pcm", "log_posteriors", "features"}
+    demand(not own & set(names), "a state is named like the sound, the features or the posteriors")
     for state in states:
         demand(state.dtype in ("float32", "int64"), f"state '{state.name}' has dtype '{state.dtype}'")
         demand(all(size > 0 for size in state.shape), f"state '{state.name}' has an empty axis")
+
+
+def _check_verifier(verifier: VerifierInfo, frame_samples: int) -> None:
+    per_frame = 100 * frame_samples // SAMPLE_RATE
+    demand(verifier.mels > 0, "the verifier hears no mel band")
+    demand(per_frame > 0 and verifier.segment_frames > 0, "the verifier hears no frame")
+    demand(verifier.segment_frames % max(1, per_frame) == 0, "the verifier's segment is not a whole number of frames")
+    demand(len(set(verifier.words)) == len(verifier.words), "a word of the verifier stands twice")
+    demand(0 < verifier.floor < 1, "the verifier's floor is not in (0, 1)")
+    demand(verifier.hold_frames >= 0, "the verifier's hold_frames is negative")
+    demand(verifier.first_pass_weight >= 0, "the verifier's first_pass_weight is negative")
 
 
 def _check_scoring(scoring: ScorerConfig) -> None:

@@ -62,3 +62,27 @@ NOISE = TrainingCorpus(
     "CC BY 3.0; CC BY 4.0",
     "K. J. Piczak: ESC, 2015, from freesound.org contributors; Google Speech Commands",
 )
+MANY_SPEAKERS = TrainingCorpus(
+    "librispeech_many_speakers",
+    "LibriSpeech (train-clean-100, one sentence of each speaker)",
+    MINI_LIBRISPEECH.licence,
+    MINI_LIBRISPEECH.attribution,
+)
+ACCENTED_WORDS = TrainingCorpus(
+    "accented_words",
+    "DSPSpeech-20, English and Mandarin words of students",
+    "MIT",
+    "Zhongyu Chen, DSPSpeech-20",
+)
+COMMON_VOICE = TrainingCorpus(
+    "common_voice",
+    "Common Voice 6.1, a sample of 36 languages",
+    "CC0",
+    "Mozilla Common Voice and the speakers who gave their voices",
+)
+MEASURED_ROOMS = TrainingCorpus(
+    "measured_rooms",
+    "Impulse responses measured in houses and halls (web-audio-samples, Reverb.js)",
+    "Apache-2.0; public domain, CC BY or CC BY-SA by file",
+    "Google Chrome Labs; the recordists that Reverb.js names",
+)

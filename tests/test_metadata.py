@@ -30,7 +30,7 @@ FAULTS = [
     (("schema",), REMOVED, "schema is missing"),
     (("schema",), 0, "schema"),
     (("schema",), True, "schema"),
-    (("schema",), 2, "upgrade kws"),
+    (("schema",), 3, "upgrade kws"),
     (("name",), "", "name"),
     (("name",), REMOVED, "name is missing"),
     (("sample_rate",), 8000, "sample_rate is 8000, not 16000"),

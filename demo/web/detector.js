@@ -5,6 +5,7 @@ import * as ort from "./vendor/ort.js";
 import { readManifest, withPhrase } from "./manifest.js";
 import { RATE, Resampler } from "./resample.js";
 import { KeywordScorer, Trigger } from "./scoring.js";
+import { SecondPass } from "./second-pass.js";
 
 ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
 ort.env.wasm.wasmPaths = { wasm: new URL("./vendor/ort.wasm", import.meta.url).href };
@@ -15,30 +16,32 @@ const FLUSH_SAMPLES = RATE / 2; // a model's posteriors come some frames after t
 export class Detector {
   /** bytes: Uint8Array of an .onnx file. Rejects with an Error of one sentence for what is not a model of kws. */
   static async load(bytes) {
-    const manifest = readManifest(bytes);
-    const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 4 });
-    return new Detector(manifest, session);
+    const { manifest, verifier } = readManifest(bytes);
+    const open = (graph) => ort.InferenceSession.create(graph, { executionProviders: ["wasm"], logSeverityLevel: 4 });
+    return new Detector(manifest, await open(bytes), verifier && (await open(verifier)));
   }
 
-  constructor(manifest, session) {
+  /** verifier: the session of the second pass, null for a model of one pass. */
+  constructor(manifest, session, verifier) {
     this.manifest = manifest;
     this.session = session;
+    this.verifier = verifier;
     const { scoring, tokens, keywords } = manifest;
     const spellings = keywords.flatMap((keyword) => keyword.spellings);
-    this.scorer = new KeywordScorer(
-      spellings.map((spelling) => spelling.map((token) => tokens.indexOf(token))),
-      keywords.flatMap((keyword, index) => keyword.spellings.map(() => index)),
-      {
-        peakWeight: scoring.peak_weight,
-        maxDurationFrames: scoring.max_duration_frames,
-        maxGapFrames: scoring.max_gap_frames,
-      },
-    );
+    const constants = {
+      peakWeight: scoring.peak_weight,
+      maxDurationFrames: scoring.max_duration_frames,
+      maxGapFrames: scoring.max_gap_frames,
+    };
+    const ids = (spelling) => spelling.map((token) => tokens.indexOf(token));
+    const owner = keywords.flatMap((keyword, index) => keyword.spellings.map(() => index));
+    this.scorer = new KeywordScorer(spellings.map(ids), owner, constants);
+    this.secondPass = verifier && new SecondPass(this, ids, constants);
   }
 
   /** A detector that hears a further phrase too; see manifest.js. */
   withPhrase(phrase, phones) {
-    return new Detector(withPhrase(this.manifest, phrase, phones), this.session);
+    return new Detector(withPhrase(this.manifest, phrase, phones), this.session, this.verifier);
   }
 
   /** A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. */
@@ -54,12 +57,13 @@ export class Detector {
     });
   }
 
-  /** One chunk of samples to its log-posteriors (frames x tokens, flat) and the next states. */
+  /** One chunk of samples to its log-posteriors (frames x tokens, flat), the next states and, of two passes, features. */
   async run(chunk, states) {
     const feeds = { pcm: new ort.Tensor("float32", chunk, [1, chunk.length]) };
     this.manifest.states.forEach(({ name }, index) => (feeds[name] = states[index]));
     const results = await this.session.run(feeds);
-    return [results.log_posteriors.data, this.manifest.states.map(({ name }) => results[`next.${name}`])];
+    const following = this.manifest.states.map(({ name }) => results[`next.${name}`]);
+    return [results.log_posteriors.data, following, results.features?.data];
   }
 }
 
@@ -75,6 +79,7 @@ export class Stream {
     this.heard = detector.scorer.initState();
     this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
     this.watched = this.trigger.initState();
+    this.secondPass = detector.secondPass?.stream();
   }
 
   /** Hears the next samples (Float32Array in [-1, 1]); a result for each chunk that they complete, as `#run` says. */
@@ -113,11 +118,12 @@ export class Stream {
   async #run() {
     const { detector, frame: first } = this;
     const { manifest, scorer } = detector;
-    let posteriors;
+    let posteriors, features;
     const sound = this.chunk.slice();
-    [posteriors, this.states] = await detector.run(sound, this.states);
-    const { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
+    [posteriors, this.states, features] = await detector.run(sound, this.states);
+    let { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
     this.heard = state;
+    if (this.secondPass) ({ scores, ages } = await this.secondPass.hear(features, scores, ages));
     const seconds = (frame) => (frame * manifest.frame_samples) / RATE;
     const events = this.trigger.run(scores, ages, first, this.watched).map(({ row, keyword }) => {
       const place = row * scorer.keywords + keyword;

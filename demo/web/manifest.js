@@ -7,26 +7,32 @@ import { RATE } from "./resample.js";
 const METADATA_PROPS = 14; // of ModelProto
 const KEY = 1; // of StringStringEntryProto
 const VALUE = 2;
-const SCHEMA = 1;
+const SCHEMAS = [1, 2]; // of one pass, of two
 const STRESS = /\d/g; // of dictionaries: EY1 is EY
 
-/** The manifest of a model file (Uint8Array). Throws an Error with one sentence for any other file. */
+/**
+ * The manifest of a model file (Uint8Array) and the .onnx of its verifier, null where it has one pass. Throws an Error
+ * with one sentence for any other file.
+ */
 export function readManifest(bytes) {
-  let text;
+  let text, verifier;
   try {
-    text = metadata(bytes)["kws.manifest"];
+    ({ "kws.manifest": text, "kws.verifier": verifier } = metadata(bytes));
   } catch {
     throw new Error("this is not an .onnx file, or it is damaged");
   }
   if (text === undefined) throw new Error("this .onnx file is not a model of kws: it has no manifest");
   const manifest = JSON.parse(text);
-  if (manifest.schema !== SCHEMA || manifest.sample_rate !== RATE) {
+  if (!SCHEMAS.includes(manifest.schema) || manifest.sample_rate !== RATE) {
     throw new Error(
-      `this page reads models of schema ${SCHEMA} at ${RATE} Hz: make the page anew with this model's kws`,
+      `this page reads models of schema ${SCHEMAS.join(" or ")} at ${RATE} Hz: make the page anew with this model's kws`,
     );
   }
-  return manifest;
+  if (manifest.verifier && verifier === undefined) throw new Error("this .onnx file has lost its verifier");
+  return { manifest, verifier: manifest.verifier ? fromBase64(verifier) : null };
 }
+
+const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
 /**
  * The manifest with a further keyword, as `kws detect --keyword "PHRASE=PHONES"` adds it: phones of the model, | between

@@ -161,4 +161,51 @@ export class Trigger {
   }
 }
 
+/**
+ * The candidates of the first pass (kws/decoding/candidates.py): frames in which a keyword's score peaks, decided
+ * `hold` frames later; immutable.
+ */
+export class CandidateFinder {
+  constructor(keywords, floor, hold) {
+    this.keywords = keywords;
+    this.floor = floor;
+    this.hold = hold;
+  }
+
+  /** The state of a fresh stream: the scores and ages of the last 2 `hold` frames, (2 hold, K). */
+  initState() {
+    const size = 2 * this.hold * this.keywords;
+    return { scores: new Float64Array(size), ages: new Int32Array(size) };
+  }
+
+  /** The candidates {row, keyword, score, age} that the frames decide, in order of time, and the new state. */
+  run(newScores, newAges, state) {
+    const { keywords, hold } = this;
+    const scores = joined(state.scores, newScores);
+    const ages = joined(state.ages, newAges);
+    const found = [];
+    for (let row = 0; row < newScores.length / keywords; row++) {
+      for (let keyword = 0; keyword < keywords; keyword++) {
+        const at = hold + row;
+        const score = scores[at * keywords + keyword];
+        if (score < this.floor) continue;
+        let peak = true;
+        for (let by = 1; by <= hold && peak; by++) {
+          const before = scores[(at - by) * keywords + keyword];
+          peak = before < score && scores[(at + by) * keywords + keyword] <= score;
+        }
+        if (peak) found.push({ row, keyword, score, age: ages[at * keywords + keyword] + hold });
+      }
+    }
+    return { found, state: { scores: scores.slice(newScores.length), ages: ages.slice(newScores.length) } };
+  }
+}
+
+const joined = (first, second) => {
+  const all = new first.constructor(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+};
+
 const copy = (state) => Object.fromEntries(Object.entries(state).map(([name, column]) => [name, column.slice()]));

@@ -29,6 +29,12 @@ def run(args: argparse.Namespace) -> int:
 def _as_text(figures: dict[str, Any]) -> str:
     share, times = 100 * figures["cpu_s_per_audio_s"], figures["times_real_time"]
     parts = {part: figures[f"{part}_us"] for part in ("model", "scorer", "push")}
+    calls = figures.get("verifier_us")
+    verifier = (
+        []
+        if calls is None
+        else [f"a candidate     {calls['p50'] / 1000:.1f} ms of the verifier (p99 {calls['p99'] / 1000:.1f})"]
+    )
     return "\n".join(
         [
             f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB",
@@ -39,6 +45,7 @@ def _as_text(figures: dict[str, Any]) -> str:
                 f"  {part:<14}" + "".join(f"{spread[p]:8.0f}" for p in ("p50", "p95", "p99"))
                 for part, spread in parts.items()
             ),
+            *verifier,
             f"start           {figures['start_s']:.2f} s from a new process to its first scores",
             f"peak memory     {figures['peak_mb']:.1f} MB of that process (numpy, onnxruntime and kws)",
         ]

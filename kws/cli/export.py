@@ -12,18 +12,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
         "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
+        "  kws export runs/verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx\n"
         "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
     )
-    parser.add_argument("checkpoint", type=Path, help="model.ckpt, as `kws train` wrote it")
+    parser.add_argument("checkpoint", type=Path, help="model.ckpt or verifier.ckpt, as `kws train` wrote it")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
     parser.add_argument(
         "--chunk-frames", type=int, default=2, help="frames of 40 ms per call: latency against CPU (default: 2)"
     )
+    parser.add_argument(
+        "--first-pass",
+        metavar="MODEL",
+        help="of a verifier: the model whose candidates it verifies, a file or the name of one that ships",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say what is in it; a KwsError where ONNX and torch differ."""
+    if args.first_pass is not None:
+        from kws.export.pair import write_pair
+        from kws.runtime.shipped import find
+
+        print(write_pair(args.checkpoint, find(args.first_pass), args.output, args.name))
+        return 0
     from kws.export.write import write_model
 
     print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))

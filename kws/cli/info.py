@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kws.cli import options
 
 if TYPE_CHECKING:
-    from kws.metadata import Keyword, ModelInfo
+    from kws.metadata import Keyword, ModelInfo, VerifierInfo
 
 _WIDTH = 100  # columns
 _ITEM_BYTES = {"float32": 4, "int64": 8}
@@ -62,6 +62,8 @@ def _describe(info: ModelInfo, path: str, size: int) -> list[str]:
         ("scoring", ", ".join([*limits, f"peak weight {scoring.peak_weight:g}"])),
         ("new phrases", f"fire at {scoring.default_threshold:g}"),
     ]
+    if info.verifier is not None:
+        facts.insert(2, ("verifier", _verifier(info.verifier, frame_ms)))
     lines = [line for name, value in facts for line in _wrapped(f"{name:<12}{value}", 12)]
     lines += ["", *_keyword_lines(info.keywords)]
     states = [
@@ -74,6 +76,14 @@ def _describe(info: ModelInfo, path: str, size: int) -> list[str]:
     for source in training.data:
         lines += _wrapped(f"  {source.name}, {source.licence}: {source.attribution}", 4)
     return lines
+
+
+def _verifier(verifier: VerifierInfo, frame_ms: float) -> str:
+    """The second pass in a sentence."""
+    return (
+        f"{verifier.parameters:,} parameters, hears the last {verifier.segment_frames / 100:g} s where the first pass "
+        f"gives {verifier.floor:g} or more, {verifier.hold_frames * frame_ms:g} ms after its peak"
+    )
 
 
 def _keyword_lines(keywords: Sequence[Keyword]) -> list[str]:

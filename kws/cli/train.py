@@ -10,6 +10,7 @@ from kws.cli.options import log_to_stderr
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe
     from kws.train.recipe_file import RecipeFile
+    from kws.train.verifier.recipe import VerifierRecipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the training and say where the model lies."""
+    from kws.train.verifier.recipe import VerifierRecipe
+
     file, options, recipe = chosen(args)
     from kws.train.trainer import in_first_process, train  # torch takes seconds: a mistake is told before
 
@@ -37,12 +40,17 @@ def run(args: argparse.Namespace) -> int:
     if hasattr(file, "make"):
         if (told := file.make(options, recipe, log)) is not None:
             print(told)
+    elif isinstance(recipe, VerifierRecipe):
+        from kws.train.verifier.train import train_verifier
+
+        verifier = train_verifier(recipe, log)
+        print(f"trained: {verifier}\nnext: kws export {verifier} --first-pass {recipe.task.first_pass} -o model.onnx")
     elif (path := train(recipe, log)) is not None:
         print(f"trained: {path}\nnext: kws export {path} -o model.onnx")
     return 0
 
 
-def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Recipe]:
+def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Recipe | VerifierRecipe]:
     """The recipe file that the arguments name, the options of its own, and its recipe
     with the changes.
     """

@@ -1,9 +1,9 @@
 """Training mixtures, here called scenes: rows of audio of a fixed length, and the
 tokens said in them.
 
-A scene is made of clips, one after another. Rooms, microphones, noise and levels are
-drawn anew for every scene. A batch is a function of (seed, step) alone, so that a
-resumed training sees what an uninterrupted one would have seen.
+A scene is made of clips, one after another. What surrounds them is drawn anew for every
+scene (surroundings.py). A batch is a function of (seed, step) alone, so that a resumed
+training sees what an uninterrupted one would have seen.
 
 Shapes: B rows, S samples of a row.
 """
@@ -24,13 +24,12 @@ from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
 from kws.data.scene_config import SceneConfig
+from kws.data.surroundings import SPEECH_DBFS, Surroundings, happens
 from kws.errors import KwsError
 from kws.units import SAMPLE_RATE
 
 Batch = dict[str, torch.Tensor]
 _TRIES = 4  # clips drawn in vain before a row counts as full
-_SPEECH_DBFS = -26.0  # speech level before the row's own gain
-_EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against that level: louder than any speech too
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class SceneDataset(Dataset[Batch]):
         self._draw = _draw_probabilities(self.sources)
         self._clips_per_row = _clips_per_row(config, self.sources, self._draw)
         self._by_word: list[_Places] = []
-        self._noise_levels: dict[int, float] = {}
+        self._surroundings = Surroundings(config, self.samples, noise, rirs, self._voice)
 
     def __getitem__(self, step: int) -> Batch:
         self._show(step)
@@ -164,13 +163,14 @@ class SceneDataset(Dataset[Batch]):
         mine = copy(self)
         mine.rows = self.rows[rank::world]
         mine.sources = [source.part(rank, world) for source in self.sources]
+        mine._surroundings = Surroundings(self.config, self.samples, self.noise, self.rirs, mine._voice)
         return mine
 
     def _row(self, rng: np.random.Generator) -> _Row:
         c = self.config
         row = np.zeros(self.samples, np.float32)
-        if _happens(c.empty_probability, rng):
-            return _Row(self._place(row, rng), np.zeros(0, np.int64), self.silence)
+        if happens(c.empty_probability, rng):
+            return _Row(self._surroundings.place(row, rng), np.zeros(0, np.int64), self.silence)
         targets: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
         words: list[int] = []
         at = _samples(rng.uniform(*c.gap_seconds))
@@ -188,7 +188,7 @@ class SceneDataset(Dataset[Batch]):
             targets.append(source.targets[index])
             words.append(source.words[index] if source.words else -1)
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
-        return _Row(self._place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
+        return _Row(self._surroundings.place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
     def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
         """A clip: by the shares of the corpora, and of a closed vocabulary each word as
@@ -205,81 +205,19 @@ class SceneDataset(Dataset[Batch]):
     def _said(self, clip: Samples, rng: np.random.Generator) -> Samples:
         """Says a clip faster or slower, higher or lower, sooner or later, at a level."""
         c = self.config
-        if _happens(c.stretch_probability, rng):
+        if happens(c.stretch_probability, rng):
             clip = augment.stretch(clip, c.tempo, c.semitones, rng)
         else:
             clip = augment.speed(clip, *c.speed, rng)
         if c.shift_seconds:
             clip = augment.shift(clip, _samples(c.shift_seconds), rng)
-        gain = augment.decibels(_SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
+        gain = augment.decibels(SPEECH_DBFS + rng.uniform(*c.clip_gain_db)) / augment.speech_level(clip)
         return clip * gain
 
-    def _place(self, row: Samples, rng: np.random.Generator) -> Samples:
-        """Puts dry speech into a room, before a microphone, among noises, at a level,
-        and onto a line.
-        """
-        c = self.config
-        spoken = bool(row.any())
-        level = augment.speech_level(row) if spoken else augment.decibels(_SPEECH_DBFS)
-        if _happens(c.room_probability, rng):
-            row = augment.convolve(row, *self._rir(rng))
-        if not spoken:
-            row = augment.add_noise(row, self._noise(rng), rng.uniform(*_EMPTY_SNR_DB), level)
-        elif _happens(c.noise_probability, rng):
-            row = augment.add_noise(row, self._noise(rng), rng.uniform(*c.snr_db), level)
-        if spoken and _happens(c.babble_probability, rng):
-            row = augment.add_noise(row, self._babble(rng), rng.uniform(c.snr_db[0] + 5, c.snr_db[1]), level)
-        if _happens(c.microphone_probability, rng):
-            row = augment.convolve_centred(row, augment.microphone_filter(rng))
-        if _happens(c.floor_probability, rng):
-            row = augment.add_noise(row, augment.coloured_noise(self.samples, rng), rng.uniform(25.0, 60.0), level)
-        row = row * augment.decibels(rng.uniform(*c.row_gain_db))
-        if _happens(c.overdrive_probability, rng):
-            row = augment.overdrive(row, c.overdrive_db, rng)
-        if _happens(c.telephone_probability, rng):
-            row = augment.convolve_centred(row, augment.telephone_filter(rng))
-        if _happens(c.codec_probability, rng):
-            row = augment.through_codec(row, augment.CODECS[int(rng.integers(len(augment.CODECS)))])
-        return np.clip(row, -1.0, 1.0)
-
-    def _rir(self, rng: np.random.Generator) -> tuple[Samples, int]:
-        """An impulse response, recorded or simulated, and its delay."""
-        if self.rirs is not None and _happens(self.config.recorded_rooms, rng):
-            return augment.recorded_rir(self.rirs.read(int(rng.integers(len(self.rirs)))))
-        return augment.simulated_rir(rng), 0
-
-    def _noise(self, rng: np.random.Generator) -> Samples:
-        """A row of recorded noise, clips joined end to end, or of coloured noise."""
-        if self.noise is None or rng.random() < 0.2:
-            return augment.coloured_noise(self.samples, rng)
-        parts: list[Samples] = []
-        while sum(map(len, parts)) < self.samples:
-            index = int(rng.integers(len(self.noise)))
-            start = int(rng.integers(max(1, self.noise.samples(index) - self.samples)))
-            clip = self.noise.read(index, start, self.samples)
-            parts.append(clip / self._noise_level(index) * augment.decibels(rng.uniform(-6, 6)))
-        return np.concatenate(parts)[: self.samples]
-
-    def _noise_level(self, index: int) -> float:
-        """RMS of a whole clip of noise, which may be many times longer than what is
-        read of it; measured once.
-        """
-        if index not in self._noise_levels:
-            assert self.noise is not None
-            self._noise_levels[index] = augment.rms(self.noise.read(index))
-        return self._noise_levels[index]
-
-    def _babble(self, rng: np.random.Generator) -> Samples:
-        """Three to six rows of speech at once."""
-        total = np.zeros(self.samples, np.float32)
-        for _ in range(int(rng.integers(3, 7))):
-            at = 0
-            while at < self.samples:
-                source = self._shown[int(rng.integers(len(self._shown)))]
-                clip = source.clips.read(int(rng.integers(len(source.clips))), samples=self.samples - at)
-                total[at : at + len(clip)] += clip / augment.rms(clip)
-                at += len(clip)
-        return total
+    def _voice(self, most: int, rng: np.random.Generator) -> Samples:
+        """The begin of some clip, at most so many samples."""
+        source = self._shown[int(rng.integers(len(self._shown)))]
+        return source.clips.read(int(rng.integers(len(source.clips))), samples=most)
 
 
 def _draw_probabilities(sources: Sequence[Supply]) -> npt.NDArray[np.float64]:
@@ -293,11 +231,6 @@ def _clips_per_row(config: SceneConfig, sources: Sequence[Supply], draw: npt.NDA
     seconds = sum(p * source.mean_samples / SAMPLE_RATE for source, p in zip(sources, draw, strict=True))
     fit = config.row_seconds / (seconds + float(np.mean(config.gap_seconds)))
     return float(min(config.most_clips, fit) * (1.0 - config.empty_probability))
-
-
-def _happens(probability: float, rng: np.random.Generator) -> bool:
-    """Whether a thing of this probability happens; what never does draws nothing."""
-    return probability > 0 and rng.random() < probability
 
 
 def _places_of_words(sources: Sequence[SceneSource]) -> list[_Places]:

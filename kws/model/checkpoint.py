@@ -16,7 +16,7 @@ from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
 
 _FORMAT = "kws.checkpoint.1"
-_HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
+HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
 
 
 class Checkpoint(NamedTuple):
@@ -44,7 +44,7 @@ def save_checkpoint(
         "format": _FORMAT,
         "config": model.config.to_dict(),
         "weights": {
-            name: weight.half() if weight.numel() >= _HALVED_FROM else weight
+            name: weight.half() if weight.numel() >= HALVED_FROM else weight
             for name, weight in model.state_dict().items()
         },
         "recipe": recipe,
@@ -57,7 +57,7 @@ def save_checkpoint(
 
 def halved_sizes(model: AcousticModel) -> set[int]:
     """How many elements the weights have that a checkpoint holds in half precision."""
-    return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= _HALVED_FROM}
+    return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= HALVED_FROM}
 
 
 def find_checkpoint(name_or_path: str) -> Path:

@@ -40,3 +40,34 @@ class AcousticConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "AcousticConfig":
         return cls(**values | {"tokens": tuple(values["tokens"])})
+
+
+@dataclass(frozen=True)
+class VerifierConfig:
+    """Everything that the shape of a verifier depends on; what is not said here is as
+    in AcousticConfig.
+
+    mixer: of segments, such as `xsa+full`. words: the keywords that it tells apart.
+    segment_frames: frames of 10 ms that it hears at once.
+    """
+
+    words: tuple[str, ...]
+    mixer: str = "xsa+full"
+    width: int = 96
+    blocks: int = 4
+    heads: int = 4
+    window_frames: int = 32
+    expansion: int = 2
+    kernel: int = 5
+    channels: int = 96
+    mels: int = 40
+    dropout: float = 0.1
+    tokens: tuple[str, ...] = TOKENS
+    segment_frames: int = 200
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"tokens": list(self.tokens), "words": list(self.words)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "VerifierConfig":
+        return cls(**values | {"tokens": tuple(values["tokens"]), "words": tuple(values["words"])})

@@ -26,7 +26,7 @@ _ROWS, _COLUMNS = 16, 32  # n = 32 n1 + n2, k = k1 + 16 k2
 _HOPS = 3  # hops that a frame touches: 480 samples = 15 rows of 32; the sixteenth row is zero padding
 _USED_ROWS = _HOPS * HOP_SAMPLES // _COLUMNS
 _USED_K2 = _COLUMNS // 2 + 1  # a real signal needs bins 0..256 only
-_FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
+FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
 class FrontendState(NamedTuple):
@@ -71,7 +71,7 @@ class LogMel(StreamingLayer):
         spectrum = grid.reshape(_ROWS, batch * frames, 2 * _COLUMNS) @ self.second
         power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _ROWS * 2 * _USED_K2)
         mel = power @ self.filters
-        return torch.log(mel + _FLOOR), FrontendState(pcm[:, -state.tail.shape[1] :])
+        return torch.log(mel + FLOOR), FrontendState(pcm[:, -state.tail.shape[1] :])
 
 
 def _window() -> Tensor:

@@ -27,6 +27,8 @@ _SECONDS = 20  # of sound per pass
 _PASSES = 9
 _STARTS = 5
 
+_VERIFICATIONS = 50
+
 # A device's process: it loads the model and hears ten seconds, and imports nothing else.
 _PROCESS = """
 import sys
@@ -84,6 +86,7 @@ def measure(detector: Detector) -> dict[str, Any]:
     cpu = statistics.median(seconds for seconds, _ in passes) / audio_s
     model_us, scorer_us = _time_parts(detector, sound)
     start_s, peak_mb = _time_start(detector.model.path)
+    verifier = {} if info.verifier is None else {"verifier_us": _spread(_time_verifier(detector.model))}
     return {
         "model": info.name,
         "parameters": info.parameters,
@@ -95,6 +98,7 @@ def measure(detector: Detector) -> dict[str, Any]:
         "times_real_time": 1 / cpu,
         "model_us": _spread(model_us),
         "scorer_us": _spread(scorer_us),
+        **verifier,
         "push_us": _spread(np.concatenate([times for _, times in passes])),
         "start_s": start_s,
         "peak_mb": peak_mb,
@@ -118,7 +122,7 @@ def _time_graph(model: OnnxModel, sound: Float32Array) -> tuple[float, NDArray[n
 
     def hear(chunk: Float32Array) -> None:
         nonlocal states
-        _, states = model.run(chunk[None], states)
+        states = model.run(chunk[None], states).states
 
     return _time_calls(hear, sound)
 
@@ -142,13 +146,23 @@ def _time_parts(detector: Detector, sound: Float32Array) -> tuple[NDArray[np.flo
     frame = 0
     for number, chunk in enumerate(sound):
         begin = time.perf_counter()
-        posteriors, states = detector.model.run(chunk[None], states)
+        posteriors, states, _ = detector.model.run(chunk[None], states)
         middle = time.perf_counter()
         scores, ages, heard = detector.scorer.score(posteriors[0], heard)
         _, watched = detector.trigger.run(scores, ages, frame, watched)
         times[number] = middle - begin, time.perf_counter() - middle
         frame += len(scores)
     return times[:, 0], times[:, 1]
+
+
+def _time_verifier(model: OnnxModel) -> NDArray[np.float64]:
+    """Wall seconds of calls of the verifier, each of which is one candidate's."""
+    verifier = model.info.verifier
+    assert verifier is not None
+    rng = np.random.default_rng(0)
+    features = rng.normal(-5, 3, (_VERIFICATIONS, verifier.segment_frames, verifier.mels)).astype(np.float32)
+    model.verify(features[0])  # the first call allocates
+    return _time_calls(model.verify, features)[1]
 
 
 def _time_start(model: Path) -> tuple[float, float]:

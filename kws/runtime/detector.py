@@ -23,6 +23,7 @@ from kws.events import Detection
 from kws.lexicon import spell_all
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
+from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
@@ -65,7 +66,11 @@ class Detector:
         self.scorer = scoring.scorer(info.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
-        self.wait_bound = WaitBound([keyword.spellings for keyword in self.keywords], thresholds, scoring.peak_weight)
+        self.second_pass = SecondPass(model, self.keywords) if info.verifier is not None else None
+        proposed_from = thresholds if info.verifier is None else [info.verifier.floor] * len(thresholds)
+        self.wait_bound = WaitBound(
+            [keyword.spellings for keyword in self.keywords], proposed_from, scoring.peak_weight
+        )
 
     def __repr__(self) -> str:
         words = ", ".join(f"{keyword.name} at {keyword.threshold:g}" for keyword in self.keywords)
@@ -189,6 +194,8 @@ class Stream:
         self._frame = 0
         self._states = self.detector.model.init_states()
         self._scorer_state = self.detector.scorer.init_state()
+        second_pass = self.detector.second_pass
+        self._second_pass = None if second_pass is None else second_pass.stream()
         self._trigger_state = self.detector.trigger.init_state()
 
     @property
@@ -201,6 +208,8 @@ class Stream:
         """
         info = self.detector.info
         frames = self.detector.wait_bound.frames(self._scorer_state)
+        if self._second_pass is not None:
+            frames = self._second_pass.frames(frames)
         more = -(-frames // info.frames_per_chunk) - 1
         return units.seconds(self._chunker.missing + more * info.chunk_samples)
 
@@ -248,9 +257,11 @@ class Stream:
     def _run(self, chunks: Samples) -> StreamResult:
         """Hear whole chunks, (1, chunks * chunk_samples)."""
         detector, first = self.detector, self._frame
-        batch, self._states = detector.model.run(chunks, self._states)
+        batch, self._states, features = detector.model.run(chunks, self._states)
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
+        if self._second_pass is not None and features is not None:
+            scores, ages = self._second_pass.hear(features[0], scores, ages)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
         self._frame += len(posteriors)
         return StreamResult(detector.detections(fired, scores, ages, first), scores, ages, posteriors, first)

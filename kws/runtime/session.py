@@ -3,20 +3,25 @@
 B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm`
 (B, C * chunk_samples) and the states named in its model info, and gives
 `log_posteriors` (B, F, V) and each state's successor, "next." + name.
+
+In a model of two passes it also gives `features` (B, frames of 10 ms, M mel bands), the
+log-mel energies. A second graph, the verifier, takes the last `segment_frames` of them
+and gives `log_odds` (1, words) and `log_posteriors` (1, frames, V).
 """
 
 from __future__ import annotations
 
+import base64
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws.arrays import Float32Array
 from kws.errors import KwsError
-from kws.metadata import METADATA_KEY, ModelInfo
+from kws.metadata import METADATA_KEY, VERIFIER_KEY, ModelInfo
 from kws.onnxruntime_import import load_onnxruntime
 
 if TYPE_CHECKING:
@@ -24,7 +29,22 @@ if TYPE_CHECKING:
 
 States = tuple[NDArray[Any], ...]
 
+
+class Output(NamedTuple):
+    """What one call of the graph gives.
+
+    log_posteriors: (B, F, V). states: for the next call. features: (B, frames of 10 ms,
+    M), or None in a model of one pass.
+    """
+
+    log_posteriors: Float32Array
+    states: States
+    features: Float32Array | None
+
+
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
+_VERIFIER_OUTPUTS = ["log_odds", "log_posteriors"]
+_FEATURES_PER_S = 100
 _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
 
 
@@ -33,13 +53,22 @@ class OnnxModel:
     and threads may run it.
     """
 
-    def __init__(self, path: Path, info: ModelInfo, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: ModelInfo,
+        session: onnxruntime.InferenceSession,
+        verifier: onnxruntime.InferenceSession | None = None,
+    ) -> None:
         self.path = path
         self.info = info
         self._session = session
+        self._verifier = verifier
         names = [state.name for state in info.states]
         self._inputs = ["pcm", *names]
         self._outputs = ["log_posteriors", *(f"next.{name}" for name in names)]
+        if info.verifier is not None:
+            self._outputs.append("features")
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> OnnxModel:
@@ -51,13 +80,16 @@ class OnnxModel:
         """
         path = Path(path)
         session = _open(path)
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        metadata = session.get_modelmeta().custom_metadata_map
+        text = metadata.get(METADATA_KEY)
         if text is None:
             raise KwsError(f"{path} is an ONNX file, but not one of kws: it has no manifest")
         try:
-            model = cls(path, ModelInfo.from_json(text), session)
+            info = ModelInfo.from_json(text)
+            model = cls(path, info, session, _verifier(metadata) if info.verifier is not None else None)
             model._check_graph()
             model._check_posteriors()
+            model._check_verifier()
         except KwsError as error:
             raise KwsError(f"{path} cannot be used: {error}") from error
         return model
@@ -66,19 +98,32 @@ class OnnxModel:
         """The states of fresh streams, all zeros: each (B, *shape)."""
         return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
 
-    def run(self, pcm: Float32Array, states: States) -> tuple[Float32Array, States]:
+    def run(self, pcm: Float32Array, states: States) -> Output:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
 
-        pcm: (B, C * chunk_samples) in [-1, 1]. Returns the log-posteriors (B, F, V) and
-        the states for the next call. Results do not depend on C: C calls with one chunk
-        each give the same bits. Raises KwsError where onnxruntime fails.
+        pcm: (B, C * chunk_samples) in [-1, 1]. Results do not depend on C: C calls with
+        one chunk each give the same bits. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
             posteriors, *following = self._session.run(self._outputs, feed)
         except Exception as error:  # onnxruntime has no common class of errors
             raise KwsError(f"the model failed to run: {_first_line(error)}") from error
-        return posteriors, tuple(following)
+        features = None if self.info.verifier is None else following.pop()
+        return Output(posteriors, tuple(following), features)
+
+    def verify(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """What the verifier makes of `features` (segment_frames, M): the log-odds (W,)
+        of its words, and the log-posteriors (T, V) of the tokens.
+
+        Only for a model with a verifier. Raises KwsError where onnxruntime fails.
+        """
+        assert self._verifier is not None
+        try:
+            log_odds, log_posteriors = self._verifier.run(_VERIFIER_OUTPUTS, {"features": features[None]})
+        except Exception as error:  # onnxruntime has no common class of errors
+            raise KwsError(f"the verifier failed to run: {_first_line(error)}") from error
+        return log_odds[0], log_posteriors[0]
 
     def _check_graph(self) -> None:
         info = self.info
@@ -87,6 +132,8 @@ class OnnxModel:
         states = [(_TYPES[state.dtype], [None, *state.shape]) for state in info.states]
         wanted_in = [("tensor(float)", chunk), *states]
         wanted_out = [("tensor(float)", frames), *states]
+        if info.verifier is not None:
+            wanted_out.append(("tensor(float)", [None, None, info.verifier.mels]))
         _compare(self._session.get_inputs(), self._inputs, wanted_in)
         _compare(self._session.get_outputs(), self._outputs, wanted_out)
 
@@ -97,12 +144,50 @@ class OnnxModel:
         info = self.info
         for chunks in sorted({1, info.chunks_per_call}):
             silence = np.zeros((1, chunks * info.chunk_samples), np.float32)
-            posteriors, _ = self.run(silence, self.init_states())
+            posteriors, _, features = self.run(silence, self.init_states())
+            self._check_features(features, chunks)
             shape = (1, chunks * info.frames_per_chunk, len(info.tokens))
             if posteriors.shape != shape:
                 raise KwsError(f"the graph gave log-posteriors of shape {posteriors.shape}, not {shape}")
             if not np.allclose(np.exp(posteriors.astype(np.float64)).sum(axis=2), 1, atol=0.01):
                 raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
+
+    def _check_features(self, features: Float32Array | None, chunks: int) -> None:
+        """The features of so many chunks of silence: of the size that the verifier
+        calls for.
+        """
+        verifier = self.info.verifier
+        if verifier is None or features is None:
+            return
+        frames = chunks * self.info.chunk_samples * _FEATURES_PER_S // self.info.sample_rate
+        if features.shape != (1, frames, verifier.mels):
+            raise KwsError(f"the graph gave features of shape {features.shape}, not {(1, frames, verifier.mels)}")
+
+    def _check_verifier(self) -> None:
+        """Run the verifier on silence: it must work, and give what its info says."""
+        verifier, info = self.info.verifier, self.info
+        if verifier is None:
+            return
+        silence = np.full((verifier.segment_frames, verifier.mels), verifier.silence, np.float32)
+        log_odds, posteriors = self.verify(silence)
+        frames = verifier.segment_frames * info.sample_rate // _FEATURES_PER_S // info.frame_samples
+        found, wanted = (log_odds.shape, posteriors.shape), ((len(verifier.words),), (frames, len(info.tokens)))
+        if found != wanted:
+            raise KwsError(f"the verifier gave log-odds and log-posteriors of shapes {found}, not {wanted}")
+        if not (np.isfinite(log_odds).all() and np.isfinite(posteriors).all()):
+            raise KwsError("the verifier gave numbers that are not finite")
+
+
+def _verifier(metadata: dict[str, str]) -> onnxruntime.InferenceSession:
+    """The session of the verifier that the file carries in its metadata."""
+    text = metadata.get(VERIFIER_KEY)
+    if text is None:
+        raise KwsError("its manifest calls for a verifier, and the file has none")
+    try:
+        graph = base64.b64decode(text, validate=True)
+        return _session(graph)
+    except Exception as error:  # onnxruntime has no common class of errors
+        raise KwsError(f"its verifier is damaged ({_first_line(error)})") from error
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:
@@ -110,16 +195,23 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
         raise KwsError(f"{path} does not exist")
     if path.is_dir():
         raise KwsError(f"{path} is a folder, not an .onnx file")
+    try:
+        return _session(str(path))
+    except KwsError:
+        raise
+    except Exception as error:  # onnxruntime has no common class of errors
+        raise KwsError(f"{path} is not a model that onnxruntime can load: {_first_line(error)}") from error
+
+
+def _session(graph: str | bytes) -> onnxruntime.InferenceSession:
+    """A session of one thread for a file, or for the bytes of one."""
     onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a chunk is too small to share: two threads cost more than they bring
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _NEVER
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common class of errors
-        raise KwsError(f"{path} is not a model that onnxruntime can load: {_first_line(error)}") from error
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[int | None]]]) -> None:

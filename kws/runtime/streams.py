@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.arrays import Samples
+from kws.arrays import Float32Array, Samples
 from kws.decoding.scorer import KeywordScorer, ScorerState
 from kws.decoding.trigger import Trigger
 from kws.errors import InputError
 from kws.events import Detection
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
+from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel, States
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
@@ -37,6 +38,7 @@ class AnyDetector(Protocol):
     keywords: tuple[Keyword, ...]
     scorer: KeywordScorer
     trigger: Trigger
+    second_pass: SecondPass | None
 
     @property
     def info(self) -> ModelInfo:
@@ -103,9 +105,12 @@ class Streams:
         *states, paths = self._states.of(rows)
         pcm = np.concatenate([handle._chunks.popleft() for handle in handles])
         self._waiting.extend(handle for handle in handles if handle._chunks)
-        posteriors, following = detector.model.run(pcm, tuple(states))
+        posteriors, following, features = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
         self._states.put(rows, (*following, *scored))
+        if features is not None:
+            for row, handle in enumerate(handles):
+                scores[row], ages[row] = handle._verify(features[row], scores[row], ages[row])
         loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
         events = []
         for handle, heard, own_scores, own_ages in zip(handles, loud, scores, ages, strict=True):
@@ -132,6 +137,8 @@ class StreamHandle:
         self._chunks: deque[Samples] = deque()
         self._frame = 0
         self._trigger_state = streams.detector.trigger.init_state()
+        second_pass = streams.detector.second_pass
+        self._second_pass = None if second_pass is None else second_pass.stream()
 
     @property
     def sample_rate(self) -> int:
@@ -173,6 +180,13 @@ class StreamHandle:
         self._chunks.extend(chunk.copy() for chunk in self._chunker.take(samples, last))
         if idle and self._chunks:
             self._streams._waiting.append(self)
+
+    def _verify(
+        self, features: Float32Array, scores: NDArray[np.float64], ages: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The final scores and ages (F, K) of its present chunk."""
+        assert self._second_pass is not None
+        return self._second_pass.hear(features, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> list[Detection]:
         """The events of its present chunk, from scores and ages (F, K)."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from kws.errors import KwsError
 from kws.train.recipe import Recipe, RunConfig
+from kws.train.verifier.recipe import VerifierRecipe
 
 
-def claim(output: Path, recipe: Recipe) -> None:
+def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
     """Write the recipe into `output`; KwsError where a training of another recipe lies
     there.
 
@@ -34,7 +35,7 @@ def learned(plain: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key not in where}
 
 
-def flat(recipe: Recipe) -> dict[str, Any]:
+def flat(recipe: Recipe | VerifierRecipe) -> dict[str, Any]:
     """The recipe as plain JSON values, the fields of its parts side by side."""
     plain = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return {"name": plain["name"], **plain["task"], **plain["optim"], **plain["run"]}

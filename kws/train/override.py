@@ -5,13 +5,16 @@ fields' types.
 import ast
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from kws.errors import KwsError, nearest
 from kws.train.recipe import Recipe
+from kws.train.verifier.recipe import VerifierRecipe
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe | VerifierRecipe)
 
 
-def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+def override(recipe: AnyRecipe, assignments: Sequence[str]) -> AnyRecipe:
     """`recipe` with `key=value` applied; nested keys have dots.
 
     A key may leave out what it begins with as long as one field alone has the name:
@@ -29,7 +32,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     return recipe
 
 
-def _path_to(name: str, recipe: Recipe, key: str) -> list[str]:
+def _path_to(name: str, recipe: AnyRecipe, key: str) -> list[str]:
     """The full path of the field called `name`, wherever in the recipe it is."""
     paths = list(_paths(recipe))
     found = [path for path in paths if path[-1] == name]

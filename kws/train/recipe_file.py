@@ -17,6 +17,7 @@ from kws.train.shipped import shipped_recipes
 
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe
+    from kws.train.verifier.recipe import VerifierRecipe
 
 
 class RecipeFile(Protocol):
@@ -27,12 +28,12 @@ class RecipeFile(Protocol):
     `make`, so that `kws train FILE --help` answers at once.
     """
 
-    RECIPE: Recipe
+    RECIPE: Recipe | VerifierRecipe
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the recipe's own options, as a verb's module does."""
 
-    def make(self, args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
+    def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:
         """Make the model by `recipe`, which is RECIPE with the user's changes.
 
         Progress lines go to `log`. Returns what to tell the user at the end, and None
@@ -41,8 +42,13 @@ class RecipeFile(Protocol):
 
 
 def find_recipe(name_or_path: str) -> Recipe:
-    """The constant RECIPE of `load_recipe`."""
-    return load_recipe(name_or_path).RECIPE
+    """The constant RECIPE of `load_recipe`, of a first pass; KwsError for a verifier's."""
+    from kws.train.recipe import Recipe
+
+    recipe = load_recipe(name_or_path).RECIPE
+    if not isinstance(recipe, Recipe):
+        raise KwsError(f"{name_or_path} is the recipe of a verifier: give that of a model by itself")
+    return recipe
 
 
 def load_recipe(name_or_path: str) -> RecipeFile:
@@ -63,14 +69,18 @@ def load_recipe(name_or_path: str) -> RecipeFile:
 
 def _load(path: Path) -> RecipeFile:
     from kws.train.recipe import Recipe  # and numpy with it, which a mistyped name need not wait for
+    from kws.train.verifier.recipe import VerifierRecipe
 
-    module: RecipeFile = load_file(path, "RECIPE", Recipe)
+    module: RecipeFile = load_file(path, "RECIPE", Recipe, VerifierRecipe)
     return module
 
 
-def load_file(path: Path, constant: str, kind: type) -> Any:
-    """The module of a Python file that has a constant of this type; KwsError otherwise."""
+def load_file(path: Path, constant: str, *kinds: type) -> Any:
+    """The module of a Python file that has a constant of one of these types; KwsError
+    otherwise.
+    """
     module = load_python_file(path)
-    if not isinstance(getattr(module, constant, None), kind):
-        raise KwsError(f"{path} has no constant {constant} of type {kind.__module__}.{kind.__name__}")
+    if not isinstance(getattr(module, constant, None), kinds):
+        names = " or ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
+        raise KwsError(f"{path} has no constant {constant} of type {names}")
     return module

@@ -21,7 +21,7 @@ from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.train.losses.total import Losses
-from kws.train.recipe import Recipe
+from kws.train.recipe import OptimConfig, Recipe
 from kws.train.specaugment import SpecAugment
 from kws.train.vocabulary import keyword_spellings
 
@@ -108,15 +108,19 @@ class CTCTask(pl.LightningModule):
             self.log(f"misses_{rate.keyword.replace(' ', '_')}", float(rate.misses), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        r = self.recipe
-        decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
-        rest = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": r.optim.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(groups, lr=r.optim.learning_rate, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: warmup_cosine(step, r.optim.warmup_steps, r.optim.steps)
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return adamw(self, self.recipe.optim)
+
+
+def adamw(module: torch.nn.Module, optim: OptimConfig) -> dict[str, Any]:
+    """AdamW with `warmup_cosine`, as Lightning takes it; matrices alone decay."""
+    decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+    rest = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=optim.learning_rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: warmup_cosine(step, optim.warmup_steps, optim.steps)
+    )
+    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def gathered(value: Any) -> list[Any]:

@@ -122,7 +122,7 @@ def test_the_resampler_keeps_what_a_model_hears_and_blocks_change_nothing(rate, 
 READ = """
 const { readManifest } = await import("/manifest.js");
 const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
-try { return readManifest(bytes); } catch (error) { return error.message; }
+try { return readManifest(bytes).manifest; } catch (error) { return error.message; }
 """
 
 

@@ -335,7 +335,7 @@ def test_a_foreign_model(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema": 2}, "upgrade kws"),
+        ({"schema": 3}, "upgrade kws"),
         ({"tokens": [*tones.TOKENS, "G"]}, "log_posteriors"),
         ({"states": []}, "count"),
         ({"states": [{"name": "tail", "shape": [241], "dtype": "float32"}]}, "count"),
@@ -398,9 +398,9 @@ def test_a_model_runs_many_streams_at_once(tone_model, tune):
     states = model.init_states(batch=3)
     separate = [model.init_states() for _ in chunks]
     for step in range(20):
-        together, states = model.run(np.ascontiguousarray(chunks[:, step]), states)
+        together, states, _ = model.run(np.ascontiguousarray(chunks[:, step]), states)
         for row in range(3):
-            alone, separate[row] = model.run(chunks[row, step][None], separate[row])
+            alone, separate[row], _ = model.run(chunks[row, step][None], separate[row])
             np.testing.assert_allclose(together[row], alone[0], atol=1e-5)
 
 

@@ -11,7 +11,7 @@ from trees import MODULES, Module, dotted, last_name, pretend
 MAY_PRINT = {"kws.cli", "kws.demo.synthesise"}
 MAY_TELL_TIME = {"kws.demo"}  # who listens live wants the time of day
 PRINTS = {"print", "sys.stdout.write", "sys.stderr.write"}
-MAY_SET_TORCH = {"kws.train.trainer", "kws.lab.cost"}
+MAY_SET_TORCH = {"kws.train.trainer", "kws.train.verifier.train", "kws.lab.cost"}
 MAY_SEED = {"kws.train"}  # dropout draws from torch's global generator and takes no other
 SEEDING = {"manual_seed", "seed_everything"}
 MAY_SET_ENVIRONMENT = {"kws.onnxruntime_import"}

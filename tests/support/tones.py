@@ -62,6 +62,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "parameters": WINDOW * 2 * len(TONES),
         "kws_version": "0.1.0",
         "commit": None,
+        "verifier": None,
         **changes,
     }
 

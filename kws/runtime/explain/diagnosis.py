@@ -23,10 +23,10 @@ from kws.decoding.scorer import Path, best_path
 from kws.lexicon import PHONES, Spelling
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
-from kws.runtime.explain.search import Attempt, Excerpt, lenient
+from kws.runtime.explain.search import Attempt, Excerpt, Verdict, lenient, limit
 from kws.runtime.explain.sound import level_db
 
-Cause = Literal["fired", "refractory", "too long", "gap", "phones", "nothing like it"]
+Cause = Literal["fired", "refractory", "refused", "too long", "gap", "phones", "nothing like it"]
 
 CLEAR = 0.5  # the posterior from which on a phone was heard
 
@@ -79,7 +79,11 @@ class Diagnosis:
     """An attempt explained.
 
     column: the keyword's place among all keywords.
-    score: of the path, which covers the frames [start, frame].
+    score: of the path, which covers the frames [start, frame]. limit: what that score is
+        held against, the threshold or the floor of a first pass.
+    verdict: of the verifier; None where it was not asked, or where there is none.
+    decided: the frame in which the attempt is decided, later than `frame` where there is a
+        verdict.
     phones: one for each label of `spelling`. places: as in `scorer.Path`.
     heard: the best path of the excerpt. heard_near: its part around the attempt.
     lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that would
@@ -94,8 +98,11 @@ class Diagnosis:
     column: int
     cause: Cause
     score: float
+    limit: float
+    verdict: Verdict | None
     start: int
     frame: int
+    decided: int
     phones: tuple[Phone, ...]
     places: NDArray[np.int64]
     heard: tuple[HeardPhone, ...]
@@ -130,9 +137,16 @@ class Diagnosis:
         return max(phone.gap for phone in self.phones)
 
 
-def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, events: list[Attempt]) -> Diagnosis:
+def tell(
+    detector: Detector,
+    attempt: Attempt,
+    excerpt: Excerpt,
+    slow: bool,
+    events: list[Attempt],
+    verdict: Verdict | None = None,
+) -> Diagnosis:
     """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events:
-    those of the stream so far.
+    those of the stream so far. verdict: of the verifier, where it was asked.
     """
     keyword = detector.keywords[attempt.keyword]
     scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
@@ -142,7 +156,8 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
     assert path is not None, "an attempt has a path"
     spellings = [spelling for k in detector.keywords for spelling in k.spellings]
     phones = phones_of(path, spellings[path.spelling], rows, detector.info.tokens, excerpt.first_frame)
-    lacking, extra_sounds, score_if_perfect = parts_lacking(phones, scoring.peak_weight, keyword.threshold)
+    least = limit(detector, attempt.keyword)
+    lacking, extra_sounds, score_if_perfect = parts_lacking(phones, scoring.peak_weight, least)
     unclear = sum(phone.best < CLEAR for phone in phones)
     cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
     event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
@@ -151,7 +166,9 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
         cause, event = "fired", None
     elif slow:
         cause = "too long" if attempt.age > limits.max_duration_frames else "gap"
-    elif attempt.score >= keyword.threshold:
+    elif verdict is not None and not verdict.accepted:
+        cause = "refused"
+    elif attempt.score >= least:
         cause = "refractory"
     frame_samples = detector.info.frame_samples
     stretch = slice(*((f - excerpt.first_frame) * frame_samples for f in (attempt.start, attempt.frame + 1)))
@@ -160,8 +177,13 @@ def tell(detector: Detector, attempt: Attempt, excerpt: Excerpt, slow: bool, eve
         attempt.keyword,
         cause,
         attempt.score,
+        least,
+        verdict,
         attempt.start,
         attempt.frame,
+        attempt.frame
+        if verdict is None or detector.info.verifier is None
+        else attempt.frame + detector.info.verifier.hold_frames,
         phones,
         path.places,
         heard_in(excerpt, detector.info.tokens),

@@ -13,12 +13,13 @@ import numpy as np
 from kws.arrays import Samples
 from kws.runtime.detector import Detector
 from kws.runtime.explain.diagnosis import Diagnosis, propose, tell
-from kws.runtime.explain.search import Attempt, Search
+from kws.runtime.explain.search import Attempt, Search, limit
 from kws.runtime.explain.sound import Sound
 
 MOST_PICTURED = 3  # diagnoses of a file that keep their excerpts
 
 _MOST_MISSES = 5
+_UNVERIFIED = 0.5  # of nearness: a path that nearly reaches a first pass's floor
 _NEAR = 0.1  # of the threshold: what scores lower is told only where there is nothing else
 
 
@@ -35,7 +36,7 @@ class Explanation:
 
 
 class _Miss(NamedTuple):
-    nearness: float  # its score by the threshold
+    nearness: float  # its score by what it had to reach
     attempt: Attempt
     slow: bool
     diagnosis: Diagnosis
@@ -96,17 +97,28 @@ class Explainer:
                     self._consider(attempt, slow)
 
     def _tell(self, attempt: Attempt, slow: bool = False) -> Diagnosis:
-        return tell(self._detector, attempt, self._search.excerpt(attempt), slow, self._search.events)
+        excerpt, verdict = self._search.excerpt(attempt), None if slow else self._search.verdict(attempt)
+        return tell(self._detector, attempt, excerpt, slow, self._search.events, verdict)
 
     def _consider(self, attempt: Attempt, slow: bool) -> None:
         """Keep a miss if it is among the nearest of all, or the nearest of its group."""
-        nearness = attempt.score / self._detector.keywords[attempt.keyword].threshold
+        nearness = self._nearness(attempt, slow)
         group = next(group for group in self._groups if attempt.keyword in group)
         leads = all(nearness > miss.nearness for miss in self._misses if miss.attempt.keyword in group)
         ahead = sum(nearness <= miss.nearness for miss in self._misses)
         if leads or (nearness >= _NEAR and ahead < _MOST_MISSES):
             self._misses.append(_Miss(nearness, attempt, slow, self._tell(attempt, slow)))
             self._misses = _nearest(self._misses, self._groups)
+
+    def _nearness(self, attempt: Attempt, slow: bool) -> float:
+        """Its score by what it had to reach; what a verifier was asked about is nearer
+        than what it was not.
+        """
+        verdict = None if slow else self._search.verdict(attempt)
+        if verdict is not None:
+            return max(_NEAR, verdict.score / verdict.threshold)
+        share = attempt.score / limit(self._detector, attempt.keyword)
+        return share if self._detector.info.verifier is None else _UNVERIFIED * min(1.0, share)
 
     def _fits(self, attempt: Attempt) -> bool:
         """Whether the sound is as long as the keyword at its fastest, a frame for each

@@ -206,7 +206,7 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
     frame_s = info.frame_samples / SAMPLE_RATE
     times = (excerpt.first_frame + 1 + np.arange(len(excerpt.scores))) * frame_s
     scores = excerpt.scores[:, diagnosis.column]
-    threshold = diagnosis.keyword.threshold
+    threshold = diagnosis.limit
     axes.fill_between(times, scores, color=_SCORE, alpha=0.25, linewidth=0)
     axes.plot(times, scores, color=_SCORE, linewidth=1.5)
     axes.axhline(threshold, color=_LIMIT, linestyle="--", linewidth=1)
@@ -214,7 +214,7 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
     axes.text(
         1.005,
         threshold / top,
-        f"threshold\n{probability(threshold)}",
+        f"{'threshold' if info.verifier is None else 'floor'}\n{probability(threshold)}",
         color=_LIMIT,
         fontsize=8,
         va="center",
@@ -226,6 +226,9 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
         [end_s], [diagnosis.score], linestyle="none", markersize=8, markeredgewidth=2, zorder=3, clip_on=False, **mark
     )
     note = f"fired {probability(diagnosis.score)}" if diagnosis.fired else probability(diagnosis.score)
+    if diagnosis.verdict is not None:
+        word = "fired" if diagnosis.fired else "verified"
+        note = f"{probability(diagnosis.score)}, {word} {probability(diagnosis.verdict.score)}"
     axes.annotate(
         note + (" without the limit" if diagnosis.cause in ("too long", "gap") else ""),
         (end_s, diagnosis.score),
@@ -236,4 +239,4 @@ def _draw_curve(axes: Any, diagnosis: Diagnosis, excerpt: Excerpt, info: ModelIn
         color=mark["color"],
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
     )
-    axes.set(ylabel="score", xlabel="seconds", ylim=(0, top))
+    axes.set(ylabel="score" if info.verifier is None else "first pass", xlabel="seconds", ylim=(0, top))

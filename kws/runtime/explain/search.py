@@ -63,6 +63,20 @@ class Excerpt:
     lenient: ScorerState
 
 
+class Verdict(NamedTuple):
+    """What the verifier of a model of two passes made of a candidate: its score, and the
+    threshold of the keyword.
+    """
+
+    score: float
+    threshold: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the score reaches the threshold."""
+        return self.score >= self.threshold
+
+
 class Found(NamedTuple):
     """What `Search` found by now. fires: events. misses: best attempts of the model's
     own search, events among them.
@@ -84,11 +98,21 @@ def lenient(scoring: ScorerConfig) -> ScorerConfig:
     )
 
 
+def limit(detector: Detector, keyword: int) -> float:
+    """What an attempt's score is held against: the floor of a first pass, or the
+    keyword's threshold where there is no second one.
+    """
+    verifier = detector.info.verifier
+    return detector.keywords[keyword].threshold if verifier is None else verifier.floor
+
+
 class Search:
     """A stream of a detector that remembers its last seconds, so that what is found can
     be looked at.
 
-    events: all by now.
+    Of a model of two passes the attempts are those of the first pass, whose paths can be
+    followed, and their scores are held against its floor; `verdict` says what the
+    verifier made of them. events: all by now.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -96,7 +120,10 @@ class Search:
         spellings = [keyword.spellings for keyword in detector.keywords]
         self._stream = detector.stream()
         self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
-        self._thresholds = np.array([keyword.threshold for keyword in detector.keywords])
+        self._final_thresholds = [keyword.threshold for keyword in detector.keywords]
+        self._thresholds = np.array([limit(detector, number) for number in range(len(detector.keywords))])
+        self._hold = 0 if detector.info.verifier is None else detector.info.verifier.hold_frames
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._frame_samples = detector.info.frame_samples
         self._scorers = (detector.scorer, lenient(scoring).scorer(detector.info.tokens, spellings))
         self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
@@ -119,20 +146,46 @@ class Search:
         result = self._stream.process(samples, last)
         self._sound = np.concatenate([self._sound, samples])
         self.frames += len(result.scores)
+        own_scores, own_ages, strict = self._scorers[0].score(result.log_posteriors, self._states[0])
+        detections = result.detections
+        if self._hold:
+            self._note_verdicts(result)
+            result = result._replace(scores=own_scores, ages=own_ages)
         if len(result.scores):
             self._blocks.append((result, *self._states))
-        _, _, strict = self._scorers[0].score(result.log_posteriors, self._states[0])
         scores, ages, loose = self._scorers[1].score(result.log_posteriors, self._states[1])
         self._states = (strict, loose)
         self._peaks[0].push(result.first_frame, result.scores, result.ages)
         only_slow = (scores >= self._thresholds) & (result.scores < self._thresholds)
         self._peaks[1].push(result.first_frame, np.where(only_slow, scores, 0.0), ages)
-        for event in result.detections:
-            frame = event.end // self._frame_samples - 1
+        for event in detections:
+            keyword, frame = self._numbers[event.keyword], event.end // self._frame_samples - 1 - self._hold
             age = frame + 1 - event.start // self._frame_samples
-            self._unsettled.append(Attempt(self._numbers[event.keyword], frame, event.score, age))
-        self.events += self._unsettled[len(self._unsettled) - len(result.detections) :]
+            score = self._score_at(frame, keyword) if self._hold else event.score
+            self._unsettled.append(Attempt(keyword, frame, score, age))
+        self.events += self._unsettled[len(self._unsettled) - len(detections) :]
         return self._take(last)
+
+    def verdict(self, attempt: Attempt) -> Verdict | None:
+        """What the verifier made of an attempt; None where it was not asked, or where
+        there is none.
+        """
+        return self._verdicts.get((attempt.keyword, attempt.frame))
+
+    def _note_verdicts(self, result: StreamResult) -> None:
+        for row, keyword in np.argwhere(result.scores > 0).tolist():
+            peak = result.first_frame + row - self._hold
+            score = float(result.scores[row, keyword])
+            self._verdicts[keyword, peak] = Verdict(score, self._final_thresholds[keyword])
+        oldest = self.frames - 2 * self._longest - 2 * self._around
+        self._verdicts = {at: verdict for at, verdict in self._verdicts.items() if at[1] >= oldest}
+
+    def _score_at(self, frame: int, keyword: int) -> float:
+        """The first pass's score in a frame that is still remembered."""
+        for result, _, _ in reversed(self._blocks):
+            if result.first_frame <= frame:
+                return float(result.scores[frame - result.first_frame, keyword])
+        raise AssertionError("a block that an event began in is remembered")
 
     def excerpt(self, attempt: Attempt) -> Excerpt:
         """The sound around an attempt that `process` gave last: later blocks push it

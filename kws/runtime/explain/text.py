@@ -40,12 +40,17 @@ def story_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str
 
 def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     """What happened to the keyword, when and with what score."""
-    time = f"{_at(diagnosis.frame + 1, info):.2f} s"
-    name, score, threshold = (
-        diagnosis.keyword.name,
-        probability(diagnosis.score),
-        probability(diagnosis.keyword.threshold),
-    )
+    time = f"{_at(diagnosis.decided + 1, info):.2f} s"
+    name, verdict = diagnosis.keyword.name, diagnosis.verdict
+    score = probability(diagnosis.score if verdict is None else verdict.score)
+    threshold = probability(diagnosis.keyword.threshold)
+    if diagnosis.cause == "refused":
+        return f"{name} did not fire at {time}: the verifier refused it, score {score}, threshold {threshold}"
+    if verdict is None and info.verifier is not None:
+        return (
+            f"{name} did not fire: the verifier was not asked, the first pass gave at best {score} at {time} and asks "
+            f"from {probability(diagnosis.limit)} on"
+        )
     if diagnosis.cause == "fired":
         return f"{name} fired at {time}: score {score}, threshold {threshold}"
     if diagnosis.cause in ("too long", "gap"):
@@ -79,9 +84,13 @@ def _table(diagnosis: Diagnosis) -> Iterator[str]:
 def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """The cause, in one sentence or a few."""
     scoring = info.scoring
-    if diagnosis.cause == "fired":
+    if diagnosis.verdict is not None:
+        yield from _verdict(diagnosis, info)
+    elif diagnosis.cause == "fired":
         yield from _fired(diagnosis, info)
-    elif diagnosis.cause == "refractory":
+    if diagnosis.cause == "fired":
+        return
+    if diagnosis.cause == "refractory":
         assert diagnosis.event is not None
         after = _ms(diagnosis.frame - diagnosis.event, info)
         limit = _ms(scoring.refractory_frames, info)
@@ -96,6 +105,17 @@ def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
     if diagnosis.cause in ("phones", "nothing like it"):
         yield from _lacks(diagnosis, info)
+
+
+def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
+    """What the verifier was asked, and what would have changed its answer."""
+    verdict, verifier = diagnosis.verdict, info.verifier
+    assert verdict is not None and verifier is not None
+    span = f"{seconds(verifier.segment_frames * SAMPLE_RATE // 100):.3g} s"
+    yield f"the first pass proposed it with {probability(diagnosis.score)}; the verifier heard the {span} up to then"
+    if verdict.accepted:
+        above = "no threshold" if verdict.score >= _SURE else f"only a threshold above {probability(verdict.score)}"
+        yield f"{above} would have kept it silent"
 
 
 def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
@@ -157,13 +177,20 @@ def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str
         yield f"it {cut}s where the file {cut}s: the word may be cut off there"
         return
     ways = []
-    if _CLOSE <= diagnosis.score / diagnosis.keyword.threshold < 1 and diagnosis.cause == "phones":
-        ways.append(f"a threshold of {math.floor(diagnosis.score * 1e4) / 1e4:g}")
+    if _CLOSE <= (score := _final_score(diagnosis)) / diagnosis.keyword.threshold < 1:
+        ways.append(f"a threshold of {math.floor(score * 1e4) / 1e4:g}")
     if diagnosis.proposal is not None:
         spelled = f'--keyword "{diagnosis.keyword.name} 2={" ".join(diagnosis.proposal.spelling)}"'
         ways.append(f"{spelled} (score {probability(diagnosis.proposal.score)})")
     if ways:
         yield f"if it was said there: {' or '.join(ways)} would fire; count its false accepts with `kws score` first"
+
+
+def _final_score(diagnosis: Diagnosis) -> float:
+    """The score that the threshold is for; 0 where a lower threshold changes nothing."""
+    if diagnosis.verdict is not None:
+        return diagnosis.verdict.score
+    return diagnosis.score if diagnosis.cause == "phones" and diagnosis.limit == diagnosis.keyword.threshold else 0.0
 
 
 def sound_facts(sound: Sound) -> list[str]:
@@ -188,9 +215,10 @@ def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]
 def _values(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> dict[str, Any]:
     return {
         "keyword": diagnosis.keyword.name,
-        "score": round(diagnosis.score, 4),
+        "score": round(diagnosis.score if diagnosis.verdict is None else diagnosis.verdict.score, 4),
+        "first_pass_score": None if info.verifier is None else round(diagnosis.score, 4),
         "start_s": _second(diagnosis.start, info),
-        "end_s": _second(diagnosis.frame + 1, info),
+        "end_s": _second(diagnosis.decided + 1, info),
         "fired": diagnosis.fired,
         "threshold": diagnosis.keyword.threshold,
         "cause": diagnosis.cause,

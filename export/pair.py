@@ -1,0 +1,160 @@
+"""Writing two passes as one file: a first pass as it is, its features handed on, and
+beside it the verifier (`kws export VERIFIER.ckpt --first-pass MODEL`).
+
+Shapes: B streams, F frames of 10 ms, M mel bands.
+"""
+
+import dataclasses
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper
+
+from kws import __version__
+from kws.errors import KwsError
+from kws.export.graph import OPSET
+from kws.export.verify import TOLERANCE
+from kws.export.write import Written, commit, halve_weights, without_notes
+from kws.files import whole
+from kws.metadata import SCHEMA, DataSource, ModelInfo, VerifierInfo, embed
+from kws.model.acoustic import parameter_count
+from kws.model.checkpoint import HALVED_FROM
+from kws.model.verifier import Verifier
+from kws.model.verifier_checkpoint import VerifierCheckpoint, load_verifier
+from kws.runtime.session import OnnxModel
+
+_PROBES = 4
+
+
+def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None = None) -> Written:
+    """Writes the model file `first_pass` and the checkpoint `verifier` as one model file
+    of two passes, once it is verified.
+
+    name: the model's; None takes the verifier's recipe's. The thresholds are those of
+    the first pass until `kws calibrate` sets them. Raises KwsError, and writes nothing,
+    where the two do not go together or ONNX and torch differ.
+    """
+    checkpoint = load_verifier(verifier)
+    info = OnnxModel.load(first_pass).info
+    refuse_strangers(checkpoint, info, first_pass)
+    proto = onnx.load(str(first_pass))
+    hand_on_features(proto, checkpoint.model.config.mels)
+    info = paired(info, checkpoint, name or checkpoint.recipe["name"])
+    embed(proto, info, verifier_graph(checkpoint.model).SerializeToString())
+    onnx.checker.check_model(proto)
+    with whole(output) as partial:
+        onnx.save(proto, partial)
+        difference = largest_difference(checkpoint.model, OnnxModel.load(partial))
+        if not difference <= TOLERANCE:
+            raise KwsError(
+                f"ONNX and torch differ by {difference:.2e} in what the verifier says (at most {TOLERANCE:.0e} is "
+                f"allowed): {output} was not written"
+            )
+    assert info.verifier is not None
+    return Written(output, info.parameters + info.verifier.parameters, difference)
+
+
+def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass: Path) -> None:
+    """Raise KwsError unless the verifier was made for such a first pass."""
+    config = checkpoint.model.config
+    if info.verifier is not None:
+        raise KwsError(f"{first_pass} has a verifier already: give a first pass alone")
+    if config.tokens != info.tokens:
+        raise KwsError(f"the verifier's phones are not those of {first_pass}: train it with this first pass")
+    if unknown := sorted(set(config.words) - {keyword.name for keyword in info.keywords}):
+        raise KwsError(f"{first_pass} does not hear {', '.join(unknown)}, which the verifier was trained for")
+
+
+def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
+    """Make the log-mel energies of a first pass's frontend an output of its graph,
+    `features` (B, F, M).
+
+    They are the one logarithm in the graph. Raises KwsError where it is not.
+    """
+    logs = [node for node in proto.graph.node if node.op_type == "Log"]
+    if len(logs) != 1:
+        raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are expected to be one")
+    proto.graph.node.append(helper.make_node("Identity", [logs[0].output[0]], ["features"]))
+    shape: list[str | int | None] = ["batch", "feature_frames", mels]
+    proto.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
+
+
+def paired(info: ModelInfo, checkpoint: VerifierCheckpoint, name: str) -> ModelInfo:
+    """The first pass's info with its verifier, and what either was trained on."""
+    model, recipe = checkpoint.model, checkpoint.recipe
+    verifier = VerifierInfo(
+        segment_frames=model.config.segment_frames,
+        mels=model.config.mels,
+        silence=model.silence,
+        words=model.config.words,
+        floor=recipe["floor"],
+        hold_frames=recipe["hold_frames"],
+        first_pass_weight=recipe["first_pass_weight"],
+        parameters=parameter_count(model),
+    )
+    keywords = tuple(dataclasses.replace(keyword, calibration=None) for keyword in info.keywords)
+    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe["rooms"]))]
+    learned = [DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora]
+    data = tuple(dict.fromkeys((*info.training.data, *learned)))
+    config: dict[str, Any] = dict(info.training.config) | {
+        "verifier": {key: recipe[key] for key in ("model", "segments", "scenes", "learning_rate", "steps", "seed")}
+        | {"spent": checkpoint.spent, "teacher": recipe["teacher"]}
+    }
+    training = dataclasses.replace(info.training, data=data, config=config)
+    return dataclasses.replace(
+        info,
+        schema=SCHEMA,
+        name=name,
+        keywords=keywords,
+        training=training,
+        verifier=verifier,
+        kws_version=__version__,
+        commit=commit(),
+    )
+
+
+def verifier_graph(model: Verifier) -> onnx.ModelProto:
+    """The verifier as ONNX for one segment: `features` (1, F, M) -> `log_odds` and
+    `log_posteriors`; large weights in half precision.
+    """
+    model = model.eval()
+    features = torch.zeros(1, model.config.segment_frames, model.config.mels)
+    buffer = io.BytesIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            model,
+            (features,),
+            input_names=["features"],
+            output_names=["log_odds", "log_posteriors"],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        program.save(buffer)
+    proto = onnx.load_from_string(buffer.getvalue())
+    halve_weights(proto, {w.numel() for w in model.state_dict().values() if w.numel() >= HALVED_FROM})
+    without_notes(proto)
+    return proto
+
+
+def largest_difference(model: Verifier, session: OnnxModel) -> float:
+    """Largest absolute difference between `model` and its graph, of log-odds and of
+    log-posteriors.
+    """
+    rng, config, worst = np.random.default_rng(0), model.config, 0.0
+    for _ in range(_PROBES):
+        level = rng.uniform(model.silence, 4.0, (config.segment_frames, 1))
+        features = (level + rng.normal(0, 2, (config.segment_frames, config.mels))).astype(np.float32)
+        with torch.no_grad():
+            expected = model(torch.from_numpy(features)[None])
+        found = session.verify(features)
+        worst = max(worst, *(float(np.abs(f - e[0].numpy()).max()) for f, e in zip(found, expected, strict=True)))
+    return worst

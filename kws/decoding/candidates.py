@@ -1,0 +1,93 @@
+"""Candidates of the first pass: the frames in which a keyword's score peaks.
+
+In a model of two passes the first one only proposes. A frame is a candidate where the
+keyword's score is at least the floor, higher than in the frames before it and not
+exceeded in those after it, `hold_frames` on each side. So it is decided `hold_frames`
+later, when the last sound of the word has passed; that is the moment in which the
+verifier hears it.
+
+T frames, K keywords, H hold_frames.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kws.arrays import Float64Array, IntArray
+
+
+class Candidate(NamedTuple):
+    """A peak of the first pass's score for `keyword`, an index.
+
+    row: of the frames given, the one in which the peak is decided, H frames after it.
+    score: of the peak. age: frames from the begin of its path to the frame `row`, both
+    included.
+    """
+
+    row: int
+    keyword: int
+    score: float
+    age: int
+
+
+class CandidateState(NamedTuple):
+    """What a stream's search for candidates remembers: the last 2 H frames, (2 H, K)."""
+
+    scores: Float64Array
+    ages: IntArray
+
+
+class CandidateFinder:
+    """Finds the candidates in a stream of scores; immutable, so one serves any number of
+    streams.
+
+    keywords: K. floor: the least score of a candidate, above 0. hold_frames: H.
+    """
+
+    def __init__(self, keywords: int, floor: float, hold_frames: int) -> None:
+        self._keywords = keywords
+        self._floor = floor
+        self._hold = hold_frames
+
+    def init_state(self) -> CandidateState:
+        """The state of a fresh stream: nothing was heard."""
+        shape = (2 * self._hold, self._keywords)
+        return CandidateState(np.zeros(shape), np.zeros(shape, np.int64))
+
+    def run(
+        self, scores: Float64Array, ages: IntArray, state: CandidateState
+    ) -> tuple[list[Candidate], CandidateState]:
+        """The candidates that T frames decide, in order of time, and the new state.
+
+        scores, ages: (T, K) as `KeywordScorer.score` gives them. How a stream is cut
+        into frames changes no candidate.
+        """
+        scores = np.concatenate([state.scores, scores])
+        first = len(state.scores)
+        found = []
+        if scores[first // 2 :].max(initial=0.0) >= self._floor:
+            ages = np.concatenate([state.ages, ages])
+            found = self._peaks(scores, ages, first)
+            return found, CandidateState(scores[-first:] if first else scores[:0], ages[-first:] if first else ages[:0])
+        # nothing near the floor: scores below it never hide a candidate, so that zeros serve as well
+        return found, CandidateState(np.zeros_like(state.scores), state.ages)
+
+    def frames_to_decide(self, state: CandidateState) -> int | None:
+        """The frame, counted from 1, in which the oldest possible candidate after
+        `state` is decided; None where no score of the last H frames reaches the floor.
+        """
+        rows = np.flatnonzero((state.scores[self._hold :] >= self._floor).any(axis=1))
+        return int(rows[0]) + 1 if len(rows) else None
+
+    def _peaks(self, scores: Float64Array, ages: IntArray, first: int) -> list[Candidate]:
+        hold, found = self._hold, []
+        peaks = scores[first - hold : len(scores) - hold]  # those that the new frames decide
+        for row, keyword in np.argwhere(peaks >= self._floor).tolist():
+            at = first - hold + row
+            around = scores[at - hold : at + hold + 1, keyword]
+            score = around[hold]
+            if (around[:hold] < score).all() and (around[hold + 1 :] <= score).all():
+                found.append(Candidate(row, keyword, float(score), int(ages[at, keyword]) + hold))
+        return found

@@ -1,0 +1,113 @@
+"""The second pass: a verifier hears the last seconds around each candidate of the first
+pass, and decides.
+
+The verifier is a second graph in the same model file. It hears the log-mel energies
+that the first pass hands on, so that no sound is kept, and runs only where the first
+pass proposes something: a few times a minute of speech, never in silence.
+
+F feature frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
+of the verifier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kws.arrays import Float32Array, Float64Array, IntArray
+from kws.decoding.candidates import Candidate, CandidateFinder
+from kws.decoding.scorer import KeywordScorer
+from kws.metadata import Keyword, ModelInfo, VerifierInfo
+from kws.runtime.session import OnnxModel
+
+_LEAST = 1e-12
+
+
+class SecondPass:
+    """What verifies the candidates of a detector's keywords; immutable, shared by all
+    streams.
+
+    A keyword that the verifier was trained on is scored by its log-odds, any other
+    phrase by its path through the verifier's phones.
+    """
+
+    def __init__(self, model: OnnxModel, keywords: Sequence[Keyword]) -> None:
+        """model: one that has a verifier."""
+        assert model.info.verifier is not None
+        self.model = model
+        self.info: VerifierInfo = model.info.verifier
+        self.finder = CandidateFinder(len(keywords), self.info.floor, self.info.hold_frames)
+        places = {name: place for place, name in enumerate(self.info.words)}
+        self._places = [places.get(keyword.name) for keyword in keywords]
+        self._scorers = [_scorer(model.info, keyword) if keyword.name not in places else None for keyword in keywords]
+
+    def stream(self) -> SecondPassStream:
+        """What one stream remembers, fresh."""
+        return SecondPassStream(self)
+
+    def score(self, features: Float32Array, candidate: Candidate) -> float:
+        """The score, in [0, 1], of a candidate that ends with the last of the features
+        (F, M).
+
+        For a word of the verifier's own it is the logistic function of the verifier's
+        log-odds plus the weighted logarithm of the first pass's score; for any other
+        phrase the geometric mean of the scores of both passes.
+        """
+        log_odds, log_posteriors = self.model.verify(features)
+        place, scorer = self._places[candidate.keyword], self._scorers[candidate.keyword]
+        first = math.log(max(candidate.score, _LEAST))
+        if place is not None:
+            return _logistic(float(log_odds[place]) + self.info.first_pass_weight * first)
+        assert scorer is not None
+        second = float(scorer.score(log_posteriors)[0].max())
+        return math.exp(0.5 * (first + math.log(max(second, _LEAST))))
+
+
+class SecondPassStream:
+    """The second pass of one stream: its last features and scores, of a size that never
+    changes.
+
+    Made by `SecondPass.stream`.
+    """
+
+    def __init__(self, second_pass: SecondPass) -> None:
+        self._pass = second_pass
+        info = second_pass.info
+        self._keep = info.segment_frames
+        self._features = np.full((self._keep, info.mels), info.silence, np.float32)
+        self._state = second_pass.finder.init_state()
+
+    def hear(self, features: Float32Array, scores: Float64Array, ages: IntArray) -> tuple[Float64Array, IntArray]:
+        """The next frames of the stream, whose final scores and ages (T, K) are
+        returned: 0 but where a candidate is decided.
+
+        features: (F, M), of the same sound as the first pass's scores and ages (T, K).
+        """
+        features = np.concatenate([self._features, features])
+        self._features = features[-self._keep :]
+        found, self._state = self._pass.finder.run(scores, ages, self._state)
+        final, final_ages = np.zeros_like(scores), np.zeros_like(ages)
+        per_frame = (len(features) - self._keep) // max(1, len(scores))
+        for candidate in found:
+            end = self._keep + (candidate.row + 1) * per_frame
+            final[candidate.row, candidate.keyword] = self._pass.score(features[end - self._keep : end], candidate)
+            final_ages[candidate.row, candidate.keyword] = candidate.age
+        return final, final_ages
+
+    def frames(self, first_pass: int) -> int:
+        """The frame, counted from 1, in which the next event is possible; `first_pass`:
+        in which the next candidate is.
+        """
+        pending = self._pass.finder.frames_to_decide(self._state)
+        new = first_pass + self._pass.info.hold_frames
+        return new if pending is None else min(pending, new)
+
+
+def _scorer(info: ModelInfo, keyword: Keyword) -> KeywordScorer:
+    return info.scoring.scorer(info.tokens, [keyword.spellings])
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -1,0 +1,1 @@
+"""Training the second pass of a trigger on what its first pass proposes."""

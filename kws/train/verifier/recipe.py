@@ -1,0 +1,99 @@
+"""The recipe of a verifier, in the three parts of any recipe (kws.train.recipe)."""
+
+import dataclasses
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from kws.data.scene_config import SceneConfig
+from kws.model.config import VerifierConfig
+from kws.train.recipe import OptimConfig, RunConfig, TrainingCorpus
+
+
+@dataclass(frozen=True)
+class SegmentConfig:
+    """What a batch is made of: segments of tapes (kws.data.tapes), by their kind.
+
+    rows: of a batch. keyword, candidate, off_time, spelled: shares of segments around a
+    keyword that the first pass proposes; around what it proposes wrongly; in which a
+    keyword is not over yet or over long ago; and of a single clip with its transcript.
+    The rest are drawn anywhere. jitter_s: by which segments miss the place at which
+    they would be verified. cold: share of rows whose begin is digital silence, as where
+    a stream has just begun.
+    """
+
+    rows: int = 64
+    keyword: float = 0.30
+    candidate: float = 0.28
+    off_time: float = 0.06
+    spelled: float = 0.16
+    jitter_s: float = 0.12
+    cold: float = 0.06
+
+
+@dataclass(frozen=True)
+class VerifierTask:
+    """What is learned: the data, the verifier, its candidates and its losses.
+
+    data: folder of the corpora. speech: those that tapes are made of; a clip whose text
+    is a keyword is one, all else is negative. copies: tapes of each corpus that has
+    keywords, each with other speeds. splits: of the corpora that are trained on.
+    fold, folds: leaves out the speakers of one of so many folds, -1 none. noise, rooms:
+    as in a training of a first pass.
+
+    first_pass: a model file, or the name of one that ships. mined_from: its least score
+    of a candidate in training. floor, hold_frames, first_pass_weight: as in
+    kws.metadata.VerifierInfo.
+
+    teacher: folder with melspectrogram.onnx and embedding_model.onnx, a public speech
+    embedding whose outputs for the clean sound the verifier learns to give for the
+    degraded one; "" is none. teacher_weight, phone_weight: of the losses beside that of
+    the words.
+    """
+
+    data: str
+    speech: tuple[TrainingCorpus, ...]
+    keywords: tuple[str, ...]
+    noise: TrainingCorpus | None = None
+    rooms: TrainingCorpus | None = None
+    extra_spellings: tuple[tuple[str, str], ...] = ()
+    copies: int = 4
+    speed: tuple[float, float] = (0.86, 1.16)
+    splits: tuple[str, ...] = ("train",)
+    fold: int = -1
+    folds: int = 3
+    first_pass: str = "wake-words"
+    mined_from: float = 0.0005
+    floor: float = 0.003
+    hold_frames: int = 6
+    first_pass_weight: float = 0.5
+    teacher: str = ""
+    teacher_weight: float = 1.0
+    phone_weight: float = 0.2
+    frequency_mask: int = 6
+    model: VerifierConfig = field(default_factory=lambda: VerifierConfig(words=()))
+    segments: SegmentConfig = field(default_factory=SegmentConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+
+
+@dataclass(frozen=True)
+class VerifierRecipe:
+    """A whole training of a verifier: what is learned, how, and where."""
+
+    name: str
+    task: VerifierTask
+    run: RunConfig
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def changed(self, **values: Any) -> "VerifierRecipe":
+        """The recipe with fields of its parts replaced, each named without its part.
+
+        Raises TypeError for a name that no part has.
+        """
+        parts: dict[str, Any] = {"name": values.pop("name")} if "name" in values else {}
+        for name in ("task", "optim", "run"):
+            part = getattr(self, name)
+            inside = {key: values.pop(key) for key in [f.name for f in fields(part)] if key in values}
+            parts[name] = dataclasses.replace(part, **inside)
+        if values:
+            raise TypeError(f"a recipe has no {', '.join(values)}")
+        return dataclasses.replace(self, **parts)

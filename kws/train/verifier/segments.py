@@ -1,0 +1,196 @@
+"""Batches of segments for a verifier: what it would be asked about, and what it will
+never be.
+
+A batch is a function of (seed, step) alone, so that a resumed training sees what an
+uninterrupted one would have seen.
+
+Shapes: B rows, F frames of 10 ms of a segment, M mel bands, K keywords, N embeddings of a
+segment, E their width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from kws.arrays import Samples
+from kws.data.surroundings import Surroundings, happens
+from kws.data.tapes import Tape
+from kws.errors import KwsError
+from kws.model.frontend import HOP_SAMPLES, LogMel
+from kws.model.verifier import LEAD_SAMPLES
+from kws.train.verifier import teacher
+from kws.train.verifier.candidates import Proposal
+from kws.train.verifier.recipe import VerifierTask
+from kws.units import SAMPLE_RATE, samples
+
+_NOT_YET_S = (-1.1, -0.7)  # from where a keyword would be verified to where an off-time segment ends
+_LONG_AGO_S = (1.0, 1.9)
+_HARDER = 0.5  # a candidate is drawn by this power of its score
+_COLD_S = (0.05, 1.2)  # of sound behind the silence of a cold start
+
+
+@dataclass(frozen=True)
+class TapeSource:
+    """A tape that segments are cut from.
+
+    share: its part of the segments. proposals: of the first pass. targets: the tokens
+    of each of its rows. holds: (rows, K), which keywords each row says. open: the
+    places of rows that may be heard in training. embeddings: of the teacher, (N, E),
+    None without one.
+    """
+
+    tape: Tape
+    share: float
+    proposals: Sequence[Proposal]
+    targets: Sequence[npt.NDArray[np.int64]]
+    holds: npt.NDArray[np.bool_]
+    open: npt.NDArray[np.int64]
+    embeddings: npt.NDArray[np.float16] | None = None
+
+    def heard_in(self, start: int, end: int) -> npt.NDArray[np.bool_]:
+        """(K,): which keywords the clips say that lie between two samples, even in part."""
+        first, last = self.tape.row_at(start), self.tape.row_at(end)
+        return np.logical_or.reduce(self.holds[first or 0 : (last or 0) + 1], axis=0)
+
+
+class _Segment(NamedTuple):
+    pcm: Samples
+    said: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+    embeddings: npt.NDArray[np.float32]
+    taught: bool
+    targets: npt.NDArray[np.int64]
+
+
+class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
+    """Item `step` is the batch of that step: features (B, F, M); said and known (B, K), whether
+    each keyword is said, and whether that is known; embeddings (B, N, E) of the clean
+    sound and taught (B,), whether there are any; targets and target_lengths (B,), the
+    tokens of segments that hold one clip, of length 0 for all others.
+
+    Raises KwsError where the first pass proposes no right candidate of some keyword.
+    """
+
+    def __init__(self, sources: Sequence[TapeSource], task: VerifierTask, surroundings: Surroundings, seed: int):
+        self.sources, self.task, self.seed = sources, task, seed
+        self.surroundings = surroundings
+        self.frontend = LogMel(task.model.mels)
+        self.length = task.model.segment_frames * SAMPLE_RATE // 100
+        self.samples = self.length + LEAD_SAMPLES
+        self.embeddings = (self.length - teacher.SPAN_SAMPLES) // teacher.STEP_SAMPLES + 1
+        right = [[(s, p) for s in sources for p in s.proposals if p.said[k]] for k in range(len(task.keywords))]
+        for keyword, found in zip(task.keywords, right, strict=True):
+            if not found:
+                raise KwsError(f"the first pass {task.first_pass} hears no {keyword!r} in the training clips")
+        self._right = [_Urn(found, [s.share for s, _ in found]) for found in right]
+        wrong = [(s, p) for s in sources for p in s.proposals if p.known[p.keyword] and not p.said.any()]
+        self._wrong = _Urn(wrong, [p.score**_HARDER for _, p in wrong]) if wrong else None
+        self._all = _Urn(list(sources), [s.share for s in sources])
+        spelled = [(s, row) for s in sources for row in s.open.tolist() if self._fits(s, row)]
+        each = {id(s): sum(1 for t, _ in spelled if t is s) for s in sources}
+        self._spelled = _Urn(spelled, [s.share / each[id(s)] for s, _ in spelled]) if spelled else None
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        rows = [self._segment(np.random.default_rng((self.seed, step, row))) for row in range(self.task.segments.rows)]
+        pcm, said, known, embeddings, taught, targets = zip(*rows, strict=True)
+        return {
+            "features": self._features(torch.from_numpy(np.stack(pcm))),
+            "said": torch.from_numpy(np.stack(said)),
+            "known": torch.from_numpy(np.stack(known)),
+            "embeddings": torch.from_numpy(np.stack(embeddings)),
+            "taught": torch.tensor(taught),
+            "targets": torch.from_numpy(np.concatenate(targets)),
+            "target_lengths": torch.tensor([len(target) for target in targets]),
+        }
+
+    def _features(self, pcm: torch.Tensor) -> torch.Tensor:
+        """Computed here, in the process that makes batches: they take as long as the
+        training step.
+        """
+        with torch.no_grad():
+            mel, _ = self.frontend(pcm, self.frontend.init_state(len(pcm)))
+        return mel[:, LEAD_SAMPLES // HOP_SAMPLES :]
+
+    def _segment(self, rng: np.random.Generator) -> _Segment:
+        """One segment, of a kind that is drawn by the shares of the recipe."""
+        config, kind = self.task.segments, rng.random()
+        if (kind := kind - config.keyword) < 0:
+            source, proposal = self._right[int(rng.integers(len(self._right)))].draw(rng)
+            return self._cut(source, proposal.end + self._jitter(rng), proposal.said, proposal.known, rng)
+        if (kind := kind - config.candidate) < 0 and self._wrong is not None:
+            source, proposal = self._wrong.draw(rng)
+            return self._cut(source, proposal.end + self._jitter(rng), proposal.said, proposal.known, rng)
+        if (kind := kind - config.off_time) < 0:
+            source, proposal = self._right[int(rng.integers(len(self._right)))].draw(rng)
+            off_s = rng.uniform(*(_NOT_YET_S if rng.random() < 0.5 else _LONG_AGO_S))
+            nothing = np.zeros_like(proposal.said)
+            return self._cut(source, proposal.end + samples(off_s), nothing, ~proposal.said, rng)
+        if (kind := kind - config.spelled) < 0 and self._spelled is not None:
+            source, place = self._spelled.draw(rng)
+            return self._alone(source, place, rng)
+        source = self._all.draw(rng)
+        place = int(source.open[int(rng.integers(len(source.open)))])
+        row = source.tape.rows[place]
+        end = int(rng.integers(row.start + self.length // 4, max(row.end, row.start + self.length // 2) + 1))
+        return self._cut(source, end, np.zeros_like(source.holds[place]), ~source.holds[place], rng)
+
+    def _cut(
+        self,
+        source: TapeSource,
+        end: int,
+        said: npt.NDArray[np.bool_],
+        known: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> _Segment:
+        """A segment of a tape, on the teacher's grid, degraded."""
+        end = end // teacher.STEP_SAMPLES * teacher.STEP_SAMPLES
+        first = (end - self.length) // teacher.STEP_SAMPLES
+        embeddings = np.zeros((self.embeddings, teacher.WIDTH), np.float32)
+        taught = source.embeddings is not None and 0 <= first <= len(source.embeddings) - self.embeddings
+        if taught and source.embeddings is not None:
+            embeddings[:] = source.embeddings[first : first + self.embeddings]
+        known = known & (said | ~source.heard_in(end - self.length, end))
+        pcm = self._degraded(source.tape.cut(end, self.samples), rng)
+        if happens(self.task.segments.cold, rng):
+            pcm[: len(pcm) - samples(rng.uniform(*_COLD_S))] = 0.0
+            taught = False
+            known = known & ~said
+        return _Segment(pcm, said, known, embeddings, taught, np.zeros(0, np.int64))
+
+    def _alone(self, source: TapeSource, place: int, rng: np.random.Generator) -> _Segment:
+        """One clip with silence around, somewhere in a segment, degraded."""
+        row = source.tape.rows[place]
+        clip = source.tape.cut(row.end, row.end - row.start)
+        pcm = np.zeros(self.samples, np.float32)
+        at = int(rng.integers(self.samples - len(clip) + 1))
+        pcm[at : at + len(clip)] = clip
+        none = np.zeros((self.embeddings, teacher.WIDTH), np.float32)
+        said, known = np.zeros_like(source.holds[place]), ~source.holds[place]
+        return _Segment(self._degraded(pcm, rng), said, known, none, False, source.targets[place])
+
+    def _degraded(self, pcm: Samples, rng: np.random.Generator) -> Samples:
+        return self.surroundings.place(pcm, rng).astype(np.float32, copy=False)
+
+    def _jitter(self, rng: np.random.Generator) -> int:
+        return samples(rng.uniform(-1.0, 1.0) * self.task.segments.jitter_s)
+
+    def _fits(self, source: TapeSource, place: int) -> bool:
+        row = source.tape.rows[place]
+        return bool(row.text) and len(source.targets[place]) > 0 and row.end - row.start <= self.length
+
+
+class _Urn:
+    """Things that are drawn by their weights."""
+
+    def __init__(self, things: Sequence[Any], weights: Sequence[float]) -> None:
+        self.things = things
+        self._sums = np.cumsum(weights) / np.sum(weights)
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """One of the things."""
+        return self.things[min(len(self.things) - 1, int(np.searchsorted(self._sums, rng.random())))]

@@ -1,0 +1,1 @@
+"""Six real wake words beside ordinary read speech."""

@@ -1,0 +1,176 @@
+"""The laws of a stream hold for a model of two passes as for one; files whose verifier is spoiled are refused."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+import pairs
+import tones
+from kws.errors import KwsError
+from kws.runtime.detector import Detector
+
+TUNE = "  ABC   D FE  EEB C ABC AC FED   EEB  "
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    path = pairs.write_pair(tmp_path_factory.mktemp("pairs") / "pair.onnx")
+    return Detector.load(path).with_threshold(0.02)
+
+
+@pytest.fixture(scope="module")
+def tune() -> np.ndarray:
+    speech = tones.speak(TUNE)
+    return (speech + np.random.default_rng(0).normal(0, 0.003, speech.size)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def wanted(pair, tune):
+    return pair.stream().process(tune, last=True)
+
+
+def test_every_candidate_is_verified_the_hold_after_its_peak(pair, tune, wanted):
+    """And nothing else has a score: the first pass alone never fires."""
+    proposed = Detector(pair.model)  # the same graph, of which the first pass's scores are asked
+    scores, _, _ = proposed.scorer.score(wanted.log_posteriors)
+    verified = np.argwhere(wanted.scores > 0)
+    assert {event.keyword for event in wanted.detections} == {"abc", "eel", "fed"}
+    for row, keyword in verified:
+        peak = row - pairs.HOLD
+        around = scores[max(0, peak - pairs.HOLD) : row + 1, keyword]
+        assert scores[peak, keyword] == around.max() >= pairs.VERIFIER["floor"]
+    assert len(verified) >= len(wanted.detections) >= 5
+
+
+def test_the_verifiers_own_words_are_scored_by_its_log_odds(pair, tune, wanted):
+    """Computed once more from the sound: features of the last 1.2 s, a sum, the logistic function."""
+    first, _, _ = pair.scorer.score(wanted.log_posteriors)
+    power = np.square(tune[: len(tune) // 160 * 160].reshape(-1, 160).astype(np.float64)).sum(axis=1)
+    level = np.concatenate([np.full(pairs.SEGMENT_FRAMES, pairs.SILENCE), np.log(power + np.exp(pairs.SILENCE))])
+    slope = np.linspace(-1, 1, pairs.SEGMENT_FRAMES)
+    means = np.concatenate(
+        [np.zeros(pairs.SEGMENT_FRAMES), tune[: len(tune) // 160 * 160].reshape(-1, 160).mean(axis=1)]
+    )
+    means[: pairs.SEGMENT_FRAMES] = pairs.SILENCE
+    checked = 0
+    for row, keyword in np.argwhere(wanted.scores > 0):
+        name = pair.keywords[keyword].name
+        end = 4 * (row + 1)
+        if name not in pairs.VERIFIER["words"] or end > len(power):
+            continue
+        segment = slice(end, end + pairs.SEGMENT_FRAMES)
+        log_odds = float(slope @ (0.01 * level[segment] if name == "abc" else -20.0 * means[segment]))
+        logit = log_odds + 0.5 * np.log(first[row - pairs.HOLD, keyword])
+        assert wanted.scores[row, keyword] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+        checked += 1
+    assert checked >= 4
+
+
+@given(st.lists(st.integers(0, 80_000), max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_blocks_change_nothing(pair, tune, wanted, cuts):
+    stream = pair.stream()
+    parts = [stream.process(part) for part in np.split(tune, sorted(cuts))]
+    parts.append(stream.process(tune[:0], last=True))
+    assert [event for part in parts for event in part.detections] == wanted.detections
+    np.testing.assert_array_equal(np.concatenate([part.scores for part in parts]), wanted.scores)
+    np.testing.assert_array_equal(np.concatenate([part.ages for part in parts]), wanted.ages)
+
+
+def test_a_stream_that_is_reset_is_as_new(pair, tune, wanted):
+    stream = pair.stream()
+    stream.push(tune[:30_000])
+    stream.reset()
+    assert stream.process(tune, last=True).detections == wanted.detections
+
+
+def test_a_stream_hears_the_same_alone_and_in_company(pair, tune, wanted):
+    streams = pair.streams()
+    handles = [streams.join() for _ in range(3)]
+    heard: dict[int, list] = {number: [] for number in range(3)}
+    for at in range(0, len(tune) + 3 * 8_000, 5_000):
+        for number, handle in enumerate(handles):
+            begin = at - 8_000 * number  # each begins later than the one before
+            handle.push(tune[max(0, begin) : max(0, begin + 5_000)])
+        for handle, event in streams.run():
+            heard[handles.index(handle)].append(event)
+    for handle in handles:
+        handle.flush()
+    for handle, event in streams.run():
+        heard[handles.index(handle)].append(event)
+    assert all(events == wanted.detections for events in heard.values())
+
+
+def test_no_event_comes_sooner_than_the_wait_bound_allows(pair, tune):
+    stream, time_s, soonest_s = pair.stream(), 0.0, 0.0
+    fired = 0
+    for at in range(0, len(tune), 1280):
+        events = stream.push(tune[at : at + 1280])
+        time_s = (at + 1280) / 16_000
+        if events:
+            fired += 1
+            assert time_s >= soonest_s - 1e-9
+        soonest_s = time_s + stream.wait_s
+    assert fired >= 4
+
+
+def test_a_phrase_that_is_added_goes_through_the_verifiers_tokens(pair, tune):
+    detector = pair.with_keywords({"cab": [["C", "A", "B"]]}, threshold=1e-6)
+    stream = detector.stream()
+    scores = stream.process(tones.speak("  CAB   "), last=True).scores[:, 3]
+    assert (scores > 0).sum() >= 1
+
+
+def spoiled(path: Path, out: Path, **properties: str | None) -> Path:
+    """A copy of a model file with other metadata; None takes an entry away."""
+    model = onnx.load(str(path))
+    found = {entry.key: entry.value for entry in model.metadata_props} | properties
+    del model.metadata_props[:]
+    helper.set_model_props(model, {key: value for key, value in found.items() if value is not None})
+    onnx.save(model, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("properties", "wanted"),
+    [
+        ({"kws.verifier": None}, "calls for a verifier"),
+        ({"kws.verifier": "no base64!"}, "verifier is damaged"),
+        ({"kws.verifier": base64.b64encode(b"no graph").decode()}, "verifier is damaged"),
+    ],
+)
+def test_a_file_whose_verifier_is_spoiled_is_refused(pair, tmp_path, properties, wanted):
+    path = spoiled(pair.model.path, tmp_path / "spoiled.onnx", **properties)
+    with pytest.raises(KwsError, match=wanted):
+        Detector.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"segment_frames": 80}, "verifier failed to run"),
+        ({"segment_frames": 81}, "whole number of frames"),
+        ({"words": ["abc"]}, "of shapes"),
+        ({"words": ["abc", "abc"]}, "stands twice"),
+        ({"mels": 3}, "features"),
+        ({"floor": 0.0}, "floor"),
+        ({"hold_frames": -1}, "hold_frames"),
+        ({"first_pass_weight": -0.5}, "first_pass_weight"),
+    ],
+)
+def test_a_verifier_that_does_not_fit_its_info_is_refused(tmp_path, changes, wanted):
+    with pytest.raises(KwsError, match=wanted):
+        Detector.load(pairs.write_pair(tmp_path / "odd.onnx", **changes))
+
+
+def test_a_file_of_one_pass_may_not_claim_the_schema_of_two(pair, tmp_path):
+    manifest = json.dumps(tones.manifest(schema=2))
+    with pytest.raises(KwsError, match="schema is 2, not 1"):
+        Detector.load(spoiled(pair.model.path, tmp_path / "one.onnx", **{"kws.manifest": manifest}))
