@@ -31,7 +31,8 @@ from kws.units import SAMPLE_RATE, samples
 _NOT_YET_S = (-1.1, -0.7)  # from where a keyword would be verified to where an off-time segment ends
 _LONG_AGO_S = (1.0, 1.9)
 _HARDER = 0.5  # a candidate is drawn by this power of its score
-_COLD_S = (0.05, 1.2)  # of sound behind the silence of a cold start
+_COLD_S = (0.3, 1.9)  # of sound behind the silence of a cold start
+_WHOLE_S = 1.2  # of sound in which a keyword that is verified at its end is whole
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,11 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         known = known & (said | ~source.heard_in(end - self.length, end))
         pcm = self._degraded(source.tape.cut(end, self.samples), rng)
         if happens(self.task.segments.cold, rng):
-            pcm[: len(pcm) - samples(rng.uniform(*_COLD_S))] = 0.0
+            heard_s = rng.uniform(*_COLD_S)
+            pcm[: len(pcm) - samples(heard_s)] = 0.0
             taught = False
-            known = known & ~said
+            if heard_s < _WHOLE_S:  # a word may have lost its begin
+                said, known = np.zeros_like(said), known & ~said
         return _Segment(pcm, said, known, embeddings, taught, np.zeros(0, np.int64))
 
     def _alone(self, source: TapeSource, place: int, rng: np.random.Generator) -> _Segment:
