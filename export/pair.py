@@ -36,6 +36,7 @@ def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None 
     """Writes the model file `first_pass` and the checkpoint `verifier` as one model file
     of two passes, once it is verified.
 
+    first_pass: of a model of two passes the first is taken, and its verifier replaced.
     name: the model's; None takes the verifier's recipe's. The thresholds are those of
     the first pass until `kws calibrate` sets them. Raises KwsError, and writes nothing,
     where the two do not go together or ONNX and torch differ.
@@ -63,8 +64,6 @@ def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None 
 def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass: Path) -> None:
     """Raise KwsError unless the verifier was made for such a first pass."""
     config = checkpoint.model.config
-    if info.verifier is not None:
-        raise KwsError(f"{first_pass} has a verifier already: give a first pass alone")
     if config.tokens != info.tokens:
         raise KwsError(f"the verifier's phones are not those of {first_pass}: train it with this first pass")
     if unknown := sorted(set(config.words) - {keyword.name for keyword in info.keywords}):
@@ -75,8 +74,11 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
     """Make the log-mel energies of a first pass's frontend an output of its graph,
     `features` (B, F, M).
 
-    They are the one logarithm in the graph. Raises KwsError where it is not.
+    They are the one logarithm in the graph. Raises KwsError where it is not. Where they
+    are an output already nothing happens.
     """
+    if any(output.name == "features" for output in proto.graph.output):
+        return
     logs = [node for node in proto.graph.node if node.op_type == "Log"]
     if len(logs) != 1:
         raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are expected to be one")
@@ -102,9 +104,10 @@ def paired(info: ModelInfo, checkpoint: VerifierCheckpoint, name: str) -> ModelI
     corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe["rooms"]))]
     learned = [DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora]
     data = tuple(dict.fromkeys((*info.training.data, *learned)))
-    config: dict[str, Any] = dict(info.training.config) | {
+    config: dict[str, Any] = {
+        **info.training.config,
         "verifier": {key: recipe[key] for key in ("model", "segments", "scenes", "learning_rate", "steps", "seed")}
-        | {"spent": checkpoint.spent, "teacher": recipe["teacher"]}
+        | {"spent": checkpoint.spent, "teacher": recipe["teacher"]},
     }
     training = dataclasses.replace(info.training, data=data, config=config)
     return dataclasses.replace(

@@ -53,9 +53,12 @@ class Detector:
     ...     print(detection.keyword, detection.end_s)
     """
 
-    def __init__(self, model: OnnxModel, keywords: Sequence[Keyword] | None = None) -> None:
+    def __init__(self, model: OnnxModel, keywords: Sequence[Keyword] | None = None, *, verify: bool = True) -> None:
         """A detector for the model's own keywords, or for those given (spelled in the
         model's tokens).
+
+        verify: with the second pass of a model that has one; False leaves the scores of
+        its first pass as they are.
         """
         info = model.info
         scoring = info.scoring
@@ -66,8 +69,8 @@ class Detector:
         self.scorer = scoring.scorer(info.tokens, [keyword.spellings for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
-        self.second_pass = SecondPass(model, self.keywords) if info.verifier is not None else None
-        proposed_from = thresholds if info.verifier is None else [info.verifier.floor] * len(thresholds)
+        self.second_pass = SecondPass(model, self.keywords) if verify and info.verifier is not None else None
+        proposed_from = thresholds if self.second_pass is None else [self.second_pass.info.floor] * len(thresholds)
         self.wait_bound = WaitBound(
             [keyword.spellings for keyword in self.keywords], proposed_from, scoring.peak_weight
         )
@@ -116,12 +119,12 @@ class Detector:
             Keyword(name, tuple(tuple(spelling) for spelling in spellings), threshold)
             for name, spellings in phrases.items()
         ]
-        return Detector(self.model, [*self.keywords, *added])
+        return Detector(self.model, [*self.keywords, *added], verify=self.second_pass is not None)
 
     def with_threshold(self, threshold: float) -> Detector:
         """A detector with one threshold, in (0, 1], for every keyword."""
         changed = [replace(keyword, threshold=threshold, calibration=None) for keyword in self.keywords]
-        return Detector(self.model, changed)
+        return Detector(self.model, changed, verify=self.second_pass is not None)
 
     def stream(self, sample_rate: int = units.SAMPLE_RATE) -> Stream:
         """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need

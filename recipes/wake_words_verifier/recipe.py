@@ -20,11 +20,11 @@ from kws.recipes import training_corpora as corpora
 from kws.recipes.wake_words.recipe import CORPORA as FIRST_PASS_CORPORA
 from kws.recipes.wake_words.recipe import RECIPE as FIRST_PASS
 from kws.train.recipe import OptimConfig, RunConfig
-from kws.train.verifier.recipe import VerifierRecipe, VerifierTask
+from kws.train.verifier.recipe import VerifierRecipe, VerifierTaskConfig
 
 RECIPE = VerifierRecipe(
     name="wake-words",
-    task=VerifierTask(
+    task=VerifierTaskConfig(
         data="data",
         speech=(
             corpora.WAKE_WORDS.sharing(0.20),

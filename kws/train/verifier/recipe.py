@@ -31,7 +31,7 @@ class SegmentConfig:
 
 
 @dataclass(frozen=True)
-class VerifierTask:
+class VerifierTaskConfig:
     """What is learned: the data, the verifier, its candidates and its losses.
 
     data: folder of the corpora. speech: those that tapes are made of; a clip whose text
@@ -80,7 +80,7 @@ class VerifierRecipe:
     """A whole training of a verifier: what is learned, how, and where."""
 
     name: str
-    task: VerifierTask
+    task: VerifierTaskConfig
     run: RunConfig
     optim: OptimConfig = field(default_factory=OptimConfig)
 

@@ -25,7 +25,7 @@ from kws.model.frontend import HOP_SAMPLES, LogMel
 from kws.model.verifier import LEAD_SAMPLES
 from kws.train.verifier import teacher
 from kws.train.verifier.candidates import Proposal
-from kws.train.verifier.recipe import VerifierTask
+from kws.train.verifier.recipe import VerifierTaskConfig
 from kws.units import SAMPLE_RATE, samples
 
 _NOT_YET_S = (-1.1, -0.7)  # from where a keyword would be verified to where an off-time segment ends
@@ -77,7 +77,7 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
     Raises KwsError where the first pass proposes no right candidate of some keyword.
     """
 
-    def __init__(self, sources: Sequence[TapeSource], task: VerifierTask, surroundings: Surroundings, seed: int):
+    def __init__(self, sources: Sequence[TapeSource], task: VerifierTaskConfig, surroundings: Surroundings, seed: int):
         self.sources, self.task, self.seed = sources, task, seed
         self.surroundings = surroundings
         self.frontend = LogMel(task.model.mels)

@@ -31,6 +31,7 @@ from kws.model.acoustic import parameter_count
 from kws.model.verifier import LEAD_SAMPLES, Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.runtime.detector import Detector
+from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find
 from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
@@ -116,7 +117,7 @@ def segments(recipe: VerifierRecipe, log: Log) -> SegmentDataset:
     kept = (root if os.access(root, os.W_OK) else Path(recipe.run.output)) / ".tapes"
     lexicon = load_cmudict().extended(task.extra_spellings)
     tokens = {token: number for number, token in enumerate(task.model.tokens)}
-    detector = Detector.load(find(task.first_pass))
+    detector = Detector(OnnxModel.load(find(task.first_pass)), verify=False)
     if [keyword.name for keyword in detector.keywords] != list(task.keywords):
         raise KwsError(f"the first pass {task.first_pass} hears other keywords than the recipe's")
     teach = Teacher(Path(task.teacher)) if task.teacher else None
