@@ -1,1 +1,1 @@
-"""Six real wake words beside ordinary read speech."""
+"""The second pass of the six wake words."""
