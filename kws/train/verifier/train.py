@@ -80,8 +80,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     if trainer.interrupted:
         raise KeyboardInterrupt
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-    plain = flat(recipe) | {"data": "", "output": "", "teacher": Path(recipe.task.teacher).name}
-    save_verifier(finished, task.model, plain, spent)
+    save_verifier(finished, task.model, learned_from(recipe), spent)
     return finished
 
 
@@ -107,6 +106,22 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
             EpochCheckpoint(output / "last.ckpt"),
         ],
     )
+
+
+def learned_from(recipe: VerifierRecipe) -> dict[str, Any]:
+    """The recipe as a checkpoint carries it: without paths of this machine, and with
+    the corpora that were there.
+    """
+    task, root = recipe.task, Path(recipe.task.data)
+
+    def there(corpus: TrainingCorpus | None) -> bool:
+        return corpus is not None and (root / corpus.folder).is_dir()
+
+    speech = tuple(corpus for corpus in task.speech if there(corpus))
+    noise, rooms = (corpus if there(corpus) else None for corpus in (task.noise, task.rooms))
+    start = Path(task.first_pass).stem
+    used = recipe.changed(data="", output="", speech=speech, noise=noise, rooms=rooms, first_pass=start)
+    return flat(used.changed(teacher=Path(task.teacher).name if task.teacher else ""))
 
 
 def segments(recipe: VerifierRecipe, log: Log) -> SegmentDataset:
@@ -171,6 +186,9 @@ def _source(
 
 def _sounds(root: Path, corpus: TrainingCorpus | None, cache: Path, log: Log) -> Clips | None:
     if corpus is None:
+        return None
+    if not (root / corpus.folder).is_dir():
+        log(f"{corpus.folder} is not in {root}: left out")
         return None
     rows: list[Utterance] = read_manifest(root / corpus.folder, ["train"])
     return load_clips(rows, cache, log)
