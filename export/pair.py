@@ -88,7 +88,11 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
 
 
 def paired(info: ModelInfo, checkpoint: VerifierCheckpoint, name: str) -> ModelInfo:
-    """The first pass's info with its verifier, and what either was trained on."""
+    """The first pass's info with its verifier, and what either was trained on.
+
+    What a verifier that is replaced was trained on stays named: the file does not say
+    which of the two learned from what.
+    """
     model, recipe = checkpoint.model, checkpoint.recipe
     verifier = VerifierInfo(
         segment_frames=model.config.segment_frames,

@@ -31,10 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the training and say where the model lies."""
-    from kws.train.verifier.recipe import VerifierRecipe
-
     file, options, recipe = chosen(args)
     from kws.train.trainer import in_first_process, train  # torch takes seconds: a mistake is told before
+    from kws.train.verifier.recipe import VerifierRecipe
 
     log = in_first_process(log_to_stderr)
     if hasattr(file, "make"):

@@ -4,8 +4,8 @@
     kws export runs/wake-words-verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx
 
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker,
-split). Those that are not there are left out. This command brings what the first pass
-was trained on, which is enough to begin:
+split). Those that are not there are left out. This command brings most of them, which is
+enough to begin:
 
     kws data get --for wake_words_verifier --root FOLDER --download
 
@@ -24,7 +24,6 @@ librispeech_many_speakers, an4, noise, measured_rooms.
 from kws.data.scene_config import SceneConfig
 from kws.model.config import VerifierConfig
 from kws.recipes import training_corpora as corpora
-from kws.recipes.wake_words.recipe import CORPORA as FIRST_PASS_CORPORA
 from kws.recipes.wake_words.recipe import RECIPE as FIRST_PASS
 from kws.train.recipe import OptimConfig, RunConfig
 from kws.train.verifier.recipe import VerifierRecipe, VerifierTaskConfig
@@ -71,4 +70,12 @@ RECIPE = VerifierRecipe(
     ),
 )
 
-CORPORA = FIRST_PASS_CORPORA
+# Of the folders above those that `kws data get --for wake_words_verifier` brings.
+CORPORA = (
+    "wake_words",
+    "synthetic_wake_words",
+    "mini_librispeech",
+    "librispeech_many_speakers",
+    "an4",
+    "noise",
+)

@@ -233,4 +233,4 @@ def test_info_fits_a_hundred_columns():
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert max(len(line) for line in lines[1:]) <= 100  # the first has the path, which may be of any length
-    assert "calibrated on mini_librispeech@dev, an4@dev" in done.stdout
+    assert "calibrated on telephone, common_voice@dev" in done.stdout

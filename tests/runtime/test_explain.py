@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pairs
 import tones
 from kws.decoding.scorer import KeywordScorer, best_path
+from kws.runtime.detector import Detector
 from kws.runtime.explain.diagnosis import Phone, parts_lacking, phones_of, propose
 from kws.runtime.explain.explainer import MOST_PICTURED, Explainer
 from kws.runtime.explain.figure import mel_db, picture_paths, spectrogram
@@ -436,3 +438,37 @@ def test_where_pictures_go(tmp_path):
 def test_wrong_outputs_are_refused(words, said, tone_model):
     done = kws("detect", "--model", tone_model, *words)
     assert done.returncode in (1, 2) and said in done.stderr.splitlines()[-1] and done.stdout == ""
+
+
+def test_of_two_passes_it_says_what_the_verifier_was_asked_and_answered(tmp_path):
+    path = pairs.write_pair(tmp_path / "pair.onnx")
+    sound = tones.speak("   ABC    FED    AC    ")
+    for threshold, cause, words in (
+        (0.02, "fired", "proposed it with"),
+        (0.999999, "refused", "the verifier refused it"),
+    ):
+        detector = Detector.load(path).with_threshold(threshold)
+        explainer = Explainer(detector, ["abc"])
+        explainer.push(sound)
+        (explanation,) = explainer.flush()
+        told = [d for d in explanation.diagnoses if d.verdict is not None]
+        assert [d.cause for d in told] == [cause]
+        (diagnosis,) = told
+        assert (diagnosis.verdict.score >= threshold) == (cause == "fired")
+        assert diagnosis.decided == diagnosis.frame + pairs.HOLD
+        assert words in "\n".join(in_words(explanation, detector.info))
+        (line,) = [v for v in as_values(explanation, detector.info) if v["cause"] == cause]
+        events = detector.stream().process(sound, last=True).detections
+        if cause == "fired":
+            assert line["end_s"] == pytest.approx(next(e.end_s for e in events if e.keyword == "abc"))
+            assert line["score"] == pytest.approx(next(e.score for e in events if e.keyword == "abc"), abs=1e-3)
+        assert line["first_pass_score"] == pytest.approx(diagnosis.score, abs=1e-3)
+
+
+def test_of_two_passes_it_says_where_the_verifier_was_not_asked(tmp_path):
+    detector = Detector.load(pairs.write_pair(tmp_path / "pair.onnx", floor=0.9))
+    explainer = Explainer(detector, ["abc"])
+    explainer.push(tones.speak("   AC    "))
+    (explanation,) = explainer.flush()
+    assert explanation.diagnoses and all(d.verdict is None for d in explanation.diagnoses)
+    assert "the verifier was not asked" in "\n".join(in_words(explanation, detector.info))

@@ -122,6 +122,7 @@ class Search:
         self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
         self._final_thresholds = [keyword.threshold for keyword in detector.keywords]
         self._thresholds = np.array([limit(detector, number) for number in range(len(detector.keywords))])
+        self._verifies = detector.second_pass is not None
         self._hold = 0 if detector.info.verifier is None else detector.info.verifier.hold_frames
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._frame_samples = detector.info.frame_samples
@@ -148,7 +149,7 @@ class Search:
         self.frames += len(result.scores)
         own_scores, own_ages, strict = self._scorers[0].score(result.log_posteriors, self._states[0])
         detections = result.detections
-        if self._hold:
+        if self._verifies:
             self._note_verdicts(result)
             result = result._replace(scores=own_scores, ages=own_ages)
         if len(result.scores):
@@ -161,7 +162,7 @@ class Search:
         for event in detections:
             keyword, frame = self._numbers[event.keyword], event.end // self._frame_samples - 1 - self._hold
             age = frame + 1 - event.start // self._frame_samples
-            score = self._score_at(frame, keyword) if self._hold else event.score
+            score = self._score_at(frame, keyword) if self._verifies else event.score
             self._unsettled.append(Attempt(keyword, frame, score, age))
         self.events += self._unsettled[len(self._unsettled) - len(detections) :]
         return self._take(last)
