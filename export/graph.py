@@ -60,22 +60,37 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
     dims: dict[int, Any] = {0: batch}
     if most > chunk_frames:
         dims[1] = model.stride * torch.export.Dim("frames", min=2, max=most)
+    proto = to_onnx(
+        graph,
+        (pcm, *states.values()),
+        inputs=["pcm", *states],
+        outputs=["log_posteriors", *(f"next.{name}" for name in states)],
+        dynamic_shapes=(dims, tuple({0: batch} for _ in states)),
+    )
+    if most > chunk_frames:  # behind an LSTM the exporter writes down the example's number
+        proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
+    return proto
+
+
+def to_onnx(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic_shapes: Any = None
+) -> onnx.ModelProto:
+    """A module as torch exports it, its inputs and outputs named; sizes are those of the
+    example but for `dynamic_shapes`, as torch.export takes them.
+    """
     buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program: Any = torch.onnx.export(
-            graph,
-            (pcm, *states.values()),
-            input_names=["pcm", *states],
-            output_names=["log_posteriors", *(f"next.{name}" for name in states)],
-            dynamic_shapes=(dims, tuple({0: batch} for _ in states)),
+            module,
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic_shapes,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
         program.save(buffer)
-    proto = onnx.load_from_string(buffer.getvalue())
-    if most > chunk_frames:  # behind an LSTM the exporter writes down the example's number
-        proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
-    return proto
+    return onnx.load_from_string(buffer.getvalue())

@@ -5,9 +5,6 @@ Shapes: B streams, F frames of 10 ms, M mel bands.
 """
 
 import dataclasses
-import io
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,13 @@ from onnx import TensorProto, helper
 
 from kws import __version__
 from kws.errors import KwsError
-from kws.export.graph import OPSET
+from kws.export.graph import to_onnx
 from kws.export.verify import TOLERANCE
-from kws.export.write import Written, commit, halve_weights, without_notes
+from kws.export.write import Written, commit, data_sources, halve_weights, without_notes
 from kws.files import whole
-from kws.metadata import SCHEMA, DataSource, ModelInfo, VerifierInfo, embed
+from kws.metadata import SCHEMA, ModelInfo, VerifierInfo, embed
 from kws.model.acoustic import parameter_count
-from kws.model.checkpoint import HALVED_FROM
+from kws.model.checkpoint import halved_sizes
 from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import VerifierCheckpoint, load_verifier
 from kws.runtime.session import OnnxModel
@@ -105,9 +102,7 @@ def paired(info: ModelInfo, checkpoint: VerifierCheckpoint, name: str) -> ModelI
         parameters=parameter_count(model),
     )
     keywords = tuple(dataclasses.replace(keyword, calibration=None) for keyword in info.keywords)
-    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe["rooms"]))]
-    learned = [DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora]
-    data = tuple(dict.fromkeys((*info.training.data, *learned)))
+    data = tuple(dict.fromkeys((*info.training.data, *data_sources(recipe))))
     config: dict[str, Any] = {
         **info.training.config,
         "verifier": {key: recipe[key] for key in ("model", "segments", "scenes", "learning_rate", "steps", "seed")}
@@ -132,22 +127,8 @@ def verifier_graph(model: Verifier) -> onnx.ModelProto:
     """
     model = model.eval()
     features = torch.zeros(1, model.config.segment_frames, model.config.mels)
-    buffer = io.BytesIO()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program: Any = torch.onnx.export(
-            model,
-            (features,),
-            input_names=["features"],
-            output_names=["log_odds", "log_posteriors"],
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-        program.save(buffer)
-    proto = onnx.load_from_string(buffer.getvalue())
-    halve_weights(proto, {w.numel() for w in model.state_dict().values() if w.numel() >= HALVED_FROM})
+    proto = to_onnx(model, (features,), inputs=["features"], outputs=["log_odds", "log_posteriors"])
+    halve_weights(proto, halved_sizes(model))
     without_notes(proto)
     return proto
 

@@ -141,10 +141,14 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
 
 
 def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
-    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
-    data = tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
     config = {key: recipe[key] for key in ("model", "scenes", "learning_rate", "precision")} | {"spent": spent}
-    return Training(recipe["name"], recipe["seed"], recipe["steps"], data, config)
+    return Training(recipe["name"], recipe["seed"], recipe["steps"], data_sources(recipe), config)
+
+
+def data_sources(recipe: dict[str, Any]) -> tuple[DataSource, ...]:
+    """What a training by `recipe` learned from, with what the licences ask to be said."""
+    corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
+    return tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
 
 
 def commit() -> str | None:

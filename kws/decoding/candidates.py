@@ -47,14 +47,14 @@ class CandidateFinder:
     """
 
     def __init__(self, keywords: int, floor: float, hold_frames: int) -> None:
-        self._keywords = keywords
         self._floor = floor
         self._hold = hold_frames
+        shape = (2 * hold_frames, keywords)
+        self._quiet = CandidateState(np.zeros(shape), np.zeros(shape, np.int64))
 
     def init_state(self) -> CandidateState:
         """The state of a fresh stream: nothing was heard."""
-        shape = (2 * self._hold, self._keywords)
-        return CandidateState(np.zeros(shape), np.zeros(shape, np.int64))
+        return self._quiet
 
     def run(
         self, scores: Float64Array, ages: IntArray, state: CandidateState
@@ -64,15 +64,15 @@ class CandidateFinder:
         scores, ages: (T, K) as `KeywordScorer.score` gives them. How a stream is cut
         into frames changes no candidate.
         """
-        scores = np.concatenate([state.scores, scores])
+        loudest = max(scores.max(initial=0.0), state.scores[self._hold :].max(initial=0.0))
+        if (
+            loudest < self._floor
+        ):  # nearly always; scores below the floor never hide a candidate, so zeros serve as well
+            return [], self._quiet
         first = len(state.scores)
-        found = []
-        if scores[first // 2 :].max(initial=0.0) >= self._floor:
-            ages = np.concatenate([state.ages, ages])
-            found = self._peaks(scores, ages, first)
-            return found, CandidateState(scores[-first:] if first else scores[:0], ages[-first:] if first else ages[:0])
-        # nothing near the floor: scores below it never hide a candidate, so that zeros serve as well
-        return found, CandidateState(np.zeros_like(state.scores), state.ages)
+        scores, ages = np.concatenate([state.scores, scores]), np.concatenate([state.ages, ages])
+        kept = slice(len(scores) - first, None)
+        return self._peaks(scores, ages, first), CandidateState(scores[kept], ages[kept])
 
     def frames_to_decide(self, state: CandidateState) -> int | None:
         """The frame, counted from 1, in which the oldest possible candidate after

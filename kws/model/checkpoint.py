@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from kws.errors import KwsError
 from kws.files import whole
@@ -16,7 +17,7 @@ from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
 
 _FORMAT = "kws.checkpoint.1"
-HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
+_HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they weigh nothing
 
 
 class Checkpoint(NamedTuple):
@@ -43,10 +44,7 @@ def save_checkpoint(
     values = {
         "format": _FORMAT,
         "config": model.config.to_dict(),
-        "weights": {
-            name: weight.half() if weight.numel() >= HALVED_FROM else weight
-            for name, weight in model.state_dict().items()
-        },
+        "weights": halved(model),
         "recipe": recipe,
         "spellings": {name: [list(spelling) for spelling in options] for name, options in spellings.items()},
         "spent": spent,
@@ -55,9 +53,16 @@ def save_checkpoint(
         torch.save(values, partial)
 
 
-def halved_sizes(model: AcousticModel) -> set[int]:
+def halved(model: nn.Module) -> dict[str, Tensor]:
+    """The weights as checkpoints hold them: the large ones in half precision."""
+    return {
+        name: weight.half() if weight.numel() >= _HALVED_FROM else weight for name, weight in model.state_dict().items()
+    }
+
+
+def halved_sizes(model: nn.Module) -> set[int]:
     """How many elements the weights have that a checkpoint holds in half precision."""
-    return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= HALVED_FROM}
+    return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= _HALVED_FROM}
 
 
 def find_checkpoint(name_or_path: str) -> Path:
@@ -77,15 +82,24 @@ def find_checkpoint(name_or_path: str) -> Path:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads what `save_checkpoint` wrote; KwsError for anything else."""
+    values = read_values(path, _FORMAT, "a finished checkpoint of kws: give the model.ckpt")
+    model = AcousticModel(AcousticConfig.from_dict(values["config"]))
+    model.load_state_dict(values["weights"])
+    spellings = {word: [tuple(s) for s in options] for word, options in values["spellings"].items()}
+    return Checkpoint(model.eval(), values["recipe"], spellings, values["spent"])
+
+
+def read_values(path: Path, form: str, wanted: str) -> dict[str, Any]:
+    """The values of a checkpoint of the format `form`, nothing of it run as code.
+
+    Raises KwsError for any other file; `wanted` says what it is not and what to give.
+    """
     if not path.is_file():
         raise KwsError(f"there is no checkpoint {path}")
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for files that are no checkpoints
         raise KwsError(f"{path} is not a checkpoint of kws ({type(error).__name__})") from error
-    if not isinstance(values, dict) or values.get("format") != _FORMAT:
-        raise KwsError(f"{path} is not a finished checkpoint of kws: give the model.ckpt that `kws train` wrote")
-    model = AcousticModel(AcousticConfig.from_dict(values["config"]))
-    model.load_state_dict(values["weights"])
-    spellings = {word: [tuple(s) for s in options] for word, options in values["spellings"].items()}
-    return Checkpoint(model.eval(), values["recipe"], spellings, values["spent"])
+    if not isinstance(values, dict) or values.get("format") != form:
+        raise KwsError(f"{path} is not {wanted} that `kws train` wrote")
+    return values

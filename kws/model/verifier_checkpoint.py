@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kws.errors import KwsError
 from kws.files import whole
-from kws.model.checkpoint import HALVED_FROM
+from kws.model.checkpoint import halved, read_values
 from kws.model.config import VerifierConfig
 from kws.model.verifier import Verifier
 
@@ -30,24 +29,15 @@ def save_verifier(path: Path, model: Verifier, recipe: dict[str, Any], spent: di
     """Writes `path` whole or not at all; large weights in half precision, as the model
     file holds them.
     """
-    weights = {
-        name: weight.half() if weight.numel() >= HALVED_FROM else weight for name, weight in model.state_dict().items()
-    }
-    values = {"format": _FORMAT, "config": model.config.to_dict(), "weights": weights, "recipe": recipe, "spent": spent}
+    config = model.config.to_dict()
+    values = {"format": _FORMAT, "config": config, "weights": halved(model), "recipe": recipe, "spent": spent}
     with whole(path) as partial:
         torch.save(values, partial)
 
 
 def load_verifier(path: Path) -> VerifierCheckpoint:
     """Reads what `save_verifier` wrote; KwsError for anything else."""
-    if not path.is_file():
-        raise KwsError(f"there is no checkpoint {path}")
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are no checkpoints
-        raise KwsError(f"{path} is not a checkpoint of kws ({type(error).__name__})") from error
-    if not isinstance(values, dict) or values.get("format") != _FORMAT:
-        raise KwsError(f"{path} is not a verifier: give the verifier.ckpt that `kws train` wrote")
+    values = read_values(path, _FORMAT, "a verifier: give the verifier.ckpt")
     model = Verifier(VerifierConfig.from_dict(values["config"]))
     model.load_state_dict(values["weights"])
     return VerifierCheckpoint(model.eval(), values["recipe"], values["spent"])

@@ -13,11 +13,13 @@ No two fields of a recipe share a name, so that `kws train` takes ``steps=10`` f
 
 import dataclasses
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from kws.data.scene_config import SceneConfig
 from kws.metadata import ScorerConfig
 from kws.model.config import AcousticConfig
+
+R = TypeVar("R")  # a recipe, of a first pass or of a verifier
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,20 @@ class Recipe:
 
         Raises TypeError for a name that no part has.
         """
-        parts: dict[str, Any] = {"name": values.pop("name")} if "name" in values else {}
-        for name in ("task", "optim", "run"):
-            part = getattr(self, name)
-            inside = {key: values.pop(key) for key in [f.name for f in fields(part)] if key in values}
-            parts[name] = dataclasses.replace(part, **inside)
-        if values:
-            raise TypeError(f"a recipe has no {', '.join(values)}")
-        return dataclasses.replace(self, **parts)
+        return changed(self, values)
+
+
+def changed(recipe: R, values: dict[str, Any]) -> R:
+    """A recipe of the three parts with fields of its parts replaced, each named without
+    its part.
+
+    Raises TypeError for a name that no part has.
+    """
+    parts: dict[str, Any] = {"name": values.pop("name")} if "name" in values else {}
+    for name in ("task", "optim", "run"):
+        part = getattr(recipe, name)
+        inside = {key: values.pop(key) for key in [f.name for f in fields(part)] if key in values}
+        parts[name] = dataclasses.replace(part, **inside)
+    if values:
+        raise TypeError(f"a recipe has no {', '.join(values)}")
+    return dataclasses.replace(recipe, **parts)  # type: ignore[type-var]

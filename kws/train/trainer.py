@@ -35,7 +35,7 @@ from kws.train.identity import claim, without_paths
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.losses.total import refuse_weights
 from kws.train.malloc import keep_freed_memory
-from kws.train.recipe import Recipe
+from kws.train.recipe import OptimConfig, Recipe
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
 
@@ -135,22 +135,27 @@ def refuse_impossible(recipe: Recipe) -> None:
     anything is written.
     """
     task, run = recipe.task, recipe.run
-    steps, epoch = recipe.optim.steps, recipe.optim.steps_per_epoch
     refuse_weights(task)
     try:
         is_streaming(task.model.mixer)
     except ValueError as error:
         raise KwsError(f"model.mixer={task.model.mixer}: {error}") from error
     verify_own_mixers(task.model)
-    if steps < 1 or epoch < 1:
-        raise KwsError(f"steps={steps} steps_per_epoch={epoch}: a training has at least one step")
-    if steps % epoch:
-        raise KwsError(f"steps={steps} is not a multiple of steps_per_epoch={epoch}")
+    refuse_odd_steps(recipe.optim)
     processes, rows = run.devices * run.num_nodes, task.scenes.rows
     if rows < processes:
         raise KwsError(f"{processes} processes cannot share batches of {rows} rows: give scenes.rows={processes}")
     if any(way in run.strategy for way in ("spawn", "fork", "notebook")):
         raise KwsError(f"strategy={run.strategy} hands a training over by pickle, which it does not bear: give ddp")
+
+
+def refuse_odd_steps(optim: OptimConfig) -> None:
+    """Raise KwsError unless the steps make whole epochs."""
+    steps, epoch = optim.steps, optim.steps_per_epoch
+    if steps < 1 or epoch < 1:
+        raise KwsError(f"steps={steps} steps_per_epoch={epoch}: a training has at least one step")
+    if steps % epoch:
+        raise KwsError(f"steps={steps} is not a multiple of steps_per_epoch={epoch}")
 
 
 class EpochCheckpoint(pl.Callback):

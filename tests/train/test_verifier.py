@@ -28,7 +28,7 @@ from kws.train.recipe_file import find_recipe, load_recipe  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
 from kws.train.trainer import EpochCheckpoint  # noqa: E402
 from kws.train.verifier.folds import in_fold  # noqa: E402
-from kws.train.verifier.task import word_loss  # noqa: E402
+from kws.train.verifier.task import keyword_loss  # noqa: E402
 from kws.train.verifier.train import segments, train_verifier  # noqa: E402
 
 SMALL = (
@@ -109,7 +109,7 @@ def test_what_is_said_is_known_and_a_clip_that_says_a_word_is_never_called_silen
 
 def test_unknown_words_cost_nothing():
     log_odds = torch.tensor([[3.0, -1.0]], requires_grad=True)
-    loss = word_loss(log_odds, torch.tensor([[False, True]]), torch.tensor([[False, True]]))
+    loss = keyword_loss(log_odds, torch.tensor([[False, True]]), torch.tensor([[False, True]]))
     loss.backward()
     assert loss.item() == pytest.approx(np.log1p(np.exp(1.0)))
     assert log_odds.grad.tolist()[0][0] == 0.0
@@ -179,5 +179,9 @@ def test_mistakes_are_told_in_a_sentence(data, tmp_path):
         train_verifier(recipe(tmp_path / "nowhere", tmp_path / "none"))
     with pytest.raises(KwsError, match="multiple"):
         train_verifier(recipe(data, tmp_path / "odd", "steps=3"))
+    with pytest.raises(KwsError, match="at least one step"):
+        train_verifier(recipe(data, tmp_path / "none", "steps_per_epoch=0"))
+    with pytest.raises(KwsError, match=r"model\.mixer=xxsa"):
+        train_verifier(recipe(data, tmp_path / "unknown", "model.mixer=xxsa"))
     with pytest.raises(KwsError, match="recipe of a verifier"):
         find_recipe("wake_words_verifier")

@@ -74,8 +74,8 @@ def proposals(
             continue
         here = np.zeros(scores.shape[1], bool) if row is None else holds[row]
         if row is not None and here[candidate.keyword]:
-            place = best.setdefault((row, candidate.keyword), len(made))
-            if made[place : place + 1] and candidate.score > made[place].score:
+            highest = best.get((row, candidate.keyword))
+            if highest is None or candidate.score > made[highest].score:
                 best[row, candidate.keyword] = len(made)
         said = np.zeros(len(here), bool)
         made.append(Proposal(candidate.keyword, candidate.score, end, row, said, ~here))

@@ -1,12 +1,11 @@
 """The recipe of a verifier, in the three parts of any recipe (kws.train.recipe)."""
 
-import dataclasses
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from kws.data.scene_config import SceneConfig
 from kws.model.config import VerifierConfig
-from kws.train.recipe import OptimConfig, RunConfig, TrainingCorpus
+from kws.train.recipe import OptimConfig, RunConfig, TrainingCorpus, changed
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,4 @@ class VerifierRecipe:
 
         Raises TypeError for a name that no part has.
         """
-        parts: dict[str, Any] = {"name": values.pop("name")} if "name" in values else {}
-        for name in ("task", "optim", "run"):
-            part = getattr(self, name)
-            inside = {key: values.pop(key) for key in [f.name for f in fields(part)] if key in values}
-            parts[name] = dataclasses.replace(part, **inside)
-        if values:
-            raise TypeError(f"a recipe has no {', '.join(values)}")
-        return dataclasses.replace(self, **parts)
+        return changed(self, values)

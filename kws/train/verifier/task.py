@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kws.model.encoder import Subsampling
+from kws.model.frontend import HOP_SAMPLES
 from kws.model.verifier import Verifier
 from kws.train.specaugment import SpecAugment
 from kws.train.task import adamw
 from kws.train.verifier import teacher
 from kws.train.verifier.recipe import VerifierRecipe
 
-_FRAME_SAMPLES = 640
+_FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 _HIDDEN = 192
 
 
@@ -52,7 +54,7 @@ class VerifierTask(pl.LightningModule):
             normalised = self.mask(self.model.normalised(batch["features"]))
         hidden = self.model.encode(normalised)
         task = self.recipe.task
-        words = word_loss(self.model.log_odds(hidden), batch["said"], batch["known"])
+        words = keyword_loss(self.model.log_odds(hidden), batch["said"], batch["known"])
         self.log("words", words, prog_bar=True)
         total = words
         if task.teacher and task.teacher_weight:
@@ -97,7 +99,7 @@ class VerifierTask(pl.LightningModule):
         return adamw(self, self.recipe.optim)
 
 
-def word_loss(log_odds: Tensor, said: Tensor, known: Tensor) -> Tensor:
+def keyword_loss(log_odds: Tensor, said: Tensor, known: Tensor) -> Tensor:
     """Binary cross-entropy of (B, K) log-odds where it is known whether a keyword is
     said, a sum over keywords and a mean over rows.
     """

@@ -37,7 +37,7 @@ from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
 from kws.train.malloc import keep_freed_memory
 from kws.train.recipe import TrainingCorpus
-from kws.train.trainer import EpochCheckpoint
+from kws.train.trainer import EpochCheckpoint, refuse_odd_steps
 from kws.train.verifier.candidates import first_pass_scores, proposals
 from kws.train.verifier.folds import in_fold
 from kws.train.verifier.recipe import VerifierRecipe
@@ -56,15 +56,19 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     holds a training of another recipe.
     """
     output = Path(recipe.run.output)
+    refuse_odd_steps(recipe.optim)
+    pl.seed_everything(recipe.optim.seed, verbose=False)
+    try:
+        model = Verifier(recipe.task.model)
+    except ValueError as error:
+        raise KwsError(f"model.mixer={recipe.task.model.mixer}: {error}") from error
     claim(output, recipe)
     finished = output / "verifier.ckpt"
     if finished.exists():
         return finished
     keep_freed_memory()
-    pl.seed_everything(recipe.optim.seed, verbose=False)
     torch.set_num_threads(recipe.run.threads)
     data = segments(recipe, log)
-    model = Verifier(recipe.task.model)
     last = output / "last.ckpt"
     if not last.exists():
         _normalise(model, data)
@@ -86,8 +90,6 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
 
 def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
     optim = recipe.optim
-    if optim.steps % optim.steps_per_epoch:
-        raise KwsError(f"steps={optim.steps} is not a multiple of steps_per_epoch={optim.steps_per_epoch}")
     part = len(list((output / "logs").glob("part-*")))
     return pl.Trainer(
         max_steps=optim.steps,
