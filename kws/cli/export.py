@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from kws.errors import KwsError
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Write a checkpoint as one .onnx file (PCM in, log-posteriors and states out) and verify it."
@@ -18,9 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="model.ckpt or verifier.ckpt, as `kws train` wrote it")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
-    parser.add_argument(
-        "--chunk-frames", type=int, default=2, help="frames of 40 ms per call: latency against CPU (default: 2)"
-    )
+    parser.add_argument("--chunk-frames", type=int, help="frames of 40 ms per call: latency against CPU (default: 2)")
     parser.add_argument(
         "--first-pass",
         metavar="MODEL",
@@ -30,6 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say what is in it; a KwsError where ONNX and torch differ."""
+    if args.first_pass is not None and args.chunk_frames is not None:
+        raise KwsError("--chunk-frames does nothing with --first-pass: the first pass has its chunks already")
     if args.first_pass is not None:
         from kws.export.pair import write_pair
         from kws.runtime.shipped import find
@@ -37,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
         print(write_pair(args.checkpoint, find(args.first_pass), args.output, args.name))
         return 0
     from kws.export.write import write_model
+    from kws.model.verifier_checkpoint import is_verifier
 
-    print(write_model(args.checkpoint, args.output, args.name, args.chunk_frames))
+    if is_verifier(args.checkpoint):
+        raise KwsError(f"{args.checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
+    print(write_model(args.checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
     return 0

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from kws.errors import KwsError
 from kws.files import whole
 from kws.model.checkpoint import halved, read_values
 from kws.model.config import VerifierConfig
@@ -41,3 +42,12 @@ def load_verifier(path: Path) -> VerifierCheckpoint:
     model = Verifier(VerifierConfig.from_dict(values["config"]))
     model.load_state_dict(values["weights"])
     return VerifierCheckpoint(model.eval(), values["recipe"], values["spent"])
+
+
+def is_verifier(path: Path) -> bool:
+    """Whether `load_verifier` reads the file."""
+    try:
+        load_verifier(path)
+    except KwsError:
+        return False
+    return True

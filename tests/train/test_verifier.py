@@ -166,6 +166,10 @@ def test_the_finished_file_computes_what_the_checkpoint_does(data, tmp_path):
     twice = Detector.load(tmp_path / "twice.onnx")
     assert twice.info == detector.info
     np.testing.assert_array_equal(twice.model.verify(features)[0], log_odds)
+    chunks = kws("export", path, "--first-pass", "wake-words", "-o", tmp_path / "odd.onnx", "--chunk-frames", 1)
+    assert chunks.returncode == 1 and "chunks already" in chunks.stderr
+    alone = kws("export", path, "-o", tmp_path / "odd.onnx")
+    assert alone.returncode == 1 and "--first-pass" in alone.stderr
     strange = kws("export", path, "--first-pass", "phones", "-o", tmp_path / "odd.onnx")
     assert strange.returncode == 1 and "does not hear" in strange.stderr
 
