@@ -19,7 +19,7 @@ from kws.runtime.explain.sound import Sound
 MOST_PICTURED = 3  # diagnoses of a file that keep their excerpts
 
 _MOST_MISSES = 5
-_UNVERIFIED = 0.5  # of nearness: a path that nearly reaches a first pass's floor
+_UNVERIFIED = 0.05  # below _NEAR: paths below a first pass's low floor come by the hundred an hour
 _NEAR = 0.1  # of the threshold: what scores lower is told only where there is nothing else
 
 

@@ -122,6 +122,8 @@ class Search:
         self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
         self._final_thresholds = [keyword.threshold for keyword in detector.keywords]
         self._thresholds = np.array([limit(detector, number) for number in range(len(detector.keywords))])
+        # with longer limits some path always reaches a first pass's low floor: only a clear one is a word said slowly
+        self._slow_from = np.maximum(self._thresholds, scoring.default_threshold if detector.second_pass else 0.0)
         self._verifies = detector.second_pass is not None
         self._hold = 0 if detector.info.verifier is None else detector.info.verifier.hold_frames
         self._verdicts: dict[tuple[int, int], Verdict] = {}
@@ -157,7 +159,7 @@ class Search:
         scores, ages, loose = self._scorers[1].score(result.log_posteriors, self._states[1])
         self._states = (strict, loose)
         self._peaks[0].push(result.first_frame, result.scores, result.ages)
-        only_slow = (scores >= self._thresholds) & (result.scores < self._thresholds)
+        only_slow = (scores >= self._slow_from) & (result.scores < self._thresholds)
         self._peaks[1].push(result.first_frame, np.where(only_slow, scores, 0.0), ages)
         for event in detections:
             keyword, frame = self._numbers[event.keyword], event.end // self._frame_samples - 1 - self._hold

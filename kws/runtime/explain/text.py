@@ -46,17 +46,16 @@ def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     threshold = probability(diagnosis.keyword.threshold)
     if diagnosis.cause == "refused":
         return f"{name} did not fire at {time}: the verifier refused it, score {score}, threshold {threshold}"
-    if verdict is None and info.verifier is not None:
-        return (
-            f"{name} did not fire: the verifier was not asked, the first pass gave at best {score} at {time} and asks "
-            f"from {probability(diagnosis.limit)} on"
-        )
     if diagnosis.cause == "fired":
         return f"{name} fired at {time}: score {score}, threshold {threshold}"
     if diagnosis.cause in ("too long", "gap"):
         return f"{name} did not fire at {time}: said too slowly (score {score} otherwise, threshold {threshold})"
     if diagnosis.cause == "refractory":
         return f"{name} did not fire at {time}: too soon after the event before (score {score}, threshold {threshold})"
+    if verdict is None and info.verifier is not None:
+        return (
+            f"{name} did not fire: at best {score} at {time}, the first pass's floor is {probability(diagnosis.limit)}"
+        )
     return f"{name} did not fire: at best score {score} at {time}, threshold {threshold}"
 
 
@@ -104,6 +103,8 @@ def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         before, after = diagnosis.phones[label - 1].name, diagnosis.phones[label].name
         yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
     if diagnosis.cause in ("phones", "nothing like it"):
+        if info.verifier is not None:
+            yield "the verifier was not asked"
         yield from _lacks(diagnosis, info)
 
 
@@ -145,7 +146,8 @@ def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     missing += [_stray(diagnosis, label) for label in sorted(diagnosis.extra_sounds)]
     yield f"{'; '.join(missing)}"
     alone = "that alone" if len(missing) == 1 else "these alone"
-    yield f"{alone} kept it silent: otherwise its score would be {probability(diagnosis.score_if_perfect)}"
+    kept = "silent" if info.verifier is None else "from the verifier"
+    yield f"{alone} kept it {kept}: otherwise its score would be {probability(diagnosis.score_if_perfect)}"
 
 
 def _weak(phone: Phone, info: ModelInfo) -> str:
