@@ -116,7 +116,7 @@ class Explainer:
         """
         verdict = None if slow else self._search.verdict(attempt)
         if verdict is not None:
-            return max(_NEAR, verdict.score / verdict.threshold)
+            return max(_UNVERIFIED, verdict.score / verdict.threshold)
         share = attempt.score / limit(self._detector, attempt.keyword)
         return share if self._detector.info.verifier is None else _UNVERIFIED * min(1.0, share)
 
