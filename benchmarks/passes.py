@@ -7,9 +7,7 @@ moments meet both. CPU seconds of the process per second of sound.
 
 26 November 2026, commit 6ab3b90, wake-words, the first 24 recordings of speaker 1088 of
 mini_librispeech, read speech without a pause, on a slow machine: first pass alone 1.24 %
-of a core, both 1.49 %, ratios of the five rounds 1.27, 1.24, 1.23, 1.16, 1.14. The
-verifier itself takes a third of that (1.2 ms, some 0.5 candidates a second); handing on
-and keeping the features takes the rest.
+of a core, both 1.49 %, ratios of the five rounds 1.27, 1.24, 1.23, 1.16, 1.14.
 """
 
 import argparse
