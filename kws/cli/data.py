@@ -109,6 +109,13 @@ def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--excerpts", metavar="SOURCE", help="two to six words at a time of a corpus's transcripts")
     parser.add_argument("--count", type=int, default=4000, metavar="N", help="clips in the plan (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another plan (default %(default)s)")
+    parser.add_argument(
+        "--new-voices",
+        type=int,
+        default=64,
+        metavar="N",
+        help="of the voices, so many are mixtures of the others (default %(default)s); hundreds teach more than clips",
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each")
 
 
@@ -247,7 +254,7 @@ def synthesised(args: argparse.Namespace) -> str:
     script = script_of(args.words, args.excerpts)
     if args.download:
         download(models)
-    manifest = generate(args.root, models, script, args.count, args.seed, args.workers)
+    manifest = generate(args.root, models, script, args.count, args.seed, args.workers, new_styles=args.new_voices)
     return f"{describe(rows_of([str(manifest)]))} in {manifest}"
 
 

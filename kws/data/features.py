@@ -10,6 +10,7 @@ Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +37,37 @@ class FeatureDataset(Dataset[Batch]):
         self.folder = folder / hashlib.blake2b(f"{mels} {scenes.identity()}".encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> Batch:
-        with np.load(self.keep(step)) as kept:
-            batch = {name: torch.from_numpy(kept[name]) for name in kept.files}
+        batch = kept_batch(self.keep(step))
         return batch | {"mel": batch["mel"].float()}
 
     def keep(self, step: int) -> Path:
         """The file of a step's features, which is made when it is not there."""
-        path = self.folder / f"{step:06d}.npz"
-        if not path.exists():
-            self._make(step, path)
-        return path
+        return keep_batch(self.folder / f"{step:06d}.npz", lambda: self._made(step))
 
-    def _make(self, step: int, path: Path) -> None:
+    def _made(self, step: int) -> Batch:
         batch = self.scenes[step]
         pcm = batch.pop("pcm")
         with torch.no_grad():
             mel, _ = self.frontend(pcm, self.frontend.init_state(len(pcm)))
+        return batch | {"mel": mel.half()}
+
+
+def keep_batch(path: Path, make: Callable[[], Batch]) -> Path:
+    """The file of a batch, which is made when it is not there; others may be making the
+    same.
+    """
+    if not path.exists():
+        batch = make()
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")  # others may be making the same
+        partial = path.with_suffix(f".{os.getpid()}")
         with partial.open("wb") as file:
             kept: dict[str, Any] = {name: value.numpy() for name, value in batch.items()}
-            np.savez(file, mel=mel.half().numpy(), **kept)
+            np.savez(file, **kept)
         partial.replace(path)
+    return path
+
+
+def kept_batch(path: Path) -> Batch:
+    """A batch out of its file."""
+    with np.load(path) as kept:
+        return {name: torch.from_numpy(kept[name]) for name in kept.files}

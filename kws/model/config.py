@@ -48,7 +48,8 @@ class VerifierConfig:
     in AcousticConfig.
 
     mixer: of segments, such as `xsa+full`. words: the keywords that it tells apart.
-    segment_frames: frames of 10 ms that it hears at once.
+    segment_frames: frames of 10 ms that it hears at once. word_blocks: blocks behind the
+    others that serve the words alone, not phones.
     """
 
     words: tuple[str, ...]
@@ -64,6 +65,7 @@ class VerifierConfig:
     dropout: float = 0.1
     tokens: tuple[str, ...] = TOKENS
     segment_frames: int = 200
+    word_blocks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"tokens": list(self.tokens), "words": list(self.words)}

@@ -21,6 +21,7 @@ from kws.units import SAMPLE_RATE
 
 HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms
 WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
+LOW_HZ, HIGH_HZ = 20.0, 7600.0  # the edges of the lowest and the highest mel band
 _POINTS = 512
 _ROWS, _COLUMNS = 16, 32  # n = 32 n1 + n2, k = k1 + 16 k2
 _HOPS = 3  # hops that a frame touches: 480 samples = 15 rows of 32; the sixteenth row is zero padding
@@ -46,7 +47,7 @@ class LogMel(StreamingLayer):
     stride = HOP_SAMPLES
     look_back = WINDOW_SAMPLES - HOP_SAMPLES
 
-    def __init__(self, mels: int = 40, low_hz: float = 20.0, high_hz: float = 7600.0) -> None:
+    def __init__(self, mels: int = 40, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> None:
         super().__init__()
         self.mels = mels
         first, second = _dft_stages()
@@ -96,7 +97,7 @@ def _dft_stages() -> tuple[Tensor, Tensor]:
 
 def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
     """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (16 * 2 * 17, M)."""
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), mels + 2))
+    edges = mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), mels + 2))
     bins_hz = np.arange(_POINTS // 2 + 1) * SAMPLE_RATE / _POINTS
     rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins_hz[:, None]) / (edges[2:] - edges[1:-1])
@@ -107,11 +108,13 @@ def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
     return _float(np.stack([per_bin, per_bin], axis=1).reshape(-1, mels))
 
 
-def _hz_to_mel(hz: float) -> float:
+def hz_to_mel(hz: float) -> float:
+    """The HTK formula."""
     return 2595.0 * math.log10(1.0 + hz / 700.0)
 
 
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+def mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """Its inverse."""
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 

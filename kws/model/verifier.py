@@ -43,13 +43,14 @@ class Verifier(nn.Module):
         self.config = config
         self.subsampling = Subsampling(config.mels, config.channels, config.width)
         shape = MixerConfig(config.width, config.heads, config.window_frames)
-        specs = itertools.islice(itertools.cycle(parse_pattern(config.mixer)), config.blocks)
+        count = config.blocks + config.word_blocks
+        specs = itertools.islice(itertools.cycle(parse_pattern(config.mixer)), count)
         mixers = [make_mixer(spec, shape) for spec in specs]
         if not all(isinstance(mixer, SegmentMixer) for mixer in mixers):
             raise KwsError(f"the mixer {config.mixer} does not hear whole segments: take xsa+full, sa+full or bilstm")
-        self.blocks = nn.ModuleList(
-            Block(mixer, config.width, config.expansion, config.kernel, config.dropout) for mixer in mixers
-        )
+        blocks = [Block(mixer, config.width, config.expansion, config.kernel, config.dropout) for mixer in mixers]
+        self.blocks = nn.ModuleList(blocks[: config.blocks])
+        self.word_blocks = nn.ModuleList(blocks[config.blocks :])
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, len(config.tokens))
         nn.init.constant_(self.head.bias[:1], _BLANK_BIAS)
@@ -80,13 +81,11 @@ class Verifier(nn.Module):
     def encode(self, normalised: Tensor) -> Tensor:
         """(B, F, M) normalised features -> (B, T, D)."""
         x, _ = self.subsampling(normalised, self.subsampling.init_state(len(normalised)))
-        lengths = torch.full((len(x),), x.shape[1])
-        for block in cast("list[Block]", list(self.blocks)):
-            x = block.segment(x, lengths)
-        return self.norm(x)
+        return self.norm(_through(self.blocks, x))
 
     def log_odds(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, W), natural logarithms of P(word) / P(no such word)."""
+        hidden = _through(self.word_blocks, hidden)
         weights = torch.softmax(self.look(hidden), dim=1)
         pooled = weights.transpose(1, 2) @ hidden
         return (pooled * self.word).sum(-1) + self.rarity
@@ -98,3 +97,11 @@ class Verifier(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(features)
         return self.log_odds(hidden), self.log_posteriors(hidden)
+
+
+def _through(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """(B, T, D) through blocks that hear whole segments."""
+    lengths = torch.full((len(x),), x.shape[1], device=x.device)
+    for block in cast("list[Block]", list(blocks)):
+        x = block.segment(x, lengths)
+    return x

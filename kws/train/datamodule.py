@@ -162,7 +162,11 @@ class SceneModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.recipe.optim.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
-        ahead: dict[str, Any] = {"num_workers": 1, "persistent_workers": True, "prefetch_factor": 4}
+        ahead: dict[str, Any] = {
+            "num_workers": self.recipe.run.workers,
+            "persistent_workers": True,
+            "prefetch_factor": 4,
+        }
         # features that are kept take no time to read, and a process of a pool may have none of its own
         return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.recipe.run.features else ahead))
 

@@ -121,14 +121,17 @@ class RunConfig:
     are kept, for other trainings on the same data with the same seed ("" keeps none; half a
     MB a step where a batch is a minute long).
 
-    threads: of torch in each process; one process more builds its batches. devices:
-    processes on this machine, which share the rows of each batch. num_nodes: machines that
-    do. strategy: Lightning's name of how (``ddp``).
+    threads: of torch in each process. workers: processes beside each that build its
+    batches. accelerator: Lightning's name of what computes (``gpu``). devices: processes on
+    this machine, which share the rows of each batch. num_nodes: machines that do. strategy:
+    Lightning's name of how (``ddp``).
     """
 
     output: str
     features: str = ""
     threads: int = 2
+    workers: int = 1
+    accelerator: str = "cpu"
     devices: int = 1
     num_nodes: int = 1
     strategy: str = "auto"

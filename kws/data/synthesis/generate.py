@@ -30,7 +30,7 @@ SPEEDS = (0.8, 1.25)
 MARGIN = int(0.25 * SAMPLE_RATE)  # silence kept around the speech
 CUT_OFF = int(0.03 * SAMPLE_RATE)  # speech nearer than this to an end of the synthesiser's output was cut
 PLAUSIBLE_S = (0.15, 6.0)  # speech outside this is a broken clip
-NEW_STYLES = 64
+NEW_STYLES = 64  # mixtures of the packs, unless more are asked for
 FLUSH_EVERY = 50  # clips between two writings of the manifest
 
 # Never in a training set: the demo recording speaks with these. hibari's only voice was distilled from
@@ -68,7 +68,7 @@ class Item:
 Made = tuple[Item, float, str | None]  # (item, seconds, why it was dropped)
 
 
-def voices(packs: Sequence[str], seed: int) -> list[Voice]:
+def voices(packs: Sequence[str], seed: int, new_styles: int = NEW_STYLES) -> list[Voice]:
     """The training voices: English packs twice (they speak best), others and new styles
     once.
 
@@ -77,16 +77,16 @@ def voices(packs: Sequence[str], seed: int) -> list[Voice]:
     usable = [name for name in sorted(packs) if name not in HELD_OUT + UNCLEAR]
     english = [Voice(f"kokoro:{name}", name.startswith("b")) for name in usable if name[:2] in ENGLISH]
     foreign = [Voice(f"kokoro:{name}") for name in usable if name[:2] not in ENGLISH]
-    british = np.random.default_rng([seed, 1]).random(NEW_STYLES) < 0.25
+    british = np.random.default_rng([seed, 1]).random(new_styles) < 0.25
     return english * 2 + foreign + [Voice(f"kokoro:style{n:03d}", bool(b)) for n, b in enumerate(british)]
 
 
-def add_new_styles(synthesiser: Synthesiser, seed: int) -> None:
+def add_new_styles(synthesiser: Synthesiser, seed: int, new_styles: int = NEW_STYLES) -> None:
     """Give the synthesiser the voices kokoro:style000 ..., drawn from the packs that
-    may be trained on.
+    may be trained on. The first of them are the same however many there are.
     """
     packs = {name: style for name, style in synthesiser.styles.items() if name not in HELD_OUT + UNCLEAR}
-    for number in range(NEW_STYLES):
+    for number in range(new_styles):
         synthesiser.add_style(f"style{number:03d}", blend_styles(packs, np.random.default_rng([seed, 2, number])))
 
 
@@ -144,14 +144,14 @@ def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
 
 
 @cache
-def _synthesiser(model_root: str, seed: int) -> Synthesiser:
+def _synthesiser(model_root: str, seed: int, new_styles: int) -> Synthesiser:
     synthesiser = Synthesiser.load(model_root)
-    add_new_styles(synthesiser, seed)
+    add_new_styles(synthesiser, seed, new_styles)
     return synthesiser
 
 
-def _work(model_root: str, root: Path, seed: int, item: Item) -> Made:
-    return make_clip(_synthesiser(model_root, seed), root, item)
+def _work(model_root: str, root: Path, seed: int, new_styles: int, item: Item) -> Made:
+    return make_clip(_synthesiser(model_root, seed, new_styles), root, item)
 
 
 def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
@@ -180,24 +180,27 @@ def generate(
     seed: int = 0,
     workers: int = 1,
     dev_every: int = 0,
+    new_styles: int = NEW_STYLES,
 ) -> Path:
     """Make the first `count` clips of the plan below `root`, but for `MISHEARD`;
     returns the manifest's path.
 
     dev_every: every so many-th voice speaks for the dev split (no carriers there:
     scoring takes a clip for all of one keyword or for none); 0 for no such split.
+    new_styles: mixtures of the packs among the voices.
     Idempotent: a set with a matching completion marker is left alone, clips that exist
     are kept. Raises KwsError when the models of `model_root` are missing or `root`
     holds a set of another seed or script.
     """
     root = Path(root)
-    _claim(root, {"seed": seed, "script": repr(script)} | ({"dev_every": dev_every} if dev_every else {}))
+    mixed = {"new_styles": new_styles} if new_styles != NEW_STYLES else {}
+    _claim(root, {"seed": seed, "script": repr(script)} | ({"dev_every": dev_every} if dev_every else {}) | mixed)
     asked, marker = {"count": count, "seed": seed}, root / "complete.json"
     if marker.exists() and json.loads(marker.read_text("utf-8")) == asked:
         return root / "manifest.csv"
-    cast = voices(list(Synthesiser.load(model_root).styles), seed)
+    cast = voices(list(Synthesiser.load(model_root).styles), seed, new_styles)
     items = _spoken(islice(plan(script, cast, seed), count), cast, dev_every)
-    work = partial(_work, str(model_root), root, seed)
+    work = partial(_work, str(model_root), root, seed, new_styles)
     if workers == 1:
         collect(root, map(work, items))
     else:

@@ -17,10 +17,12 @@ class SegmentConfig:
     keyword is not over yet or over long ago; and of a single clip with its transcript.
     The rest are drawn anywhere. jitter_s: by which segments miss the place at which
     they would be verified. cold: share of rows whose begin is digital silence, as where
-    a stream has just begun.
+    a stream has just begun. batch_seed: of the batches alone, so that trainings from other
+    weights may meet the same ones.
     """
 
     rows: int = 64
+    batch_seed: int = 0
     keyword: float = 0.30
     candidate: float = 0.28
     off_time: float = 0.06
@@ -46,7 +48,11 @@ class VerifierTaskConfig:
     teacher: folder with melspectrogram.onnx and embedding_model.onnx, a public speech
     embedding whose outputs for the clean sound the verifier learns to give for the
     degraded one; "" is none. teacher_weight, phone_weight: of the losses beside that of
-    the words.
+    the words. word_gradient: by which the gradient of the words' loss reaches what the
+    three share; below 1 the few speakers of the words shape it less.
+
+    frequency_mask, time_mask_frames: as in a training of a first pass. vocal_tract: by how
+    much the frequency axis of a segment is stretched at most, a share of 1.
     """
 
     data: str
@@ -68,7 +74,10 @@ class VerifierTaskConfig:
     teacher: str = ""
     teacher_weight: float = 1.0
     phone_weight: float = 0.2
+    word_gradient: float = 1.0
     frequency_mask: int = 6
+    time_mask_frames: int = 0
+    vocal_tract: float = 0.0
     model: VerifierConfig = field(default_factory=lambda: VerifierConfig(words=()))
     segments: SegmentConfig = field(default_factory=SegmentConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)

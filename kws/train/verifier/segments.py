@@ -8,8 +8,11 @@ Shapes: B rows, F frames of 10 ms of a segment, M mel bands, K keywords, N embed
 segment, E their width.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +21,7 @@ import torch
 from torch.utils.data import Dataset
 
 from kws.arrays import Samples
+from kws.data.features import keep_batch, kept_batch
 from kws.data.surroundings import Surroundings, happens
 from kws.data.tapes import Tape
 from kws.errors import KwsError
@@ -42,7 +46,8 @@ class TapeSource:
     share: its part of the segments. proposals: of the first pass. targets: the tokens
     of each of its rows. holds: (rows, K), which keywords each row says. open: the
     places of rows that may be heard in training. embeddings: of the teacher, (N, E),
-    None without one.
+    None without one. number: which of its corpus's copies it is. held_out, closed: the
+    proposals and the places of the other rows.
     """
 
     tape: Tape
@@ -52,6 +57,9 @@ class TapeSource:
     holds: npt.NDArray[np.bool_]
     open: npt.NDArray[np.int64]
     embeddings: npt.NDArray[np.float16] | None = None
+    number: int = 0
+    held_out: Sequence[Proposal] = ()
+    closed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def heard_in(self, start: int, end: int) -> npt.NDArray[np.bool_]:
         """(K,): which keywords the clips say that lie between two samples, even in part."""
@@ -74,11 +82,19 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
     sound and taught (B,), whether there are any; targets and target_lengths (B,), the
     tokens of segments that hold one clip, of length 0 for all others.
 
+    kept: folder in which batches are kept for other trainings that have the same ones.
+    Features and embeddings are kept in half precision, and what every training gets.
     Raises KwsError where the first pass proposes no right candidate of some keyword.
     """
 
-    def __init__(self, sources: Sequence[TapeSource], task: VerifierTaskConfig, surroundings: Surroundings, seed: int):
-        self.sources, self.task, self.seed = sources, task, seed
+    def __init__(
+        self,
+        sources: Sequence[TapeSource],
+        task: VerifierTaskConfig,
+        surroundings: Surroundings,
+        kept: Path | None = None,
+    ) -> None:
+        self.sources, self.task = sources, task
         self.surroundings = surroundings
         self.frontend = LogMel(task.model.mels)
         self.length = task.model.segment_frames * SAMPLE_RATE // 100
@@ -88,30 +104,49 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         for keyword, found in zip(task.keywords, right, strict=True):
             if not found:
                 raise KwsError(f"the first pass {task.first_pass} hears no {keyword!r} in the training clips")
-        self._right = [_Urn(found, [s.share for s, _ in found]) for found in right]
+        self._right = [_Urn(found, _equal_parts([s for s, _ in found])) for found in right]
         wrong = [(s, p) for s in sources for p in s.proposals if p.known[p.keyword] and not p.said.any()]
         self._wrong = _Urn(wrong, [p.score**_HARDER for _, p in wrong]) if wrong else None
         self._all = _Urn(list(sources), [s.share for s in sources])
         spelled = [(s, row) for s in sources for row in s.open.tolist() if self._fits(s, row)]
-        each = {id(s): sum(1 for t, _ in spelled if t is s) for s in sources}
-        self._spelled = _Urn(spelled, [s.share / each[id(s)] for s, _ in spelled]) if spelled else None
+        self._spelled = _Urn(spelled, _equal_parts([s for s, _ in spelled])) if spelled else None
+        self._kept = kept / self.identity() if kept else None
+
+    def identity(self) -> str:
+        """A name of all that determines the batches."""
+        task = self.task
+        of_sources = [(s.tape.folder.name, s.share, s.embeddings is not None) for s in self.sources]
+        sounds = [clips.key if clips else "" for clips in (self.surroundings.noise, self.surroundings.rirs)]
+        candidates = (task.first_pass, task.mined_from, task.hold_frames, task.fold, task.folds, task.keywords)
+        spelling = (task.extra_spellings, task.model.tokens, task.model.mels, self.length)
+        everything = (of_sources, sounds, candidates, spelling, task.segments, task.scenes)
+        return hashlib.blake2b(repr(everything).encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        rows = [self._segment(np.random.default_rng((self.seed, step, row))) for row in range(self.task.segments.rows)]
+        return kept_batch(self.keep(step)) if self._kept else self._made(step)
+
+    def keep(self, step: int) -> Path:
+        """The file of a step's batch, which is made when it is not there."""
+        assert self._kept is not None
+        return keep_batch(self._kept / f"{step:06d}.npz", lambda: self._made(step))
+
+    def _made(self, step: int) -> dict[str, torch.Tensor]:
+        config = self.task.segments
+        rows = [self._segment(np.random.default_rng((config.batch_seed, step, row))) for row in range(config.rows)]
         pcm, said, known, embeddings, taught, targets = zip(*rows, strict=True)
         return {
-            "features": self._features(torch.from_numpy(np.stack(pcm))),
+            "features": self.features(torch.from_numpy(np.stack(pcm))).half(),
             "said": torch.from_numpy(np.stack(said)),
             "known": torch.from_numpy(np.stack(known)),
-            "embeddings": torch.from_numpy(np.stack(embeddings)),
+            "embeddings": torch.from_numpy(np.stack(embeddings)).half(),
             "taught": torch.tensor(taught),
             "targets": torch.from_numpy(np.concatenate(targets)),
             "target_lengths": torch.tensor([len(target) for target in targets]),
         }
 
-    def _features(self, pcm: torch.Tensor) -> torch.Tensor:
-        """Computed here, in the process that makes batches: they take as long as the
-        training step.
+    def features(self, pcm: torch.Tensor) -> torch.Tensor:
+        """(B, F, M) of sound of `samples`: computed here, in the process that makes
+        batches, for they take as long as the training step.
         """
         with torch.no_grad():
             mel, _ = self.frontend(pcm, self.frontend.init_state(len(pcm)))
@@ -185,6 +220,14 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
     def _fits(self, source: TapeSource, place: int) -> bool:
         row = source.tape.rows[place]
         return bool(row.text) and len(source.targets[place]) > 0 and row.end - row.start <= self.length
+
+
+def _equal_parts(sources: Sequence[TapeSource]) -> list[float]:
+    """Weights of things that lie on these tapes, by which each tape has its share of
+    them, however many it holds.
+    """
+    each = Counter(map(id, sources))
+    return [source.share / each[id(source)] for source in sources]
 
 
 class _Urn:

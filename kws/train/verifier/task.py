@@ -19,6 +19,7 @@ from kws.train.specaugment import SpecAugment
 from kws.train.task import adamw
 from kws.train.verifier import teacher
 from kws.train.verifier.recipe import VerifierRecipe
+from kws.train.warp import VocalTractWarp
 
 _FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 _HIDDEN = 192
@@ -38,7 +39,8 @@ class VerifierTask(pl.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.model = model
-        self.mask = SpecAugment(recipe.task.frequency_mask, 0)
+        self.warp = VocalTractWarp(model.config.mels, recipe.task.vocal_tract)
+        self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
         self.learner = nn.Sequential(
             nn.Linear(model.config.width, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, teacher.WIDTH)
         )
@@ -51,10 +53,11 @@ class VerifierTask(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         with torch.no_grad():
-            normalised = self.mask(self.model.normalised(batch["features"]))
+            normalised = self.mask(self.model.normalised(self.warp(batch["features"].float())))
         hidden = self.model.encode(normalised)
         task = self.recipe.task
-        words = keyword_loss(self.model.log_odds(hidden), batch["said"], batch["known"])
+        heard = task.word_gradient * hidden + (1 - task.word_gradient) * hidden.detach()
+        words = keyword_loss(self.model.log_odds(heard), batch["said"], batch["known"])
         self.log("words", words, prog_bar=True)
         total = words
         if task.teacher and task.teacher_weight:
@@ -75,7 +78,7 @@ class VerifierTask(pl.LightningModule):
         places = torch.arange(count) * (teacher.STEP_SAMPLES // _FRAME_SAMPLES) + teacher.SPAN_SAMPLES // (
             2 * _FRAME_SAMPLES
         )
-        wanted = (batch["embeddings"] - self.embedding_mean) / self.embedding_deviation
+        wanted = (batch["embeddings"].float() - self.embedding_mean) / self.embedding_deviation
         errors = torch.square(self.learner(hidden[:, places]) - wanted).mean(dim=(1, 2))
         taught = batch["taught"].to(errors.dtype)
         return (errors * taught).sum() / taught.sum().clamp(min=1)

@@ -1,0 +1,40 @@
+"""Vocal tract length perturbation: every row of a batch as if a taller or smaller
+person had said it (Jaitly and Hinton 2013, "Vocal Tract Length Perturbation (VTLP)
+improves speech recognition").
+
+Shapes: B rows, F frames of 10 ms, M mel bands.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kws.model.frontend import HIGH_HZ, LOW_HZ, hz_to_mel, mel_to_hz
+
+
+class VocalTractWarp(nn.Module):
+    """(B, F, M) log-mel energies with the frequency axis stretched by a factor between
+    1 - most and 1 + most, drawn for each row. 0 is none, and draws nothing.
+    """
+
+    centres: Tensor
+
+    def __init__(self, mels: int, most: float) -> None:
+        super().__init__()
+        self.most = most
+        self._low, high = hz_to_mel(LOW_HZ), hz_to_mel(HIGH_HZ)
+        self._step = (high - self._low) / (mels + 1)
+        centres = mel_to_hz(self._low + self._step * np.arange(1, mels + 1))
+        self.register_buffer("centres", torch.from_numpy(centres).float(), persistent=False)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        if not self.most:
+            return mel
+        bands = mel.shape[-1]
+        factors = 1 + self.most * (2 * torch.rand(len(mel), 1, device=mel.device) - 1)
+        heard = 2595.0 * torch.log10(1.0 + factors * self.centres / 700.0)
+        places = ((heard - self._low) / self._step - 1).clamp(0, bands - 1)
+        below = places.floor().clamp(max=bands - 2)
+        share = (places - below)[:, None]
+        index = below.long()[:, None].expand(-1, mel.shape[1], -1)
+        return mel.gather(2, index) * (1 - share) + mel.gather(2, index + 1) * share
