@@ -9,6 +9,7 @@ from kws.evaluate.count.intervals import hours_for
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount, OperatingPoint, Report
 
 _FEW_HOURS = 0.1  # are told in seconds
+_ONSET_S = 0.3  # from the begin of a recording
 
 
 def as_text(report: Report) -> str:
@@ -125,6 +126,13 @@ def _notes(report: Report) -> list[str]:
         lines.append("no latency: the manifests do not say when a word ends (start, end); `kws data align` finds it")
     if not report.all.points[0].positives:
         lines.append("no keyword is said in these recordings: nothing is known of misses (give --positives)")
+    own = [accept for accept in report.accepts if accept.at_s is not None and accept.scores[0] is not None]
+    onsets = sum(accept.start_s < _ONSET_S for accept in own)
+    if onsets:
+        lines.append(
+            f"{onsets} of {len(own)} false accepts, own thresholds, begin within {_ONSET_S:g} s of the begin of a "
+            f"recording, after {report.rules.silence_s:g} s of silence: it may be the onset that wakes it (--silence 0)"
+        )
     if len(report.conditions) > 1:
         lines.append("false accepts are counted on the recordings as they are, not in noise or rooms")
     hours = max((keyword.hours for keyword in report.keywords.values()), default=0.0)

@@ -53,6 +53,20 @@ def test_the_text_says_what_is_not_known_and_where_false_accepts_are_counted():
     assert "as they are" not in plain and "kws data align" not in plain
 
 
+def test_false_accepts_at_the_begin_of_a_recording_are_told_apart():
+    report = make_report(["alexa"], hours=8.0)
+    report["accepts"] = [
+        {**accept, "scores": [0.9, *accept["scores"][1:]], "start_s": start_s, "at_s": at_s}
+        for accept, start_s, at_s in zip(
+            report["accepts"], (-0.2, 0.25, 0.4, 0.0), (10.0, 20.0, 30.0, None), strict=False
+        )
+    ]
+    assert len(report["accepts"]) == 4
+    assert "2 of 3 false accepts, own thresholds, begin within 0.3 s" in as_text(typed(report))
+    report["accepts"] = report["accepts"][2:]
+    assert "onset" not in as_text(typed(report))
+
+
 def test_a_count_has_its_interval():
     two = operating_point(rates(2, 4.0), None)
     assert fa_text(two) == "0.50 (0.06 to 1.81)"
