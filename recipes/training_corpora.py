@@ -50,6 +50,12 @@ MANY_VOICES = TrainingCorpus(
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
+THREE_WORDS = TrainingCorpus(
+    "three_words",
+    "bed, cat and happy of Speech Commands v0.01",
+    "CC BY 4.0",
+    "Google",
+)
 SYNTHETIC_SPEECH_COMMANDS = TrainingCorpus(
     "synthetic_speech_commands",
     "Synthesised words of Speech Commands (kws data synthesise --words)",
