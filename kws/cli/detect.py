@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kws.cli import options
+from kws.cli.keywords import add_keyword_options, open_detectors
 from kws.errors import InputError, KwsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _Heard = TypeVar("_Heard", covariant=True)
 _EXAMPLES = """examples:
   kws detect recording.wav
   kws detect my-model.onnx *.flac --json
+  kws detect --only computer --threshold computer=0.4 recording.wav
   kws detect --keyword "hey computer" --keyword "zorgo=Z AO R G OW" recording.wav
   kws detect --explain --keyword computer it-was-said-here.wav -o pictures
 """
@@ -42,8 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
     parser.epilog = _EXAMPLES
     options.add_model_and_files_arguments(parser, "FILE", "sound files")
-    options.add_keyword_option(parser)
-    options.add_threshold_option(parser)
+    add_keyword_options(parser)
     options.add_json_option(parser, "print each event as one line of JSON")
     parser.add_argument(
         "--explain",
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     failed = False
     for line in (_explained if args.explain else _detected)(args, model, files):
         if isinstance(line, KwsError):
-            print(f"kws: {line}", file=sys.stderr)
+            _say(str(line))
             failed = True
         else:
             print(line, flush=True)
@@ -78,9 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
     """A line for each event as it fires."""
-    from kws.runtime.keywords import open_detector
-
-    detector = open_detector(model, args.keyword, args.threshold)
+    (detector,) = open_detectors(args, [model], _say)
     for file in files:
         for heard in _hear(detector.stream(), file):
             if isinstance(heard, KwsError):
@@ -95,9 +94,8 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
     """
     from kws.lexicon import phrase_name
     from kws.runtime.explain import explainer, figure, text
-    from kws.runtime.keywords import open_detector
 
-    detector = open_detector(model, args.keyword, args.threshold, known=True)
+    (detector,) = open_detectors(args, [model], _say, known=True)
     asked = [phrase_name(phrase) for phrase in args.keyword]
     lacking: KwsError | None = None
     for file, path in zip(files, figure.picture_paths(args.output, files), strict=True):
@@ -147,6 +145,10 @@ def _hear(stream: _Stream[_Heard], file: str) -> Iterator[_Heard | KwsError]:
     yield from stream.flush()  # also of a damaged file: what was read until then is heard to its end
     if failure is not None:
         yield failure
+
+
+def _say(line: str) -> None:
+    print(f"kws: {line}", file=sys.stderr)
 
 
 def _show(text: str) -> None:

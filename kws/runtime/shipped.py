@@ -8,7 +8,7 @@ from importlib import resources
 from os import PathLike
 from pathlib import Path
 
-from kws.errors import KwsError
+from kws.errors import KwsError, nearest
 
 DEFAULT_MODEL = "wake-words"
 
@@ -28,6 +28,7 @@ def find(model: str | PathLike[str]) -> Path:
         return path
     names = shipped()
     if str(model) not in names:
-        known = ", ".join(names) or "none"
-        raise KwsError(f"there is no model '{model}': give an .onnx file, or a shipped model ({known})")
+        raise KwsError(
+            f"there is no model '{model}': give an .onnx file or a shipped model, {nearest(str(model), names)}"
+        )
     return names[str(model)]
