@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kws.arrays import Samples
 from kws.digits import probability
 from kws.errors import KwsError, require
+from kws.files import whole
 from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import Diagnosis
 from kws.runtime.explain.explainer import Explanation
@@ -88,7 +89,8 @@ def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Pa
         _draw_diagnosis(part, diagnosis, lines, ratios, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, facecolor="white")
+        with whole(path) as partial:
+            figure.savefig(partial, format=path.suffix[1:], dpi=130, facecolor="white")
     except OSError as error:
         raise KwsError(f"{path} cannot be written: {error.strerror or error}") from error
     return path
