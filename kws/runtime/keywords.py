@@ -12,6 +12,7 @@ from kws.errors import KwsError, nearest
 from kws.lexicon import phrase_name, phrase_notes
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
+from kws.runtime.second_pass import labels_heard
 
 
 def open_detector(model: str, phrases: Sequence[str], *, known: bool = False) -> Detector:
@@ -38,6 +39,14 @@ def notes(detector: Detector, phrases: Iterable[str]) -> list[str]:
     own = {keyword.name for keyword in detector.info.keywords}
     added = {keyword.name: keyword.spellings for keyword in detector.keywords if keyword.name not in own}
     found = [note for phrase in phrases for note in phrase_notes(phrase, added.get(phrase_name(phrase), ()))]
+    if detector.second_pass is not None:
+        heard = labels_heard(detector.info, detector.second_pass.info)
+        found += [
+            f"'{name}' is longer than the {heard} phones that the verifier of {detector.info.name} hears, and may not "
+            "fire: the model phones has no verifier"
+            for name, spellings in added.items()
+            if min(map(len, spellings)) > heard
+        ]
     return list(dict.fromkeys(found))
 
 

@@ -108,13 +108,18 @@ class SecondPassStream:
         return new if pending is None else min(pending, new)
 
 
+def labels_heard(info: ModelInfo, verifier: VerifierInfo) -> int:
+    """How many labels of slow speech the segment of a verifier holds."""
+    frames = verifier.segment_frames * SAMPLE_RATE // (100 * info.frame_samples)
+    return max(1, frames // FRAMES_PER_LABEL)
+
+
 def _scorer(info: ModelInfo, verifier: VerifierInfo, keyword: Keyword) -> KeywordScorer:
     """Of a phrase that is longer than what the verifier hears, it scores the end; the
     first pass has heard all of it.
     """
-    frames = verifier.segment_frames * SAMPLE_RATE // (100 * info.frame_samples)
-    fits = max(1, frames // FRAMES_PER_LABEL)
-    return info.scoring.scorer(info.tokens, [[spelling[-fits:] for spelling in keyword.spellings]])
+    heard = labels_heard(info, verifier)
+    return info.scoring.scorer(info.tokens, [[spelling[-heard:] for spelling in keyword.spellings]])
 
 
 def _logistic(x: float) -> float:

@@ -48,6 +48,14 @@ def test_a_short_phrase_is_warned_of_in_one_line(tone_model, good, phones, count
     assert "false events" in warning
 
 
+def test_a_phrase_that_the_verifier_cannot_hear_whole_is_warned_of():
+    phrase = "x=" + " ".join(["B", "D", "F"] * 4)
+    done = kws("detect", HEAR, "--keyword", phrase, "--only", "x")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("kws: 'x' is longer than the 10 phones that the verifier of wake-words hears")
+    assert kws("detect", "phones", HEAR, "--keyword", phrase).stderr == ""
+
+
 def test_keywords_of_the_model_are_not_warned_of(tone_model, good):
     assert kws("detect", tone_model, good).stderr == ""
     assert kws("detect", tone_model, good, "--keyword", "four=B D F B").stderr == ""
