@@ -133,9 +133,15 @@ def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
     write_csv(path, (*COLUMNS, *SPAN) if spans else COLUMNS, map(line, rows))
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table, whole or not at all."""
-    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], errors: str = "surrogateescape"
+) -> None:
+    """Writes a table in UTF-8, whole or not at all.
+
+    errors: what becomes of names of files that are no text: as they are, or as
+    `str.encode` has it.
+    """
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8", errors=errors) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

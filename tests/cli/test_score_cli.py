@@ -1,5 +1,7 @@
 """`kws score` as a user meets it where the disk is full, and with manifests that a spreadsheet wrote."""
 
+import json
+import os
 import resource
 import subprocess
 import sys
@@ -83,3 +85,16 @@ def test_nothing_counted_is_a_failure(folder, content, sentence):
     done = kws(folder, "score", "engine.py:Before", "--positives", "bad.csv", "--jobs", 1)
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence in done.stderr.splitlines()[-1]
+
+
+def test_names_of_files_that_are_no_text(folder):
+    """Escaped in the report: a name of bytes that are no UTF-8 stops nothing."""
+    name = os.fsdecode(b"caf\xe9.wav")
+    (folder / "radio/manifest.csv").unlink()
+    (folder / "radio/0.wav").rename(folder / "radio" / name)
+    done = kws(folder, *scored.BEFORE)
+    assert done.returncode == 0, done.stderr
+    for written in ("report.json", "events.csv", "report.html"):
+        assert "caf\\udce9.wav" in (folder / "before" / written).read_text(encoding="utf-8")
+    report = json.loads((folder / "before/report.json").read_text(encoding="utf-8"))
+    assert name in json.dumps(report, ensure_ascii=False)

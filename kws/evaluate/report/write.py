@@ -28,7 +28,7 @@ def write_report(report: Report, evaluation: Evaluation, folder: Path) -> list[P
 
     with together(folder) as partial:
         json_path, table, page = partial / "report.json", partial / "events.csv", partial / "report.html"
-        json_path.write_text(report.to_json(), encoding="utf-8")
+        json_path.write_text(report.to_json(), encoding="utf-8", errors="backslashreplace")
         write_events(evaluation, table)
         write_page(report, sound, page)
         written = [json_path, table, page, *write_figures(report, partial)]
