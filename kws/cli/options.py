@@ -96,7 +96,7 @@ def _refuse_misspelt(word: str) -> None:
     """Raise KwsError for a first word that is no file and nearly a model's name: heard
     by another model, the files after it would give events that nobody asked for.
     """
-    if Path(word).exists() or Path(word).name != word:
+    if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
     if close := get_close_matches(word.lower(), shipped(), n=1, cutoff=_NEARLY):
         raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close[0]!r}")

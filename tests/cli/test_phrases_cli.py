@@ -77,6 +77,9 @@ def test_one_word_of_the_model_alone(tone_model, good):
     done = kws("detect", tone_model, good, "--only", "fedd")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no such keyword, the nearest is 'fed'" in done.stderr
+    done = kws("serve", tone_model, "--only", "fedd")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such keyword, the nearest is 'fed'" in done.stderr
     added = ["--keyword", "bee=B", "--only", "fed"]
     assert set(heard(kws("detect", tone_model, good, "--json", *added))) == {"bee", "fed"}
 
@@ -120,6 +123,11 @@ def test_a_misspelt_model_is_refused(good, name):
     assert (done.returncode, done.stdout) == (1, "")
     (sentence,) = done.stderr.splitlines()
     assert f"{name!r} and no model of that name: the nearest model is" in sentence
+
+
+def test_a_file_that_is_missing_is_no_misspelt_model(good):
+    done = kws("detect", "wake-words.wav", good)
+    assert (done.returncode, done.stderr) == (1, "kws: wake-words.wav does not exist\n")
 
 
 def test_a_misspelt_model_is_named_by_every_verb(good):
