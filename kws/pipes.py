@@ -43,13 +43,14 @@ def blocks(name: str, block_samples: int, raw_rate: int | None = None) -> Iterat
         with _opened(name) as source:
             yield from _raw(name, source, raw_rate)
     elif name == STDIN or _is_pipe(name):
-        with tempfile.NamedTemporaryFile(prefix="kws-") as kept:
+        with tempfile.TemporaryDirectory(prefix="kws-") as folder:
+            kept = Path(folder) / "sound"
             with _opened(name) as source:
-                _keep(name, source, kept.file)
+                _keep(name, source, kept)
             try:
-                yield from audio.blocks(kept.name, block_samples)
+                yield from audio.blocks(kept, block_samples)
             except KwsError as error:
-                raise KwsError(str(error).replace(kept.name, name)) from error
+                raise KwsError(str(error).replace(str(kept), name)) from error
     else:
         yield from audio.blocks(name, block_samples)
 
@@ -78,10 +79,10 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         raise KwsError(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _keep(name: str, source: IO[bytes], kept: IO[bytes]) -> None:
+def _keep(name: str, source: IO[bytes], kept: Path) -> None:
     try:
-        shutil.copyfileobj(source, kept)
-        kept.flush()
+        with kept.open("wb") as file:
+            shutil.copyfileobj(source, file)
     except OSError as error:
         folder = tempfile.gettempdir()
         raise KwsError(f"{name} is kept in {folder} until it ends, which failed: {error.strerror}") from error
