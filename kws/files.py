@@ -1,9 +1,10 @@
-"""Writing a file whole or not at all: nobody ever reads half of it, whenever the
-process is stopped.
+"""Writing a file, or several, whole or not at all: nobody ever reads half of it,
+whenever the process is stopped.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,34 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write: a full disk, for one
+            error.filename = str(path)
         raise
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """A folder to write into in place of `folder`, which takes all its files when the
+    block ends without an error, and none otherwise. Both are made where they are not.
+
+    It lies in `folder` under the name `.partial`; it is left there if the process is
+    killed, and emptied by the next one.
+    """
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for path in sorted(partial.iterdir()):
+            path.replace(folder / path.name)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(folder)
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

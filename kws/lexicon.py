@@ -27,6 +27,8 @@ Spelling = tuple[str, ...]
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060", "'"))
 _STRESS = re.compile(r"\d")
 _VARIANT = re.compile(r"\(\d+\)$")
+_UNDERSCORES_INSIDE = re.compile(r"(?<=[^\s_])_+(?=[^\s_])")
+_FEW_PHONES = 4  # a phrase of fewer fires hundreds of times an hour
 _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply without end
 
 
@@ -139,8 +141,9 @@ def normalise(text: str) -> str:
     View-Glass!"`` is turn on the view glass.
 
     Unicode NFKC, lower case, one space between words; letters, their marks, digits,
-    apostrophes and the underscores of classes such as ``_unknown_`` stay, and whatever
-    else can be seen divides words. Normalising again changes nothing.
+    apostrophes and the underscores around classes such as ``_unknown_`` stay, and
+    whatever else can be seen divides words, ``smart_mirror`` too. Normalising again
+    changes nothing.
     """
     if not text.isascii():
         visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
@@ -153,7 +156,37 @@ def _divided(word: str) -> str:
     """A word with spaces for its punctuation."""
     if word.isalnum():
         return word
-    return "".join(c if c in "'_" or unicodedata.category(c)[0] in "LMN" else " " for c in word)
+    divided = "".join(c if c in "'_" or unicodedata.category(c)[0] in "LMN" else " " for c in word)
+    return _UNDERSCORES_INSIDE.sub(" ", divided)
+
+
+def phrase_notes(phrase: str, spellings: Iterable[Spelling]) -> list[str]:
+    """What somebody who asks for `phrase` should know: which characters are not heard,
+    and that a phrase of few phones fires by itself. A sentence each.
+    """
+    name = phrase_name(phrase)
+    notes = []
+    if dropped := _dropped(phrase.partition("=")[0]):
+        notes.append(f"{' '.join(dropped)} is left out of '{name}': only letters, digits and apostrophes can be heard")
+    if (count := min(map(len, spellings), default=_FEW_PHONES)) < _FEW_PHONES:
+        phones = "one phone" if count == 1 else f"{count} phones"
+        notes.append(
+            f"'{name}' has {phones}, which are in much of all speech: expect many false events, "
+            f"or choose a phrase of {_FEW_PHONES} phones or more"
+        )
+    return notes
+
+
+def _dropped(words: str) -> list[str]:
+    """The characters of a phrase that its name lacks, each once; what joins words, such
+    as a hyphen, is no loss.
+    """
+    seen = [c for c in dict.fromkeys(words.translate(_APOSTROPHES)) if not c.isspace() and c not in "'_"]
+    return [
+        c
+        for c in seen
+        if not normalise(c) and unicodedata.category(c)[0] not in "MC" and unicodedata.category(c) != "Pd"
+    ]
 
 
 def contains(text: str, phrase: str) -> bool:
@@ -193,12 +226,16 @@ def spell(phrase: str) -> list[Spelling]:
 
 
 def spell_all(phrases: Iterable[str]) -> dict[str, list[Spelling]]:
-    """`spell` of several phrases, by their names; the dictionary is read once, and not
-    at all if all have phones.
+    """`spell` of several phrases, by their names; one that is given twice has the
+    spellings of both. The dictionary is read once, and not at all if all have phones.
     """
     phrases = list(phrases)
     lexicon = Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict()
-    return {phrase_name(phrase): lexicon.spell(phrase) for phrase in phrases}
+    spelled: dict[str, list[Spelling]] = {}
+    for phrase in phrases:
+        name = phrase_name(phrase)
+        spelled[name] = list(dict.fromkeys([*spelled.get(name, []), *lexicon.spell(phrase)]))
+    return spelled
 
 
 def load_cmudict() -> Lexicon:

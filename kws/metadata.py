@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kws.decoding.scorer import KeywordScorer
+from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.errors import KwsError
 from kws.jsonable import decode, demand
 from kws.lexicon import BLANK
@@ -69,15 +69,27 @@ class ScorerConfig:
     refractory_frames: int
     default_threshold: float  # of phrases that are added at run time
 
-    def scorer(self, tokens: Sequence[str], spellings: Sequence[Sequence[Sequence[str]]]) -> KeywordScorer:
-        """The scorer of keywords, each given by its spellings in tokens."""
+    def longest_frames(self, spelling: Sequence[object]) -> int:
+        """How many frames a keyword that is spelled so may take: max_duration_frames,
+        and more where its phones need more.
+        """
+        return longest_path(len(spelling), self.max_duration_frames)
+
+    def scorer(
+        self, tokens: Sequence[str], spellings: Sequence[Sequence[Sequence[str]]], lenience: int = 1
+    ) -> KeywordScorer:
+        """The scorer of keywords, each given by its spellings in tokens.
+
+        lenience: times the limits of duration and gap.
+        """
         ids = {token: number for number, token in enumerate(tokens)}
+        every = [spelling for options in spellings for spelling in options]
         return KeywordScorer(
-            [[ids[token] for token in spelling] for options in spellings for spelling in options],
+            [[ids[token] for token in spelling] for spelling in every],
             [keyword for keyword, options in enumerate(spellings) for _ in options],
             peak_weight=self.peak_weight,
-            max_duration_frames=self.max_duration_frames,
-            max_gap_frames=self.max_gap_frames,
+            max_duration_frames=[lenience * self.longest_frames(spelling) for spelling in every],
+            max_gap_frames=lenience * self.max_gap_frames,
         )
 
 

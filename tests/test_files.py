@@ -27,3 +27,38 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(ValueError, match="broken"):
         half()
     assert [path.read_text(), list(tmp_path.iterdir())] == ["old", [path]]
+
+
+def test_files_that_belong_together_come_together(tmp_path):
+    folder = tmp_path / "report"
+    with files.together(folder) as partial:
+        (partial / "a").write_text("1")
+        (partial / "b").write_text("1")
+        assert not (folder / "a").exists()
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "1", "b": "1"}
+
+    def fail() -> None:
+        with files.together(folder) as partial:
+            (partial / "a").write_text("2")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
+        fail()
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "1", "b": "1"}
+
+
+def test_a_killed_process_leaves_nothing_in_the_way(tmp_path):
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial/old").touch()
+    with files.together(tmp_path) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_full_disk_is_named(tmp_path):
+    def fill() -> None:
+        with files.whole(tmp_path / "a.json"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"a\.json"):
+        fill()

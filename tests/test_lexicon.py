@@ -17,7 +17,9 @@ from kws.lexicon import (
     normalise,
     parse_phones,
     phrase_name,
+    phrase_notes,
     says,
+    spell_all,
 )
 
 LINES = [
@@ -160,3 +162,30 @@ def test_a_phrase_may_be_written_with_punctuation(lexicon):
     assert hyphenated.spell("hey x-ray") == [("HH", "EY", "EH", "K", "S", "R", "EY")]
     with pytest.raises(KwsError, match="empty"):
         lexicon.spell("!!=HH EY")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("smart_mirror", "smart mirror"),
+        ("Smart__Mirror!", "smart mirror"),
+        ("_unknown_", "_unknown_"),
+        ("_a_b_", "_a b_"),
+        ("e\u0301_e", "\u00e9 e"),
+    ],
+)
+def test_an_underscore_inside_is_a_space(written, words):
+    assert normalise(written) == words
+    assert normalise(words) == words
+
+
+def test_a_phrase_that_is_given_twice_has_both_spellings():
+    assert spell_all(["x=B D", "y=B", "X=F|B D"]) == {"x": [("B", "D"), ("F",)], "y": [("B",)]}
+
+
+def test_notes_on_a_phrase():
+    assert phrase_notes("hey-zorgo's_dog=HH EY Z AO", [("HH", "EY", "Z", "AO")]) == []
+    (short,) = phrase_notes("a", [("AH",), ("EY", "EY", "EY", "EY")])
+    assert short.startswith("'a' has one phone")
+    (dropped,) = phrase_notes("rock & roll \u2014 now\u200b!", [("R", "AA", "K", "R")])
+    assert dropped.startswith("& ! is left out of 'rock roll now'")

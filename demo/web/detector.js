@@ -4,7 +4,7 @@
 import * as ort from "./vendor/ort.js";
 import { readManifest, withPhrase } from "./manifest.js";
 import { RATE, Resampler } from "./resample.js";
-import { KeywordScorer, Trigger } from "./scoring.js";
+import { KeywordScorer, Trigger, longestPath } from "./scoring.js";
 import { SecondPass } from "./second-pass.js";
 
 ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
@@ -28,15 +28,19 @@ export class Detector {
     this.verifier = verifier;
     const { scoring, tokens, keywords } = manifest;
     const spellings = keywords.flatMap((keyword) => keyword.spellings);
-    const constants = {
-      peakWeight: scoring.peak_weight,
-      maxDurationFrames: scoring.max_duration_frames,
-      maxGapFrames: scoring.max_gap_frames,
-    };
-    const ids = (spelling) => spelling.map((token) => tokens.indexOf(token));
     const owner = keywords.flatMap((keyword, index) => keyword.spellings.map(() => index));
-    this.scorer = new KeywordScorer(spellings.map(ids), owner, constants);
-    this.secondPass = verifier && new SecondPass(this, ids, constants);
+    const scorer = (spelled, owners) =>
+      new KeywordScorer(
+        spelled.map((spelling) => spelling.map((token) => tokens.indexOf(token))),
+        owners,
+        {
+          peakWeight: scoring.peak_weight,
+          maxDurations: spelled.map(({ length }) => longestPath(length, scoring.max_duration_frames)),
+          maxGapFrames: scoring.max_gap_frames,
+        },
+      );
+    this.scorer = scorer(spellings, owner);
+    this.secondPass = verifier && new SecondPass(this, scorer);
   }
 
   /** A detector that hears a further phrase too; see manifest.js. */

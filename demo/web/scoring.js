@@ -4,13 +4,23 @@
 // T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels), and two
 // that never change: "a path may begin" and "no path". Matrices are flat arrays, row by row.
 
+export const FRAMES_PER_LABEL = 5; // of a long spelling's path: slow speech takes 200 ms a phone
+const LONG_FRAMES = 60;
+
+/** How many frames the path of a spelling of so many labels may cover, where a model allows `usual` frames. */
+export function longestPath(labels, usual) {
+  const needed = FRAMES_PER_LABEL * labels;
+  return needed <= usual ? usual : Math.max(needed, LONG_FRAMES);
+}
+
 /** Scores keywords in a stream of log-posteriors; immutable, so that any number of streams may share one. */
 export class KeywordScorer {
   /**
    * spellings: token ids of each spelling; owner: for each spelling the index of its keyword.
-   * blank: id of the CTC blank; peakWeight, maxDurationFrames, maxGapFrames: as in the model's manifest.
+   * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model's manifest; maxDurations: frames that a path
+   * of each spelling may cover.
    */
-  constructor(spellings, owner, { blank = 0, peakWeight, maxDurationFrames, maxGapFrames }) {
+  constructor(spellings, owner, { blank = 0, peakWeight, maxDurations, maxGapFrames }) {
     const chains = spellings.map((labels) => labels.flatMap((label) => [blank, label]).slice(1));
     this.tokens = Int32Array.from(chains.flat());
     this.states = this.tokens.length;
@@ -28,8 +38,8 @@ export class KeywordScorer {
       this.ends.push(begin + chain.length - 1);
     }
     // A path that has stayed too long in its first label begins anew, lest a hiss use up its duration.
-    const firstAge = Math.min(maxDurationFrames, maxGapFrames);
-    this.maxAges = Float64Array.from(this.firsts, (first) => (first ? firstAge : maxDurationFrames));
+    const ages = chains.flatMap((chain, spelling) => chain.map(() => maxDurations[spelling]));
+    this.maxAges = Float64Array.from(ages, (age, s) => (this.firsts[s] ? Math.min(age, maxGapFrames) : age));
     this.sources = this.#predecessors();
   }
 

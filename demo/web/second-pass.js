@@ -2,23 +2,27 @@
 // (kws/runtime/second_pass.py in JavaScript).
 
 import * as ort from "./vendor/ort.js";
-import { CandidateFinder, KeywordScorer } from "./scoring.js";
+import { CandidateFinder, FRAMES_PER_LABEL } from "./scoring.js";
 
 const LEAST = 1e-12;
 
 /** What verifies the candidates of a detector's keywords; immutable, shared by all streams. */
 export class SecondPass {
-  /** ids: from a spelling to token ids; constants: of the keyword scorer. */
-  constructor({ manifest, verifier }, ids, constants) {
+  /** scorer: from spellings and their owners to a keyword scorer. */
+  constructor({ manifest, verifier }, scorer) {
     const { keywords, tokens } = manifest;
     this.info = manifest.verifier;
     this.session = verifier;
     this.tokens = tokens.length;
     this.finder = new CandidateFinder(keywords.length, this.info.floor, this.info.hold_frames);
     this.places = keywords.map(({ name }) => this.info.words.indexOf(name));
+    const frames = Math.floor((this.info.segment_frames * manifest.sample_rate) / (100 * manifest.frame_samples));
+    const fits = Math.max(1, Math.floor(frames / FRAMES_PER_LABEL));
     this.scorers = keywords.map(({ spellings }, index) => {
       if (this.places[index] >= 0) return null;
-      return new KeywordScorer(spellings.map(ids), spellings.map(() => 0), constants);
+      // of a phrase that is longer than what the verifier hears, it scores the end
+      const ends = spellings.map((spelling) => spelling.slice(-fits));
+      return scorer(ends, ends.map(() => 0));
     });
   }
 

@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     from kws.runtime.detector import Detector
 
     model, folders = model_and_files(args)
-    clips = find_clips(folders, args.task)
+    skipped: list[str] = []
+    clips = find_clips(folders, args.task, skipped)
     detector = Detector.load(model)
     classifier = Classifier(detector, spell_classes(detector, list(clips), args.rivals))
-    skipped: list[str] = []
     confusion = confusion_of(classifier, clips, skipped)
     for line in skipped:
         log_to_stderr(f"skipped: {line}")

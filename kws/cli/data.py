@@ -215,7 +215,7 @@ def aligned(args: argparse.Namespace) -> str:
     from kws.data.manifest import rows_of, write_manifest
 
     skipped: list[str] = []
-    rows = align(rows_of([str(args.manifest)]), skipped)
+    rows = align(rows_of([str(args.manifest)], skipped), skipped)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(args.output, rows)
     spans = sum(row.span is not None for row in rows)
@@ -232,12 +232,13 @@ def cut(args: argparse.Namespace) -> str:
     from kws.data.manifest import rows_of
     from kws.lexicon import load_cmudict
 
-    rows = rows_of(args.corpora)
+    faults: list[str] = []
+    rows = rows_of(args.corpora, faults)
     if args.words:
         rows = [row for row in rows if set(row.text.split()) & set(args.words)]
     choose = single(args.words) if args.words else runs(args.runs)
     count, skipped = cut_pieces(args.root, rows, choose, load_cmudict())
-    for line in skipped:
+    for line in [*faults, *skipped]:
         log_to_stderr(f"skipped {line}")
     return f"{count} pieces in {args.root}"
 

@@ -6,10 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kws.cli import options
+from kws.cli.keywords import add_keyword_options, open_detectors
 from kws.errors import InputError, KwsError
 
 if TYPE_CHECKING:
@@ -17,13 +19,16 @@ if TYPE_CHECKING:
     from kws.events import Detection
 
 _BLOCK_S = 1.0
-_PROGRESS_BLOCKS = 30
+_PROGRESS_S = 30.0
 
 _Heard = TypeVar("_Heard", covariant=True)
 _EXAMPLES = """examples:
   kws detect recording.wav
   kws detect my-model.onnx *.flac --json
+  kws detect --only computer --threshold computer=0.4 recording.wav
   kws detect --keyword "hey computer" --keyword "zorgo=Z AO R G OW" recording.wav
+  ffmpeg -v error -i film.mkv -f wav - | kws detect -
+  arecord -t raw -f S16_LE -r 16000 | kws detect --raw 16000 -
   kws detect --explain --keyword computer it-was-said-here.wav -o pictures
 """
 
@@ -41,10 +46,15 @@ class _Stream(Protocol[_Heard]):
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
     parser.epilog = _EXAMPLES
-    options.add_model_and_files_arguments(parser, "FILE", "sound files")
-    options.add_keyword_option(parser)
-    options.add_threshold_option(parser)
+    options.add_model_and_files_arguments(parser, "FILE", "sound files, pipes, or - for standard input")
+    add_keyword_options(parser)
     options.add_json_option(parser, "print each event as one line of JSON")
+    parser.add_argument(
+        "--raw",
+        type=options.whole_number(1),
+        metavar="RATE",
+        help="every FILE is raw 16-bit little-endian mono at RATE Hz; what comes through a pipe is heard as it comes",
+    )
     parser.add_argument(
         "--explain",
         action="store_true",
@@ -63,13 +73,17 @@ def run(args: argparse.Namespace) -> int:
     """Print what was heard in every file; 1 when a file could not be read to its end,
     otherwise 0.
     """
+    from kws.audio import check_rate
+
     if args.output is not None and not args.explain:
         args.usage_error("-o is for the pictures of --explain")
+    if args.raw is not None:
+        check_rate(args.raw)
     model, files = options.model_and_files(args)
     failed = False
     for line in (_explained if args.explain else _detected)(args, model, files):
         if isinstance(line, KwsError):
-            print(f"kws: {line}", file=sys.stderr)
+            _say(str(line))
             failed = True
         else:
             print(line, flush=True)
@@ -78,11 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
     """A line for each event as it fires."""
-    from kws.runtime.keywords import open_detector
-
-    detector = open_detector(model, args.keyword, args.threshold)
+    (detector,) = open_detectors(args, [model], _say)
     for file in files:
-        for heard in _hear(detector.stream(), file):
+        for heard in _hear(detector.stream(), file, args.raw):
             if isinstance(heard, KwsError):
                 yield heard
             else:
@@ -95,13 +107,13 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
     """
     from kws.lexicon import phrase_name
     from kws.runtime.explain import explainer, figure, text
-    from kws.runtime.keywords import open_detector
 
-    detector = open_detector(model, args.keyword, args.threshold, known=True)
+    (detector,) = open_detectors(args, [model], _say, known=True)
     asked = [phrase_name(phrase) for phrase in args.keyword]
     lacking: KwsError | None = None
-    for file, path in zip(files, figure.picture_paths(args.output, files), strict=True):
-        for heard in _hear(explainer.Explainer(detector, asked), file):
+    named = ["stdin" if file == "-" else file for file in files]
+    for file, path in zip(files, figure.picture_paths(args.output, named), strict=True):
+        for heard in _hear(explainer.Explainer(detector, asked), file, args.raw):
             if isinstance(heard, KwsError):
                 yield heard
                 continue
@@ -125,19 +137,22 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
         yield KwsError(f"no picture was drawn: {lacking}")
 
 
-def _hear(stream: _Stream[_Heard], file: str) -> Iterator[_Heard | KwsError]:
+def _hear(stream: _Stream[_Heard], file: str, raw_rate: int | None) -> Iterator[_Heard | KwsError]:
     """What a stream hears in a file, as it hears it, and in the end what was wrong with
     the file, if anything was.
     """
-    from kws import audio, units
+    from kws import pipes, units
 
     shows_progress = sys.stderr.isatty()
     failure: KwsError | None = None
+    heard_s = shown_s = 0.0
     try:
-        for number, block in enumerate(audio.blocks(file, units.samples(_BLOCK_S)), 1):
+        for block in pipes.blocks(file, units.samples(_BLOCK_S), raw_rate):
             yield from stream.push(block)
-            if shows_progress and number % _PROGRESS_BLOCKS == 0:
-                _show(f"{file}: {number * _BLOCK_S / 60:.1f} min")
+            heard_s += units.seconds(block.size)
+            if shows_progress and heard_s >= shown_s + _PROGRESS_S:
+                shown_s = heard_s
+                _show(f"{file}: {heard_s / 60:.1f} min")
     except InputError as error:
         failure = KwsError(f"{file}: {error}")
     except KwsError as error:
@@ -147,6 +162,11 @@ def _hear(stream: _Stream[_Heard], file: str) -> Iterator[_Heard | KwsError]:
     yield from stream.flush()  # also of a damaged file: what was read until then is heard to its end
     if failure is not None:
         yield failure
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # a full stderr does not stop the other files
+        print(f"kws: {line}", file=sys.stderr)
 
 
 def _show(text: str) -> None:

@@ -41,12 +41,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _describe(info: ModelInfo, path: str, size: int) -> list[str]:
+    from kws.decoding.scorer import FRAMES_PER_LABEL
+
     training = info.training
     scoring = info.scoring
     frame_ms = 1000 * info.frame_samples / info.sample_rate
     chunk_ms = frame_ms * info.frames_per_chunk
+    longer = f"a longer phrase {FRAMES_PER_LABEL * frame_ms:g} ms a phone"
     limits = [
-        f"keyword at most {scoring.max_duration_frames * frame_ms:g} ms",
+        f"keyword at most {scoring.max_duration_frames * frame_ms:g} ms, {longer}",
         f"gap at most {scoring.max_gap_frames * frame_ms:g} ms",
         f"next event after {scoring.refractory_frames * frame_ms:g} ms",
     ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kws.cli import options
+from kws.cli.keywords import add_keyword_options, open_detectors
 
 if TYPE_CHECKING:
     from kws.demo.command import Command
@@ -45,8 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
     parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")
     parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
-    options.add_keyword_option(parser)
-    options.add_threshold_option(parser)
+    add_keyword_options(parser)
     options.add_json_option(parser, "print each event as one line of JSON, and nothing else")
     parser.add_argument(
         "--record",
@@ -67,18 +67,20 @@ def run(args: argparse.Namespace) -> int:
     from kws.demo.live import listen
     from kws.demo.microphone import Microphone, devices
     from kws.demo.recorder import Recorder
-    from kws.runtime.keywords import open_detector
 
     with silent_libraries(), ExitStack() as stack:
         if args.list_devices:
             print(table(devices()))
             return 0
-        detector = open_detector(args.model, args.keyword, args.threshold)
+        notes: list[str] = []
+        (detector,) = open_detectors(args, [args.model], notes.append)
         stop = stack.enter_context(stop_on_signals())
         front = Front(args)
         recorder = Recorder(args.record, front.tell) if args.record else None
         microphone = Microphone(args.device, args.channel, front.tell)
         front.begin(stack, detector, microphone)
+        for note in notes:
+            front.tell(note)
         listen(
             detector,
             front.fire,

@@ -10,11 +10,15 @@ Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (o
 """
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TextIO
 
 from kws import __version__
 from kws.errors import KwsError, install, nearest
@@ -47,6 +51,9 @@ VERBS = {
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
+_NAME = "\0"  # before a name that looks like an option, while arguments are parsed: no argument can hold it
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one `kws` command and return its exit code; nothing that a user can cause ends in a traceback.
@@ -54,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `kws`; those of the process when None.
     """
+    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     try:
         try:
             code = dispatch(sys.argv[1:] if argv is None else argv)
@@ -64,13 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KwsError as error:
         return fail(str(error))
     except BrokenPipeError:
-        # The interpreter flushes stdout once more on its way out: let it flush into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            return fail(f"{error.filename}: {error.strerror}")
+        if error.errno not in _NO_ROOM:
             raise
-        return fail(f"{error.filename}: {error.strerror}")
+        _abandon_output()
+        return fail(f"the output cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         print("\nkws: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -78,8 +88,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fail(sentence: str) -> int:
     """Print one sentence for a person to stderr and return exit code 1."""
-    print(f"kws: {sentence}", file=sys.stderr)
+    with suppress(OSError):  # of a stderr that is full, too: the exit code is what is left to say it
+        print(f"kws: {sentence}", file=sys.stderr)
     return 1
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """A standard stream that takes any text: letters that its encoding lacks are
+    escaped. One that the caller has closed leads nowhere, and its number is taken, lest
+    a file that is opened next gets what is printed.
+    """
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _abandon_output() -> None:
+    """Let stdout lead nowhere, once what it still takes is written: the interpreter
+    flushes it once more on its way out.
+    """
+    with suppress(OSError):
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def dispatch(words: Sequence[str]) -> int:
@@ -91,13 +123,28 @@ def dispatch(words: Sequence[str]) -> int:
         parser = verb_parser(verb)
         # `MODEL --json FILE` is one list of positional words to a person; argparse cannot read it in every parser.
         fixed = {argparse.PARSER, argparse.REMAINDER} & {action.nargs for action in parser._actions}
-        args = (parser.parse_args if fixed else parser.parse_intermixed_args)(words[1:])
+        args = parser.parse_args(words[1:]) if fixed else _parse_intermixed(parser, words[1:])
         return int(import_module(f"kws.cli.{verb}").run(args))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "kws"):  # a fault of ours, which must look like one
             raise
         raise KwsError(f"`kws {verb}` needs the package {package}: {install(VERBS[verb].extra)}") from error
+
+
+def _parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """`parse_intermixed_args` that takes words after `--` for names: by itself it reads
+    them a second time, without the `--`.
+    """
+    border = words.index("--") if "--" in words else len(words)
+    marked = [_NAME + word if word.startswith("-") else word for word in words[border + 1 :]]
+    args = parser.parse_intermixed_args([*words[: border + 1], *marked])
+    for name, value in vars(args).items():
+        if isinstance(value, str):
+            setattr(args, name, value.removeprefix(_NAME))
+        elif isinstance(value, list):
+            setattr(args, name, [one.removeprefix(_NAME) if isinstance(one, str) else one for one in value])
+    return args
 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:

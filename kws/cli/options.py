@@ -16,13 +16,16 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
+from kws.errors import KwsError
 from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
 from kws.runtime.shipped import shipped
 
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
 
+_NEARLY = 0.75  # likeness of a word to the name of a model, as difflib has it
 _LONGEST_PAUSE_S = 600.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
@@ -75,6 +78,8 @@ def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
     model, files = args.model, list(args.words)
     if model is None and is_model(files[0]):
         model = files.pop(0)
+    if model is None:
+        _refuse_misspelt(files[0])
     if not files:
         args.usage_error("no file is given")
     return model or args.default_model, files
@@ -87,6 +92,16 @@ def is_model(word: str) -> bool:
     return word.endswith(".onnx") or (word in shipped() and not Path(word).is_file())
 
 
+def _refuse_misspelt(word: str) -> None:
+    """Raise KwsError for a first word that is no file and nearly a model's name: heard
+    by another model, the files after it would give events that nobody asked for.
+    """
+    if Path(word).exists() or Path(word).name != word or Path(word).suffix:
+        return
+    if close := get_close_matches(word.lower(), shipped(), n=1, cutoff=_NEARLY):
+        raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close[0]!r}")
+
+
 def add_keyword_option(parser: argparse.ArgumentParser) -> None:
     """--keyword PHRASE, which may be repeated; stored as the list `keyword`."""
     parser.add_argument(
@@ -96,11 +111,6 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
     )
-
-
-def add_threshold_option(parser: argparse.ArgumentParser) -> None:
-    """--threshold X for every keyword; None unless given."""
-    parser.add_argument("--threshold", type=threshold, metavar="X", help="one threshold in (0, 1] for every keyword")
 
 
 def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
@@ -164,14 +174,6 @@ def rate_per_hour(text: str) -> float:
     if not low <= float(text) <= high:
         raise argparse.ArgumentTypeError(f"{text} is no rate of false accepts per hour: those are {low:g} to {high:g}")
     return float(text)
-
-
-def threshold(text: str) -> float:
-    """Reads a threshold in (0, 1]."""
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
-    return value
 
 
 def log_to_stderr(line: str) -> None:

@@ -91,14 +91,19 @@ def run(args: argparse.Namespace) -> int:
     after all of that is done.
     """
     from kws.evaluate.replay.named import conditions_of, mixing_rules, replay_named
-    from kws.evaluate.replay.systems import SystemSpec, open_system
+    from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
     from kws.evaluate.report.build import Evaluation, Named
     from kws.evaluate.report.compare import compare, read_report
     from kws.evaluate.report.text import as_text, comparison_text
     from kws.evaluate.report.write import write_report
+    from kws.runtime.keywords import notes
 
     against = read_report(args.against) if args.against else None
     spec = SystemSpec(args.model, tuple(args.keyword))
+    system = open_system(spec)
+    if isinstance(system, KwsSystem):
+        for note in notes(system.detector, args.keyword):
+            log_to_stderr(note)
     unusable: list[str] = []
     rules = mixing_rules(args.silence, args.seed, args.noise, args.rooms, unusable)
     for line in unusable:
@@ -117,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         skipped=skipped,
         log=log_to_stderr,
     )
-    evaluation = Evaluation(open_system(spec), recordings, sorted(set(args.fa_per_hour)), rules)
+    evaluation = Evaluation(system, recordings, sorted(set(args.fa_per_hour)), rules)
     named = Named(args.positives, args.negatives, args.confusables, args.noise, args.rooms)
     report = evaluation.report(shlex.join(["kws", *sys.argv[1:]]), named, [*unusable, *skipped])
     refused = None

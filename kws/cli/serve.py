@@ -7,15 +7,9 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
 
 from kws.cli import options
-from kws.errors import KwsError
-
-if TYPE_CHECKING:
-    from kws.metadata import Keyword
-    from kws.runtime.detector import Detector
+from kws.cli.keywords import add_keyword_options, open_detectors
 
 _EXAMPLES = """examples:
   kws serve
@@ -40,34 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="tcp://127.0.0.1:10400",
         help="tcp://HOST:PORT (%(default)s: this machine only; tcp://0.0.0.0:10400: everybody), or stdio://",
     )
-    options.add_keyword_option(parser)
-    parser.add_argument(
-        "--threshold",
-        action="append",
-        default=[],
-        type=_threshold,
-        metavar="[KEYWORD=]X",
-        help="the threshold in (0, 1] of one keyword, or of all (may be repeated)",
-    )
-
-
-class _Threshold(NamedTuple):
-    keyword: str | None  # None: every keyword
-    value: float
-
-    def of(self, keyword: Keyword) -> Keyword:
-        """The keyword with this threshold, if it is the one that is meant."""
-        return replace(keyword, threshold=self.value, calibration=None) if self.concerns(keyword) else keyword
-
-    def concerns(self, keyword: Keyword) -> bool:
-        return self.keyword in (None, keyword.name)
+    add_keyword_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes; 0 after SIGTERM and at the end of the input."""
     import asyncio
 
-    from kws.runtime.keywords import open_detector
     from kws.wyoming.catalog import Catalog
     from kws.wyoming.server import serve
 
@@ -75,33 +48,8 @@ def run(args: argparse.Namespace) -> int:
         with suppress(OSError):  # whoever read it may have gone
             print(f"kws: {line}", file=sys.stderr, flush=True)
 
-    models = args.models or [options.DEFAULT_MODEL]
-    detectors = [open_detector(model, [] if number else args.keyword) for number, model in enumerate(models)]
-    catalog = Catalog(_with_thresholds(detectors, args.threshold))
+    catalog = Catalog(open_detectors(args, args.models or [options.DEFAULT_MODEL], log))
     log(f"hears {', '.join(sorted(catalog.names))}")
     if asyncio.run(serve(args.uri, catalog, log)):
         raise KeyboardInterrupt
     return 0
-
-
-def _threshold(text: str) -> _Threshold:
-    from kws.lexicon import phrase_name
-
-    keyword, _, number = text.rpartition("=")
-    with suppress(ValueError):  # no number
-        if 0 < float(number) <= 1:
-            return _Threshold(phrase_name(keyword) if keyword else None, float(number))
-    raise argparse.ArgumentTypeError(f"'{number}' is not a number in (0, 1]")
-
-
-def _with_thresholds(detectors: list[Detector], thresholds: list[_Threshold]) -> list[Detector]:
-    """The detectors with thresholds changed one after the other."""
-    from kws.runtime.detector import Detector
-
-    for threshold in thresholds:
-        keywords = [keyword for detector in detectors for keyword in detector.keywords]
-        if not any(map(threshold.concerns, keywords)):
-            names = ", ".join(keyword.name for keyword in keywords)
-            raise KwsError(f"--threshold is for '{threshold.keyword}', and the keywords are {names}")
-        detectors = [Detector(detector.model, list(map(threshold.of, detector.keywords))) for detector in detectors]
-    return detectors

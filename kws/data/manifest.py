@@ -1,6 +1,6 @@
 """Manifests: what a corpus is after `prepare`.
 
-A manifest is a CSV file (UTF-8) with the columns audio (relative to its folder),
+A manifest is a CSV file (UTF-8; what Excel does to one is understood) with the columns audio (relative to its folder),
 seconds, text (empty where there is none; read as `kws.lexicon.normalise` has it),
 speaker, split; further columns are allowed. Of these, start and end say where in the
 audio the text is said (seconds); a recording in which several things are said has a row
@@ -9,10 +9,11 @@ for each.
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kws.errors import KwsError
 from kws.files import whole
@@ -20,6 +21,7 @@ from kws.lexicon import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")
+_DELIMITERS = (",", ";", "\t")
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"})
 
 
@@ -37,35 +39,82 @@ class Utterance:
     span: tuple[float, float] | None = None
 
 
-def read_manifest(path: Path, splits: Iterable[str] | None = None) -> list[Utterance]:
+def read_manifest(path: Path, splits: Iterable[str] | None = None, faults: list[str] | None = None) -> list[Utterance]:
     """The rows of a manifest (a folder stands for its manifest.csv), of the given
     splits or of all.
 
-    Raises KwsError when the file, a column or a number is missing, naming the line, and
-    for a file that is no UTF-8.
+    faults: gets a sentence for each row that cannot be used; without it the first such
+    row is an error. Raises KwsError when the file, a column or a number is missing,
+    naming the line, and for a file that is no UTF-8.
     """
     path = path / "manifest.csv" if path.is_dir() else path
     if not path.is_file():
         raise KwsError(f"there is no manifest at {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
     wanted = None if splits is None else set(splits)
-    with open_table(path) as reader:
-        if missing := [name for name in ("audio", "seconds") if name not in (reader.fieldnames or [])]:
+    rows = []
+    with open_table(path) as table:
+        if missing := [name for name in ("audio", "seconds") if name not in table.columns]:
             raise KwsError(f"{path} lacks the columns {', '.join(missing)}: a manifest has {', '.join(COLUMNS)}")
-        return [
-            _utterance(row, path, reader.line_num) for row in reader if wanted is None or row.get("split", "") in wanted
-        ]
+        for line, row in table.rows:
+            if wanted is not None and row.get("split", "") not in wanted:
+                continue
+            try:
+                rows.append(_utterance(row, path, line))
+            except KwsError as fault:
+                if faults is None:
+                    raise
+                faults.append(str(fault))
+    return rows
+
+
+class Table(NamedTuple):
+    """A CSV file: its columns, and of each row the line in which it ends and its cells
+    by column. Where a row is too short its last cells are empty.
+    """
+
+    columns: list[str]
+    rows: Iterator[tuple[int, dict[str, str]]]
 
 
 @contextmanager
-def open_table(path: Path) -> Iterator["csv.DictReader[str]"]:
-    """A CSV file of a user's in UTF-8, with the mark at its begin that Excel writes or
-    without. KwsError for others.
+def open_table(path: Path) -> Iterator[Table]:
+    """A CSV file of a user's in UTF-8, as Excel writes it or as anybody else does: with
+    a mark at its begin, with semicolons or tabs for commas, with capitals in its header
+    and with empty rows, or without. KwsError for others.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield csv.DictReader(file)
+            lines = enumerate(file, 1)
+            number, header = next(((n, line) for n, line in lines if line.strip()), (1, ""))
+            delimiter = max(_DELIMITERS, key=header.count)
+            if header.lower().startswith("sep="):  # how Excel is told, and tells, what separates cells
+                delimiter = header.strip()[4:5] or delimiter
+                number, header = next(lines, (number, ""))
+            if "\0" in header:
+                raise csv.Error("two bytes a letter")
+            columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+            yield Table(columns, _rows(file, columns, delimiter, number))
     except (UnicodeDecodeError, csv.Error) as error:  # the latter for the zero bytes of UTF-16
         raise KwsError(f"{path} is not a CSV file in UTF-8: save it as such (in Excel, 'CSV UTF-8')") from error
+
+
+def _rows(
+    file: Iterable[str], columns: Sequence[str], delimiter: str, before: int
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table after the lines `before`, without those that are empty."""
+    reader = csv.reader(file, delimiter=delimiter)
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            filled = [*cells, *[""] * (len(columns) - len(cells))]
+            yield before + reader.line_num, dict(zip(columns, filled, strict=False))
+
+
+def audio_of(row: Mapping[str, str], folder: Path) -> Path:
+    """The file that a row names, relative to `folder`; a backslash divides folders
+    where that leads to a file and the name as it stands does not.
+    """
+    written, divided = folder / row["audio"], folder / row["audio"].replace("\\", "/")
+    return divided if divided != written and divided.is_file() and not written.exists() else written
 
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
@@ -84,20 +133,26 @@ def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
     write_csv(path, (*COLUMNS, *SPAN) if spans else COLUMNS, map(line, rows))
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table, whole or not at all."""
-    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], errors: str = "surrogateescape"
+) -> None:
+    """Writes a table in UTF-8, whole or not at all.
+
+    errors: what becomes of names of files that are no text: as they are, or as
+    `str.encode` has it.
+    """
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8", errors=errors) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
 
 
 def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
-    if not row["audio"]:
+    if not row["audio"].strip():
         raise KwsError(f"{path} line {line}: the column audio names no file")
     seconds = _number(row, "seconds", path, line)
-    text = normalise(row.get("text") or "")
-    audio, speaker, split = path.parent / row["audio"], row.get("speaker") or "", row.get("split") or ""
+    text = normalise(row.get("text", ""))
+    audio, speaker, split = audio_of(row, path.parent), row.get("speaker", ""), row.get("split", "")
     said = [name for name in SPAN if row.get(name)]
     if not said:
         return Utterance(audio, seconds, text, speaker, split)
@@ -111,8 +166,8 @@ def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
 
 def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
     try:
-        return float(row[name])
-    except (TypeError, ValueError):
+        return float(row[name].replace(",", "."))  # a comma: as in most of Europe, where Excel writes it
+    except ValueError:
         raise KwsError(f"{path} line {line}: {name} is {row[name]!r}, not a number") from None
 
 
@@ -152,10 +207,12 @@ def place_of(source: str) -> tuple[Path, str]:
     return Path(name), split
 
 
-def rows_of(sources: Sequence[str]) -> list[Utterance]:
+def rows_of(sources: Sequence[str], faults: list[str] | None = None) -> list[Utterance]:
     """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder
-    without a manifest gives its audio files, without text. Raises KwsError where no row
-    is of that split.
+    without a manifest gives its audio files, without text.
+
+    faults: as `read_manifest` takes them. Raises KwsError where no row is of that
+    split.
     """
     rows: list[Utterance] = []
     for source in sources:
@@ -164,9 +221,12 @@ def rows_of(sources: Sequence[str]) -> list[Utterance]:
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
             rows += [Utterance(file, 0.0, "", "", "") for file in files]
         else:
-            found = read_manifest(path, [split] if split else None)
-            if split and not found:
-                there = ", ".join(dict.fromkeys(row.split for row in read_manifest(path) if row.split)) or "none"
+            known = 0 if faults is None else len(faults)
+            found = read_manifest(path, [split] if split else None, faults)
+            if split and not found and known == len(faults or ()):
+                there = (
+                    ", ".join(dict.fromkeys(row.split for row in read_manifest(path, None, []) if row.split)) or "none"
+                )
                 raise KwsError(f"{source}: no rows are of that split; there are {there}")
             rows += found
     return rows

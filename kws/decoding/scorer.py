@@ -25,6 +25,20 @@ from kws.decoding import viterbi
 from kws.decoding.viterbi import AGE, COLUMNS, DONE, LLR, PEAK, ViterbiGraph
 from kws.errors import InputError
 
+FRAMES_PER_LABEL = 5  # of a long spelling's path: frames are 40 ms, and slow speech takes 200 ms a phone
+_LONG_FRAMES = 60  # what the path of a long spelling may cover at least
+
+
+def longest_path(labels: int, usual_frames: int) -> int:
+    """How many frames the path of a spelling of so many labels may cover.
+
+    usual_frames: what a model allows its keywords. A spelling that fits keeps exactly
+    that, so that the scores of short phrases do not depend on this; a longer one gets
+    more with each label.
+    """
+    needed = FRAMES_PER_LABEL * labels
+    return usual_frames if needed <= usual_frames else max(needed, _LONG_FRAMES)
+
 
 class ScorerState(NamedTuple):
     """All that a stream's scorer remembers; its size never changes.
@@ -63,10 +77,10 @@ class KeywordScorer:
     keyword; every keyword from 0 up has at least one. blank: the id of the CTC blank.
     peak_weight: weight of the mean over labels of the label's best log-posterior, which
     separates paths that equal the background (LLR 0). max_duration_frames: longest
-    path. max_gap_frames: longest run of blanks inside a path (they cost nothing where
-    blank is the best token, so that a limit is needed), and longest stay in its first
-    label: then the path begins anew, lest a hiss before the keyword use up its
-    duration.
+    path, one for all spellings or one for each. max_gap_frames: longest run of blanks
+    inside a path (they cost nothing where blank is the best token, so that a limit is
+    needed), and longest stay in its first label: then the path begins anew, lest a hiss
+    before the keyword use up its duration.
     """
 
     def __init__(
@@ -76,7 +90,7 @@ class KeywordScorer:
         *,
         blank: int = 0,
         peak_weight: float = 1.0,
-        max_duration_frames: int,
+        max_duration_frames: int | Sequence[int],
         max_gap_frames: int,
     ) -> None:
         self._owners = _spellings_of_keywords(spellings, owner, blank)
@@ -85,7 +99,10 @@ class KeywordScorer:
         self._lengths = np.array([len(labels) for labels in spellings], np.float64)
         self._last_token = max((max(labels) for labels in spellings), default=blank)
         self._inputs = viterbi.inputs(spellings, blank)
-        self._chains = ViterbiGraph.of(spellings, blank, max_duration_frames, max_gap_frames)
+        durations = (
+            [max_duration_frames] * len(spellings) if isinstance(max_duration_frames, int) else max_duration_frames
+        )
+        self._chains = ViterbiGraph.of(spellings, blank, durations, max_gap_frames)
 
     @property
     def keywords(self) -> int:

@@ -16,7 +16,7 @@ of the frame (the greedy background), so a path along the most likely tokens kee
 >>> frames = np.log([[0.1, 0.8, 0.1],   # A
 ...                  [0.6, 0.2, 0.2],   # blank
 ...                  [0.1, 0.3, 0.6]])  # B
->>> graph = ViterbiGraph.of([[a, b]], blank, max_duration=10, max_gap=5)
+>>> graph = ViterbiGraph.of([[a, b]], blank, max_durations=[10], max_gap=5)
 >>> graph.sources[:3]  # where a path in A, blank, B may come from: itself, the state before, the label before
 array([[0, 8, 9],
        [1, 0, 4],
@@ -94,8 +94,12 @@ class ViterbiGraph:
         self._new_age = np.array(1.0)
 
     @classmethod
-    def of(cls, spellings: Sequence[Sequence[int]], blank: int, max_duration: int, max_gap: int) -> ViterbiGraph:
-        """The tables of spellings (token ids); the limits of a path are in frames."""
+    def of(
+        cls, spellings: Sequence[Sequence[int]], blank: int, max_durations: Sequence[int], max_gap: int
+    ) -> ViterbiGraph:
+        """The tables of spellings (token ids); the limits of a path are in frames, one
+        duration for each spelling.
+        """
         chains = [_chain(labels, blank) for labels in spellings]
         lengths = [len(chain) for chain in chains]
         sources = _predecessors(chains, blank)
@@ -103,8 +107,10 @@ class ViterbiGraph:
         increments = np.zeros((states, COLUMNS))
         increments[:-2, AGE] = 1.0
         increments[:-2, GAP] = [token == blank for chain in chains for token in chain]
-        max_ages = np.full(states, float(max_duration))
-        max_ages[np.cumsum([0, *lengths])[:-1]] = min(max_duration, max_gap)
+        max_ages = np.full(states, np.inf)
+        max_ages[:-2] = np.repeat(np.asarray(max_durations, np.float64), np.array(lengths, np.intp))
+        firsts = np.cumsum([0, *lengths])[:-1]
+        max_ages[firsts] = np.minimum(max_ages[firsts], max_gap)
         ends = np.cumsum(lengths, dtype=np.intp) - 1 + states
         return cls(sources, ends, increments, max_ages, np.full(states, float(max_gap)))
 

@@ -1,23 +1,24 @@
-"""A detector from a user's words: a model by path or name, and phrases with or without
-their phones.
+"""Detectors from a user's words: a model by path or name, phrases with or without their
+phones, which keywords to hear, and their thresholds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from kws.errors import KwsError
-from kws.lexicon import phrase_name
+from kws.errors import KwsError, nearest
+from kws.lexicon import phrase_name, phrase_notes
+from kws.metadata import Keyword
 from kws.runtime.detector import Detector
+from kws.runtime.second_pass import labels_heard
 
 
-def open_detector(
-    model: str, phrases: Sequence[str], threshold: float | None = None, *, known: bool = False
-) -> Detector:
+def open_detector(model: str, phrases: Sequence[str], *, known: bool = False) -> Detector:
     """A detector of `model` that also hears `phrases` (words, or "PHRASE=PH ON ES").
 
     model: the path of an .onnx file, or the name of a model that ships with kws.
-    threshold: in (0, 1], for all keywords; None keeps each keyword's own.
     known: a phrase without phones may name a keyword that the model has already.
 
     Raises KwsError for what is no model, for a phrase that cannot be spelled or is
@@ -28,6 +29,66 @@ def open_detector(
     phrases = [phrase for phrase in phrases if "=" in phrase or phrase_name(phrase) not in names]
     if not (phrases or detector.keywords):
         raise KwsError(f"the model {detector.info.name} has no keyword of its own: say what to hear with --keyword")
-    if phrases:
-        detector = detector.with_keywords(phrases)
-    return detector if threshold is None else detector.with_threshold(threshold)
+    return detector.with_keywords(phrases) if phrases else detector
+
+
+def notes(detector: Detector, phrases: Iterable[str]) -> list[str]:
+    """What somebody who added these phrases to the detector should know, a sentence
+    each.
+    """
+    own = {keyword.name for keyword in detector.info.keywords}
+    added = {keyword.name: keyword.spellings for keyword in detector.keywords if keyword.name not in own}
+    found = [note for phrase in phrases for note in phrase_notes(phrase, added.get(phrase_name(phrase), ()))]
+    if detector.second_pass is not None:
+        heard = labels_heard(detector.info, detector.second_pass.info)
+        found += [
+            f"'{name}' is longer than the {heard} phones that the verifier of {detector.info.name} hears, and may not "
+            "fire: the model phones has no verifier"
+            for name, spellings in added.items()
+            if min(map(len, spellings)) > heard
+        ]
+    return list(dict.fromkeys(found))
+
+
+def only_these(detectors: Sequence[Detector], words: Collection[str], phrases: Iterable[str]) -> list[Detector]:
+    """The detectors that still have a keyword when of the models' own only `words` are
+    heard; added `phrases` are heard, too.
+
+    Raises KwsError for a word that no model has.
+    """
+    names = {keyword.name for detector in detectors for keyword in detector.keywords}
+    wanted = {phrase_name(word) for word in words}
+    for name in wanted - names:
+        raise KwsError(f"--only {name}: the model has no such keyword, {nearest(name, sorted(names))}")
+    wanted |= {phrase_name(phrase) for phrase in phrases}
+    kept = [[keyword for keyword in detector.keywords if keyword.name in wanted] for detector in detectors]
+    return [Detector(detector.model, own) for detector, own in zip(detectors, kept, strict=True) if own]
+
+
+class Threshold(NamedTuple):
+    """A threshold in (0, 1] of one keyword, or of every one where `keyword` is None."""
+
+    keyword: str | None
+    value: float
+
+    def of(self, keyword: Keyword) -> Keyword:
+        """The keyword with this threshold, if it is the one that is meant."""
+        return replace(keyword, threshold=self.value, calibration=None) if self.concerns(keyword) else keyword
+
+    def concerns(self, keyword: Keyword) -> bool:
+        """Whether it is the keyword that is meant."""
+        return self.keyword in (None, keyword.name)
+
+
+def with_thresholds(detectors: Sequence[Detector], thresholds: Iterable[Threshold]) -> list[Detector]:
+    """The detectors with thresholds changed one after the other. Raises KwsError for a
+    keyword that none of them has.
+    """
+    changed = list(detectors)
+    for threshold in thresholds:
+        keywords = [keyword for detector in changed for keyword in detector.keywords]
+        if not any(map(threshold.concerns, keywords)):
+            names = ", ".join(keyword.name for keyword in keywords)
+            raise KwsError(f"--threshold is for '{threshold.keyword}', and the keywords are {names}")
+        changed = [Detector(detector.model, list(map(threshold.of, detector.keywords))) for detector in changed]
+    return changed

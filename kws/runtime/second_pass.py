@@ -18,9 +18,10 @@ import numpy as np
 
 from kws.arrays import Float32Array, Float64Array, IntArray
 from kws.decoding.candidates import Candidate, CandidateFinder
-from kws.decoding.scorer import KeywordScorer
+from kws.decoding.scorer import FRAMES_PER_LABEL, KeywordScorer
 from kws.metadata import Keyword, ModelInfo, VerifierInfo
 from kws.runtime.session import OnnxModel
+from kws.units import SAMPLE_RATE
 
 _LEAST = 1e-12
 
@@ -41,7 +42,9 @@ class SecondPass:
         self.finder = CandidateFinder(len(keywords), self.info.floor, self.info.hold_frames)
         places = {name: place for place, name in enumerate(self.info.words)}
         self._places = [places.get(keyword.name) for keyword in keywords]
-        self._scorers = [_scorer(model.info, keyword) if keyword.name not in places else None for keyword in keywords]
+        self._scorers = [
+            _scorer(model.info, self.info, keyword) if keyword.name not in places else None for keyword in keywords
+        ]
 
     def stream(self) -> SecondPassStream:
         """What one stream remembers, fresh."""
@@ -105,8 +108,18 @@ class SecondPassStream:
         return new if pending is None else min(pending, new)
 
 
-def _scorer(info: ModelInfo, keyword: Keyword) -> KeywordScorer:
-    return info.scoring.scorer(info.tokens, [keyword.spellings])
+def labels_heard(info: ModelInfo, verifier: VerifierInfo) -> int:
+    """How many labels of slow speech the segment of a verifier holds."""
+    frames = verifier.segment_frames * SAMPLE_RATE // (100 * info.frame_samples)
+    return max(1, frames // FRAMES_PER_LABEL)
+
+
+def _scorer(info: ModelInfo, verifier: VerifierInfo, keyword: Keyword) -> KeywordScorer:
+    """Of a phrase that is longer than what the verifier hears, it scores the end; the
+    first pass has heard all of it.
+    """
+    heard = labels_heard(info, verifier)
+    return info.scoring.scorer(info.tokens, [[spelling[-heard:] for spelling in keyword.spellings]])
 
 
 def _logistic(x: float) -> float:

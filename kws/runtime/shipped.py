@@ -8,7 +8,7 @@ from importlib import resources
 from os import PathLike
 from pathlib import Path
 
-from kws.errors import KwsError
+from kws.errors import KwsError, nearest
 
 DEFAULT_MODEL = "wake-words"
 
@@ -20,14 +20,16 @@ def shipped() -> dict[str, Path]:
 
 
 def find(model: str | PathLike[str]) -> Path:
-    """The file of a model given by path, or by the name of a shipped one. Raises
-    KwsError without a match.
+    """The file of a model given by path, or by the name of a shipped one, which another
+    file of that name in the current folder does not hide (`./NAME` means that file).
+    Raises KwsError without a match.
     """
-    path = Path(model)
-    if path.suffix == ".onnx" or path.is_file():
-        return path
     names = shipped()
+    path = Path(model)
+    if path.suffix == ".onnx" or (path.is_file() and str(model) not in names):
+        return path
     if str(model) not in names:
-        known = ", ".join(names) or "none"
-        raise KwsError(f"there is no model '{model}': give an .onnx file, or a shipped model ({known})")
+        raise KwsError(
+            f"there is no model '{model}': give an .onnx file or a shipped model, {nearest(str(model), names)}"
+        )
     return names[str(model)]

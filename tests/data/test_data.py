@@ -82,6 +82,42 @@ def test_a_manifest_as_excel_writes_it(tmp_path):
     assert [(row.audio.name, row.text) for row in read_manifest(tmp_path)] == [("a.wav", "alexa")]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_manifest_as_excel_leaves_it(tmp_path, delimiter, told):
+    """Capitals and spaces in the header, empty rows, backslashes, decimal commas, a row that ends early."""
+    rows = [
+        ["Audio ", "SECONDS", "Text", "speaker", "Split"],
+        ["", "", "", "", ""],
+        ["clips\\a.wav", '"1,5"', "ALEXA!", "Ann", "dev"],
+        [" ", "", "", "", ""],
+        ["clips/b.wav", "2.5"],
+        ["missing\\c.wav", "1", "", "", "dev"],
+    ]
+    first = f"sep={delimiter}\r\n" if told else "\r\n"
+    text = first + "\r\n".join(delimiter.join(cells) for cells in rows) + "\r\n\r\n"
+    (tmp_path / "manifest.csv").write_text(text, "utf-8-sig", newline="")
+    (tmp_path / "clips").mkdir()
+    for name in "ab":
+        (tmp_path / f"clips/{name}.wav").touch()
+    first, second, third = read_manifest(tmp_path)
+    assert (first.audio, first.seconds) == (tmp_path / "clips/a.wav", 1.5)
+    assert (first.text, first.speaker, first.split) == ("alexa", "Ann", "dev")
+    assert (second.audio, second.seconds, second.text, second.split) == (tmp_path / "clips/b.wav", 2.5, "", "")
+    assert third.audio.name == "missing\\c.wav"  # named as it was written
+    assert len(read_manifest(tmp_path, ["dev"])) == 2
+
+
+def test_a_bad_row_is_told_and_the_others_are_read(tmp_path):
+    (tmp_path / "manifest.csv").write_text("audio,seconds\na.wav,1\n,1\nb.wav,long\nc.wav,3\n")
+    faults = []
+    assert [row.audio.name for row in read_manifest(tmp_path, faults=faults)] == ["a.wav", "c.wav"]
+    assert [fault.partition("manifest.csv ")[2] for fault in faults] == [
+        "line 3: the column audio names no file",
+        "line 4: seconds is 'long', not a number",
+    ]
+
+
 def test_a_split_that_no_row_has_is_an_error(corpus, tmp_path):
     assert len(rows_of([f"{corpus}@dev", str(corpus)])) == 12
     with pytest.raises(KwsError, match=r"words@dve: no rows are of that split; there are train, dev"):

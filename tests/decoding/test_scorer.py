@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.decoding.scorer import KeywordScorer
+from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.errors import InputError
 from posteriors import frames, log_softmax
 
@@ -313,3 +313,21 @@ def test_a_scorer_without_keywords_scores_nothing():
     scorer = KeywordScorer([], [], **UNLIMITED)
     scores, ages, _ = scorer.score(frames(1, 2))
     assert scores.shape == ages.shape == (2, 0)
+
+
+def test_a_long_phrase_may_take_longer_and_a_short_one_only_what_it_could():
+    assert [longest_path(labels, 50) for labels in (1, 9, 10, 11, 12, 13, 37)] == [50, 50, 50, 60, 60, 65, 185]
+    assert longest_path(20, 150) == 150  # the model allows more
+
+
+def test_each_spelling_has_its_own_limit():
+    """One label a while, then the other: too long for the first spelling, and not for the second."""
+    rows = np.full((30, 4), 1e-6)
+    rows[:2, 1] = rows[2:28, 0] = rows[28:, 2] = 1.0
+    posteriors = np.log(rows / rows.sum(axis=1, keepdims=True))
+    scorer = KeywordScorer([[1, 2], [1, 2]], [0, 1], max_duration_frames=[20, 40], max_gap_frames=30)
+    scores, ages, _ = scorer.score(posteriors)
+    assert scores[-1, 0] < 0.01 and scores[-1, 1] > 0.9
+    assert ages[-1, 1] == 30
+    both, _, _ = scorer.score(np.stack([posteriors] * 3))  # several streams at once
+    assert (both == scores).all()

@@ -9,7 +9,7 @@ import pytest
 
 from browser import Browser
 from kws import audio
-from kws.decoding.scorer import KeywordScorer
+from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.decoding.trigger import Trigger
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
@@ -29,7 +29,7 @@ def blank() -> Iterator[Browser]:
 
 HEAR = """
 const { KeywordScorer, Trigger } = await import("/scoring.js");
-const scorer = new KeywordScorer(spellings, owner, { blank, peakWeight, maxDurationFrames, maxGapFrames });
+const scorer = new KeywordScorer(spellings, owner, { blank, peakWeight, maxDurations, maxGapFrames });
 const trigger = new Trigger(thresholds, refractory);
 const watched = trigger.initState();
 const out = { scores: [], ages: [], events: [] };
@@ -66,7 +66,8 @@ def test_scores_and_events_are_those_of_python(seed, blank):
                 place += length
         place += int(rng.integers(0, 15))
     posteriors = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
-    limits = {"max_duration_frames": 20, "max_gap_frames": 5, "peak_weight": 0.7}
+    longest = [20 + 5 * int(rng.integers(0, 3)) for _ in spellings]  # a long one may take longer
+    limits = {"max_duration_frames": longest, "max_gap_frames": 5, "peak_weight": 0.7}
     scorer = KeywordScorer(spellings, owner, blank=blank_id, **limits)
     trigger = Trigger([0.3, 0.5, 0.2, 0.4], 8)
     scores, ages, _ = scorer.score(posteriors, scorer.init_state())
@@ -75,13 +76,25 @@ def test_scores_and_events_are_those_of_python(seed, blank):
 
     cuts = np.sort(rng.integers(0, frames, 30))
     heard = evaluate(
-        blank, HEAR, spellings=spellings, owner=owner, blank=blank_id, peakWeight=0.7, maxDurationFrames=20,
+        blank, HEAR, spellings=spellings, owner=owner, blank=blank_id, peakWeight=0.7, maxDurations=longest,
         maxGapFrames=5, thresholds=[0.3, 0.5, 0.2, 0.4], refractory=8, tokens=tokens,
         chunks=[part.astype(float).tolist() for part in np.split(posteriors, cuts)],
     )  # fmt: skip
     np.testing.assert_allclose(np.reshape(heard["scores"], scores.shape), scores, rtol=1e-12, atol=1e-300)
     np.testing.assert_array_equal(np.reshape(heard["ages"], ages.shape), ages)
     assert heard["events"] == [list(event) for event in fired]
+
+
+LONGEST = """
+const { longestPath } = await import("/scoring.js");
+return usual.map((frames) => labels.map((count) => longestPath(count, frames)));
+"""
+
+
+def test_a_long_phrase_may_take_as_long_as_in_python(blank):
+    labels, usual = list(range(1, 60)), [9, 50, 58, 120]
+    wanted = [[longest_path(count, frames) for count in labels] for frames in usual]
+    assert evaluate(blank, LONGEST, labels=labels, usual=usual) == wanted
 
 
 # Sound and model files

@@ -19,6 +19,7 @@ ZERO = {
     "kws.python_file",
     "kws.units",
     "kws.audio",
+    "kws.pipes",
     "kws.lexicon",
     "kws.events",
 }

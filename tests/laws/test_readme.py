@@ -4,7 +4,7 @@ The convention: a command stands in a ```sh block, one a line (`\\` continues it
 A command that several pages give is tried once.
 - `kws VERB ...` must parse, and the recipe of `kws train` must know each key=value. It is also run, in a
   folder that looks like this repository, when every file that it names is in the repository and its verb
-  is not in SLOW or ENDLESS: an example on your own recording is only parsed.
+  is not in SLOW or ENDLESS: an example on your own recording, or on what a pipe brings, is only parsed.
 - `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
 - Anything else must begin with a word in FREE.
 A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
@@ -30,7 +30,7 @@ PAGES = {
 }
 SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
 ENDLESS = {"listen", "serve"}  # until Ctrl-C, with a microphone or clients
-FREE = {"cd", "dask", "docker", "export", "git", "python3", "source", "sudo", "torchrun", "."}
+FREE = {"arecord", "cd", "dask", "docker", "export", "ffmpeg", "git", "python3", "source", "sudo", "torchrun", "."}
 FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
 COMMAND = str(Path(sys.executable).with_name("kws"))
 OUTPUTS = {"-o", "--output"}
@@ -72,7 +72,8 @@ def files_named(words: list[str]) -> list[str]:
 def is_runnable(words: list[str]) -> bool:
     verb = words[0] if words else ""
     placeholders = [word for word in words if word.isupper()]
-    may_run = verb not in SLOW | ENDLESS and not placeholders
+    hears_a_pipe = "-" in words  # from a program that may not be here
+    may_run = verb not in SLOW | ENDLESS and not placeholders and not hears_a_pipe
     return may_run and all((ROOT / name).exists() for name in files_named(words))
 
 

@@ -173,3 +173,12 @@ def test_a_file_of_one_pass_may_not_claim_the_schema_of_two(pair, tmp_path):
     manifest = json.dumps(tones.manifest(schema=2))
     with pytest.raises(KwsError, match="schema is 2, not 1"):
         Detector.load(spoiled(pair.model.path, tmp_path / "one.onnx", **{"kws.manifest": manifest}))
+
+
+def test_of_a_phrase_longer_than_its_segment_the_verifier_hears_the_end(pair):
+    """30 frames hold six phones of slow speech: what the verifier cannot have heard costs a phrase nothing."""
+    ten, six = (Detector(pair.model, []).with_keywords({"x": [spelling]}) for spelling in ("ABCDEFABCD", "EFABCD"))
+    whole, end = (detector.second_pass._scorers[0] for detector in (ten, six))
+    rows = np.log(np.random.default_rng(0).dirichlet(np.ones(len(pair.info.tokens)), 30))
+    assert (whole.score(rows)[0] == end.score(rows)[0]).all()
+    assert whole.score(rows)[0].max() > 0

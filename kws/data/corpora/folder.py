@@ -24,7 +24,7 @@ from kws.data.corpora.base import (
     hash_split,
     split_by_file,
 )
-from kws.data.manifest import AUDIO_SUFFIXES, open_table
+from kws.data.manifest import AUDIO_SUFFIXES, audio_of, open_table
 from kws.errors import KwsError
 from kws.lexicon import normalise
 
@@ -51,16 +51,16 @@ def _by_place(path: Path, folder: Path) -> Clip:
 
 def _from_table(table: Path) -> Listing:
     clips, listed = [], set()
-    with open_table(table) as reader:
-        if "audio" not in (reader.fieldnames or ()):
+    with open_table(table) as opened:
+        if "audio" not in opened.columns:
             raise KwsError(f"{table} has no column audio: it names each recording, relative to {table.parent}")
-        for row in reader:
-            path = table.parent / (row["audio"] or "")
+        for line, row in opened.rows:
+            path = audio_of(row, table.parent)
             listed.add(path)
             place = _by_place(path, table.parent)
-            split = (row.get("split") or "").strip()
+            split = row.get("split", "").strip()
             if split and split not in SPLITS:
-                raise KwsError(f"{table} line {reader.line_num}: the split is {split!r}, not {', '.join(SPLITS)}")
+                raise KwsError(f"{table} line {line}: the split is {split!r}, not {', '.join(SPLITS)}")
             text, speaker = row.get("text"), row.get("speaker")
             text = place.text if text is None else normalise(text)
             fault = place.fault if row.get("text") is None else None

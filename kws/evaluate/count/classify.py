@@ -21,18 +21,23 @@ from kws.runtime.detector import Detector
 Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that was heard -> clips
 
 
-def find_clips(sources: Sequence[str], task: Literal[12, 35] | None) -> dict[str, list[Path]]:
+def find_clips(
+    sources: Sequence[str], task: Literal[12, 35] | None, skipped: list[str] | None = None
+) -> dict[str, list[Path]]:
     """The audio files of each class: of the folders in a folder, or of a manifest's
     rows by what they say.
+
+    skipped: gets a sentence for each row that cannot be used, which is an error
+    without it.
     """
     clips: dict[str, list[Path]] = {}
     for source in sources:
-        for name, file in _labelled(source, task):
+        for name, file in _labelled(source, task, skipped):
             clips.setdefault(name, []).append(file)
     return dict(sorted(clips.items()))
 
 
-def _labelled(source: str, task: Literal[12, 35] | None) -> list[tuple[str, Path]]:
+def _labelled(source: str, task: Literal[12, 35] | None, skipped: list[str] | None) -> list[tuple[str, Path]]:
     """(class, file) of every clip of one source; KwsError when there is none."""
     directory = Path(source)
     if not directory.exists() and "@" not in source:
@@ -42,7 +47,7 @@ def _labelled(source: str, task: Literal[12, 35] | None) -> list[tuple[str, Path
         if found := [(folder.name, file) for folder in sorted(folders) for file in files_below(folder)]:
             return found
         raise KwsError(f"no folder in {directory} holds audio: each class has a folder, named by its word")
-    if rows := rows_of([source]):
+    if rows := rows_of([source], skipped):
         return [(label(row.text, task) if task else row.text or SILENCE, row.audio) for row in rows]
     raise KwsError(f"{source} has no row: check the split")
 

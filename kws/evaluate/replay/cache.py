@@ -22,7 +22,7 @@ from kws.evaluate.replay.conditions import FileIdentity, Rules
 from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
 
-_SCHEMA = 1  # of the file and of what a recording is: higher whenever replay comes to give other numbers
+_SCHEMA = 2  # of the file and of what a recording is: higher whenever replay comes to give other numbers
 _RUNS_KEPT = 10
 _BUSY_S = 5.0  # to wait while another process writes
 _TABLE = """

@@ -109,11 +109,13 @@ def snr_db(condition: str) -> float | None:
     return None if name in (CLEAN, ROOM) else float(name.removesuffix(" dB"))
 
 
-def sound_files(place: str) -> tuple[Path, ...]:
+def sound_files(place: str, faults: list[str] | None = None) -> tuple[Path, ...]:
     """The noises or rooms in a folder, a manifest, or MANIFEST@SPLIT, sorted. Raises
     KwsError when there is none.
+
+    faults: of rows, as `rows_of` takes them.
     """
-    files = tuple(sorted(row.audio for row in rows_of([place])))
+    files = tuple(sorted(row.audio for row in rows_of([place], faults)))
     if not files:
         raise KwsError(f"there is no sound file in {place}: give a folder, a manifest or MANIFEST@SPLIT")
     return files

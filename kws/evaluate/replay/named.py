@@ -29,8 +29,8 @@ def mixing_rules(silence_s: float, seed: int, noise: str | None, rooms: str | No
     return Rules(
         silence_s,
         seed,
-        with_sound(sound_files(noise), unusable) if noise else (),
-        with_sound(sound_files(rooms), unusable) if rooms else (),
+        with_sound(sound_files(noise, unusable), unusable) if noise else (),
+        with_sound(sound_files(rooms, unusable), unusable) if rooms else (),
     )
 
 
@@ -65,7 +65,8 @@ def replay_named(
     """Replays the recordings of three lists of SOURCEs through a system.
 
     conditions: what positives are replayed under besides clean. store, jobs, dask: see
-    `replay_all`. skipped: gets a line for each recording that cannot be used. log: gets
+    `replay_all`. skipped: gets a line for each row or recording that cannot be used.
+    log: gets
     those lines, a line for each recording that is named twice for different purposes,
     and how much was replayed.
 
@@ -73,7 +74,10 @@ def replay_named(
     of the system.
     """
     repeated: list[str] = []
-    sources = sources_of(positives, negatives, confusables, repeated)
+    faults: list[str] = []
+    sources = sources_of(positives, negatives, confusables, repeated, faults)
+    for line in faults:  # at once, for they may be why no keyword is left
+        log(f"skipped: {line}")
     keywords = open_system(spec).keywords
     if positives and sources:
         _demand_a_keyword({label.text for source in sources for label in source.labels}, keywords)
@@ -89,11 +93,12 @@ def replay_named(
     recordings = list(_labelled_inside(replayed, skipped))
     for line in [*repeated, *(f"skipped: {line}" for line in skipped)]:
         log(line)
+    skipped[:0] = faults
     if not recordings:
         raise KwsError("there is no recording to hear: give --positives or --negatives, and check their splits")
     clean = [recording for recording in recordings if recording.source.condition == CLEAN]
     hours = sum(recording.samples for recording in clean) / SAMPLE_RATE / 3600
-    log(f"{len(clean)} recordings, {hours:.2f} h, {len(sources) - len(clean)} skipped")
+    log(f"{len(clean)} recordings, {hours:.2f} h, {len(sources) - len(clean) + len(faults)} skipped")
     return recordings
 
 

@@ -16,14 +16,19 @@ _PARTS = 3  # of a path that is below no corpus: corpus, folder, file
 
 
 def sources_of(
-    positives: Sequence[str], negatives: Sequence[str], confusables: Sequence[str], repeated: list[str]
+    positives: Sequence[str],
+    negatives: Sequence[str],
+    confusables: Sequence[str],
+    repeated: list[str],
+    faults: list[str] | None = None,
 ) -> list[TestItem]:
     """The test items of three lists of SOURCEs: positives, negatives, confusables.
 
     Each recording is taken once, however often and by whatever path it is named,
     because hearing it again adds no hours. The rows of a recording become the labels of
     one item. `repeated` gets a line for each recording that is named again for another
-    purpose. Raises KwsError for rows that contradict each other.
+    purpose. faults: as `rows_of` takes them. Raises KwsError for rows that contradict
+    each other.
     """
     found: dict[Path, TestItem] = {}
     depths: dict[Path, int] = {}
@@ -34,7 +39,7 @@ def sources_of(
     ]
     for role, named in roles:
         for place in named:
-            for real, audio, labels in _recordings(place):
+            for real, audio, labels in _recordings(place, faults):
                 if real not in found:
                     found[real] = TestItem(audio, "", role, labels)
                     depths[real] = _depth(real, place)
@@ -44,12 +49,12 @@ def sources_of(
     return [replace(source, name=names[real]) for real, source in found.items()]
 
 
-def _recordings(place: str) -> Iterator[tuple[Path, Path, tuple[Label, ...]]]:
+def _recordings(place: str, faults: list[str] | None) -> Iterator[tuple[Path, Path, tuple[Label, ...]]]:
     """(file, its path as it is named, labels) of each recording: two paths may lead to
     one file.
     """
     rows: dict[Path, list[Utterance]] = {}
-    for row in rows_of([place]):
+    for row in rows_of([place], faults):
         rows.setdefault(row.audio.resolve(), []).append(row)
     for real, said in rows.items():
         audio, labels = said[0].audio, tuple(dict.fromkeys(map(_label, said)))

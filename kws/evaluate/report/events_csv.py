@@ -23,7 +23,7 @@ def write_events(evaluation: Evaluation, path: Path) -> None:
     are exact. A verdict is empty where an event is neither right nor wrong: inside of
     other words that contain the keyword.
     """
-    write_csv(path, COLUMNS, _rows(evaluation))
+    write_csv(path, COLUMNS, _rows(evaluation), errors="backslashreplace")
 
 
 def _rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:

@@ -23,7 +23,7 @@ from kws.decoding.scorer import Path, best_path
 from kws.lexicon import PHONES, Spelling
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
-from kws.runtime.explain.search import Attempt, Excerpt, Verdict, lenient, limit
+from kws.runtime.explain.search import LENIENCE, Attempt, Excerpt, Verdict, limit
 from kws.runtime.explain.sound import level_db
 
 Cause = Literal["fired", "refractory", "refused", "too long", "gap", "phones", "nothing like it"]
@@ -149,23 +149,23 @@ def tell(
     those of the stream so far. verdict: of the verifier, where it was asked.
     """
     keyword = detector.keywords[attempt.keyword]
-    scoring = lenient(detector.info.scoring) if slow else detector.info.scoring
-    scorer = scoring.scorer(detector.info.tokens, [k.spellings for k in detector.keywords])
+    scoring = detector.info.scoring
+    spelled = [k.spellings for k in detector.keywords]
+    scorer = scoring.scorer(detector.info.tokens, spelled, LENIENCE if slow else 1)
     rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
     path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
     assert path is not None, "an attempt has a path"
-    spellings = [spelling for k in detector.keywords for spelling in k.spellings]
-    phones = phones_of(path, spellings[path.spelling], rows, detector.info.tokens, excerpt.first_frame)
+    spelling = [one for own in spelled for one in own][path.spelling]
+    phones = phones_of(path, spelling, rows, detector.info.tokens, excerpt.first_frame)
     least = limit(detector, attempt.keyword)
     lacking, extra_sounds, score_if_perfect = parts_lacking(phones, scoring.peak_weight, least)
     unclear = sum(phone.best < CLEAR for phone in phones)
     cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
     event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
-    limits = detector.info.scoring
     if attempt in events:
         cause, event = "fired", None
     elif slow:
-        cause = "too long" if attempt.age > limits.max_duration_frames else "gap"
+        cause = "too long" if attempt.age > scoring.longest_frames(spelling) else "gap"
     elif verdict is not None and not verdict.accepted:
         cause = "refused"
     elif attempt.score >= least:

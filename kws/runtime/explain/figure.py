@@ -7,6 +7,7 @@ S samples, F bands and n frames of a spectrogram.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from kws.arrays import Samples
 from kws.digits import probability
 from kws.errors import KwsError, require
+from kws.files import whole
 from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import Diagnosis
 from kws.runtime.explain.explainer import Explanation
@@ -32,6 +34,7 @@ _POINTS, _BANDS, _LOWEST_HZ, _COLUMNS, _RANGE_DB = 512, 96, 60, 1200, 65.0  # of
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
 _WIDTH, _LINE, _LANE, _SOUND, _CURVE = 11.0, 0.19, 0.23, 1.7, 1.2  # inches
 _HEARD, _AIR = 0.22, 0.8  # inches of the row of phones that were heard, and between and around the rows
+_CHARACTERS = 130  # of a line below the picture: longer ones would squeeze it aside
 _MARGIN = 0.01  # left of the titles, of the whole width
 _BEFORE_S = 1.0  # shown before the path
 _NOTHING_DB = -100.0  # of the power of digital silence
@@ -71,8 +74,9 @@ def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Pa
     diagnoses = [diagnosis for diagnosis in explanation.diagnoses if diagnosis.excerpt is not None]
     if not diagnoses:
         return None
-    captions = [reasons(diagnosis, explanation.sound, info) for diagnosis in diagnoses]
-    captions[-1] += [f"the sound: {fact}" for fact in sound_facts(explanation.sound)]
+    told = [reasons(diagnosis, explanation.sound, info) for diagnosis in diagnoses]
+    told[-1] += [f"the sound: {fact}" for fact in sound_facts(explanation.sound)]
+    captions = [[row for line in lines for row in textwrap.wrap(line, _CHARACTERS)] for lines in told]
     heights = [
         [_SOUND, _HEARD, _LANE * len(diagnosis.phones), _CURVE, _LINE * (len(lines) + 0.5)]
         for diagnosis, lines in zip(diagnoses, captions, strict=True)
@@ -85,7 +89,8 @@ def draw(path: Path, name: str, explanation: Explanation, info: ModelInfo) -> Pa
         _draw_diagnosis(part, diagnosis, lines, ratios, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, facecolor="white")
+        with whole(path) as partial:
+            figure.savefig(partial, format=path.suffix[1:], dpi=130, facecolor="white")
     except OSError as error:
         raise KwsError(f"{path} cannot be written: {error.strerror or error}") from error
     return path

@@ -6,7 +6,7 @@ n frames of a block, K keywords, V tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float64Array, IntArray, Samples
 from kws.decoding.scorer import ScorerState
-from kws.metadata import ScorerConfig
 from kws.runtime.detector import Detector, StreamResult
 
 LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
@@ -89,15 +88,6 @@ class Found(NamedTuple):
     slow: list[Attempt]
 
 
-def lenient(scoring: ScorerConfig) -> ScorerConfig:
-    """The same constants with longer limits."""
-    return replace(
-        scoring,
-        max_duration_frames=LENIENCE * scoring.max_duration_frames,
-        max_gap_frames=LENIENCE * scoring.max_gap_frames,
-    )
-
-
 def limit(detector: Detector, keyword: int) -> float:
     """What an attempt's score is held against: the floor of a first pass, or the
     keyword's threshold where there is no second one.
@@ -128,11 +118,12 @@ class Search:
         self._hold = 0 if detector.info.verifier is None else detector.info.verifier.hold_frames
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._frame_samples = detector.info.frame_samples
-        self._scorers = (detector.scorer, lenient(scoring).scorer(detector.info.tokens, spellings))
+        self._scorers = (detector.scorer, scoring.scorer(detector.info.tokens, spellings, LENIENCE))
         self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
         self._around = -(-_AROUND_SAMPLES // self._frame_samples)
-        self._longest = max(LENIENCE * scoring.max_duration_frames, 2 * self._around)
-        self._settled = (max(scoring.max_duration_frames, self._around), self._longest)
+        longest = max((scoring.longest_frames(one) for own in spellings for one in own), default=0)
+        self._longest = max(LENIENCE * longest, 2 * self._around)
+        self._settled = (max(longest, self._around), self._longest)
         self._peaks = (_Peaks(len(spellings)), _Peaks(len(spellings)))
         self.events: list[Attempt] = []
         self._unsettled: list[Attempt] = []

@@ -95,7 +95,8 @@ def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         limit = _ms(scoring.refractory_frames, info)
         yield f"it came {after} after the event at {_at(diagnosis.event + 1, info):.2f} s; {limit} must lie between"
     elif diagnosis.cause == "too long":
-        length, limit = (_ms(n, info) for n in (diagnosis.frame + 1 - diagnosis.start, scoring.max_duration_frames))
+        longest = scoring.longest_frames(diagnosis.spelling)
+        length, limit = (_ms(n, info) for n in (diagnosis.frame + 1 - diagnosis.start, longest))
         yield f"all of it was heard, but over {length}; it may take at most {limit}"
     if diagnosis.gap > scoring.max_gap_frames:
         label = max(range(len(diagnosis.phones)), key=lambda n: diagnosis.phones[n].gap)

@@ -53,7 +53,7 @@ def write_page(report: Report, sound: Sound, path: Path) -> None:
         "policy": f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
         "form-action 'none'; img-src data:",
     }
-    path.write_text(Template(_file("page.html")).substitute(parts), encoding="utf-8")
+    path.write_text(Template(_file("page.html")).substitute(parts), encoding="utf-8", errors="backslashreplace")
 
 
 def page_data(report: Report, found: Sequence[Event], clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
