@@ -17,7 +17,7 @@ from kws import __version__
 from kws.errors import KwsError
 from kws.export.graph import to_onnx
 from kws.export.verify import TOLERANCE
-from kws.export.write import Written, commit, data_sources, halve_weights, without_notes
+from kws.export.write import Written, commit, data_sources, fold_repeats, halve_weights, without_notes
 from kws.files import whole
 from kws.metadata import SCHEMA, ModelInfo, VerifierInfo, embed
 from kws.model.acoustic import parameter_count
@@ -128,6 +128,7 @@ def verifier_graph(model: Verifier) -> onnx.ModelProto:
     model = model.eval()
     features = torch.zeros(1, model.config.segment_frames, model.config.mels)
     proto = to_onnx(model, (features,), inputs=["features"], outputs=["log_odds", "log_posteriors"])
+    fold_repeats(proto)
     halve_weights(proto, halved_sizes(model))
     without_notes(proto)
     return proto

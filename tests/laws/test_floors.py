@@ -52,7 +52,8 @@ OWNERS: dict[str, set[str]] = {
     "torch": {"kws.model", "kws.data", "kws.train", "kws.export", "kws.lab", "kws.recipes"},
     "torchaudio": {"kws.data"},
     "pytorch_lightning": {"kws.train"},
-    "onnx": {"kws.export", "kws.evaluate.count.thresholds"},  # what writes model files
+    # what writes model files, and what opens a teacher's
+    "onnx": {"kws.export", "kws.evaluate.count.thresholds", "kws.train.verifier.teacher"},
     "onnxscript": set(),  # torch.onnx loads it
     "sounddevice": {"kws.demo"},
     "matplotlib": {"kws.demo", "kws.evaluate", "kws.lab", "kws.runtime.explain.figure"},
