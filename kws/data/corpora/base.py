@@ -170,7 +170,7 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     with the same `asked`. Raises KwsError when nothing can be used, when a speaker
     stands in two splits, and when `root` holds a manifest that is not this function's.
     """
-    for module in ("soundfile", "soxr"):  # without them every file would look damaged
+    for module in ("av", "soxr"):  # without them every file would look damaged
         require(module, extra="audio")
     root, source = root.absolute(), source.absolute()
     if not source.is_dir():
@@ -204,7 +204,7 @@ def _found(root: Path, notes: Sequence[str]) -> Prepared:
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:
-    """Rows of the clips that decode to their end, and who fell out; libsndfile and soxr
+    """Rows of the clips that decode to their end, and who fell out; FFmpeg and soxr
     leave Python's lock alone.
     """
     tqdm = require("tqdm", extra="train").tqdm
