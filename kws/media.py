@@ -96,7 +96,10 @@ class _Decoder:
     """
 
     def __init__(self, file: BufferedReader, span: Span | None, before_s: float = 0.0) -> None:
-        self._av: Any = require("av", extra="audio")
+        try:
+            self._av: Any = require("av", extra="audio")
+        except KwsError as error:
+            raise KwsError(f"is not a .wav file of PCM: {error}") from error
         opening = file.peek(4)[:4]
         mp3 = mp3_length(file) if file.seekable() else None
         # FFmpeg marks packets that end too early; in a file of open length the last one always does.

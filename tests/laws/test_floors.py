@@ -58,6 +58,7 @@ OWNERS: dict[str, set[str]] = {
     "onnxscript": set(),  # torch.onnx loads it
     "sounddevice": {"kws.demo"},
     "matplotlib": {"kws.demo", "kws.evaluate", "kws.lab", "kws.runtime.explain.figure"},
+    "av": {"kws.media"},
     "librosa": set(),  # tests alone compare with it
     "webdataset": {"kws.data.shards"},  # opens files and URLs that the user names
     "pyroomacoustics": {"kws.data.corpora.rooms"},

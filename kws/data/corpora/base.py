@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kws.audio import blocks
+from kws.audio import READING, blocks, reads_as_before
 from kws.data.download import DOWNLOADS, Archive, bring
 from kws.data.manifest import (
     AUDIO_SUFFIXES,
@@ -179,7 +179,12 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     marker = root / MARKER
     done = _read_json(marker)
     if done.get("asked") == request and (root / "manifest.csv").is_file():
-        return _found(root, done["notes"])
+        found = _found(root, done["notes"])
+        unreadable = any(kind == "unreadable" for _, kind, _ in found.skipped)
+        if done.get("reading", 1) == READING or not (
+            unreadable or any(not reads_as_before(r.audio) for r in found.rows)
+        ):
+            return found
     if not marker.exists() and (root / "manifest.csv").exists():
         raise KwsError(f"{root / 'manifest.csv'} was not written by `kws data` and is kept: give --root a new folder")
     clips, notes = listing()
@@ -193,7 +198,7 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
         raise KwsError(f"none of the {len(clips)} files of {source} can be used; {skipped[0][0]}: {skipped[0][2]}")
     refuse_shared_speakers(rows, source)
     write_manifest(root / "manifest.csv", rows)
-    _write_json(marker, {"asked": request, "notes": list(notes)})
+    _write_json(marker, {"asked": request, "notes": list(notes), "reading": READING})
     return Prepared(root / "manifest.csv", tuple(rows), tuple(skipped), tuple(notes), fresh=True)
 
 
