@@ -31,7 +31,7 @@ CASES = {
     "webm": ("webm", "libopus", 48_000),
     "mkv": ("matroska", "aac", 44_100),
     "wma": ("asf", "wmav2", 44_100),
-    "amr": ("amr", "libopencore_amrnb", 8_000),
+    "amr": ("amr", "any bits", 8_000),
     "caf": ("caf", "pcm_s16be", 44_100),
     "aiff": ("aiff", "pcm_s24be", 44_100),
     "au": ("au", "pcm_mulaw", 8_000),
