@@ -202,7 +202,7 @@ class _Source:
     """
 
     def __init__(self, file: BufferedReader, span: Span | None) -> None:
-        self.read: Callable[[int], bytes] = file.read
+        self.read: Callable[[int], bytes] = file.read1  # what a pipe has by now: who speaks into it waits
         if not file.seekable():
             return
         start, end = (0, None) if span is None else span[:2]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from kws.arrays import Samples
-from kws.audio import READING, read, reads_as_before
+from kws.audio import READING, lost_sound_before, read
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
 from kws.log import Log
@@ -82,14 +82,14 @@ def _key(names: Sequence[str]) -> str:
 
 
 def _is_outdated(index_path: Path, utterances: Sequence[Utterance]) -> bool:
-    """Whether clips were decoded by an older version that skipped some, or read some
-    otherwise.
+    """Whether clips were decoded by an older version that skipped some, or lost sound
+    of some.
     """
     if not index_path.exists():
         return False
     index = json.loads(index_path.read_text(encoding="utf-8"))
-    settled = not index["skipped"] and all(reads_as_before(utterance.audio) for utterance in utterances)
-    return index.get("reading", 1) != READING and not settled
+    lost = index["skipped"] or any(lost_sound_before(utterance.audio) for utterance in utterances)
+    return index.get("reading", 1) != READING and bool(lost)
 
 
 def _identity(utterance: Utterance) -> str:

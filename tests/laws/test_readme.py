@@ -30,7 +30,7 @@ PAGES = {
 }
 SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
 ENDLESS = {"listen", "serve"}  # until Ctrl-C, with a microphone or clients
-FREE = {"cd", "dask", "docker", "export", "git", "python3", "source", "sudo", "torchrun", "."}
+FREE = {".", "cd", "dask", "docker", "export", "ffmpeg", "git", "python3", "source", "sudo", "torchrun"}
 FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
 COMMAND = str(Path(sys.executable).with_name("kws"))
 OUTPUTS = {"-o", "--output"}

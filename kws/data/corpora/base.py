@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kws.audio import READING, blocks, reads_as_before
+from kws.audio import READING, blocks, lost_sound_before
 from kws.data.download import DOWNLOADS, Archive, bring
 from kws.data.manifest import (
     AUDIO_SUFFIXES,
@@ -167,8 +167,9 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     nothing when that is done.
 
     Done means: the same source with the same files (names, sizes, times) was prepared
-    with the same `asked`. Raises KwsError when nothing can be used, when a speaker
-    stands in two splits, and when `root` holds a manifest that is not this function's.
+    with the same `asked`, and no older version lost a file or a part of one. Raises
+    KwsError when nothing can be used, when a speaker stands in two splits, and when
+    `root` holds a manifest that is not this function's.
     """
     for module in ("av", "soxr"):  # without them every file would look damaged
         require(module, extra="audio")
@@ -180,10 +181,8 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     done = _read_json(marker)
     if done.get("asked") == request and (root / "manifest.csv").is_file():
         found = _found(root, done["notes"])
-        unreadable = any(kind == "unreadable" for _, kind, _ in found.skipped)
-        if done.get("reading", 1) == READING or not (
-            unreadable or any(not reads_as_before(r.audio) for r in found.rows)
-        ):
+        lost = [kind for _, kind, _ in found.skipped if kind == "unreadable"]
+        if done.get("reading", 1) == READING or not (lost or any(lost_sound_before(row.audio) for row in found.rows)):
             return found
     if not marker.exists() and (root / "manifest.csv").exists():
         raise KwsError(f"{root / 'manifest.csv'} was not written by `kws data` and is kept: give --root a new folder")
