@@ -15,6 +15,7 @@ _BEGINNINGS = (
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # m4a, mp4, 3gp: a length of 4 bytes comes before
 _SYNC_SUFFIXES = (".mp3", ".aac")  # a recording of a broadcast begins inside a frame, with any byte
 _PAGE = b"OggS"
+_CHUNK = 65_536  # bytes
 _MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
 
@@ -97,7 +98,7 @@ def _next_page(file: BufferedReader, place: int) -> int | None:
     """Where the next page begins after damage or what does not belong there."""
     file.seek(place)
     before = b""
-    while data := file.read(65_536):
+    while data := file.read(_CHUNK):
         found = (before + data).find(_PAGE)
         if found >= 0:
             return place + found - len(before)
@@ -106,10 +107,53 @@ def _next_page(file: BufferedReader, place: int) -> int | None:
     return None
 
 
+class OggPipe:
+    """The streams that stand one after another in an Ogg file, out of a pipe: `read`
+    gives one after `next_link`, to its end. whole: whether the last page was.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self.whole = True
+        self._page = b""  # what is left of the page that is being given out
+        self._began = True  # a stream, with the page before
+        self._ahead = self._take()  # the first page of the next link
+
+    def next_link(self) -> bool:
+        """Goes to the next link, past what was not read of this one; False at the end."""
+        while self.read(_CHUNK):
+            pass
+        self._page, self._ahead, self._began = self._ahead, b"", True
+        return bool(self._page)
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes of this link, b"" at its end."""
+        if not self._page and not self._ahead:
+            page = self._take()
+            begins = page.startswith(_PAGE) and bool(page[5] & 2)
+            if begins and not self._began:
+                self._ahead = page
+            else:
+                self._page, self._began = page, begins
+        given, self._page = self._page[:size], self._page[size:]
+        return given
+
+    def _take(self) -> bytes:
+        """The next page, or what is there where none begins."""
+        head = self._file.read(27)
+        if len(head) < 27 or not head.startswith(_PAGE):
+            self.whole = self.whole and not head.startswith(_PAGE)
+            return head
+        lengths = self._file.read(head[26])
+        body = self._file.read(sum(lengths))
+        self.whole = len(lengths) == head[26] and len(body) == sum(lengths)
+        return head + lengths + body
+
+
 def is_open_ended(file: BufferedReader) -> bool:
     """Whether a CAF file leaves the length of its samples open. `file` is left at its
     begin.
     """
-    head = file.read(65_536)
+    head = file.read(_CHUNK)
     file.seek(0)
     return b"data" + b"\xff" * 8 in head

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kws.arrays import Float32Array
-from kws.containers import Span, is_frame, is_open_ended, mp3_length, ogg_links
+from kws.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
 from kws.errors import KwsError, require
 
 Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (n, C)
@@ -38,20 +38,18 @@ def pieces(file: BufferedReader) -> Iterator[Rated]:
     """
     failure: KwsError | None = None
     heard_s = 0.0
-    for span in _spans(file):
-        heard_s, error = yield from _part(file, span, heard_s)
+    for part in _parts(file):
+        heard_s, error = yield from _part_pieces(part, heard_s)
         failure = failure or error
     if failure is not None:
         raise failure
 
 
-def _part(
-    file: BufferedReader, span: Span | None, before_s: float
-) -> Generator[Rated, None, tuple[float, KwsError | None]]:
+def _part_pieces(part: _Part, before_s: float) -> Generator[Rated, None, tuple[float, KwsError | None]]:
     """The pieces of one part; how many seconds were heard with it, and what was wrong."""
     heard_s = before_s
     try:
-        with _Decoder(file, span, before_s) as decoder:
+        with _Decoder(part, before_s) as decoder:
             yield from _joined(decoder.frames())
             heard_s = decoder.heard_s
             decoder.check()
@@ -66,19 +64,42 @@ def length_s(file: BufferedReader) -> float:
     Raises KwsError for a file that cannot be opened.
     """
     total = 0.0
-    for span in _spans(file):
-        with _Decoder(file, span) as decoder:
-            total += decoder.claim.seconds if decoder.claim.seconds is not None else decoder.packets_s()
+    for part in _parts(file):
+        with _Decoder(part) as decoder:
+            total += decoder.packets_s() if decoder.claim.seconds is None else decoder.claim.seconds
     return total
 
 
-def _spans(file: BufferedReader) -> list[Span | None]:
-    """The parts of a file to decode on their own: FFmpeg loses what follows where
-    chained streams differ. None for the whole file.
+class _Part(NamedTuple):
+    """What is decoded on its own. marks_count: whether a packet that FFmpeg marks as too
+    short is a loss; mp3: see `mp3_length`; is_whole: asked once it was read.
     """
-    if file.seekable() and file.peek(4)[:4] == b"OggS":
-        return [*ogg_links(file)]
-    return [None]
+
+    source: Any
+    marks_count: bool = False
+    mp3: tuple[float, float] | None = None
+    is_whole: Callable[[], bool] = lambda: True
+
+
+def _parts(file: BufferedReader) -> Iterator[_Part]:
+    """A file, or each link of a chained Ogg file: FFmpeg loses what follows where their
+    rates or channels differ.
+    """
+    opening = file.peek(4)[:4]
+    if opening == b"OggS" and file.seekable():
+        for span in ogg_links(file):
+            yield _Part(_Source(file, span), is_whole=partial(bool, span.whole))
+    elif opening == b"OggS":
+        pipe = OggPipe(file)
+        while pipe.next_link():
+            yield _Part(pipe, is_whole=lambda: pipe.whole)
+    elif file.seekable():
+        # In a file of open length the last packet is always marked.
+        marks_count = opening == b"riff" or (opening == b"caff" and not is_open_ended(file))
+        mp3 = mp3_length(file)
+        yield _Part(_Source(file, None), marks_count, mp3)
+    else:
+        yield _Part(_Source(file, None), opening == b"riff")
 
 
 class _Claim(NamedTuple):
@@ -91,24 +112,18 @@ class _Claim(NamedTuple):
 
 
 class _Decoder:
-    """An open file or a part of it, and how much was decoded. before_s: of the parts
-    before it.
-    """
+    """An open part of a file, and how much was decoded. before_s: of the parts before it."""
 
-    def __init__(self, file: BufferedReader, span: Span | None, before_s: float = 0.0) -> None:
+    def __init__(self, part: _Part, before_s: float = 0.0) -> None:
         try:
             self._av: Any = require("av", extra="audio")
         except KwsError as error:
             raise KwsError(f"is not a .wav file of PCM: {error}") from error
-        opening = file.peek(4)[:4]
-        mp3 = mp3_length(file) if file.seekable() else None
-        # FFmpeg marks packets that end too early; in a file of open length the last one always does.
-        self._marks_count = opening == b"riff" or (opening == b"caff" and file.seekable() and not is_open_ended(file))
-        self._container, self._stream = _open(self._av, file, span)
+        self._part = part
+        self._container, self._stream = _open(self._av, part.source)
         self._kind: str = self._container.format.name
-        self.claim = self._claim(mp3)
+        self.claim = self._claim(part.mp3)
         self.heard_s = self._before_s = before_s
-        self._cut = span is not None and not span.whole
         self._lost_s: float | None = None
 
     def __enter__(self) -> _Decoder:
@@ -164,7 +179,7 @@ class _Decoder:
                 if self._kind != "mp3" or is_frame(bytes(packet)):  # tags and zeros between frames are no loss
                     self._lose()
                 continue
-            if self._marks_count and packet.is_corrupt:
+            if self._part.marks_count and packet.is_corrupt:
                 self._lose()
             for frame in frames:
                 if self._kind == "flac" and frame.pts is None:  # its check sums are wrong
@@ -192,7 +207,7 @@ class _Decoder:
                 raise KwsError(f"gives {self.heard_s:.2f} of {claim_s:.2f} s: it is truncated or damaged")
         if self._lost_s is not None:
             raise KwsError(f"is damaged after {self._lost_s:.2f} s")
-        if self._cut:
+        if not self._part.is_whole():
             raise KwsError(f"ends inside a page after {self.heard_s:.2f} s: it is truncated")
 
 
@@ -225,9 +240,9 @@ def _seek(file: BufferedReader, start: int, end: int | None, offset: int, whence
         return -1
 
 
-def _open(av: Any, file: BufferedReader, span: Span | None) -> tuple[Any, Any]:
+def _open(av: Any, source: Any) -> tuple[Any, Any]:
     try:
-        container = av.open(_Source(file, span), options={"format_whitelist": _FORMATS})
+        container = av.open(source, options={"format_whitelist": _FORMATS})
     except (av.FFmpegError, ValueError) as error:  # the latter for headers that make no sense to PyAV
         raise KwsError("is no sound file that can be read: it is damaged, unfinished or of another kind") from error
     stream = container.streams.best("audio")

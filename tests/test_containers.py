@@ -143,17 +143,25 @@ def test_from_a_place_on_it_is_the_rest_of_the_same(place, name, start):
     np.testing.assert_array_equal(np.concatenate(rest), heard(path)[0][round(start_s * rate) :])
 
 
+def through_a_pipe(place, name, content):
+    fifo = place / f"{name}.fifo"
+    os.mkfifo(fifo)
+    try:
+        assert audio.length_s(fifo) == 0.0  # nothing is drained
+        writer = threading.Thread(target=fifo.write_bytes, args=(content,))
+        writer.start()
+        try:
+            return heard(fifo)
+        finally:
+            writer.join()
+    finally:
+        fifo.unlink()
+
+
 @pytest.mark.parametrize("name", ["flac", "ogg-opus", "mp3", "aac", "webm", "wma", "amr", "caf", "au", "aiff"])
 def test_a_pipe_is_heard_as_a_file_is(place, name):
-    path, fifo = write(place, name, made(name)), place / f"{name}.fifo"
-    os.mkfifo(fifo)
-    assert audio.length_s(fifo) == 0.0  # nothing is drained
-    writer = threading.Thread(target=fifo.write_bytes, args=(made(name),))
-    writer.start()
-    try:
-        samples, error = heard(fifo)
-    finally:
-        writer.join()
+    path = write(place, name, made(name))
+    samples, error = through_a_pipe(place, name, made(name))
     from_file, _ = heard(path)
     assert error is None
     np.testing.assert_array_equal(samples[: len(from_file)], from_file)
@@ -231,6 +239,27 @@ def test_a_chained_file_of_flac_is_heard_too(place, rates):
     samples = audio.read(path)
     assert abs(len(samples) - 2 * SECONDS * 16_000) <= 2
     assert abs(audio.length_s(path) - 2 * SECONDS) < 0.01
+
+
+@given(parts=st.lists(st.sampled_from([(16_000, 1), (48_000, 1), (16_000, 2)]), min_size=1, max_size=3), data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_chained_stream_through_a_pipe_is_heard_as_from_a_file(place, parts, data):
+    content = b"".join(made_of_flac(rate, channels) for rate, channels in parts)
+    kept = data.draw(st.just(len(content)) | st.integers(1, len(content)))
+    samples, error = through_a_pipe(place, "chained", content[:kept])
+    from_file, its_error = heard(write(place, "chained", content[:kept]))
+    np.testing.assert_array_equal(samples, from_file)
+    assert (error is None) == (its_error is None)
+    if kept == len(content):
+        assert error is None
+        assert abs(len(samples) - len(parts) * SECONDS * 16_000) <= 2 * len(parts)
+
+
+def made_of_flac(rate, channels):
+    key = rate, channels
+    if key not in MADE:
+        MADE[key] = encoded(noise(rate, channels), "ogg", "flac", rate)
+    return MADE[key]
 
 
 def test_damage_in_one_link_of_a_chain_leaves_the_others(place):
