@@ -76,7 +76,7 @@ def ogg_links(file: BufferedReader) -> list[Span]:
         file.seek(place)
         head = file.read(27)
         if not head.startswith(_PAGE) or len(head) < 27:
-            whole = whole and not head.startswith(_PAGE)
+            whole = whole and not _PAGE.startswith(head[:4])
             found = _next_page(file, place + 1)
             if found is None:
                 break
@@ -130,7 +130,7 @@ class OggPipe:
         """At most `size` bytes of this link, b"" at its end."""
         if not self._page and not self._ahead:
             page = self._take()
-            begins = page.startswith(_PAGE) and bool(page[5] & 2)
+            begins = len(page) >= 27 and page.startswith(_PAGE) and bool(page[5] & 2)
             if begins and not self._began:
                 self._ahead = page
             else:
@@ -142,7 +142,7 @@ class OggPipe:
         """The next page, or what is there where none begins."""
         head = self._file.read(27)
         if len(head) < 27 or not head.startswith(_PAGE):
-            self.whole = self.whole and not head.startswith(_PAGE)
+            self.whole = self.whole and not (head and _PAGE.startswith(head[:4]))
             return head
         lengths = self._file.read(head[26])
         body = self._file.read(sum(lengths))

@@ -201,6 +201,8 @@ class _Decoder:
 
     def check(self) -> None:
         """Raises KwsError where less was decoded than there is."""
+        if self.heard_s == self._before_s and self._kind == _MOV and not hasattr(self._part.source, "seek"):
+            raise KwsError("has its index at its end, which a pipe cannot go back from: write it into a file first")
         if self.claim.seconds is not None:
             claim_s = self._before_s + self.claim.seconds
             if self.heard_s < claim_s - self.claim.slack_s - 1e-6:
