@@ -1,36 +1,37 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
-PCM .wav files of 8, 16, 24 and 32 bits need nothing but the standard library; other
-formats (flac, ogg, opus, mp3, float .wav ...) go through soundfile and other rates
-through soxr, both brought by the extra `audio`. Channels are averaged. Rates from 8 kHz
-up are resampled; below that speech lacks what a model listens to, and the file is
-refused.
+Files of .wav with PCM, float or G.711 samples need nothing but numpy (`kws.riff`); all
+others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go through FFmpeg's libraries
+(`kws.media`), and other rates through soxr, both brought by the extra `audio`. Channels
+are averaged, unless they cancel each other. Rates from 8 kHz up are resampled; below
+that speech lacks what a model listens to, and the file is refused.
 """
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from io import BufferedReader
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kws.arrays import Samples
+from kws import containers, media, riff
+from kws.arrays import Float32Array, Samples
 from kws.errors import InputError, KwsError, require
+from kws.riff import from_pcm as from_pcm
 from kws.units import SAMPLE_RATE
 
-_Pieces = Generator[Samples, None, None]
+_Rated = tuple[int, Float32Array]  # a rate in Hz, and samples
 
+READING = 2  # raised when a file comes to give other samples: what was kept of it is then made anew
 LOWEST_RATE = 8_000  # Hz
 HIGHEST_RATE = 768_000
 
-_PIECE_FRAMES = 4_096  # decoded at a time: what a damaged file loses before its damage is at most this
 _BLOCK_SAMPLES = 65_536
-_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff", b"FORM", b".snd", b"caff", b"NIST")
-_UNKNOWN_BYTES = 0x7FFF_F000  # writers into pipes claim this length of data or more
+_CANCELLED = 0.01  # power of the mean of channels over what it is of unrelated ones: 20 dB less
+_AUDIBLE = 1e-8  # power, full scale 1: below it even the noise of 16 bits may cancel
 
 
 def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
@@ -75,19 +76,33 @@ def blocks(
         raise failure
 
 
+def reads_as_before(path: str | PathLike[str]) -> bool:
+    """Whether earlier versions read this kind of file to the very same samples, or not
+    at all: of other codecs the decoders differ a little.
+    """
+    return Path(path).suffix.lower() in (".wav", ".flac")
+
+
+def lost_sound_before(path: str | PathLike[str]) -> bool:
+    """Whether earlier versions may have read a part of such a file and said nothing."""
+    return Path(path).suffix.lower() == ".mp3"
+
+
 def length_s(path: str | PathLike[str]) -> float:
-    """How long a file says it is, in seconds; 0 where it does not say or cannot be
+    """How long a file says it is, or its packets are, in seconds; 0 where it cannot be
     read.
     """
+    path = Path(path)
+    if not path.is_file():  # a pipe would be drained
+        return 0.0
     try:
-        with wave.open(str(path), "rb") as reader:
-            return reader.getnframes() / reader.getframerate()
-    except (wave.Error, EOFError, OSError, ZeroDivisionError):
-        pass
-    try:
-        soundfile = require("soundfile", extra="audio")
-        return float(soundfile.info(path).duration)
-    except (KwsError, RuntimeError):  # soundfile's errors are of the latter kind
+        with path.open("rb") as file:
+            wave = riff.open_wave(file) if file.peek(4)[:4] in riff.MAGIC else None
+            if wave is not None:
+                return riff.frames_of(file, wave) / wave.rate if wave.rate else 0.0
+            file.seek(0)
+            return media.length_s(file)
+    except (KwsError, OSError):
         return 0.0
 
 
@@ -118,127 +133,118 @@ def check_rate(rate: int) -> None:
         raise InputError(f"a sample rate of {rate!s:.20} Hz cannot be used: it takes {HIGHEST_RATE} Hz or less")
 
 
-def _resampled(path: Path, rate: int, start_s: float) -> _Pieces:
-    source_rate, pieces = _open(path, start_s)
-    with closing(pieces):
-        if source_rate == rate:
-            yield from pieces
-            return
+class Mixdown:
+    """One channel of many, piece by piece: their mean, until they cancel each other;
+    from there on the louder one.
+
+    A microphone with one wire of a pair crossed gives the same sound in both channels,
+    one of them inverted, and their mean is silence. One channel is then taken for good:
+    to change back and forth would put clicks into speech.
+    """
+
+    def __init__(self) -> None:
+        self._channel: int | None = None
+
+    def push(self, piece: Float32Array) -> Samples:
+        """Samples (n,) of a piece (n, channels)."""
+        channels = piece.shape[1]
+        if channels == 1:
+            return piece[:, 0]
+        if self._channel is None or self._channel >= channels:
+            mean: Samples = piece.mean(axis=1)
+            powers = np.square(piece, dtype=np.float64).mean(axis=0)
+            unrelated = powers.sum() / channels**2
+            power = np.square(mean, dtype=np.float64).mean()
+            if power >= _CANCELLED * unrelated or powers.max() < _AUDIBLE:
+                return mean
+            self._channel = int(powers.argmax())
+        return piece[:, self._channel]
+
+
+def _resampled(path: Path, rate: int, start_s: float) -> Generator[Samples, None, None]:
+    """A file's samples (n,) at one rate; what was decoded before it broke comes first."""
+    current, resampler = rate, None
+    failure = None
+    with closing(_mono(path, start_s)) as pieces:
         try:
-            resampler = Resampler(source_rate, rate)
-        except KwsError as error:
-            raise KwsError(f"{path} has {source_rate} Hz: {error}") from error
-        failure = None
-        try:
-            for piece in pieces:
-                yield resampler.push(piece)
+            for source_rate, piece in pieces:
+                if source_rate != current:  # chained streams may change it
+                    if resampler is not None:
+                        yield resampler.push(np.empty(0, np.float32), last=True)
+                    resampler = None if source_rate == rate else _resampler(path, source_rate, rate)
+                    current = source_rate
+                yield piece if resampler is None else resampler.push(piece)
         except KwsError as error:  # what the resampler still holds comes first
             failure = error
+    if resampler is not None:
         yield resampler.push(np.empty(0, np.float32), last=True)
-        if failure is not None:
-            raise failure
+    if failure is not None:
+        raise failure
 
 
-def _open(path: Path, start_s: float) -> tuple[int, _Pieces]:
-    """The rate of a file in Hz, and its samples from a place on as they are decoded,
-    mono.
-    """
+def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
+    try:
+        return Resampler(source_rate, rate)
+    except KwsError as error:
+        raise KwsError(f"{path} has {source_rate} Hz: {error}") from error
+
+
+def _mono(path: Path, start_s: float) -> Generator[_Rated, None, None]:
+    """A file's samples (n,) at its own rates, once they are known to be finite."""
+    with closing(_decoded(path, start_s)) as pieces:
+        mixdown = Mixdown()
+        for rate, piece in pieces:
+            if not np.isfinite(piece).all():
+                raise KwsError(f"{path} has samples that are not finite numbers")
+            yield rate, mixdown.push(piece)
+
+
+def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
+    """A file's samples (n, channels) from a place on, each piece with its rate in Hz."""
     try:
         with path.open("rb") as file:
-            head = file.read(12)
+            head = file.peek(12)[:12]
+            if not head:
+                raise KwsError("is empty")
+            wave = riff.open_wave(file) if head.startswith(riff.MAGIC) else None
+            yield from _media(file, head, path.suffix, start_s) if wave is None else _wave(file, wave, start_s)
     except FileNotFoundError as error:
         raise KwsError(f"{path} does not exist") from error
     except IsADirectoryError as error:
         raise KwsError(f"{path} is a folder, not a sound file") from error
     except OSError as error:
-        raise KwsError(f"{path} cannot be read: {error.strerror}") from error
-    if not head:
-        raise KwsError(f"{path} is empty")
-    if not head.startswith(_MAGIC):
-        raise KwsError(f"{path} is not a sound file")
-    if head.startswith(b"RIFF") and head.endswith(b"WAVE"):
-        try:
-            reader = wave.open(str(path), "rb")  # noqa: SIM115 - closed by _wave_pieces
-        except EOFError as error:
-            raise KwsError(f"{path} is a damaged .wav file: it ends inside its header") from error
-        except wave.Error as error:
-            if "unknown format" not in str(error):  # float and extensible formats are soundfile's
-                raise KwsError(f"{path} is a damaged .wav file: {error}") from error
-        else:
-            return reader.getframerate(), _wave_pieces(path, reader, start_s)
-    return _open_soundfile(path, start_s)
-
-
-def _wave_pieces(path: Path, reader: wave.Wave_read, start_s: float) -> _Pieces:
-    channels, width, frames = reader.getnchannels(), reader.getsampwidth(), reader.getnframes()
-    done = min(frames, round(start_s * reader.getframerate()))
-    with reader:
-        if done:
-            reader.setpos(done)
-        while data := reader.readframes(_PIECE_FRAMES):
-            data = data[: len(data) - len(data) % (channels * width)]  # the file may end inside a frame
-            done += len(data) // (channels * width)
-            yield _mono(path, from_pcm(data, width).reshape(-1, channels))
-        rate = reader.getframerate()
-    known = frames * channels * width < _UNKNOWN_BYTES
-    _check_length(path, done, frames if known else done, rate)
-
-
-def from_pcm(data: bytes, width: int) -> Samples:
-    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
-    unsigned, 2, 3 or 4.
-    """
-    if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
-    if width == 2:
-        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(2**15)
-    if width == 3:
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        data = wide.tobytes()
-    return np.frombuffer(data, "<i4").astype(np.float32) / np.float32(2**31)
-
-
-def _open_soundfile(path: Path, start_s: float) -> tuple[int, _Pieces]:
-    try:
-        soundfile = require("soundfile", extra="audio")
+        raise KwsError(f"{path} cannot be read: {error.strerror or error}") from error
     except KwsError as error:
-        raise KwsError(f"{path} is not a PCM .wav file: {error}") from error
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise KwsError(f"{path} is not a sound file that can be read: {error.error_string}") from error
-    return file.samplerate, _soundfile_pieces(path, file, start_s, soundfile.LibsndfileError)
+        raise KwsError(f"{path} {error}") from error
 
 
-def _soundfile_pieces(path: Path, file: Any, start_s: float, failure: type[Exception]) -> _Pieces:
-    done = min(file.frames, round(start_s * file.samplerate))
-    with file:
-        if done:
-            file.seek(done)
-        while True:
-            try:
-                piece = file.read(_PIECE_FRAMES, dtype="float32", always_2d=True)
-            except failure as error:
-                raise KwsError(f"{path} is damaged after {done / file.samplerate:.2f} s") from error
-            if not len(piece):
-                break
-            done += len(piece)
-            yield _mono(path, piece)
-        _check_length(path, done, file.frames, file.samplerate)
+def _wave(file: BufferedReader, wave: riff.Wave, start_s: float) -> Iterator[_Rated]:
+    done = start = round(start_s * wave.rate)
+    for piece in riff.pieces(file, wave, start):
+        done += len(piece)
+        yield wave.rate, piece
+    if wave.frames == 0 or not done:
+        raise KwsError("has no samples")
+    if wave.frames is not None and done < wave.frames:
+        lengths = f"{done / wave.rate:.2f} of {wave.frames / wave.rate:.2f} s" if wave.rate else "its length"
+        raise KwsError(f"ends after {lengths}: it is truncated or damaged")
 
 
-def _mono(path: Path, piece: Samples) -> Samples:
-    """Samples (n,) from a piece (n, channels), once they are known to be finite."""
-    if not np.isfinite(piece).all():
-        raise KwsError(f"{path} has samples that are not finite numbers")
-    mono: Samples = piece[:, 0] if piece.shape[1] == 1 else piece.mean(axis=1)
-    return mono
-
-
-def _check_length(path: Path, done: int, frames: int, rate: int) -> None:
-    if not frames:
-        raise KwsError(f"{path} has no samples")
-    if done < frames:
-        lengths = f"{done / rate:.2f} of {frames / rate:.2f} s"
-        raise KwsError(f"{path} ends after {lengths}: it is truncated or damaged")
+def _media(file: BufferedReader, head: bytes, suffix: str, start_s: float) -> Iterator[_Rated]:
+    if not containers.is_known(head, suffix):
+        raise KwsError("is not a sound file")
+    if file.seekable():
+        file.seek(0)
+    elif file.peek(12)[:12] != head:
+        raise KwsError("cannot be read from a pipe: write it into a file first")
+    empty = True
+    passed = 0  # samples still to pass over, once the rate is known
+    for rate, piece in media.pieces(file):
+        if empty:
+            passed = round(start_s * rate)
+        empty = False
+        if passed < len(piece):
+            yield rate, piece[passed:]
+        passed = max(0, passed - len(piece))
+    if empty:
+        raise KwsError("has no samples")

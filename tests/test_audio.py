@@ -49,6 +49,7 @@ def what_is_there(path, block=1700, rate=RATE):
 @pytest.fixture
 def only_numpy(monkeypatch):
     """An installation without the optional packages."""
+    monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.setitem(sys.modules, "soundfile", None)
     monkeypatch.setitem(sys.modules, "soxr", None)
 
@@ -78,7 +79,7 @@ def test_the_extremes_of_sixteen_bits_are_exact(tmp_path):
         ("a.mp3", "MPEG_LAYER_III", 0.1),
     ],
 )
-def test_other_formats_come_through_soundfile(tmp_path, name, subtype, tolerance):
+def test_other_formats_are_read(tmp_path, name, subtype, tolerance):
     soundfile.write(tmp_path / name, sine(), RATE, subtype=subtype)
     samples = audio.read(tmp_path / name)
     assert samples.dtype == np.float32
@@ -175,7 +176,7 @@ def test_what_is_not_sound(tmp_path, content):
     assert not len(samples)
 
 
-def test_text_is_not_sound_without_soundfile_either(tmp_path, only_numpy):
+def test_text_is_not_sound_without_the_extra_either(tmp_path, only_numpy):
     (tmp_path / "a.wav").write_text("hello")
     assert "is not a sound file" in what_is_there(tmp_path / "a.wav")[1]
 
@@ -237,9 +238,9 @@ def test_a_recorder_that_wrote_into_a_pipe_did_not_know_the_length(tmp_path, cla
 
 
 def test_a_missing_package_is_named_with_its_command(tmp_path, only_numpy):
-    soundfile_path = tmp_path / "a.flac"
-    soundfile_path.write_bytes(b"fLaC" + bytes(100))
-    assert "soundfile is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(soundfile_path)[1]
+    flac = tmp_path / "a.flac"
+    flac.write_bytes(b"fLaC" + bytes(100))
+    assert "av is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(flac)[1]
     path = write_wave(tmp_path / "a.wav", sine(rate=48000), rate=48000)
     assert "48000 Hz: soxr is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(path)[1]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from kws.arrays import Samples
-from kws.audio import read
+from kws.audio import READING, lost_sound_before, read
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
 from kws.log import Log
@@ -59,7 +59,10 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
     change, so that a changed corpus is decoded anew; a decoding that was killed leaves
     nothing that a later one would take for complete.
     """
-    key = hashlib.sha256("\n".join(map(_identity, utterances)).encode()).hexdigest()[:16]
+    names = [*map(_identity, utterances)]
+    key = _key(names)
+    if _is_outdated(cache / f"{key}.json", utterances):
+        key = _key([*names, f"read {READING}"])
     pcm_path, index_path = cache / f"{key}.pcm", cache / f"{key}.json"
     if not index_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,21 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
         log(f"skipped {len(index['skipped'])} of {len(utterances)} clips, for example: {index['skipped'][0]}")
     pcm = np.asarray(np.memmap(pcm_path, dtype=np.int16, mode="r"))  # views of a plain array cost less to make
     return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]), key)
+
+
+def _key(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def _is_outdated(index_path: Path, utterances: Sequence[Utterance]) -> bool:
+    """Whether clips were decoded by an older version that skipped some, or lost sound
+    of some.
+    """
+    if not index_path.exists():
+        return False
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    lost = index["skipped"] or any(lost_sound_before(utterance.audio) for utterance in utterances)
+    return index.get("reading", 1) != READING and bool(lost)
 
 
 def _identity(utterance: Utterance) -> str:
@@ -98,5 +116,7 @@ def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -
             starts.append(starts[-1] + len(pcm))
     partial.replace(pcm_path)
     done = index_path.with_suffix(f".{os.getpid()}-index")
-    done.write_text(json.dumps({"kept": kept, "starts": starts, "skipped": skipped}), encoding="utf-8")
+    done.write_text(
+        json.dumps({"kept": kept, "starts": starts, "skipped": skipped, "reading": READING}), encoding="utf-8"
+    )
     done.replace(index_path)

@@ -22,7 +22,14 @@ from kws.lexicon import normalise
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")
 _DELIMITERS = (",", ";", "\t")
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"})
+AUDIO_SUFFIXES = frozenset(
+    ".3gp .aac .aif .aifc .aiff .amr .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .snd .sph .w64 .wav"
+    " .weba .webm .wma".split()
+)
+NOT_SOUND = frozenset(
+    ".csv .db .gz .html .ini .jpeg .jpg .json .jsonl .lab .log .md .onnx .pdf .png .py .sh .svg .tar .textgrid .toml"
+    " .tsv .txt .xml .yaml .yml .zip".split()
+)  # what lies beside recordings; any other file of a user's is tried, so that none is passed over unnamed
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,13 @@ def describe(utterances: Iterable[Utterance]) -> str:
     return f"{len(rows)} clips, {sum(row.seconds for row in rows) / 3600:.2f} h, {len(speakers)} speakers"
 
 
+def may_be_sound(path: Path) -> bool:
+    """Whether a file in a folder of recordings is tried; what cannot be read is then
+    named.
+    """
+    return not path.name.startswith(".") and path.suffix.lower() not in NOT_SOUND
+
+
 def place_of(source: str) -> tuple[Path, str]:
     """The file or folder that ``PATH`` or ``PATH@SPLIT`` names, and the split, empty
     for all.
@@ -209,7 +223,7 @@ def place_of(source: str) -> tuple[Path, str]:
 
 def rows_of(sources: Sequence[str], faults: list[str] | None = None) -> list[Utterance]:
     """The rows of manifests, or of one split where ``PATH@SPLIT`` says so; a folder
-    without a manifest gives its audio files, without text.
+    without a manifest gives all files that may be sound, without text.
 
     faults: as `read_manifest` takes them. Raises KwsError where no row is of that
     split.
@@ -218,7 +232,7 @@ def rows_of(sources: Sequence[str], faults: list[str] | None = None) -> list[Utt
     for source in sources:
         path, split = place_of(source)
         if not split and path.is_dir() and not (path / "manifest.csv").exists():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
+            files = sorted(file for file in path.rglob("*") if may_be_sound(file) and file.is_file())
             rows += [Utterance(file, 0.0, "", "", "") for file in files]
         else:
             known = 0 if faults is None else len(faults)

@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kws.data.corpora.base import Clip, Listing, build, files_below
-from kws.data.manifest import Utterance, read_manifest
+from kws.data.corpora.base import Clip, Fault, Listing, build, files_below
+from kws.data.manifest import AUDIO_SUFFIXES, Utterance, may_be_sound, read_manifest
 from kws.errors import KwsError
 from kws.lexicon import says
 from kws.log import Log
 
 NEGATIVES = "negatives"
+_OTHER = Fault("other", "is passed over: its name does not end as that of a sound file does")
 _HELD_OUT = 5  # one recording, or one speaker, in so many is kept for the test
 _ENOUGH = 3  # speakers or recordings: of fewer none can be spared
 
@@ -70,11 +71,14 @@ def _list(source: Path, phrase: str, log: Log) -> Listing:
         for fault in faults:
             log(f"skipped: {fault}")
         return _hold_out([Clip(row.audio, phrase, row.speaker) for row in rows]), []
-    inside = [(file, file.relative_to(source).parts[:-1]) for file in files_below(source)]
-    clips = [Clip(file, phrase, "/".join(at)) for file, at in inside if at[:1] != (NEGATIVES,)]
+    inside = [(file, file.relative_to(source).parts[:-1]) for file in filter(may_be_sound, files_below(source, None))]
+    said = [(file, at) for file, at in inside if at[:1] != (NEGATIVES,)]
+    clips = [Clip(file, phrase, "/".join(at)) for file, at in said if file.suffix.lower() in AUDIO_SUFFIXES]
+    others = [Clip(file, fault=_OTHER) for file, _ in said if file.suffix.lower() not in AUDIO_SUFFIXES]
     if not clips:
-        raise KwsError(f"{source} holds no recordings of {phrase!r}: put sound files into it")
-    return _hold_out(clips), []
+        lies_there = f", {others[0].audio.name} is none by its name" if others else ""
+        raise KwsError(f"{source} holds no recordings of {phrase!r}: put sound files into it{lies_there}")
+    return [*_hold_out(clips), *others], []
 
 
 def _hold_out(clips: Sequence[Clip]) -> list[Clip]:

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 import tones
+from encoded import encoded
 from kws.cli import options
 from kws.cli.main import main
 from kws.runtime import shipped as shipped_models
@@ -77,6 +78,44 @@ def test_other_rates_are_resampled(tone_model, sounds, name):
 
 def test_a_keyword_at_the_end_of_a_file_is_heard(tone_model, sounds):
     assert "abc" in kws("detect", tone_model, sounds / "last.wav").stdout
+
+
+FIELD = {  # what telephones, browsers, pipes and killed recorders leave
+    "phone.m4a": lambda tune: encoded(tune, "ipod", "aac", 16_000),
+    "browser.webm": lambda tune: encoded(tune, "webm", "libopus", 16_000, pipe=True),
+    "radio.mp3": lambda tune: encoded(tune, "mp3", "libmp3lame", 16_000, pipe=True),
+    "pipe.flac": lambda tune: encoded(tune, "flac", "flac", 16_000, pipe=True),
+    "chained.ogg": lambda tune: b"".join(encoded(half, "ogg", "flac", 16_000) for half in np.split(tune, [9_000])),
+    "crossed.flac": lambda tune: encoded(np.stack([tune, -tune], axis=1), "flac", "flac", 16_000),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "through_stdin"),
+    [*((name, False) for name in FIELD), *((name, True) for name in FIELD if name != "phone.m4a")],
+)
+def test_recordings_of_the_field_are_heard_to_their_end(tone_model, tmp_path, name, through_stdin):
+    path = tmp_path / name
+    path.write_bytes(FIELD[name](tones.speak("  ABC     FE   ")))
+    words = [sys.executable, "-m", "kws", "detect", str(tone_model), "--json"]
+    done = subprocess.run(
+        [*words, "/dev/stdin" if through_stdin else str(path)],
+        input=path.read_bytes() if through_stdin else b"",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line)["keyword"] for line in done.stdout.splitlines()] == ["abc", "fed"]
+
+
+def test_an_index_at_the_end_cannot_be_reached_through_a_pipe(tone_model):
+    content = FIELD["phone.m4a"](tones.speak("  ABC     FE   "))
+    words = [sys.executable, "-m", "kws", "detect", str(tone_model), "/dev/stdin"]
+    done = subprocess.run(words, input=content, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().splitlines() == [
+        "kws: /dev/stdin has its index at its end, which a pipe cannot go back from: write it into a file first"
+    ]
 
 
 BAD = {

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora import write_wav
+from encoded import encoded
 from kws.cli.main import INTERRUPTED, main
 
 torch = pytest.importorskip("torch")
@@ -153,6 +154,25 @@ class TestRecordings:
         assert shared_speakers(rows) == {}
         assert bool(own.held_out) == (len(names) >= 3)
         assert {bool(row.speaker) for row in rows} == {speakers >= 3}
+
+    def test_recordings_of_a_telephone_are_read_and_what_is_none_is_named(self, tmp_path):
+        names = [f"s{speaker}/{i}.wav" for speaker in range(3) for i in range(2)]
+        source = self.folder(tmp_path / "in", names)
+        said = encoded(np.random.default_rng(0).normal(0, 0.1, 8_000), "ipod", "aac", 16_000)
+        for speaker in range(3):
+            (source / f"s{speaker}" / "phone.m4a").write_bytes(said)
+        (source / "contract.docx").write_bytes(b"PK")
+        own, log = self.prepare(source, tmp_path)
+        assert len(own.rows) == 9
+        assert all(row.speaker for row in own.rows)  # the stray file is no speaker
+        assert "contract.docx is passed over" in log[0]
+        assert log[1] == "skipped 1 of 10 recordings"
+
+    def test_a_folder_without_a_recording_names_what_is_there(self, tmp_path):
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "contract.docx").write_bytes(b"PK")
+        with pytest.raises(KwsError, match=r"holds no recordings of 'hey you'.*contract\.docx is none by its name"):
+            self.prepare(tmp_path / "in", tmp_path)
 
     def test_a_fifth_is_held_out(self, tmp_path):
         own, _ = self.prepare(self.folder(tmp_path / "in", [f"{i}.wav" for i in range(20)]), tmp_path)

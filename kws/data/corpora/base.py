@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kws.audio import blocks
+from kws.audio import READING, blocks, lost_sound_before
 from kws.data.download import DOWNLOADS, Archive, bring
 from kws.data.manifest import (
     AUDIO_SUFFIXES,
@@ -167,10 +167,11 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     nothing when that is done.
 
     Done means: the same source with the same files (names, sizes, times) was prepared
-    with the same `asked`. Raises KwsError when nothing can be used, when a speaker
-    stands in two splits, and when `root` holds a manifest that is not this function's.
+    with the same `asked`, and no older version lost a file or a part of one. Raises
+    KwsError when nothing can be used, when a speaker stands in two splits, and when
+    `root` holds a manifest that is not this function's.
     """
-    for module in ("soundfile", "soxr"):  # without them every file would look damaged
+    for module in ("av", "soxr"):  # without them every file would look damaged
         require(module, extra="audio")
     root, source = root.absolute(), source.absolute()
     if not source.is_dir():
@@ -179,7 +180,10 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     marker = root / MARKER
     done = _read_json(marker)
     if done.get("asked") == request and (root / "manifest.csv").is_file():
-        return _found(root, done["notes"])
+        found = _found(root, done["notes"])
+        lost = [kind for _, kind, _ in found.skipped if kind == "unreadable"]
+        if done.get("reading", 1) == READING or not (lost or any(lost_sound_before(row.audio) for row in found.rows)):
+            return found
     if not marker.exists() and (root / "manifest.csv").exists():
         raise KwsError(f"{root / 'manifest.csv'} was not written by `kws data` and is kept: give --root a new folder")
     clips, notes = listing()
@@ -193,7 +197,7 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
         raise KwsError(f"none of the {len(clips)} files of {source} can be used; {skipped[0][0]}: {skipped[0][2]}")
     refuse_shared_speakers(rows, source)
     write_manifest(root / "manifest.csv", rows)
-    _write_json(marker, {"asked": request, "notes": list(notes)})
+    _write_json(marker, {"asked": request, "notes": list(notes), "reading": READING})
     return Prepared(root / "manifest.csv", tuple(rows), tuple(skipped), tuple(notes), fresh=True)
 
 
@@ -204,7 +208,7 @@ def _found(root: Path, notes: Sequence[str]) -> Prepared:
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:
-    """Rows of the clips that decode to their end, and who fell out; libsndfile and soxr
+    """Rows of the clips that decode to their end, and who fell out; FFmpeg and soxr
     leave Python's lock alone.
     """
     tqdm = require("tqdm", extra="train").tqdm

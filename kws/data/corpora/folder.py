@@ -24,11 +24,9 @@ from kws.data.corpora.base import (
     hash_split,
     split_by_file,
 )
-from kws.data.manifest import AUDIO_SUFFIXES, audio_of, open_table
+from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound, open_table
 from kws.errors import KwsError
 from kws.lexicon import normalise
-
-_NOT_SOUND = frozenset({".csv", ".json", ".md", ".pdf", ".toml", ".tsv", ".txt", ".yaml", ".yml"})
 
 
 def phrase_of(folder: str) -> str:
@@ -38,7 +36,7 @@ def phrase_of(folder: str) -> str:
 
 def from_folders(folder: Path) -> Listing:
     """Every file below `folder` that may be sound, labelled by where it stands."""
-    files = [path for path in files_below(folder, suffixes=None) if path.suffix.lower() not in _NOT_SOUND]
+    files = [path for path in files_below(folder, suffixes=None) if may_be_sound(path)]
     return _split([_by_place(path, folder) for path in files])
 
 

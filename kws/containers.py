@@ -1,0 +1,159 @@
+"""What the bytes of sound files say of their kind and length, where FFmpeg does not
+tell: it guesses a length as readily as it reads one.
+"""
+
+from __future__ import annotations
+
+import struct
+from io import BufferedReader
+from typing import NamedTuple
+
+_BEGINNINGS = (
+    b"fLaC", b"OggS", b"ID3", b"RIFF", b"RIFX", b"riff", b"FORM", b".snd", b"caff", b"NIST", b"#!AMR",
+    b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75",
+)  # fmt: skip
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # m4a, mp4, 3gp: a length of 4 bytes comes before
+_SYNC_SUFFIXES = (".mp3", ".aac")  # a recording of a broadcast begins inside a frame, with any byte
+_PAGE = b"OggS"
+_CHUNK = 65_536  # bytes
+_MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+def is_known(head: bytes, suffix: str) -> bool:
+    """Whether a file that begins so (12 bytes), with a name that ends so, may be sound
+    that FFmpeg reads.
+    """
+    return head.startswith(_BEGINNINGS) or head[4:8] in _BOXES or is_frame(head) or suffix.lower() in _SYNC_SUFFIXES
+
+
+def is_frame(data: bytes) -> bool:
+    """Whether these bytes begin as a frame of mp3 or aac does."""
+    return len(data) > 1 and data[0] == 0xFF and data[1] >= 0xE0
+
+
+def mp3_length(file: BufferedReader) -> tuple[float, float] | None:
+    """Seconds that the first frame of an mp3 says there are (Xing or Info), and how
+    many of them may be padding; None where it says nothing. `file` is left at its begin.
+    """
+    head = file.read(10)
+    if head.startswith(b"ID3") and len(head) == 10:  # a tag whose length is written in 7 bits of each byte
+        file.seek(10 + sum((byte & 0x7F) << 7 * i for i, byte in enumerate(reversed(head[6:10]))))
+    else:
+        file.seek(0)
+    first = file.read(256)
+    file.seek(0)
+    place = max(first.find(b"Xing"), first.find(b"Info"))
+    if place < 0 or not is_frame(first) or len(first) < place + 12:
+        return None
+    flags, frames = struct.unpack(">II", first[place + 4 : place + 12])
+    version, index = first[1] >> 3 & 3, first[2] >> 2 & 3
+    if not flags & 1 or version not in _MP3_RATES or index == 3:
+        return None
+    frame_s = (1152 if version == 3 else 576) / _MP3_RATES[version][index]
+    return frames * frame_s, 4 * frame_s  # encoders add up to two frames before and after
+
+
+class Span(NamedTuple):
+    """A part of a file, in bytes: from start to end. whole: False where its last Ogg
+    page is not there to its end.
+    """
+
+    start: int
+    end: int
+    whole: bool = True
+
+
+def ogg_links(file: BufferedReader) -> list[Span]:
+    """The streams that stand one after another in an Ogg file, as `cat a.ogg b.ogg`
+    makes it. `file` is left at its begin.
+
+    A link begins where a page that begins a stream follows one that does not; what is
+    no page belongs to the link before it.
+    """
+    size = file.seek(0, 2)
+    starts, place, began, whole = [0], 0, True, True
+    while place < size:
+        file.seek(place)
+        head = file.read(27)
+        if not head.startswith(_PAGE) or len(head) < 27:
+            whole = whole and not _PAGE.startswith(head[:4])
+            found = _next_page(file, place + 1)
+            if found is None:
+                break
+            place = found
+            continue
+        begins = bool(head[5] & 2)
+        if begins and not began:
+            starts.append(place)
+        began = begins
+        lengths = file.read(head[26])
+        place += 27 + head[26] + sum(lengths)
+        whole = place <= size and len(lengths) == head[26]
+    file.seek(0)
+    ends = [*starts[1:], size]
+    return [Span(start, end, whole or end < size) for start, end in zip(starts, ends, strict=True)]
+
+
+def _next_page(file: BufferedReader, place: int) -> int | None:
+    """Where the next page begins after damage or what does not belong there."""
+    file.seek(place)
+    before = b""
+    while data := file.read(_CHUNK):
+        found = (before + data).find(_PAGE)
+        if found >= 0:
+            return place + found - len(before)
+        place += len(data)
+        before = data[-3:]
+    return None
+
+
+class OggPipe:
+    """The streams that stand one after another in an Ogg file, out of a pipe: `read`
+    gives one after `next_link`, to its end. whole: whether the last page was.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self.whole = True
+        self._page = b""  # what is left of the page that is being given out
+        self._began = True  # a stream, with the page before
+        self._ahead = self._take()  # the first page of the next link
+
+    def next_link(self) -> bool:
+        """Goes to the next link, past what was not read of this one; False at the end."""
+        while self.read(_CHUNK):
+            pass
+        self._page, self._ahead, self._began = self._ahead, b"", True
+        return bool(self._page)
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes of this link, b"" at its end."""
+        if not self._page and not self._ahead:
+            page = self._take()
+            begins = len(page) >= 27 and page.startswith(_PAGE) and bool(page[5] & 2)
+            if begins and not self._began:
+                self._ahead = page
+            else:
+                self._page, self._began = page, begins
+        given, self._page = self._page[:size], self._page[size:]
+        return given
+
+    def _take(self) -> bytes:
+        """The next page, or what is there where none begins."""
+        head = self._file.read(27)
+        if len(head) < 27 or not head.startswith(_PAGE):
+            self.whole = self.whole and not (head and _PAGE.startswith(head[:4]))
+            return head
+        lengths = self._file.read(head[26])
+        body = self._file.read(sum(lengths))
+        self.whole = len(lengths) == head[26] and len(body) == sum(lengths)
+        return head + lengths + body
+
+
+def is_open_ended(file: BufferedReader) -> bool:
+    """Whether a CAF file leaves the length of its samples open. `file` is left at its
+    begin.
+    """
+    head = file.read(_CHUNK)
+    file.seek(0)
+    return b"data" + b"\xff" * 8 in head
