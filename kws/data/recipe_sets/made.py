@@ -10,7 +10,7 @@ from kws.data.alignment import Pieces
 from kws.data.corpora import rooms, speech_commands
 from kws.data.cuts import cut_pieces, runs, single
 from kws.data.manifest import rows_of
-from kws.data.synthesis.generate import NEW_STYLES, generate
+from kws.data.synthesis.generate import generate
 from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
 from kws.lexicon import load_cmudict
@@ -52,11 +52,11 @@ def _cut(making: Making, root: Path, sources: tuple[str, ...], choose: Callable[
         cut_pieces(root, rows_of([str(making.folder / name) for name in sources]), choose, load_cmudict())
 
 
-def _speak(making: Making, root: Path, script: Script, count: int, new_styles: int = NEW_STYLES) -> None:
+def _speak(making: Making, root: Path, script: Script, count: int) -> None:
     if not (root / "complete.json").exists():
         if making.download:
             download_models(making.models)
-        generate(root, making.models, script, count, workers=making.workers, new_styles=new_styles)
+        generate(root, making.models, script, count, workers=making.workers)
 
 
 def _excerpts(making: Making, root: Path) -> None:
@@ -72,7 +72,6 @@ MADE = {
         MadeSet("cut_words", lambda making, root: _cut(making, root, _SENTENCES, single(LACKING)), _SENTENCES),
         MadeSet("cut_runs", lambda making, root: _cut(making, root, _SENTENCES[:1], runs(3.0)), _SENTENCES[:1]),
         MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 1924)),
-        MadeSet("many_voices", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 12_000, 400)),
         MadeSet("synthetic_speech_commands", lambda making, root: _speak(making, root, WordScript(SPOKEN), 2400)),
         MadeSet("synthetic_excerpts", _excerpts, ("mini_librispeech",)),
     )
