@@ -76,13 +76,6 @@ def blocks(
         raise failure
 
 
-def reads_as_before(path: str | PathLike[str]) -> bool:
-    """Whether earlier versions read this kind of file to the very same samples, or not
-    at all: of other codecs the decoders differ a little.
-    """
-    return Path(path).suffix.lower() in (".wav", ".flac")
-
-
 def lost_sound_before(path: str | PathLike[str]) -> bool:
     """Whether earlier versions may have read a part of such a file and said nothing."""
     return Path(path).suffix.lower() == ".mp3"

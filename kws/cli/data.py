@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.options import log_to_stderr
+from kws.cli.options import log_to_stderr, whole_number
 from kws.data.corpora import corpus_names
 from kws.errors import KwsError
 
@@ -111,10 +111,10 @@ def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another plan (default %(default)s)")
     parser.add_argument(
         "--new-voices",
-        type=int,
+        type=whole_number(0),
         default=64,
         metavar="N",
-        help="of the voices, so many are mixtures of the others (default %(default)s); hundreds teach more than clips",
+        help="so many of the voices are mixtures of others (default %(default)s)",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each")
 

@@ -16,7 +16,6 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from kws.errors import KwsError
@@ -98,6 +97,8 @@ def _refuse_misspelt(word: str) -> None:
     """
     if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
+    from difflib import get_close_matches  # needed for a word that names nothing alone
+
     if close := get_close_matches(word.lower(), shipped(), n=1, cutoff=_NEARLY):
         raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close[0]!r}")
 

@@ -10,7 +10,7 @@ formula, triangular, without normalisation (torchaudio's defaults).
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor
 
 from kws.model.streaming import StreamingLayer
 from kws.units import SAMPLE_RATE
+
+_Hz = TypeVar("_Hz", float, Tensor)
 
 HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms
 WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
@@ -108,9 +110,10 @@ def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
     return _float(np.stack([per_bin, per_bin], axis=1).reshape(-1, mels))
 
 
-def hz_to_mel(hz: float) -> float:
+def hz_to_mel(hz: _Hz) -> _Hz:
     """The HTK formula."""
-    return 2595.0 * math.log10(1.0 + hz / 700.0)
+    ratio = 1.0 + hz / 700.0
+    return 2595.0 * (torch.log10(ratio) if isinstance(ratio, Tensor) else math.log10(ratio))
 
 
 def mel_to_hz(mel: np.ndarray) -> np.ndarray:

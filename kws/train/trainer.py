@@ -37,7 +37,7 @@ from kws.train.identity import claim, without_paths
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.losses.total import refuse_weights
 from kws.train.malloc import keep_freed_memory
-from kws.train.recipe import OptimConfig, Recipe
+from kws.train.recipe import OptimConfig, Recipe, RunConfig
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
 
@@ -151,11 +151,18 @@ def refuse_impossible(recipe: Recipe) -> None:
         raise KwsError(f"model.mixer={task.model.mixer}: {error}") from error
     verify_own_mixers(task.model)
     refuse_odd_steps(recipe.optim)
+    refuse_no_workers(run)
     processes, rows = run.devices * run.num_nodes, task.scenes.rows
     if rows < processes:
         raise KwsError(f"{processes} processes cannot share batches of {rows} rows: give scenes.rows={processes}")
     if any(way in run.strategy for way in ("spawn", "fork", "notebook")):
         raise KwsError(f"strategy={run.strategy} hands a training over by pickle, which it does not bear: give ddp")
+
+
+def refuse_no_workers(run: RunConfig) -> None:
+    """Raise KwsError where no process would build the batches."""
+    if run.workers < 1:
+        raise KwsError(f"workers={run.workers} build no batches: give 1 or more")
 
 
 def refuse_odd_steps(optim: OptimConfig) -> None:

@@ -32,8 +32,7 @@ class VocalTractWarp(nn.Module):
             return mel
         bands = mel.shape[-1]
         factors = 1 + self.most * (2 * torch.rand(len(mel), 1, device=mel.device) - 1)
-        heard = 2595.0 * torch.log10(1.0 + factors * self.centres / 700.0)
-        places = ((heard - self._low) / self._step - 1).clamp(0, bands - 1)
+        places = ((hz_to_mel(factors * self.centres) - self._low) / self._step - 1).clamp(0, bands - 1)
         below = places.floor().clamp(max=bands - 2)
         share = (places - below)[:, None]
         index = below.long()[:, None].expand(-1, mel.shape[1], -1)

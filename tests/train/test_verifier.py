@@ -298,5 +298,12 @@ def test_mistakes_are_told_in_a_sentence(data, tmp_path):
             train_verifier(recipe(data, tmp_path / "gpu", "accelerator=gpu"))
     with pytest.raises(KwsError, match="Lightning refuses"):
         train_verifier(recipe(data, tmp_path / "abacus", "accelerator=abacus"))
+    for change, sentence in (
+        ("workers=0", "build no batches"),
+        ("vocal_tract=1.5", "share of the frequencies"),
+        ("fold=3", "no fold 3 of 3"),
+    ):
+        with pytest.raises(KwsError, match=sentence):
+            train_verifier(recipe(data, tmp_path / change, change))
     with pytest.raises(KwsError, match="recipe of a verifier"):
         find_recipe("wake_words_verifier")

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import numpy as np
 
-from kws import __version__, audio
+from kws import __version__
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import FileIdentity, Rules
 from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed, TestItem
@@ -57,8 +57,7 @@ def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentit
     `files`.
     """
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name)
-    reading = () if all(audio.reads_as_before(path) for path, _, _ in files) else (audio.READING,)
-    return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing, *reading)
+    return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
 
 
 class Store:

@@ -66,9 +66,8 @@ def replay_named(
 
     conditions: what positives are replayed under besides clean. store, jobs, dask: see
     `replay_all`. skipped: gets a line for each row or recording that cannot be used.
-    log: gets
-    those lines, a line for each recording that is named twice for different purposes,
-    and how much was replayed.
+    log: gets those lines, a line for each recording that is named twice for different
+    purposes, and how much was replayed.
 
     Raises KwsError where nothing can be replayed, or where `positives` say no keyword
     of the system.

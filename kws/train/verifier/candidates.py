@@ -52,10 +52,8 @@ def proposals(
     finder: CandidateFinder,
     frame_samples: int,
     holds: npt.NDArray[np.bool_],
-    keep: Callable[[int | None], bool] = lambda row: True,
 ) -> list[Proposal]:
-    """The candidates among the scores (T, K) of a tape, those in clips for which
-    keep(place).
+    """The candidates among the scores (T, K) of a tape.
 
     holds: (rows, K), which keywords each clip says. Where in it is not known: the
     highest candidate of a keyword is taken for it, and of lower ones nothing is known.
@@ -70,8 +68,6 @@ def proposals(
         row = tape.row_at(peak)
         if row is not None and peak > tape.rows[row].end + _LATE_SAMPLES:
             row = None
-        if not keep(row):
-            continue
         here = np.zeros(scores.shape[1], bool) if row is None else holds[row]
         if row is not None and here[candidate.keyword]:
             highest = best.get((row, candidate.keyword))

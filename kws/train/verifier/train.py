@@ -26,7 +26,7 @@ from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
 from kws.train.malloc import keep_freed_memory
 from kws.train.recipe import TrainingCorpus
-from kws.train.trainer import EpochCheckpoint, refuse_odd_steps, told_in_a_sentence
+from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
 from kws.train.verifier.held_out import count, held_out
 from kws.train.verifier.recipe import VerifierRecipe
 from kws.train.verifier.segments import SegmentDataset
@@ -44,7 +44,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     holds a training of another recipe.
     """
     output = Path(recipe.run.output)
-    refuse_odd_steps(recipe.optim)
+    refuse_impossible(recipe)
     pl.seed_everything(recipe.optim.seed, verbose=False)
     try:
         model = Verifier(recipe.task.model)
@@ -79,6 +79,19 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
             partial.write_text(json.dumps(counted, indent=1), encoding="utf-8")
         log(f"speakers held out: {json.dumps(counted)}")
     return finished
+
+
+def refuse_impossible(recipe: VerifierRecipe) -> None:
+    """Raise KwsError for numbers that do not go together, before anything is written."""
+    task = recipe.task
+    refuse_odd_steps(recipe.optim)
+    refuse_no_workers(recipe.run)
+    if not 0 <= task.vocal_tract < 1:
+        raise KwsError(
+            f"vocal_tract={task.vocal_tract:g} is no share of the frequencies: give 0 or more and less than 1"
+        )
+    if not -1 <= task.fold < task.folds:
+        raise KwsError(f"there is no fold {task.fold} of {task.folds}: give 0 to {task.folds - 1}, or -1 for none")
 
 
 def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
