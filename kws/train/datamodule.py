@@ -174,7 +174,7 @@ class SceneModule(pl.LightningDataModule):
         """This process's part of the batches: item `step` is the batch of that step."""
         scenes = self.prepare().part(*self._place())
         r = self.recipe
-        return FeatureDataset(scenes, r.task.model.mels, Path(r.run.features)) if r.run.features else scenes
+        return FeatureDataset(scenes, r.task.model, Path(r.run.features)) if r.run.features else scenes
 
     def val_dataloader(self) -> Any:
         self.prepare()
