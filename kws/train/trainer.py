@@ -35,6 +35,7 @@ from kws.model.mixers import is_streaming
 from kws.train.datamodule import SceneModule
 from kws.train.identity import claim, without_paths
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
+from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.losses.total import refuse_weights
 from kws.train.malloc import keep_freed_memory
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
@@ -78,13 +79,12 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
     size = f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps"
     log(f"going on from {last}" if going_on else size)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
+        with interruptible(trainer, last):
+            trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
     except RuntimeError as error:
         if "gloo" not in str(error):
             raise
         raise KwsError("another process of this training has ended: give the same command again to go on") from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return task
 
 
@@ -126,6 +126,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
                 TQDMProgressBar(refresh_rate=10),
                 timer,
                 EpochCheckpoint(last),
+                OwnSigterm(),
             ],
         )
 

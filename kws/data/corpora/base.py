@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -215,7 +216,7 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
     rows, skipped = [], []
     remaining = iter(clips)
     with (
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        _threads() as pool,
         tqdm(total=len(clips), desc="decoding", unit="file", leave=False, disable=None) as bar,
     ):
         while batch := list(islice(remaining, _BATCH)):
@@ -229,6 +230,17 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
                 else:
                     rows.append(Utterance(audio, found, normalise(clip.text), clip.speaker, clip.split))
     return rows, skipped
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """A pool that, after Ctrl-C, does not first do all that it was given."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _seconds(clip: Clip) -> float | Fault:

@@ -24,6 +24,7 @@ from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
+from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.malloc import keep_freed_memory
 from kws.train.recipe import TrainingCorpus
 from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
@@ -68,9 +69,8 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     loader: Any = DataLoader(
         data, batch_size=None, sampler=steps, num_workers=recipe.run.workers, prefetch_factor=4, persistent_workers=True
     )
-    trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with interruptible(trainer, last):
+        trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
     save_verifier(finished, task.model, learned_from(recipe), spent)
     if recipe.task.fold >= 0:
@@ -114,6 +114,7 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
                 TQDMProgressBar(refresh_rate=10),
                 timer,
                 EpochCheckpoint(output / "last.ckpt"),
+                OwnSigterm(),
             ],
         )
 
