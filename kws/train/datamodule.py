@@ -194,7 +194,7 @@ class SceneModule(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _source(self, folder: str, share: float) -> SceneSource:
-        limit = self._longest_s()
+        limit = self.recipe.task.scenes.longest_s
         rows = [row for row in read_manifest(self.root / folder, ["train"]) if row.seconds < limit and row.text]
         if not rows:
             raise KwsError(f"{self.root / folder} has no training clip with a transcript that fits into {limit:.1f} s")
@@ -210,10 +210,9 @@ class SceneModule(pl.LightningDataModule):
         hours = sum(shard.seconds for shard in shards) / 3600
         clips = sum(shard.clips for shard in shards)
         self.log(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
-        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.recipe.optim.seed)
-
-    def _longest_s(self) -> float:
-        return self.recipe.task.scenes.row_seconds * self.recipe.task.scenes.slowest
+        return ShardSource(
+            corpus, shards, share, self.recipe.task.scenes.longest_s, self.speller, self.recipe.optim.seed
+        )
 
     def _sounds(self, corpus: TrainingCorpus | None) -> Clips | None:
         return None if corpus is None else self._decode(read_manifest(self.root / corpus.folder, ["train"]))
