@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the training and say where the model lies."""
+    from kws.train.waiting import wait_asleep
+
+    wait_asleep()
     file, options, recipe = chosen(args)
     with going_on("the same command goes on with what was finished"):
         return _train(file, options, recipe)

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer, TQDMProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
@@ -38,6 +38,7 @@ from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.losses.total import refuse_weights
 from kws.train.malloc import keep_freed_memory
+from kws.train.progress import TrainingBar
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
@@ -123,7 +124,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
                 Beginning(run.threads, fresh, bool(recipe.task.trunk)),  # before the average, which starts as a copy
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 LearningRateMonitor("step"),
-                TQDMProgressBar(refresh_rate=10),
+                TrainingBar(optim.steps_per_epoch * optim.validate_every),
                 timer,
                 EpochCheckpoint(last),
                 OwnSigterm(),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, Timer, TQDMProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
@@ -26,6 +26,7 @@ from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
 from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.malloc import keep_freed_memory
+from kws.train.progress import TrainingBar
 from kws.train.recipe import TrainingCorpus
 from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
 from kws.train.verifier.held_out import count, held_out
@@ -111,7 +112,7 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
             logger=CSVLogger(output, "logs", f"part-{part}"),
             callbacks=[
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
-                TQDMProgressBar(refresh_rate=10),
+                TrainingBar(optim.steps + 1),
                 timer,
                 EpochCheckpoint(output / "last.ckpt"),
                 OwnSigterm(),
