@@ -24,7 +24,8 @@ _SHORTEST = 3  # phones: anything shorter is heard everywhere
 _FEWEST, _MOST = 0.6, 1.6  # phones of a candidate, in those of the usual spelling
 _GAIN = 0.02  # of the mean score, for which a further spelling is worth its false accepts
 _STRANGE = 0.9  # edits to the nearest spelling, in phones of the longer one: nearly no phone is in common
-_TOLD = 0.7  # the same in the median, up to which the model hears the phrase well enough to doubt a recording
+_FEW = 1 / 3  # share of recordings, above which it is the model that does not know how the phrase is said
+_SHOWN = 12  # phones
 _NEARLY = 0.8  # of the best mean score: of such candidates the longest is the safest
 
 
@@ -63,14 +64,14 @@ def doubts(
     if longer:
         found.append(f"warning: {len(longer)} of {len(files)} recordings hold far more than the phrase, ")
         found[-1] += _example(files, decoded, longer[0])
-    if unlike and np.median(apart) <= _TOLD:
+    if 0 < len(unlike) < _FEW * len(files):
         found.append(f"warning: {len(unlike)} of {len(files)} recordings do not sound like the phrase, ")
         found[-1] += _example(files, decoded, unlike[0])
     return found
 
 
 def _example(files: Sequence[Path], decoded: Sequence[Spelling], index: int) -> str:
-    return f"for example {files[index]}, heard as {' '.join(decoded[index])}: listen to them"
+    return f"for example {files[index]}, heard as {' '.join(decoded[index][:_SHOWN])}: listen to them"
 
 
 def decode(posteriors: Float64Array, tokens: Sequence[str]) -> Spelling:

@@ -354,9 +354,10 @@ class TestSpellings:
         known = [parse_phones("K AH M P Y UW T ER")]
         heard = said(*["K AH M P Y UW T ER"] * 3, "G L AO R P", "K AH M P Y UW D ER " * 4)
         files = [Path(f"{i}.wav") for i in range(5)]
+        heard, files = [*heard, heard[0]], [*files, Path("5.wav")]
         longer, unlike = doubts(files, heard, known, TOKENS)
-        assert "1 of 5 recordings hold far more than the phrase, for example 4.wav" in longer
-        assert "1 of 5 recordings do not sound like the phrase, for example 3.wav, heard as G L AO R P" in unlike
+        assert "1 of 6 recordings hold far more than the phrase, for example 4.wav" in longer
+        assert "1 of 6 recordings do not sound like the phrase, for example 3.wav, heard as G L AO R P" in unlike
         assert doubts(files[:3], heard[:3], known, TOKENS) == []
 
     def test_a_model_that_does_not_know_the_language_has_no_doubts(self):
