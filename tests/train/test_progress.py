@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch")
@@ -43,6 +43,7 @@ class Clock:
                 self.pace.evaluated(evaluation_s)
 
 
+@settings(deadline=None)
 @given(
     steps=st.integers(2, 2000),
     every=st.integers(1, 300),
@@ -76,6 +77,7 @@ def test_before_the_second_step_nothing_is_promised():
     assert clock.pace.left() == "" and clock.pace.step_s is None
 
 
+@settings(deadline=None)
 @given(before=st.floats(0.01, 5), after=st.floats(0.01, 5))
 def test_the_pace_is_that_of_the_last_minute(before, after):
     clock = Clock(10**6, 10**6)
