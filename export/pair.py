@@ -71,13 +71,14 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
     """Make the log-mel energies of a first pass's frontend an output of its graph,
     `features` (B, F, M).
 
-    They are the one logarithm in the graph. Raises KwsError where it is not. Where they
-    are an output already nothing happens.
+    They are the first logarithm in the graph; a model that follows the level has a
+    second. Raises KwsError where there is neither. Where they are an output already
+    nothing happens.
     """
     if any(output.name == "features" for output in proto.graph.output):
         return
     logs = [node for node in proto.graph.node if node.op_type == "Log"]
-    if len(logs) != 1:
+    if len(logs) not in (1, 2):
         raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are expected to be one")
     proto.graph.node.append(helper.make_node("Identity", [logs[0].output[0]], ["features"]))
     shape: list[str | int | None] = ["batch", "feature_frames", mels]

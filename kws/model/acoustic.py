@@ -67,6 +67,11 @@ class AcousticModel(StreamingLayer):
         self.stride = self.frontend.stride * self.subsampling.stride
         self.look_back = self._look_back_samples()
 
+    @property
+    def any_length(self) -> bool:
+        """Whether a graph of the model can take any number of frames up to its window."""
+        return all(block.mixer.any_length for block in self._blocks())
+
     def _look_back_samples(self) -> int | None:
         frames = 0
         for block in self._blocks():

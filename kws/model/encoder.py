@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kws.model.frontend import windows
 from kws.model.streaming import State, StreamingLayer
 
 
@@ -35,18 +34,18 @@ class CausalConv(StreamingLayer):
     def forward(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
         x = torch.cat([state.past.to(x.dtype), x], dim=1)
         # one product: cheaper than a Conv node
-        frames, kernel = (x.shape[1] - self.past) // self.stride, self.past + self.stride
-        seen = x.index_select(1, windows(frames, kernel, self.stride).to(x.device))
-        seen = seen.reshape(x.shape[0], frames, kernel * self.inputs)
+        seen = torch.cat(shifted(x, self.past + self.stride, self.stride), dim=2)
         y = torch.relu(functional.linear(seen, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias))
         return y, ConvState(x[:, -self.past :])
 
 
-def shifted(x: Tensor, kernel: int) -> list[Tensor]:
-    """(B, T + kernel - 1, D) -> for each place in the kernel what stands there, (B, T,
-    D).
+def shifted(x: Tensor, kernel: int, stride: int = 1) -> list[Tensor]:
+    """(B, T stride + kernel - stride, D) -> for each place in the kernel what stands
+    there, (B, T, D).
+
+    Cut from the end, not at a count of frames: so a graph need not compute where.
     """
-    return [x[:, i : i + 1 - kernel or None] for i in range(kernel)]
+    return [x[:, i : i + 1 - kernel or None : stride] for i in range(kernel)]
 
 
 class Subsampling(StreamingLayer):

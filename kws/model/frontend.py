@@ -63,23 +63,23 @@ class LogMel(StreamingLayer):
         return FrontendState(self.zeros(batch, (_HOPS - 1) * HOP_SAMPLES))
 
     def forward(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
+        energies, state = self.energies(x, state)
+        return torch.log(energies + FLOOR), state
+
+    def energies(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
+        """As `forward`, before the logarithm."""
         batch, samples = x.shape
         frames = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
-        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES).index_select(1, windows(frames, _HOPS).to(x.device))
+        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES)
+        frame = torch.cat([hops[:, i : i + 1 - _HOPS or None] for i in range(_HOPS)], dim=2)
         # stage 1 over n1, for all n2: (2 x 17 outputs: real and imaginary, k1) x (30 rows)
-        grid = self.first @ (hops.reshape(batch * frames, _USED_ROWS, _COLUMNS) * self.window)
+        grid = self.first @ (frame.reshape(batch * frames, _USED_ROWS, _COLUMNS) * self.window)
         # stage 2 over n2 and (real, imaginary), one matrix per k1, the twiddle factors inside
         grid = grid.reshape(batch * frames, 2, _USED_K1, _COLUMNS).permute(2, 0, 1, 3)
         spectrum = grid.reshape(_USED_K1, batch * frames, 2 * _COLUMNS) @ self.second
         power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _USED_K1 * 2 * _COLUMNS)
-        mel = power @ self.filters
-        return torch.log(mel + FLOOR), FrontendState(pcm[:, -state.tail.shape[1] :])
-
-
-def windows(count: int, kernel: int, stride: int = 1) -> Tensor:
-    """(count * kernel,): which rows stand in each of so many windows, laid end to end."""
-    return (stride * torch.arange(count)[:, None] + torch.arange(kernel)).flatten()
+        return power @ self.filters, FrontendState(pcm[:, -state.tail.shape[1] :])
 
 
 def _window() -> Tensor:

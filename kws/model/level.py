@@ -1,13 +1,17 @@
-"""A level follower: log-mel energies relative to the loudest of late, so that a word
-said far away looks like one said near the microphone.
+"""A level follower: quiet sound is raised before a model hears it, so that a word said
+far away looks like one said near the microphone.
 
-    l_t = max over bands of x_t - QUIET        s_t = max(l_t, s_(t-1) - DECAY, 0)        y_t = x_t - s_t
+    l_t = max over bands of log x_t        s_t = max(l_t, s_(t-1) - FALL)        g_t = LOUD - s_t, from 0 to MOST_GAIN
 
-The level s rises at once and falls slowly, so that a pause inside a phrase changes
-little. Below QUIET nothing is raised: the microphone's own noise stays below speech.
-Without the maximum this is the automatic gain control of Wang et al. 2017, "Trainable
-frontend for robust and far-field keyword spotting", arXiv 1607.05666, for all bands
-together.
+x are mel energies, s the level of late, g the logarithm of their gain. The level rises at
+once and falls slowly, so that a pause inside a phrase changes little; sound at the level
+of `LOUD` or above is left as it is. More gain than `MOST_GAIN` would make a burst of the
+first sound after a pause, before the level has risen (figures: docs/decisions.md). A
+segment is heard whole, so its gain is one number, and may be more.
+
+This is an automatic gain control for all bands together; one for each band is that of
+Wang et al. 2017, "Trainable frontend for robust and far-field keyword spotting", arXiv
+1607.05666.
 
 Shapes: B batch, S samples, F frames of 10 ms, M mel bands.
 """
@@ -17,23 +21,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kws.model.frontend import HOP_SAMPLES, FrontendState, LogMel
+from kws.model.frontend import FLOOR, HOP_SAMPLES, FrontendState, LogMel
 from kws.model.streaming import StreamingLayer
 
-QUIET = -9.0  # log energy of the loudest band: speech whose peaks are at -75 dBFS
-_DECAY = 0.0092  # in 10 ms: 4 dB in a second
-_BLOCK = 64  # frames: their table is small, and an utterance has few blocks
+LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
+MOST_GAIN = 4.6  # 20 dB, in a stream
+MOST_SEGMENT_GAIN = 9.2  # 40 dB
+_FALL = 0.0046  # in 10 ms: 2 dB in a second
+_BLOCK = 128  # frames: as many as a call of a graph has at most
 _NEVER = 1e4  # more than any level
 
 
 class LevelState(NamedTuple):
     mel: FrontendState
-    level: Tensor  # (B, 1, 1) s of the newest frame
+    level: Tensor  # (B, 1, 1) by how much s of the newest frame exceeds LOUD - MOST_GAIN
 
 
 class LevelledLogMel(StreamingLayer):
-    """(B, S) PCM, S a multiple of 160 -> (B, S / 160, M) log-mel energies relative to
-    the level.
+    """(B, S) PCM, S a multiple of 160 -> (B, S / 160, M) log-mel energies, raised where
+    the sound of late was quiet.
     """
 
     fall: Tensor
@@ -49,26 +55,42 @@ class LevelledLogMel(StreamingLayer):
         return LevelState(self.mel.init_state(batch), self.zeros(batch, 1, 1))
 
     def forward(self, x: Tensor, state: LevelState) -> tuple[Tensor, LevelState]:
-        mel, mel_state = self.mel(x, state.mel)
-        loudest = torch.clamp(mel.amax(dim=2, keepdim=True) - QUIET, min=0.0)
-        level, levels = state.level, []
-        for start in range(0, loudest.shape[1], _BLOCK):
-            block = loudest[:, start : start + _BLOCK]
-            frames = block.shape[1]
-            reach = torch.cat([level, block], dim=1) - self.fall[: frames + 1, :frames]
-            levels.append(reach.amax(dim=1)[..., None])
-            level = levels[-1][:, -1:]
-        return mel - torch.cat(levels, dim=1), LevelState(mel_state, level)
+        energies, mel_state = self.mel.energies(x, state.mel)
+        mel = torch.log(energies + FLOOR)
+        loudest = torch.clamp(mel.amax(dim=2, keepdim=True) - (LOUD - MOST_GAIN), min=0.0)
+        level = self._level(loudest, state.level)
+        gain = torch.relu(MOST_GAIN - level)
+        return torch.log(energies * torch.exp(gain) + FLOOR), LevelState(mel_state, level[:, -1:])
+
+    def _level(self, loudest: Tensor, before: Tensor) -> Tensor:
+        """The level (B, F, 1) that follows `before` (B, 1, 1), of the frames' loudest
+        bands (B, F, 1).
+        """
+        frames = loudest.shape[1]
+        if frames <= _BLOCK:  # as in every call of a graph
+            return (torch.cat([before, loudest], dim=1) - self.fall[: frames + 1, :frames]).amax(dim=1)[..., None]
+        levels = [before]
+        for block in loudest.split(_BLOCK, dim=1):
+            levels.append(self._level(block, levels[-1][:, -1:]))
+        return torch.cat(levels[1:], dim=1)
+
+
+def raised_segments(features: Tensor) -> Tensor:
+    """Log-mel energies (B, F, M) of segments, each raised as a whole; the floor under
+    the energies stays.
+    """
+    gain = torch.clamp(LOUD - features.amax(dim=(1, 2), keepdim=True), 0.0, MOST_SEGMENT_GAIN)
+    return torch.log(torch.relu(torch.exp(features) - FLOOR) * torch.exp(gain) + FLOOR)
 
 
 def make_frontend(mels: int, follow_level: bool) -> LogMel | LevelledLogMel:
-    """The frontend of a model: energies as they are, or relative to the level."""
+    """The frontend of a model: energies as they are, or raised where sound is quiet."""
     return LevelledLogMel(mels) if follow_level else LogMel(mels)
 
 
 def _fall() -> Tensor:
-    """(65, 64): how far the level before the block, and each of its frames, has fallen
+    """(129, 128): how far the level before the block, and each of its frames, has fallen
     by frame t; a frame to come is out of reach.
     """
     source, t = torch.arange(-1, _BLOCK)[:, None], torch.arange(_BLOCK)[None, :]
-    return torch.where(source <= t, _DECAY * (t - source), _NEVER)
+    return torch.where(source <= t, _FALL * (t - source), _NEVER)

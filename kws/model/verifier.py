@@ -20,12 +20,11 @@ from kws.errors import KwsError
 from kws.model.config import VerifierConfig
 from kws.model.encoder import Block, Subsampling
 from kws.model.frontend import FLOOR, HOP_SAMPLES
+from kws.model.level import raised_segments
 from kws.model.mixers import MixerConfig, SegmentMixer, make_mixer, parse_pattern
 
 _BLANK_BIAS = 3.0
 _RARE = -2.0  # of the log-odds: most segments hold no word
-LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
-MOST_GAIN = 9.2  # 40 dB
 LEAD_SAMPLES = 2 * HOP_SAMPLES  # before a segment of sound: the first frame's window reaches so far back
 
 
@@ -80,7 +79,7 @@ class Verifier(nn.Module):
         """Log-mel energies (B, F, M), those of quiet segments raised, by the model's
         global constants.
         """
-        return (raised(features) - self.mean) * self.scale
+        return (raised_segments(features) - self.mean) * self.scale
 
     def encode(self, normalised: Tensor) -> Tensor:
         """(B, F, M) normalised features -> (B, T, D)."""
@@ -101,17 +100,6 @@ class Verifier(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(features)
         return self.log_odds(hidden), self.log_posteriors(hidden)
-
-
-def raised(features: Tensor) -> Tensor:
-    """Log-mel energies (B, F, M) of segments, as they would be if the loudest band of a
-    quiet segment were at `LOUD`: distance and the microphone's gain must not decide.
-
-    The floor under the energies is not raised with them.
-    """
-    gain = torch.clamp(LOUD - features.amax(dim=(1, 2), keepdim=True), 0.0, MOST_GAIN)
-    energies = torch.relu(torch.exp(features) - FLOOR)
-    return torch.log(energies * torch.exp(gain) + FLOOR)
 
 
 def _through(blocks: nn.ModuleList, x: Tensor) -> Tensor:

@@ -8,9 +8,12 @@ The formula is in heads.py, what a frame's own value takes away in xsa.py. Here 
 which keys a query meets: those of the last W frames, its own included, or those of the
 whole segment.
 
-Of the scores (C, L) of a block, the window of query c is c .. c + W - 1; a mask hides
-the others. A fresh cache holds zeros, and they are attended to like frames: before a
-stream begins there were W - 1 frames that say nothing.
+Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W
+meet in the softmax, as a table (C, W): each in the same place however many queries a
+block has, so that a chunk's numbers are the same bit by bit alone and among others.
+
+A fresh cache holds zeros, and they are attended to like frames: before a stream begins
+there were W - 1 frames that say nothing.
 """
 
 from typing import ClassVar, NamedTuple
@@ -92,15 +95,11 @@ class SelfAttention(StreamingMixer):
     def _attend(self, q: Tensor, kv: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
         k, v = self.projections.keys_and_values(kv)
-        bias = self._bias(q.shape[-2], guide)
-        scores = self.projections.similarity(q, k) + (bias if q.dim() == 4 else bias[:, None])
-        a, null = self.projections.weigh(scores, q)
+        bias = self.projections.table(guide).flip(1)[:, None]
+        scores = in_window(self.projections.similarity(q, k), self.window)
+        a, null = self.projections.weigh(scores + (bias if q.dim() == 4 else bias[:, None]), q)
+        a = among_keys(a)
         return a, self.projections.sums(a, null, v), v
-
-    def _bias(self, queries: int, guide: Tensor | None) -> Tensor:
-        """(H, C, L): the bias of a query and a key inside its window, MASKED outside."""
-        table = self.projections.table(guide).flip(1)
-        return toeplitz(functional.pad(table, (queries - 1, queries - 1), value=MASKED), queries)
 
     def _exclude(self, y: Tensor, v: Tensor) -> Tensor:
         """What the exclusion leaves of the sums (..., C, K), given the values (..., L,
@@ -113,8 +112,26 @@ class SelfAttention(StreamingMixer):
     def _mean(self, v: Tensor) -> Tensor:
         """(..., C, K): of the values in each query's window."""
         queries = v.shape[-2] - self.window + 1
-        row = functional.pad(v.new_full((1, self.window), 1 / self.window), (queries - 1, queries - 1))
-        return toeplitz(row, queries)[0] @ v
+        return among_keys(v.new_full((queries, self.window), 1 / self.window)) @ v
+
+
+def in_window(scores: Tensor, window: int) -> Tensor:
+    """(..., C, L) -> (..., C, W): element (c, w) is that of (c, c + w); lines laid end
+    to end, read longer by one.
+    """
+    *front, queries, keys = scores.shape
+    flat = functional.pad(scores.reshape(*front, queries * keys), (0, queries))
+    return flat.view(*front, queries, keys + 1)[..., :window]
+
+
+def among_keys(weights: Tensor) -> Tensor:
+    """(..., C, W) -> (..., C, L): the inverse of `in_window`, with zeros outside of the
+    windows.
+    """
+    *front, queries, window = weights.shape
+    keys = window - 1 + queries
+    flat = functional.pad(weights, (0, queries)).view(*front, queries * (keys + 1))
+    return flat[..., : queries * keys].view(*front, queries, keys)
 
 
 class FullSelfAttention(SegmentMixer):
