@@ -206,9 +206,7 @@ class StreamHandle:
         assert self._second_pass is not None
         return self._second_pass.hear(features, scores, ages)
 
-    def _fire(
-        self, scores: NDArray[np.float64], ages: NDArray[np.int64]
-    ) -> tuple[list[Detection], list[Detection]]:
+    def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
         """The events of its present chunk, from scores and ages (F, K), and those whose
         peak is known now.
         """

@@ -47,7 +47,8 @@ for (const rows of chunks) {
   const fired = trigger.run(heard.scores, heard.ages, frame, watched);
   out.events.push(...fired.map(({ row, keyword }) => [frame + row, keyword]));
   const width = scorer.keywords;
-  const events = fired.map(({ row, keyword }) => ({ keyword, frame: frame + row, score: heard.scores[row * width + keyword] }));
+  const score = ({ row, keyword }) => heard.scores[row * width + keyword];
+  const events = fired.map((one) => ({ keyword: one.keyword, frame: frame + one.row, score: score(one) }));
   settle(openEvents.hear(events, fired, heard.scores, frame, width));
   frame += rows.length;
 }

@@ -91,7 +91,8 @@ def test_each_event_comes_once_more_with_its_peak_and_blocks_change_nothing(dete
         peaks += stream.peaks
     stream.flush()
     peaks += stream.peaks
-    frames, numbers = detector.info.scoring.refractory_frames, {word.name: n for n, word in enumerate(detector.keywords)}
+    frames = detector.info.scoring.refractory_frames
+    numbers = {word.name: number for number, word in enumerate(detector.keywords)}
     assert [replace(event, peak=None) for event in peaks] == wanted.detections
     assert all(event.peak is None for event in wanted.detections)
     for event in peaks:

@@ -96,7 +96,7 @@ def test_interleaved_is_separate_whoever_joins_and_leaves(detector, sounds, happ
 def test_who_leaves_is_told_the_peaks_by_then(detector, sounds):
     streams = detector.streams()
     handle = streams.join()
-    handle.push(sounds[0][: 16_000])
+    handle.push(sounds[0][:16_000])
     (event,) = of(handle, streams.run())
     assert streams.peaks == []
     (left,) = handle.leave()

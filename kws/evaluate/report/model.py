@@ -142,7 +142,8 @@ class FalseAccept:
 
     kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the points
     that hear it. scores: by point, None where it is no false accept. Both are peaks, as of
-    `kws.Detection`. seconds: length of the recording. at_s: seconds into all clean recordings in a row, None for confusables.
+    `kws.Detection`. seconds: length of the recording. at_s: seconds into all clean recordings
+    in a row, None for confusables.
     """
 
     audio: str

@@ -47,7 +47,8 @@ def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     if diagnosis.cause == "refused":
         return f"{name} did not fire at {time}: the verifier refused it, score {score}, threshold {threshold}"
     if diagnosis.cause == "fired":
-        return f"{name} fired at {time}: score {score}, peak {probability(_final_peak(diagnosis))}, threshold {threshold}"
+        peak = probability(_final_peak(diagnosis))
+        return f"{name} fired at {time}: score {score}, peak {peak}, threshold {threshold}"
     if diagnosis.cause in ("too long", "gap"):
         return f"{name} did not fire at {time}: said too slowly (score {score} otherwise, threshold {threshold})"
     if diagnosis.cause == "refractory":
