@@ -46,7 +46,7 @@ class _Stream(Protocol[_Heard]):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
-    parser.epilog = _EXAMPLES
+    parser.epilog = _EXAMPLES + options.PEAK_HELP
     options.add_model_and_files_arguments(parser, "FILE", "sound files, pipes, or - for standard input")
     add_keyword_options(parser)
     options.add_json_option(

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Hear keywords from a microphone, live, until Ctrl-C. No sound leaves this machine, "
         "and none is written without --record."
     )
-    parser.epilog = _EPILOG
+    parser.epilog = _EPILOG + options.PEAK_HELP
     options.add_model_argument(parser)
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
     parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")

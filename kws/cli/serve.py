@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Hear keywords for other programs, by the Wyoming protocol, until SIGTERM or Ctrl-C. Sound is neither kept\n"
         "nor sent on. What happens is said on standard error."
     )
-    parser.epilog = _EXAMPLES
+    parser.epilog = _EXAMPLES + options.PEAK_HELP
     options.add_models_argument(parser, f"{options.DEFAULT_MODEL}; --keyword adds to the first")
     parser.add_argument(
         "--uri",
