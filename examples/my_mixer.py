@@ -28,7 +28,6 @@ class MovingAverage(StreamingMixer):
     """Exponential moving averages with a gate. `heads` and `window_frames` do not apply: its memory is unbounded."""
 
     look_back = None
-    any_length = False  # its loop is laid out for one number of frames in an exported graph
 
     def __init__(self, config: MixerConfig, switches: Switches) -> None:
         super().__init__(config, switches)

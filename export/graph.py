@@ -11,12 +11,14 @@ from typing import Any
 
 import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from kws.model.acoustic import AcousticModel
 from kws.model.streaming import flatten_state, unflatten_state
 
 OPSET = 20
+_LARGEST = 2**22  # values of a tensor
 _BATCH_EXAMPLE = 2  # anything but 1, which exporters take for a constant
 
 
@@ -35,41 +37,21 @@ class StreamingGraph(nn.Module):
         return (log_posteriors, *flatten_state(after).values())
 
 
-def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
-    """The most chunks of `chunk_frames` that one call of the model's graph takes.
-
-    One where a mixer's graph is laid out for one number of frames, and with chunks of a
-    single frame: a product with one row is summed in another order than the same row
-    among others, and a stream's numbers must not depend on how its chunks are put
-    together.
-    """
-    free = model.any_length and chunk_frames > 1
-    return max(1, model.config.window_frames // chunk_frames) if free else 1
-
-
 def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
-    """The model as ONNX for 1 to `chunks_per_call` chunks of `chunk_frames`, any batch;
-    a state `x` comes out as `next.x`.
+    """The model as ONNX for chunks of `chunk_frames`, any batch; a state `x` comes out
+    as `next.x`.
     """
     model = model.eval()
     graph = StreamingGraph(model)
     states = flatten_state(model.init_state(_BATCH_EXAMPLE))
-    most = chunk_frames * chunks_per_call(model, chunk_frames)
-    pcm = torch.zeros(_BATCH_EXAMPLE, most * model.stride)
-    batch = torch.export.Dim.DYNAMIC
-    dims: dict[int, Any] = {0: batch}
-    if most > chunk_frames:
-        dims[1] = model.stride * torch.export.Dim("frames", min=2, max=most)
-    proto = to_onnx(
+    batch = {0: torch.export.Dim.DYNAMIC}
+    return to_onnx(
         graph,
-        (pcm, *states.values()),
+        (torch.zeros(_BATCH_EXAMPLE, chunk_frames * model.stride), *states.values()),
         inputs=["pcm", *states],
         outputs=["log_posteriors", *(f"next.{name}" for name in states)],
-        dynamic_shapes=(dims, tuple({0: batch} for _ in states)),
+        dynamic_shapes=(batch, tuple(batch for _ in states)),
     )
-    if most > chunk_frames:  # behind an LSTM the exporter writes down the example's number
-        proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
-    return proto
 
 
 def to_onnx(
@@ -92,5 +74,7 @@ def to_onnx(
             dynamo=True,
             verbose=False,
         )
+        # weights that are only put in another order become constants, however large
+        optimizer.optimize_ir(program.model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)
         program.save(buffer)
     return onnx.load_from_string(buffer.getvalue())

@@ -19,9 +19,7 @@ _BATCHES = (1, 3)
 
 def largest_difference(model: AcousticModel, path: Path) -> float:
     """Largest absolute difference in log-posteriors between `model` on whole audio and
-    `path` on pieces of it.
-
-    The pieces: single chunks, and the most chunks that a call takes.
+    `path` chunk by chunk.
     """
     session = OnnxModel.load(path)
     chunk = session.info.chunk_samples
@@ -30,19 +28,17 @@ def largest_difference(model: AcousticModel, path: Path) -> float:
         pcm = probe(batch, -(-_SECONDS * SAMPLE_RATE // chunk) * chunk)
         with torch.no_grad():
             expected, _ = model(torch.from_numpy(pcm), model.init_state(batch))
-        for call in {chunk, chunk * session.info.chunks_per_call}:
-            heard = in_calls(session, pcm, call)
-            worst = max(worst, float(np.abs(heard - expected.numpy()).max()))
+        worst = max(worst, float(np.abs(in_chunks(session, pcm) - expected.numpy()).max()))
     return worst
 
 
-def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
-    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model from a fresh
-    state, `samples` at a time.
+def in_chunks(session: OnnxModel, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model chunk by chunk,
+    from zeros.
     """
-    states, parts = session.init_states(len(pcm)), []
-    for start in range(0, pcm.shape[1], samples):
-        log_posteriors, states, _ = session.run(np.ascontiguousarray(pcm[:, start : start + samples]), states)
+    states, parts = session.zero_states(len(pcm)), []
+    for chunk in np.split(pcm, pcm.shape[1] // session.info.chunk_samples, axis=1):
+        log_posteriors, states, _ = session.run(np.ascontiguousarray(chunk), states)
         parts.append(log_posteriors)
     return np.concatenate(parts, axis=1)
 

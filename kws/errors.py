@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 
@@ -17,6 +18,19 @@ class InputError(KwsError, ValueError):
     """Samples or log-posteriors of a kind that cannot be used (dtype, shape, rate,
     NaN).
     """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever tidies up after Ctrl-C does so after it, too."""
+
+
+@contextmanager
+def going_on(sentence: str) -> Iterator[None]:
+    """Adds to an interruption, which says nothing yet, what becomes of the work."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise type(stop)(str(stop) or sentence) from stop
 
 
 def require(module: str, extra: str) -> ModuleType:

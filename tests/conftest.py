@@ -6,6 +6,12 @@ import pytest
 
 import tones
 from kws.runtime.detector import Detector
+from kws.train.waiting import wait_asleep
+
+
+def pytest_configure() -> None:
+    """Before any test loads torch: tests, too, run beside other work, and beside each other."""
+    wait_asleep()
 
 
 @pytest.fixture(scope="session")

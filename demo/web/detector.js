@@ -11,6 +11,7 @@ ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread ne
 ort.env.wasm.wasmPaths = { wasm: new URL("./vendor/ort.wasm", import.meta.url).href };
 
 const FLUSH_SAMPLES = RATE / 2; // a model's posteriors come some frames after the sound
+const QUIET_SAMPLES = 4 * RATE;
 
 /** A model file, opened for running; shared by all streams. */
 export class Detector {
@@ -18,14 +19,17 @@ export class Detector {
   static async load(bytes) {
     const { manifest, verifier } = readManifest(bytes);
     const open = (graph) => ort.InferenceSession.create(graph, { executionProviders: ["wasm"], logSeverityLevel: 4 });
-    return new Detector(manifest, await open(bytes), verifier && (await open(verifier)));
+    const detector = new Detector(manifest, await open(bytes), verifier && (await open(verifier)));
+    await detector.#hearSilence();
+    return detector;
   }
 
   /** verifier: the session of the second pass, null for a model of one pass. */
-  constructor(manifest, session, verifier) {
+  constructor(manifest, session, verifier, quiet = null) {
     this.manifest = manifest;
     this.session = session;
     this.verifier = verifier;
+    this.quiet = quiet; // the states of a fresh stream
     const { scoring, tokens, keywords } = manifest;
     const spellings = keywords.flatMap((keyword) => keyword.spellings);
     const owner = keywords.flatMap((keyword, index) => keyword.spellings.map(() => index));
@@ -45,7 +49,7 @@ export class Detector {
 
   /** A detector that hears a further phrase too; see manifest.js. */
   withPhrase(phrase, phones) {
-    return new Detector(withPhrase(this.manifest, phrase, phones), this.session, this.verifier);
+    return new Detector(withPhrase(this.manifest, phrase, phones), this.session, this.verifier, this.quiet);
   }
 
   /** A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. */
@@ -53,8 +57,17 @@ export class Detector {
     return new Stream(this, rate, thresholds);
   }
 
-  /** The states of a fresh stream, all zeros. */
-  initStates() {
+  /** The states of a fresh stream: those that a few seconds of silence leave, as in kws/runtime/session.py. */
+  async #hearSilence() {
+    const size = this.manifest.chunk_samples;
+    let states = this.#zeroStates();
+    for (let heard = 0; heard < QUIET_SAMPLES; heard += size) {
+      [, states] = await this.run(new Float32Array(size), states);
+    }
+    this.quiet = states;
+  }
+
+  #zeroStates() {
     return this.manifest.states.map(({ shape, dtype }) => {
       const size = shape.reduce((a, b) => a * b, 1);
       return new ort.Tensor(dtype, dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size), [1, ...shape]);
@@ -79,7 +92,7 @@ export class Stream {
     this.chunk = new Float32Array(detector.manifest.chunk_samples);
     this.fill = 0;
     this.frame = 0;
-    this.states = detector.initStates();
+    this.states = detector.quiet;
     this.heard = detector.scorer.initState();
     this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
     this.watched = this.trigger.initState();

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from kws.cli.options import add_jobs_options, log_to_stderr
+from kws.errors import going_on
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the trainings that are missing, and print where the tables lie."""
-    from kws.lab.comparison import compare, open_study  # torch takes seconds
+    with going_on("the same command goes on with the runs that were finished"):
+        from kws.train.waiting import wait_asleep
 
-    study = open_study(args.study, args.changes, args.groups, args.output)
-    tables = compare(study, args.output, args.jobs, args.dask, log_to_stderr)
+        wait_asleep()
+        from kws.lab.comparison import compare, open_study  # torch takes seconds
+
+        study = open_study(args.study, args.changes, args.groups, args.output)
+        tables = compare(study, args.output, args.jobs, args.dask, log_to_stderr)
     if tables is not None:  # in the first of several processes of a training
         print(f"{tables}: {len(study.cells)} models; each run lies in {args.output.absolute() / 'cells'}")
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kws.cli.options import log_to_stderr, whole_number
 from kws.data.corpora import corpus_names
-from kws.errors import KwsError
+from kws.errors import KwsError, going_on
 
 if TYPE_CHECKING:
     from kws.data.corpora.base import Prepared
@@ -122,7 +122,10 @@ def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what one sub-command says and print what came of it."""
     actions = {"get": get, "pack": packed, "align": aligned, "cut": cut, "synthesise": synthesised}
-    print(actions[args.action](args) if args.action in actions else table())
+    resumes = args.action in ("get", "synthesise")
+    after = "goes on with what was finished" if resumes else "does it anew, and nothing is left half done"
+    with going_on(f"the same command {after}"):
+        print(actions[args.action](args) if args.action in actions else table())
     return 0
 
 

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="model.ckpt or verifier.ckpt, as `kws train` wrote it")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
-    parser.add_argument("--chunk-frames", type=int, help="frames of 40 ms per call: latency against CPU (default: 2)")
+    parser.add_argument("--chunk-frames", type=int, help="frames of 40 ms per call: latency against CPU (default: 4)")
     parser.add_argument(
         "--first-pass",
         metavar="MODEL",
@@ -38,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
 
         print(write_pair(args.checkpoint, find(args.first_pass), args.output, args.name))
         return 0
-    from kws.export.write import write_model
+    from kws.export.write import CHUNK_FRAMES, write_model
     from kws.model.verifier_checkpoint import is_verifier
 
     if is_verifier(args.checkpoint):
         raise KwsError(f"{args.checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
-    print(write_model(args.checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
+    frames = CHUNK_FRAMES if args.chunk_frames is None else args.chunk_frames
+    print(write_model(args.checkpoint, args.output, args.name, frames))
     return 0

@@ -6,7 +6,7 @@ The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chose
 what is slow to import (torch, scipy, onnxruntime) inside `run`, so that help and usage errors are quick.
 
 Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one sentence on stderr);
-2 a usage error; 130 interrupted; 141 the reader of the output went away (SIGPIPE).
+2 a usage error; 130 interrupted; 143 terminated (SIGTERM); 141 the reader of the output went away (SIGPIPE).
 """
 
 import argparse
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from kws import __version__
-from kws.errors import KwsError, install, nearest
+from kws.cli.stopping import stoppable
+from kws.errors import KwsError, Terminated, install, nearest
 
 
 class Verb(NamedTuple):
@@ -49,6 +50,7 @@ VERBS = {
 }
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+TERMINATED = 143  # 128 + SIGTERM
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
@@ -64,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     try:
         try:
-            code = dispatch(sys.argv[1:] if argv is None else argv)
+            with stoppable():
+                code = dispatch(sys.argv[1:] if argv is None else argv)
         except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
             code = stop.code if isinstance(stop.code, int) else 1
         sys.stdout.flush()  # here, where a reader that has gone is still caught
@@ -81,9 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         return fail(f"the output cannot be written: {error.strerror}")
-    except KeyboardInterrupt:
-        print("\nkws: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        how, code = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        with suppress(OSError):
+            print(f"\nkws: {how}" + (f": {stop}" if str(stop) else ""), file=sys.stderr)
+        return code
 
 
 def fail(sentence: str) -> int:

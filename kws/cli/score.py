@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -51,8 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--conditions",
         nargs="+",
         metavar="CONDITION",
-        help="clean is always among them (default: 20, 10, 5 and 0 dB with --noise, room with --rooms)",
+        help="what positives are heard under besides clean: 10dB (noise), room, cold (the stream begins with the "
+        "word), -45dBFS (quiet), 8kHz (telephone) (default: 20, 10, 5 and 0 dB with --noise, room with --rooms)",
     )
+    parser._negative_number_matcher = re.compile(r"-\d")  # -45dBFS is a condition, not an option
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="of which noise meets which recording (default: 0)"
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kws.cli.options import log_to_stderr
+from kws.errors import going_on
 
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe
@@ -31,7 +32,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the training and say where the model lies."""
+    from kws.train.waiting import wait_asleep
+
+    wait_asleep()
     file, options, recipe = chosen(args)
+    with going_on("the same command goes on with what was finished"):
+        return _train(file, options, recipe)
+
+
+def _train(file: RecipeFile, options: argparse.Namespace, recipe: Recipe | VerifierRecipe) -> int:
     from kws.train.trainer import in_first_process, train  # torch takes seconds: a mistake is told before
     from kws.train.verifier.recipe import VerifierRecipe
 

@@ -77,6 +77,17 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
     return Clips(kept, pcm, np.array(index["starts"], dtype=np.int64), tuple(index["skipped"]), key)
 
 
+def same_samples(held_out: Clips, learned: Sequence[Clips]) -> list[Utterance]:
+    """What is held out and said sample by sample in a clip that is learned, too."""
+    lengths = {held_out.samples(i) for i, row in enumerate(held_out.utterances) if row.text}
+    known = {_digest(clips, i) for clips in learned for i in range(len(clips)) if clips.samples(i) in lengths}
+    return [row for i, row in enumerate(held_out.utterances) if row.text and _digest(held_out, i) in known]
+
+
+def _digest(clips: Clips, index: int) -> bytes:
+    return hashlib.blake2b(clips.pcm[clips.starts[index] : clips.starts[index + 1]].tobytes(), digest_size=16).digest()
+
+
 def _key(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 

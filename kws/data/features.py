@@ -19,22 +19,25 @@ import torch
 from torch.utils.data import Dataset
 
 from kws.data.scenes import Batch, SceneDataset
-from kws.model.frontend import LogMel
+from kws.model.config import AcousticConfig
+from kws.model.level import make_frontend
 
 
 class FeatureDataset(Dataset[Batch]):
-    """The batches of `scenes` with mel (B, F, M), log energies before normalisation, in
-    place of pcm (B, S).
+    """The batches of `scenes` with mel (B, F, M), the frontend's energies before
+    normalisation, in place of pcm (B, S).
 
     They are kept in a folder below `folder` whose name depends on all that determines
     them. Half precision, as kept, is what every training gets, the first one too: 0.1 %
     of an energy, a thousandth of what noise does to it.
     """
 
-    def __init__(self, scenes: SceneDataset, mels: int, folder: Path) -> None:
+    def __init__(self, scenes: SceneDataset, config: AcousticConfig, folder: Path) -> None:
+        """config: of the model, whose frontend makes the features."""
         self.scenes = scenes
-        self.frontend = LogMel(mels)
-        self.folder = folder / hashlib.blake2b(f"{mels} {scenes.identity()}".encode(), digest_size=8).hexdigest()
+        self.frontend = make_frontend(config.mels, config.follow_level)
+        kind = f"{config.mels}{' levelled' * config.follow_level} {scenes.identity()}"
+        self.folder = folder / hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> Batch:
         batch = kept_batch(self.keep(step))

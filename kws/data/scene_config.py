@@ -45,6 +45,11 @@ class SceneConfig:
     codec_probability: float = 0.0
 
     @property
+    def longest_s(self) -> float:
+        """Clips must be shorter, to fit into a row at any speed."""
+        return self.row_seconds * self.slowest
+
+    @property
     def slowest(self) -> float:
         """The factor of time by which a clip may get longer, as a speed."""
         return min(self.speed[0], self.tempo[0]) if self.stretch_probability else self.speed[0]

@@ -7,7 +7,8 @@ goes on when it is started again with the same study and output.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from kws.errors import KwsError
@@ -123,6 +124,6 @@ def grow_trunks(study: Study, places: Places, log: Log) -> bool:
 def finish(tasks: Sequence[Task], jobs: int, dask: str | None, log: Log) -> None:
     """Do the tasks that are not done, here or on a cluster."""
     left = [task for task in tasks if not task.done]
-    results: Iterable[str] = on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)
-    for number, line in enumerate(results, 1):
-        log(f"{number}/{len(left)} {line}")
+    with closing(on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)) as results:
+        for number, line in enumerate(results, 1):
+            log(f"{number}/{len(left)} {line}")

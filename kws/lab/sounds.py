@@ -18,7 +18,8 @@ from tqdm import tqdm
 from kws.data.manifest import read_manifest
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.evaluate.replay.conditions import Rules, blocks, file_identity, sound_files
+from kws.evaluate.replay.conditions import Rules, blocks, sound_files
+from kws.evaluate.replay.files import file_identity
 from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
@@ -29,7 +30,7 @@ from kws.units import samples
 
 FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 RULES = Rules(silence_s=1.0)
-LEAD_FRAMES = RULES.lead_frames(FRAME_SAMPLES)
+LEAD_FRAMES = RULES.lead_samples(FRAME_SAMPLES) // FRAME_SAMPLES
 KINDS = ("keyword", "speech", "noise")
 
 

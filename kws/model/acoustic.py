@@ -14,7 +14,7 @@ from kws.errors import KwsError
 from kws.model.config import AcousticConfig
 from kws.model.contract import verify
 from kws.model.encoder import Block, BlockState, Subsampling, stream_through
-from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel
+from kws.model.level import make_frontend
 from kws.model.mixers import MixerConfig, StreamingMixer, is_streaming, make_mixer, parse_pattern
 from kws.model.mixers.own import is_own
 from kws.model.references import fixed_reference, random_reference
@@ -47,7 +47,7 @@ class AcousticModel(StreamingLayer):
         super().__init__()
         self.config = config
         self.streaming = is_streaming(config.mixer)
-        self.frontend = LogMel(config.mels)
+        self.frontend = make_frontend(config.mels, config.follow_level)
         self.subsampling = Subsampling(config.mels, config.channels, config.width)
         mixers = MixerConfig(config.width, config.heads, config.window_frames)
         specs = itertools.islice(itertools.cycle(parse_pattern(config.mixer)), config.blocks)
@@ -67,19 +67,16 @@ class AcousticModel(StreamingLayer):
         self.stride = self.frontend.stride * self.subsampling.stride
         self.look_back = self._look_back_samples()
 
-    @property
-    def any_length(self) -> bool:
-        """Whether a graph of the model can take any number of frames up to its window."""
-        return all(block.mixer.any_length for block in self._blocks())
-
     def _look_back_samples(self) -> int | None:
         frames = 0
         for block in self._blocks():
             if not self.streaming or block.mixer.look_back is None:
                 return None
             frames += block.mixer.look_back + block.feed_forward.past
+        if self.frontend.look_back is None:
+            return None
         mel_frames = frames * self.subsampling.stride + self.subsampling.past
-        return mel_frames * self.frontend.stride + WINDOW_SAMPLES - HOP_SAMPLES
+        return mel_frames * self.frontend.stride + self.frontend.look_back
 
     def _blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))

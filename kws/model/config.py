@@ -16,7 +16,8 @@ class AcousticConfig:
     frames of 40 ms, the same in training, evaluation, streaming and export. expansion:
     the feed-forward's hidden width in units of D. kernel: of the convolution in the
     feed-forward, in frames. channels: of the first convolution of the subsampling.
-    mels: mel bands. tokens: what the head tells apart, blank first. phrases: how many
+    mels: mel bands. follow_level: whether energies are relative to the level of late
+    (kws.model.level). tokens: what the head tells apart, blank first. phrases: how many
     whole phrases a second head tells apart (`AcousticModel.whole_with_phrases`); 0 is
     no such head.
     """
@@ -30,6 +31,7 @@ class AcousticConfig:
     kernel: int = 5
     channels: int = 96
     mels: int = 40
+    follow_level: bool = False
     dropout: float = 0.1
     tokens: tuple[str, ...] = TOKENS
     phrases: int = 0

@@ -3,9 +3,10 @@
 Shapes: B batch, S samples, T frames of 10 ms, M mel bands.
 
 Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing
-late. The 512-point DFT is computed in two stages (Cooley and Tukey 1965: 512 = 16 x 32)
+late. The 512-point DFT is computed in two stages (Cooley and Tukey 1965: 512 = 32 x 16)
 as two small matrix products, which any runtime has; a single DFT matrix would weigh 0.8
-MB and an FFT operator is missing in many runtimes. The mel bands are those of the HTK
+MB and an FFT operator is missing in many runtimes. Of real input, half of the first
+stage mirrors the other half and is left out. The mel bands are those of the HTK
 formula, triangular, without normalisation (torchaudio's defaults).
 """
 
@@ -25,10 +26,10 @@ HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms
 WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
 LOW_HZ, HIGH_HZ = 20.0, 7600.0  # the edges of the lowest and the highest mel band
 _POINTS = 512
-_ROWS, _COLUMNS = 16, 32  # n = 32 n1 + n2, k = k1 + 16 k2
-_HOPS = 3  # hops that a frame touches: 480 samples = 15 rows of 32; the sixteenth row is zero padding
+_ROWS, _COLUMNS = 32, 16  # n = 16 n1 + n2, k = k1 + 32 k2
+_HOPS = 3  # hops that a frame touches: 480 samples = 30 rows of 16; two more rows are zero padding
 _USED_ROWS = _HOPS * HOP_SAMPLES // _COLUMNS
-_USED_K2 = _COLUMNS // 2 + 1  # a real signal needs bins 0..256 only
+_USED_K1 = _ROWS // 2 + 1  # k1 = 17..31 mirror 15..1
 FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
@@ -65,31 +66,36 @@ class LogMel(StreamingLayer):
         batch, samples = x.shape
         frames = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
-        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES)
-        frame = torch.cat([hops[:, i : i + 1 - _HOPS or None] for i in range(_HOPS)], dim=2) * self.window
-        # stage 1 over n1, for all n2: (2 x 16 outputs: real and imaginary, k1) x (15 rows)
-        grid = self.first @ frame.reshape(batch * frames, _USED_ROWS, _COLUMNS)
+        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES).index_select(1, windows(frames, _HOPS).to(x.device))
+        # stage 1 over n1, for all n2: (2 x 17 outputs: real and imaginary, k1) x (30 rows)
+        grid = self.first @ (hops.reshape(batch * frames, _USED_ROWS, _COLUMNS) * self.window)
         # stage 2 over n2 and (real, imaginary), one matrix per k1, the twiddle factors inside
-        grid = grid.reshape(batch * frames, 2, _ROWS, _COLUMNS).permute(2, 0, 1, 3)
-        spectrum = grid.reshape(_ROWS, batch * frames, 2 * _COLUMNS) @ self.second
-        power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _ROWS * 2 * _USED_K2)
+        grid = grid.reshape(batch * frames, 2, _USED_K1, _COLUMNS).permute(2, 0, 1, 3)
+        spectrum = grid.reshape(_USED_K1, batch * frames, 2 * _COLUMNS) @ self.second
+        power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _USED_K1 * 2 * _COLUMNS)
         mel = power @ self.filters
         return torch.log(mel + FLOOR), FrontendState(pcm[:, -state.tail.shape[1] :])
 
 
+def windows(count: int, kernel: int, stride: int = 1) -> Tensor:
+    """(count * kernel,): which rows stand in each of so many windows, laid end to end."""
+    return (stride * torch.arange(count)[:, None] + torch.arange(kernel)).flatten()
+
+
 def _window() -> Tensor:
-    """A periodic Hann window over the last 400 of the 480 samples, (480,)."""
+    """A periodic Hann window over the last 400 of the 480 samples, (30, 16)."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
-    return _float(np.concatenate([np.zeros(_HOPS * HOP_SAMPLES - WINDOW_SAMPLES), hann]))
+    padded = np.concatenate([np.zeros(_HOPS * HOP_SAMPLES - WINDOW_SAMPLES), hann])
+    return _float(padded.reshape(_USED_ROWS, _COLUMNS))
 
 
 def _dft_stages() -> tuple[Tensor, Tensor]:
-    """Stage 1 (2 * 16, 15) and stage 2 (16, 2 * 32, 2 * 17) of the 512-point DFT of
+    """Stage 1 (2 * 17, 30) and stage 2 (17, 2 * 16, 2 * 16) of the 512-point DFT of
     real input.
     """
-    k1, n1 = np.arange(_ROWS), np.arange(_USED_ROWS)
+    k1, n1 = np.arange(_USED_K1), np.arange(_USED_ROWS)
     inner = np.exp(-2j * np.pi * np.outer(k1, n1) / _ROWS)
-    n2, k2 = np.arange(_COLUMNS), np.arange(_USED_K2)
+    n2, k2 = np.arange(_COLUMNS), np.arange(_COLUMNS)
     k = k1[:, None, None] + _ROWS * k2[None, None, :]
     outer = np.exp(-2j * np.pi * n2[None, :, None] * k / _POINTS)
     real_in = np.concatenate([outer.real, outer.imag], axis=2)  # a real part contributes (re, im)
@@ -98,15 +104,17 @@ def _dft_stages() -> tuple[Tensor, Tensor]:
 
 
 def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
-    """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (16 * 2 * 17, M)."""
+    """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (17 * 2 * 16, M)."""
     edges = mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), mels + 2))
     bins_hz = np.arange(_POINTS // 2 + 1) * SAMPLE_RATE / _POINTS
     rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins_hz[:, None]) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    k = np.arange(_ROWS)[:, None] + _ROWS * np.arange(_USED_K2)[None, :]
-    inside = (k < len(bins_hz))[..., None]  # bins past 256 mirror others: left out
-    per_bin = np.where(inside, triangles[np.minimum(k, len(bins_hz) - 1)], 0.0)
+    k1, k2 = np.meshgrid(np.arange(_USED_K1), np.arange(_COLUMNS), indexing="ij")
+    k = k1 + _ROWS * k2
+    mirrored = np.minimum(k, _POINTS - k)
+    twice = (k > _POINTS // 2) & (k1 % (_ROWS // 2) == 0)  # k1 = 0 and 16 hold their bins and the mirror of each
+    per_bin = np.where(twice[..., None], 0.0, triangles[mirrored])
     return _float(np.stack([per_bin, per_bin], axis=1).reshape(-1, mels))
 
 

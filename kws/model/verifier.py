@@ -24,6 +24,8 @@ from kws.model.mixers import MixerConfig, SegmentMixer, make_mixer, parse_patter
 
 _BLANK_BIAS = 3.0
 _RARE = -2.0  # of the log-odds: most segments hold no word
+LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
+MOST_GAIN = 9.2  # 40 dB
 LEAD_SAMPLES = 2 * HOP_SAMPLES  # before a segment of sound: the first frame's window reaches so far back
 
 
@@ -75,8 +77,10 @@ class Verifier(nn.Module):
         return self.encode(self.normalised(features))
 
     def normalised(self, features: Tensor) -> Tensor:
-        """Log-mel energies (..., M) by the model's global constants."""
-        return (features - self.mean) * self.scale
+        """Log-mel energies (B, F, M), those of quiet segments raised, by the model's
+        global constants.
+        """
+        return (raised(features) - self.mean) * self.scale
 
     def encode(self, normalised: Tensor) -> Tensor:
         """(B, F, M) normalised features -> (B, T, D)."""
@@ -97,6 +101,17 @@ class Verifier(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(features)
         return self.log_odds(hidden), self.log_posteriors(hidden)
+
+
+def raised(features: Tensor) -> Tensor:
+    """Log-mel energies (B, F, M) of segments, as they would be if the loudest band of a
+    quiet segment were at `LOUD`: distance and the microphone's gain must not decide.
+
+    The floor under the energies is not raised with them.
+    """
+    gain = torch.clamp(LOUD - features.amax(dim=(1, 2), keepdim=True), 0.0, MOST_GAIN)
+    energies = torch.relu(torch.exp(features) - FLOOR)
+    return torch.log(energies * torch.exp(gain) + FLOOR)
 
 
 def _through(blocks: nn.ModuleList, x: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class Output(NamedTuple):
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _VERIFIER_OUTPUTS = ["log_odds", "log_posteriors"]
 _FEATURES_PER_S = 100
+_QUIET_S = 4  # more than the look-back of the shipped models: no frame before it is remembered
 _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
 
 
@@ -64,6 +65,7 @@ class OnnxModel:
         self.info = info
         self._session = session
         self._verifier = verifier
+        self._quiet: States = self.zero_states()
         names = [state.name for state in info.states]
         self._inputs = ["pcm", *names]
         self._outputs = ["log_posteriors", *(f"next.{name}" for name in names)]
@@ -90,13 +92,34 @@ class OnnxModel:
             model._check_graph()
             model._check_posteriors()
             model._check_verifier()
+            model._quiet = model._hear_silence()
         except KwsError as error:
             raise KwsError(f"{path} cannot be used: {error}") from error
         return model
 
     def init_states(self, batch: int = 1) -> States:
-        """The states of fresh streams, all zeros: each (B, *shape)."""
+        """The states of fresh streams, each (B, *shape): those that a few seconds of
+        silence leave.
+
+        A word is then heard from the first sample on, as after a pause.
+        """
+        return tuple(np.repeat(state, batch, axis=0) for state in self._quiet)
+
+    def zero_states(self, batch: int = 1) -> States:
+        """The states in which a training's utterances begin, all zeros: each (B,
+        *shape).
+        """
         return tuple(np.zeros((batch, *state.shape), state.dtype) for state in self.info.states)
+
+    def _hear_silence(self) -> States:
+        """The states after `_QUIET_S` of silence."""
+        info, states = self.info, self.zero_states()
+        chunks = -(-_QUIET_S * info.sample_rate // info.chunk_samples)
+        while chunks > 0:
+            together = min(chunks, info.chunks_per_call)
+            states = self.run(np.zeros((1, together * info.chunk_samples), np.float32), states).states
+            chunks -= together
+        return states
 
     def run(self, pcm: Float32Array, states: States) -> Output:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
@@ -144,7 +167,7 @@ class OnnxModel:
         info = self.info
         for chunks in sorted({1, info.chunks_per_call}):
             silence = np.zeros((1, chunks * info.chunk_samples), np.float32)
-            posteriors, _, features = self.run(silence, self.init_states())
+            posteriors, _, features = self.run(silence, self.zero_states())
             self._check_features(features, chunks)
             shape = (1, chunks * info.frames_per_chunk, len(info.tokens))
             if posteriors.shape != shape:

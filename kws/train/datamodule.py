@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 
-from kws.data.clips import Clips, load_clips
+from kws.data.clips import Clips, load_clips, same_samples
 from kws.data.features import FeatureDataset
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
 from kws.data.scenes import Batch, SceneDataset, SceneSource, Supply
@@ -156,9 +156,23 @@ class SceneModule(pl.LightningDataModule):
             silence = len(self.speller.words)
             self.scene_data = SceneDataset(sources, noise, r.task.scenes, r.optim.seed, silence, rirs)
             dev = [row for folder in plain for row in read_manifest(self.root / folder, ["dev"])]
-            self.dev_clips = [self._decode(dev)] if dev else []
+            learned = [source.clips for source in sources.values() if isinstance(source, SceneSource)]
+            self.dev_clips = self._held_out(dev, learned)
             self.dev_clips += [corpus.load(shards) for corpus in packed.values() if (shards := corpus.split("dev"))]
         return self.scene_data
+
+    def _held_out(self, rows: Sequence[Utterance], learned: Sequence[Clips]) -> list[Clips]:
+        """The dev clips without those that are learned, too, which would flatter."""
+        if not rows:
+            return []
+        clips = self._decode(rows)
+        if not (copies := same_samples(clips, learned)):
+            return [clips]
+        for row in copies:
+            self.log(f"skipped: {row.audio} is held out and a copy of a training clip")
+        self.log(f"skipped {len(copies)} of {len(rows)} dev clips")
+        left = [row for row in rows if row not in copies]
+        return [self._decode(left)] if left else []
 
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.recipe.optim.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
@@ -174,7 +188,7 @@ class SceneModule(pl.LightningDataModule):
         """This process's part of the batches: item `step` is the batch of that step."""
         scenes = self.prepare().part(*self._place())
         r = self.recipe
-        return FeatureDataset(scenes, r.task.model.mels, Path(r.run.features)) if r.run.features else scenes
+        return FeatureDataset(scenes, r.task.model, Path(r.run.features)) if r.run.features else scenes
 
     def val_dataloader(self) -> Any:
         self.prepare()
@@ -194,7 +208,7 @@ class SceneModule(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _source(self, folder: str, share: float) -> SceneSource:
-        limit = self._longest_s()
+        limit = self.recipe.task.scenes.longest_s
         rows = [row for row in read_manifest(self.root / folder, ["train"]) if row.seconds < limit and row.text]
         if not rows:
             raise KwsError(f"{self.root / folder} has no training clip with a transcript that fits into {limit:.1f} s")
@@ -210,10 +224,9 @@ class SceneModule(pl.LightningDataModule):
         hours = sum(shard.seconds for shard in shards) / 3600
         clips = sum(shard.clips for shard in shards)
         self.log(f"{corpus.base}: {clips} clips, {hours:.2f} h in {len(shards)} shards, streamed")
-        return ShardSource(corpus, shards, share, self._longest_s(), self.speller, self.recipe.optim.seed)
-
-    def _longest_s(self) -> float:
-        return self.recipe.task.scenes.row_seconds * self.recipe.task.scenes.slowest
+        return ShardSource(
+            corpus, shards, share, self.recipe.task.scenes.longest_s, self.speller, self.recipe.optim.seed
+        )
 
     def _sounds(self, corpus: TrainingCorpus | None) -> Clips | None:
         return None if corpus is None else self._decode(read_manifest(self.root / corpus.folder, ["train"]))

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer, TQDMProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
@@ -35,8 +35,10 @@ from kws.model.mixers import is_streaming
 from kws.train.datamodule import SceneModule
 from kws.train.identity import claim, without_paths
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
+from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.losses.total import refuse_weights
 from kws.train.malloc import keep_freed_memory
+from kws.train.progress import TrainingBar
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
@@ -78,13 +80,12 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
     size = f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps"
     log(f"going on from {last}" if going_on else size)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
+        with interruptible(trainer, last):
+            trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
     except RuntimeError as error:
         if "gloo" not in str(error):
             raise
         raise KwsError("another process of this training has ended: give the same command again to go on") from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return task
 
 
@@ -123,9 +124,10 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
                 Beginning(run.threads, fresh, bool(recipe.task.trunk)),  # before the average, which starts as a copy
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 LearningRateMonitor("step"),
-                TQDMProgressBar(refresh_rate=10),
+                TrainingBar(optim.steps_per_epoch * optim.validate_every),
                 timer,
                 EpochCheckpoint(last),
+                OwnSigterm(),
             ],
         )
 

@@ -9,15 +9,18 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from kws.arrays import Float64Array
 from kws.audio import read
-from kws.data.manifest import Utterance, describe, read_manifest, rows_of
+from kws.data.manifest import Utterance, describe, read_manifest
 from kws.data.synthesis import confusables, tts
 from kws.data.synthesis.generate import generate
 from kws.data.synthesis.scripts import KeywordScript
+from kws.data.usable import Wanted
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
 from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, phrase_notes, says
@@ -29,7 +32,7 @@ from kws.recipes.own import recordings
 from kws.recipes.own.deliver import deliver, demand_folder, fired
 from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
-from kws.recipes.own.spelling import log_posteriors, spellings_heard
+from kws.recipes.own.spelling import doubts, hears_speech, log_posteriors, spellings_heard
 from kws.train.recipe import Recipe, TrainingCorpus
 
 CONFUSABLES = 120
@@ -93,11 +96,16 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     lexicon = load_cmudict().extended(recipe.task.extra_spellings)
     material = Material(tuple(corpus for corpus in recipe.task.speech if _lies_in(corpora, corpus)))
     if args.recordings:
-        material = add_recordings(material, Path(args.recordings), name, recipe, output, log)
-    phrase = spell(args.phrase, lexicon, material.own, model, recipe.task.scoring)
+        material = add_recordings(material, Path(args.recordings), name, recipe, model, output, log)
+    own = material.own.rows if material.own else ()
+    heard = [log_posteriors(model, read(row.audio)) for row in own]
+    learned = [found for row, found in zip(own, heard, strict=True) if row.split == "train"]
+    phrase = spell(args.phrase, lexicon, learned, model.config.tokens, recipe.task.scoring)
     log(f"spelled {phrase.keyword.partition('=')[2]}")
     for note in phrase_notes(args.phrase, phrase.spellings):
         log(note)
+    for doubt in doubts([row.audio for row in own], heard, phrase.spellings, model.config.tokens):
+        log(doubt)
     if any(corpus.folder == SYNTHETIC.folder for corpus in recipe.task.speech):
         material = add_synthetic(material, phrase, args, lexicon, recipe, output)
     recipe = recipe.changed(
@@ -114,26 +122,28 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     return finish(recipe, material, args.fa_per_hour, log)
 
 
-def add_recordings(material: Material, source: Path, name: str, recipe: Recipe, output: Path, log: Log) -> Material:
-    """With the user's own recordings."""
-    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, log)
+def add_recordings(
+    material: Material, source: Path, name: str, recipe: Recipe, model: AcousticModel, output: Path, log: Log
+) -> Material:
+    """With the user's own recordings; those in which `model` hears no phone are of no use."""
+    wanted = Wanted(recipe.task.scenes.longest_s, partial(hears_speech, model))
+    own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, wanted, log)
     corpus = _made(recipe, RECORDINGS, own.folder, f"{len(own.rows)} recordings of {name!r} ({own.digest})")
     return replace(material, own=own, made=(*material.made, corpus))
 
 
 def spell(
-    asked: str, lexicon: Lexicon, own: Recordings | None, model: AcousticModel, scoring: ScorerConfig
+    asked: str, lexicon: Lexicon, heard: Sequence[Float64Array], tokens: Sequence[str], scoring: ScorerConfig
 ) -> TargetPhrase:
-    """The spellings asked for or in the dictionary, then those that recordings add;
-    without any, theirs alone.
+    """The spellings asked for or in the dictionary, then those that recordings, `heard`
+    as log-posteriors (T, V), add; without any, theirs alone.
     """
     name = phrase_name(asked)
     given = "=" in asked
-    known = lexicon.spell(asked) if given or not (own and lexicon.missing(name)) else []
-    if not own:
+    known = lexicon.spell(asked) if given or not (heard and lexicon.missing(name)) else []
+    if not heard:
         return TargetPhrase(name, tuple(known), given)
-    heard = [log_posteriors(model, read(row.audio)) for row in own.rows if row.split == "train"]
-    spellings = spellings_heard(heard, known, model.config.tokens, scoring)
+    spellings = spellings_heard(heard, known, tokens, scoring)
     if not spellings:
         raise KwsError(f"the recordings do not tell how {name!r} is spelled: give phones, --phrase '{name}=S N OW'")
     return TargetPhrase(name, tuple(spellings), given or not known)
@@ -212,7 +222,7 @@ def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[
     ]
     sources = [corpus.folder for corpus in material.ordinary]
     if material.own and material.own.negatives:
-        rows += rows_of([str(material.own.negatives)])
+        rows += material.own.negatives
         sources.append("own negatives")
     return [row for row in rows if not contains(row.text, name)], ", ".join(sources)
 

@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kws.data.corpora.base import Clip, Fault, Listing, build, files_below
-from kws.data.manifest import AUDIO_SUFFIXES, Utterance, may_be_sound, read_manifest
+from kws.data.corpora.base import Clip, Fault, Listing, Prepared, build, files_below
+from kws.data.manifest import AUDIO_SUFFIXES, Utterance, may_be_sound, read_manifest, rows_of
+from kws.data.usable import LOOKED, Wanted, looked_at
 from kws.errors import KwsError
 from kws.lexicon import says
 from kws.log import Log
@@ -30,55 +31,90 @@ _ENOUGH = 3  # speakers or recordings: of fewer none can be spared
 
 
 class Recordings(NamedTuple):
-    """The corpus. digest: changes with every recording. negatives: a folder, if there
-    is one.
+    """The corpus. digest: changes with every recording. negatives: the recordings of
+    anything else.
     """
 
     folder: Path
     rows: tuple[Utterance, ...]
     digest: str
-    negatives: Path | None
+    negatives: tuple[Utterance, ...]
 
     @property
     def held_out(self) -> list[Utterance]:
         return [row for row in self.rows if row.split == "dev"]
 
 
-def prepare(source: Path, phrase: str, root: Path, log: Log) -> Recordings:
+def prepare(source: Path, phrase: str, root: Path, wanted: Wanted, log: Log) -> Recordings:
     """Writes the manifest of the recordings of `phrase` in `source` below `root`; files
     stay where they are.
 
     A fifth is held out as split "dev": whole speakers where there are three or more,
     files otherwise (the speaker is then left empty, for such a split does not keep
-    speakers apart). A file or a row that cannot be read is named and skipped.
-    Idempotent. Raises KwsError when there is no recording.
+    speakers apart). A file or a row that cannot be read, or is of no use
+    (`kws.data.usable`), is named and skipped; no copy is left that could be held out.
+    Idempotent. Raises KwsError when there are not two recordings.
     """
-    prepared = build(root, source, partial(_list, source, phrase, log), phrase=phrase)
+    asked = {"looked": LOOKED, "longest_s": wanted.longest_s}
+    prepared = build(root, source, partial(_list, source, phrase, wanted, log), phrase=phrase, **asked)
+    _tell(prepared, "recordings", log)
+    if len(prepared.rows) == 1:
+        raise KwsError(
+            f"{source} holds one recording of {phrase!r} that can be used: give 10 or more, best of several speakers"
+        )
+    digest = hashlib.sha256(b"".join(hashlib.sha256(row.audio.read_bytes()).digest() for row in prepared.rows))
+    others: tuple[Utterance, ...] = ()
+    if (source / NEGATIVES).is_dir() and files_below(source / NEGATIVES):
+        said = [Clip(row.audio) for row in prepared.rows]
+        listing = partial(_list_others, source / NEGATIVES, said, log)
+        found = build(root / NEGATIVES, source / NEGATIVES, listing, looked=LOOKED, beside=digest.hexdigest())
+        _tell(found, "negatives", log)
+        others = found.rows
+    return Recordings(root.absolute(), prepared.rows, digest.hexdigest()[:8], others)
+
+
+def _tell(prepared: Prepared, what: str, log: Log) -> None:
     for audio, _, why in prepared.skipped:
         log(f"skipped: {audio} {why}")
     if prepared.skipped:
-        log(f"skipped {len(prepared.skipped)} of {len(prepared.skipped) + len(prepared.rows)} recordings")
-    digest = hashlib.sha256(b"".join(hashlib.sha256(row.audio.read_bytes()).digest() for row in prepared.rows))
-    negatives = source / NEGATIVES
-    found = negatives.absolute() if negatives.is_dir() else None
-    return Recordings(root.absolute(), prepared.rows, digest.hexdigest()[:8], found)
+        log(f"skipped {len(prepared.skipped)} of {len(prepared.skipped) + len(prepared.rows)} {what}")
+    for note in prepared.notes:
+        log(f"note: {note}")
 
 
-def _list(source: Path, phrase: str, log: Log) -> Listing:
+def _list(source: Path, phrase: str, wanted: Wanted, log: Log) -> Listing:
+    others: list[Clip] = []
     if (source / "manifest.csv").exists():
         faults: list[str] = []
         rows = [row for row in read_manifest(source, faults=faults) if says(row.text, phrase)]
         for fault in faults:
             log(f"skipped: {fault}")
-        return _hold_out([Clip(row.audio, phrase, row.speaker) for row in rows]), []
-    inside = [(file, file.relative_to(source).parts[:-1]) for file in filter(may_be_sound, files_below(source, None))]
-    said = [(file, at) for file, at in inside if at[:1] != (NEGATIVES,)]
-    clips = [Clip(file, phrase, "/".join(at)) for file, at in said if file.suffix.lower() in AUDIO_SUFFIXES]
-    others = [Clip(file, fault=_OTHER) for file, _ in said if file.suffix.lower() not in AUDIO_SUFFIXES]
+        clips = list({row.audio: Clip(row.audio, phrase, row.speaker) for row in rows}.values())  # each file once
+    else:
+        files = [
+            (file, file.relative_to(source).parts[:-1]) for file in files_below(source, None) if may_be_sound(file)
+        ]
+        said = [(file, at) for file, at in files if at[:1] != (NEGATIVES,)]
+        clips = [Clip(file, phrase, "/".join(at)) for file, at in said if file.suffix.lower() in AUDIO_SUFFIXES]
+        others = [Clip(file, fault=_OTHER) for file, _ in said if file.suffix.lower() not in AUDIO_SUFFIXES]
     if not clips:
         lies_there = f", {others[0].audio.name} is none by its name" if others else ""
         raise KwsError(f"{source} holds no recordings of {phrase!r}: put sound files into it{lies_there}")
-    return [*_hold_out(clips), *others], []
+    judged, notes = looked_at(clips, source, wanted)
+    usable = [clip for clip in judged if clip.fault is None]
+    speakers = {clip.speaker for clip in usable}
+    if len(usable) > 1 and len(speakers) == 1 and "" not in speakers:
+        notes = [*notes, f"all recordings are of one speaker, {speakers.pop()}: of others nothing is learned or tested"]
+    return [*_hold_out(usable), *(clip for clip in judged if clip.fault), *others], notes
+
+
+def _list_others(folder: Path, said: Sequence[Clip], log: Log) -> Listing:
+    """What is anything but the phrase; a copy of a recording of the phrase is not."""
+    faults: list[str] = []
+    clips = [Clip(row.audio, row.text, row.speaker, "dev") for row in rows_of([str(folder)], faults)]
+    for fault in faults:
+        log(f"skipped: {fault}")
+    return looked_at(clips, folder, Wanted(), said)
 
 
 def _hold_out(clips: Sequence[Clip]) -> list[Clip]:

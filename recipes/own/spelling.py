@@ -5,11 +5,13 @@ T frames of 40 ms, V tokens, R recordings, C candidates.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from kws.arrays import Float64Array, Samples
+from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import best_path
 from kws.lexicon import Spelling
 from kws.metadata import ScorerConfig
@@ -21,6 +23,9 @@ _LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a recording
 _SHORTEST = 3  # phones: anything shorter is heard everywhere
 _FEWEST, _MOST = 0.6, 1.6  # phones of a candidate, in those of the usual spelling
 _GAIN = 0.02  # of the mean score, for which a further spelling is worth its false accepts
+_STRANGE = 0.9  # edits to the nearest spelling, in phones of the longer one: nearly no phone is in common
+_FEW = 1 / 3  # share of recordings, above which it is the model that does not know how the phrase is said
+_SHOWN = 12  # phones
 _NEARLY = 0.8  # of the best mean score: of such candidates the longest is the safest
 
 
@@ -33,6 +38,40 @@ def log_posteriors(model: AcousticModel, samples: Samples) -> Float64Array:
         mel, _ = model.features(whole, model.frontend.init_state(1))
         found = model.whole(mel, torch.tensor([len(pcm) // model.stride]))
     return np.asarray(found[0].double().numpy())
+
+
+def hears_speech(model: AcousticModel, samples: Samples) -> bool:
+    """Whether the model hears any phone in a recording."""
+    return bool(decode(log_posteriors(model, samples), model.config.tokens))
+
+
+def doubts(
+    files: Sequence[Path], heard: Sequence[Float64Array], spellings: Sequence[Spelling], tokens: Sequence[str]
+) -> list[str]:
+    """A warning where recordings, `heard` as (T, V), sound unlike the phrase or hold far
+    more than it.
+
+    Where the model hears the phrase in few of them anyway, an accent or another
+    language, it has no say.
+    """
+    distance = load_torchaudio().functional.edit_distance
+    decoded = [decode(posteriors, tokens) for posteriors in heard]
+    apart = [min(distance(d, s) / max(len(d), len(s)) for s in spellings) for d in decoded]
+    longest = max(map(len, spellings), default=0)
+    longer = [i for i, phones in enumerate(decoded) if len(phones) > 2 * longest + 2]
+    unlike = [i for i, far in enumerate(apart) if far >= _STRANGE and i not in longer]
+    found = []
+    if longer:
+        found.append(f"warning: {len(longer)} of {len(files)} recordings hold far more than the phrase, ")
+        found[-1] += _example(files, decoded, longer[0])
+    if 0 < len(unlike) < _FEW * len(files):
+        found.append(f"warning: {len(unlike)} of {len(files)} recordings do not sound like the phrase, ")
+        found[-1] += _example(files, decoded, unlike[0])
+    return found
+
+
+def _example(files: Sequence[Path], decoded: Sequence[Spelling], index: int) -> str:
+    return f"for example {files[index]}, heard as {' '.join(decoded[index][:_SHOWN])}: listen to them"
 
 
 def decode(posteriors: Float64Array, tokens: Sequence[str]) -> Spelling:

@@ -57,16 +57,6 @@ CORPORA = (
     "librispeech_many_speakers",
 )
 
-# Folders that training and RESULTS.md read: `kws data get --for phrase` brings them.
-CORPORA = (
-    "mini_librispeech",
-    "an4",
-    "speech_commands",
-    "noise",
-    "wake_words",
-    "librispeech_many_speakers",
-)
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.configure(parser)

@@ -82,7 +82,9 @@ def test_starting_up_imports_nothing_heavy(words):
     script = "import sys; from kws.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.splitlines()[-1].split())
-    assert {name for name in loaded if name.startswith("kws")} == {"kws", "kws.cli", "kws.cli.main", "kws.errors"}
+    assert {name for name in loaded if name.startswith("kws")} == {
+        "kws", "kws.cli", "kws.cli.main", "kws.cli.stopping", "kws.errors"
+    }  # fmt: skip
     assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
 
 

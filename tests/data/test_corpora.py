@@ -5,11 +5,13 @@ import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import layouts
+from corpora import write_wav
 from kws.audio import read
 from kws.cli.main import main
 from kws.data.manifest import Utterance, read_manifest, shared_speakers, write_manifest
@@ -388,6 +390,31 @@ def test_two_hundred_files_of_no_use_are_named_counted_and_skipped(tmp_path, cap
     kept = read_manifest(tmp_path)
     assert {row.audio for row in kept} == good
     assert all(abs(len(read(row.audio)) / 16_000 - row.seconds) < 1e-3 for row in kept)
+
+
+def test_own_recordings_are_looked_at(tmp_path):
+    given = tmp_path / "given"
+    layouts.folder(given)
+    taken = next((given / "hey_computer").rglob("*.wav"))
+    shutil.copy(taken, given / "again.wav")
+    write_wav(given / "nothing.wav", np.zeros(8_000))
+    write_wav(given / "quiet_room.wav", np.zeros(8_000))
+    with (given / "list.csv").open("w") as file:
+        file.write("audio,text,split\nagain.wav,hey computer,test\nnothing.wav,hey computer,test\n")
+        file.write(f"{taken.relative_to(given)},hey computer,train\nquiet_room.wav,,test\n")
+    made = prepare("folder", tmp_path / "root", given / "list.csv")
+    found = {Path(audio).name: (kind, why) for audio, kind, why in made.skipped if kind != "unlabelled"}
+    assert found["again.wav"] == ("copy", f"is a copy of {taken.relative_to(given)}")  # held out, and listed first
+    assert found["nothing.wav"][0] == "silent" and len(found) == 2
+    assert {(row.audio.name, row.split) for row in made.rows} == {(taken.name, "train"), ("quiet_room.wav", "test")}
+
+
+def test_a_published_corpus_keeps_its_copies(tmp_path):
+    root = layouts.picovoice(tmp_path)
+    first = prepare("picovoice", root)
+    again = first.rows[0].audio.with_name("again" + first.rows[0].audio.suffix)
+    shutil.copy(first.rows[0].audio, again)
+    assert len(prepare("picovoice", root).rows) == len(first.rows) + 1
 
 
 def test_a_name_that_is_not_utf8_is_skipped_by_its_escapes(tmp_path):

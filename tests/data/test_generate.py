@@ -311,3 +311,11 @@ class TestGenerate:
     def test_command_line_says_what_is_missing(self, tmp_path, capsys):
         assert main(["data", "synthesise", "--root", str(tmp_path)]) == 1
         assert capsys.readouterr().err.startswith("kws: ")
+
+    def test_processes_that_finish_in_any_order_write_the_same_manifest(self, fake, tmp_path, monkeypatch):
+        def on_cores(work, tasks, processes, report):
+            yield from reversed([work(task, report) for task in tasks])
+
+        monkeypatch.setattr(generate_module, "on_cores", on_cores)
+        alone = rows(generate(tmp_path / "alone", tmp_path, SCRIPT, count=20))
+        assert rows(generate(tmp_path / "several", tmp_path, SCRIPT, count=20, workers=3)) == alone

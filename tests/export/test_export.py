@@ -37,27 +37,20 @@ def test_every_streaming_mixer_is_exported_below():
     assert {spec.base for pattern in PATTERNS for spec in parse_pattern(pattern)} == set(STREAMING)
 
 
-@pytest.mark.parametrize(("mixer", "chunk_frames"), [*((pattern, 2) for pattern in PATTERNS), ("xsa,lstm,memory", 1)])
+@pytest.mark.parametrize(("mixer", "chunk_frames"), [*((pattern, 4) for pattern in PATTERNS), ("xsa,lstm,memory", 1)])
 def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
     path = tmp_path / "m.onnx"
     arguments = ["export", checkpoint(tmp_path / "m.ckpt", mixer), "-o", path, "--chunk-frames", chunk_frames]
     assert main([str(a) for a in arguments]) == 0
     model = OnnxModel.load(path)
     assert model.info.chunk_samples == chunk_frames * 640
+    assert model.info.chunks_per_call == 1
     assert model.info.keywords[0].name == "hey you"
     assert model.info.training.data[0].licence == "CC0"
     from kws.model.checkpoint import load_checkpoint
 
     reference = load_checkpoint(tmp_path / "m.ckpt").model
     assert verify.largest_difference(reference, path) <= 1e-4
-    most = 1 if "memory" in mixer else 4  # a window of 8 frames
-    assert model.info.chunks_per_call == most
-    for batch in (1, 3):
-        pcm = verify.probe(batch, 24 * 1280)
-        alone = verify.in_calls(model, pcm, model.info.chunk_samples)
-        for chunks in range(2, most + 1):
-            together = verify.in_calls(model, pcm, chunks * model.info.chunk_samples)
-            assert np.array_equal(alone, together), "not a bit differs, however chunks are put together"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +75,7 @@ def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch, ca
         proto = onnx.load(exported[1])
         for tensor in proto.graph.initializer:
             array = onnx.numpy_helper.to_array(tensor)
-            if array.shape == (480,):
+            if array.shape == (30, 16):
                 tensor.CopyFrom(onnx.numpy_helper.from_array(array * 1.01, tensor.name))
         return proto
 

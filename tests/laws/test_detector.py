@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 import corpora
 import kws
 import tones
+from kws import audio
 from kws.errors import InputError, KwsError
 from kws.runtime.chunker import Chunker
 from kws.runtime.detector import Detector, Stream
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find, shipped
+from trees import ROOT
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED "  # seven words, two of them broken, in some 8 s
 HEARD = ["abc", "fed", "eel", "abc", "fed"]
@@ -131,6 +133,31 @@ def test_blocks_do_not_change_a_bit_of_what_a_shipped_model_hears(name):
     single = in_blocks(detector.stream(), sound, range(size, sound.size, size))
     for cuts in ([], range(3 * size, sound.size, 3 * size), [1, 5000, 50_000, 51_279]):
         assert_equal(in_blocks(detector.stream(), sound, cuts), single)
+
+
+@pytest.mark.parametrize("name", ["wake-words", "phones", "speech-commands"])
+def test_a_stream_begins_as_after_a_pause(name):
+    """What a shipped model says of the first word does not depend on whether silence came before it."""
+    detector = Detector.load(name)
+    sound = np.random.default_rng(0).normal(0, 0.1, 16_000 * 2).astype(np.float32)
+    quiet = np.zeros(8 * 16_000 // detector.info.chunk_samples * detector.info.chunk_samples, np.float32)
+    stream = detector.stream()
+    before = stream.process(quiet)
+    after = stream.process(sound).log_posteriors
+    assert len(before.log_posteriors) * detector.info.frame_samples == quiet.size
+    assert np.abs(detector.stream().process(sound).log_posteriors - after).max() < 1e-3
+
+
+def test_a_word_that_the_stream_begins_with_is_heard():
+    """Each word of the demo recording, without the silence before it."""
+    detector, sound = Detector.load("wake-words"), audio.read(ROOT / "demo" / "hear.wav")
+    missed = []
+    for said in json.loads((ROOT / "demo" / "hear.json").read_text(encoding="utf-8"))["wake_words"]:
+        stream, first = detector.stream(), int(16_000 * said["start_s"])
+        heard = stream.push(sound[first : first + 24_000]) + stream.flush()
+        if said["keyword"] not in {event.keyword for event in heard}:
+            missed.append(said)
+    assert not missed
 
 
 def test_push_and_flush_give_the_same_events_as_process(detector, tune, wanted):

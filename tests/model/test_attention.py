@@ -69,6 +69,8 @@ class Reference:
         part = slice(h * self.size, (h + 1) * self.size)
         if self.base in ("random", "fixed"):
             s = self.q[-1, part] @ self.k[self.window - 1 - (i - j), part]
+        elif j < 0:  # a fresh cache holds zeros
+            s = 0.0
         elif self.base == "nonapproximate":
             s = self.q[j, part] @ self.k[j, part]
         else:
@@ -90,16 +92,18 @@ class Reference:
     def head(self, h: int, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights over all frames, the weighted sum, and what the exclusion leaves of it."""
         v = self.v[:, h * self.size : (h + 1) * self.size]
-        js = np.arange(self.frames) if self.on.full else np.arange(max(0, i - self.window + 1), i + 1)
+        first = 0 if self.on.full else i - self.window + 1
+        js = np.arange(self.frames) if self.on.full else np.arange(max(0, first), i + 1)
         a = np.zeros(self.frames)
         a[js] = [self.likes(h, i, j) for j in js]
+        before = sum(self.likes(h, i, j) for j in range(first, 0))
         null = self.likes_null(h, i) if self.on.null or self.on.nodiag else 0.0
-        total = a.sum() + null + (np.exp(self.w["sink"][h, 0]) if self.on.sink else 0.0)
+        total = before + a.sum() + null + (np.exp(self.w["sink"][h, 0]) if self.on.sink else 0.0)
         a = a / total
         y = a @ v + (null / total * self.w["null_value"][h] if null else 0.0)
         u = np.zeros(self.size)
         if self.on.xsa:
-            u = v[i] - (v[js].mean(axis=0) if self.on.centre else 0.0)
+            u = v[i] - (v[js].sum(axis=0) / (len(js) if self.on.full else self.window) if self.on.centre else 0.0)
         elif self.on.offdir:
             u = self.w["direction"][h]
         elif self.on.prev and i:

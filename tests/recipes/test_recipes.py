@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import sys
+import tempfile
 from itertools import product
 from pathlib import Path
 
@@ -21,6 +22,7 @@ pytest.importorskip("pytorch_lightning")
 pytest.importorskip("pocketsphinx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("soundfile")
+soxr = pytest.importorskip("soxr")
 
 from kws.data.manifest import read_manifest, shared_speakers  # noqa: E402
 from kws.data.synthesis import generate  # noqa: E402
@@ -34,12 +36,13 @@ from kws.data.synthesis.confusables import (  # noqa: E402
     units_of,
 )
 from kws.data.synthesis.scripts import transcript  # noqa: E402
+from kws.data.usable import Wanted  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import PHONES, TOKENS, Lexicon, contains, load_cmudict, parse_phones  # noqa: E402
 from kws.metadata import ScorerConfig  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.recipes.own import deliver, recordings  # noqa: E402
-from kws.recipes.own.spelling import MOST_ADDED, decode, spellings_heard  # noqa: E402
+from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
 from kws.train.shipped import shipped_recipes  # noqa: E402
@@ -136,16 +139,19 @@ class TestNearMisses:
 
 class TestRecordings:
     def folder(self, root: Path, names: list[str]) -> Path:
-        rng = np.random.default_rng(0)
         for name in names:
-            write_wav(root / name, 0.1 * rng.standard_normal(8_000))
+            write_wav(root / name, self.take(name))
         return root
 
-    def prepare(self, source, tmp_path):
-        said = []
-        return recordings.prepare(source, "hey you", tmp_path / "made", said.append), said
+    def take(self, name: str, seconds: float = 0.5) -> np.ndarray:
+        """Noise, of each name its own."""
+        return 0.1 * np.random.default_rng(list(name.encode())).standard_normal(int(seconds * 16_000))
 
-    @pytest.mark.parametrize("speakers", [1, 2, 3, 11])
+    def prepare(self, source, tmp_path, **wanted):
+        said = []
+        return recordings.prepare(source, "hey you", tmp_path / "made", Wanted(**wanted), said.append), said
+
+    @pytest.mark.parametrize("speakers", [2, 3, 11])
     def test_no_speaker_stands_on_two_sides(self, speakers, tmp_path):
         names = [f"s{s}/{i}.wav" for s in range(speakers) for i in range(1 + s)]
         own, _ = self.prepare(self.folder(tmp_path / "in", names), tmp_path)
@@ -158,15 +164,15 @@ class TestRecordings:
     def test_recordings_of_a_telephone_are_read_and_what_is_none_is_named(self, tmp_path):
         names = [f"s{speaker}/{i}.wav" for speaker in range(3) for i in range(2)]
         source = self.folder(tmp_path / "in", names)
-        said = encoded(np.random.default_rng(0).normal(0, 0.1, 8_000), "ipod", "aac", 16_000)
         for speaker in range(3):
+            said = encoded(self.take(f"phone {speaker}"), "ipod", "aac", 16_000)
             (source / f"s{speaker}" / "phone.m4a").write_bytes(said)
         (source / "contract.docx").write_bytes(b"PK")
         own, log = self.prepare(source, tmp_path)
         assert len(own.rows) == 9
         assert all(row.speaker for row in own.rows)  # the stray file is no speaker
-        assert "contract.docx is passed over" in log[0]
-        assert log[1] == "skipped 1 of 10 recordings"
+        (passed,) = (line for line in log if "contract.docx is passed over" in line)
+        assert passed.startswith("skipped: ") and log[-1] == "skipped 1 of 10 recordings"
 
     def test_a_folder_without_a_recording_names_what_is_there(self, tmp_path):
         (tmp_path / "in").mkdir()
@@ -184,7 +190,7 @@ class TestRecordings:
         (source / "notes.txt").write_text("not sound")
         own, said = self.prepare(source, tmp_path)
         assert sorted(row.audio.name for row in own.rows) == ["a.wav", "b.wav"]
-        assert own.negatives == (source / "negatives").absolute()
+        assert [row.audio for row in own.negatives] == [(source / "negatives" / "c.wav").absolute()]
         assert "broken.wav" in said[0] and said[-1] == "skipped 1 of 3 recordings"
 
     def test_a_manifest_tells_which_are_the_phrase(self, tmp_path):
@@ -197,12 +203,108 @@ class TestRecordings:
         assert sorted(row.audio.name for row in own.rows) == ["a.wav", "c.wav"]
 
     def test_other_recordings_are_told_apart(self, tmp_path):
-        source = self.folder(tmp_path / "in", ["a.wav"])
+        source = self.folder(tmp_path / "in", ["a.wav", "c.wav"])
         first, _ = self.prepare(source, tmp_path)
         again, _ = self.prepare(source, tmp_path)
         self.folder(source, ["b.wav"])
         more, _ = self.prepare(source, tmp_path)
         assert first.digest == again.digest != more.digest
+
+    @pytest.mark.parametrize(
+        ("kind", "made", "why"),
+        [
+            ("zeros", lambda take: np.zeros(8_000), "is silent"),
+            ("offset and dither", lambda take: 0.3 + 1e-4 * np.sign(take), "is silent"),
+            ("a click", lambda take: take[:1_000], "has 0.06 s: too short"),
+            ("a session", lambda take: np.tile(take, 40), "has more than 10 s"),
+            ("the same", lambda take: take, "is a copy of 0.wav"),
+            ("padded", lambda take: np.pad(take, (1_234, 567)), "is a copy of 0.wav"),
+            ("louder", lambda take: 2.5 * take, "is a copy of 0.wav"),
+            ("padded and dithered", lambda take: np.pad(take, (77, 0)) + 1e-4, "is a copy of 0.wav"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_a_recording_of_no_use_is_named_counted_and_skipped(self, kind, made, why, tmp_path):
+        names = [f"{i}.wav" for i in range(6)]
+        source = self.folder(tmp_path / "in", names)
+        write_wav(source / f"{kind}.wav", made(self.take("0.wav")))
+        own, said = self.prepare(source, tmp_path, longest_s=10.0)
+        assert sorted(row.audio.name for row in own.rows) == names and len(own.held_out) == 1
+        (line,) = (line for line in said if kind in line)
+        assert line.startswith("skipped: ") and f"{kind}.wav {why}" in line
+        assert said[-1] == "skipped 1 of 7 recordings"
+
+    @pytest.mark.parametrize(
+        ("suffix", "container", "codec", "rate"),
+        [("mp3", "mp3", "libmp3lame", 44_100), ("m4a", "ipod", "aac", 16_000), ("opus", "ogg", "libopus", 48_000),
+         ("ulaw.wav", "wav", "pcm_mulaw", 8_000)],
+    )  # fmt: skip
+    def test_a_copy_is_found_behind_a_codec(self, suffix, container, codec, rate, tmp_path):
+        take = np.convolve(self.take("0.wav", 2.0), np.hanning(9), "same") / 3
+        source = tmp_path / "in"
+        write_wav(source / "a.wav", take)
+        write_wav(source / "b.wav", self.take("b.wav"))
+        coded = encoded(soxr.resample(np.float32(take), 16_000, rate), container, codec, rate)
+        (source / f"c.{suffix}").write_bytes(coded)
+        own, said = self.prepare(source, tmp_path)
+        assert sorted(row.audio.name for row in own.rows) == ["a.wav", "b.wav"]
+        assert f"c.{suffix} is a copy of a.wav" in "\n".join(said)
+
+    def test_a_hum_that_all_takes_share_makes_no_copies(self, tmp_path):
+        hum = 0.5 * np.sin(2 * np.pi * 350 * np.arange(8_000) / 16_000)
+        for name in "abc":
+            write_wav(tmp_path / "in" / f"{name}.wav", hum + 0.2 * self.take(name))
+        own, said = self.prepare(tmp_path / "in", tmp_path)
+        assert len(own.rows) == 3 and said == []
+
+    @given(data=st.data())
+    @settings(max_examples=15, deadline=None)
+    def test_no_held_out_recording_is_a_copy_of_one_that_is_learned(self, data):
+        takes = data.draw(st.lists(st.integers(0, 3), min_size=3, max_size=7).filter(lambda t: len({*t}) > 1))
+        clips = []
+        with tempfile.TemporaryDirectory() as folder:
+            for i, take in enumerate(takes):
+                pad = data.draw(st.integers(0, 3_000))
+                path = Path(folder) / "in" / f"{i}.wav"
+                write_wav(path, data.draw(st.sampled_from([0.2, 1.0, 3.0])) * np.pad(self.take(str(take)), (pad, 100)))
+                clips.append(path)
+            own, _ = self.prepare(Path(folder) / "in", Path(folder))
+            kept = [takes[int(row.audio.stem)] for row in own.rows]
+        assert sorted(kept) == sorted({*takes})  # each take once
+
+    def test_anything_but_the_phrase_is_no_recording_of_it(self, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav", "b.wav", "negatives/c.wav", "negatives/d.wav"])
+        write_wav(source / "negatives" / "same.wav", np.pad(self.take("a.wav"), 300))
+        write_wav(source / "negatives" / "again.wav", self.take("negatives/c.wav"))
+        write_wav(source / "negatives" / "nothing.wav", np.zeros(16_000))
+        own, said = self.prepare(source, tmp_path)
+        assert {row.audio.name for row in own.negatives} <= {"again.wav", "c.wav", "d.wav"} and len(own.negatives) == 2
+        assert said[-1] == "skipped 3 of 5 negatives"
+        assert [line.partition(" is ")[2] for line in said if "same.wav" in line] == [f"a copy of {source / 'a.wav'}"]
+
+    @pytest.mark.parametrize("more", [[], ["negatives/a.wav"]])
+    def test_one_recording_is_refused_and_copies_of_it_do_not_count(self, more, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav", *more])
+        shutil.copy(source / "a.wav", source / "b.wav")
+        for _ in range(2):  # also when it was prepared before
+            with pytest.raises(KwsError, match="holds one recording of 'hey you' that can be used: give 10 or more"):
+                self.prepare(source, tmp_path)
+
+    def test_recordings_of_one_speaker_and_overdriven_ones_are_noted(self, tmp_path):
+        source = self.folder(tmp_path / "in", [f"anna/{i}.wav" for i in range(4)])
+        write_wav(source / "anna" / "loud.wav", 30 * self.take("loud"))
+        own, said = self.prepare(source, tmp_path)
+        assert len(own.rows) == 5
+        assert [line.partition(",")[0] for line in said] == [
+            "note: 1 of 5 recordings are overdriven", "note: all recordings are of one speaker"
+        ]  # fmt: skip
+
+    def test_a_clip_without_speech_is_named(self, tmp_path):
+        source = self.folder(tmp_path / "in", ["a.wav", "b.wav", "c.wav"])
+        quiet = self.take("c.wav")
+        own, said = self.prepare(source, tmp_path, hears=lambda samples: abs(samples[0] - quiet[0]) > 1e-4)
+        assert [row.audio.name for row in own.rows] == ["a.wav", "b.wav"]
+        assert any("c.wav holds no speech" in line for line in said)
 
     def test_none_is_an_error(self, tmp_path):
         with pytest.raises(KwsError, match="no recordings of 'hey you'"):
@@ -247,6 +349,20 @@ class TestSpellings:
 
     def test_nothing_heard_is_nothing_spelled(self):
         assert spellings_heard(said("AH", "AH"), [], TOKENS, SCORING) == []
+
+    def test_recordings_that_sound_unlike_the_phrase_are_doubted(self):
+        known = [parse_phones("K AH M P Y UW T ER")]
+        heard = said(*["K AH M P Y UW T ER"] * 3, "G L AO R P", "K AH M P Y UW D ER " * 4)
+        files = [Path(f"{i}.wav") for i in range(5)]
+        heard, files = [*heard, heard[0]], [*files, Path("5.wav")]
+        longer, unlike = doubts(files, heard, known, TOKENS)
+        assert "1 of 6 recordings hold far more than the phrase, for example 4.wav" in longer
+        assert "1 of 6 recordings do not sound like the phrase, for example 3.wav, heard as G L AO R P" in unlike
+        assert doubts(files[:3], heard[:3], known, TOKENS) == []
+
+    def test_a_model_that_does_not_know_the_language_has_no_doubts(self):
+        known = [parse_phones("K AH M P Y UW T ER")]
+        assert doubts([Path("a"), Path("b")], said("G L AO R P", "D OY NG"), known, TOKENS) == []
 
 
 class TestShelf:

@@ -10,7 +10,7 @@ RATE = 16_000
 SPEAKERS = [f"{number:08x}" for number in range(0xA1B2C3, 0xA1B2C3 + 40 * 7919, 7919)]  # 40, spread over the splits
 
 
-def sound(path: Path, seconds: float = 0.1, rate: int = RATE) -> Path:
+def sound(path: Path, seconds: float = 0.2, rate: int = RATE) -> Path:
     """A short noise in the format of the file's ending; its samples follow from its name."""
     import soundfile
 
@@ -77,7 +77,7 @@ def hey_snips(root: Path, shared: bool = False) -> Path:
                     "id": name,
                     "is_hotword": worker % 2,
                     "worker_id": worker if shared else 100 * number + worker,
-                    "duration": 0.1,
+                    "duration": 0.2,
                     "audio_file_path": f"audio_files/{name}.wav",
                 }
             )

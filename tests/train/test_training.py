@@ -1,6 +1,7 @@
 """Recipes and training: typed fields, resumption to the same numbers, every shipped recipe runs."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.train.datamodule import SceneModule  # noqa: E402
 from kws.train.losses.total import ctc_loss  # noqa: E402
 from kws.train.override import override  # noqa: E402
-from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe import Recipe, TrainingCorpus  # noqa: E402
 from kws.train.recipe_file import find_recipe  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
 from kws.train.trainer import train  # noqa: E402
@@ -81,9 +82,26 @@ def test_corpora_that_cannot_be_written_to_are_decoded_elsewhere(stand_ins, tmp_
     assert list((tmp_path / "output" / ".decoded").glob("*.pcm"))
 
 
-def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
-    from kws.train.recipe import TrainingCorpus
+def test_dev_clips_that_are_learned_too_are_named_and_left_out(tmp_path):
+    folder = write_corpus(tmp_path / "data" / "said", ["alexa", "stop"], clips_each=3)
+    manifest = folder / "manifest.csv"
+    shutil.copy(folder / "1/0.wav", folder / "0/3.wav")  # the dev clip of "alexa" is a training clip of "stop"
+    recipe = tiny(tmp_path / "data", tmp_path / "out").changed(
+        speech=(TrainingCorpus("said", "t", "l", "a", share=1.0),), noise=None
+    )
+    said = []
+    module = SceneModule(recipe, load_cmudict(), said.append)
+    module.prepare()
+    assert [row.audio.parent.name for clips in module.dev_clips for row in clips.utterances] == ["1"]
+    assert f"skipped: {folder / '0/3.wav'} is held out and a copy of a training clip" in said
+    assert "skipped 1 of 2 dev clips" in said
+    manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if "1/3" not in line) + "\n")
+    module = SceneModule(recipe, load_cmudict(), silent)
+    module.prepare()
+    assert module.dev_clips == []
 
+
+def test_recorded_rooms_are_heard_in_training(stand_ins, tmp_path):
     write_corpus(stand_ins / "rooms", [""])
     plain = tiny(stand_ins, tmp_path / "plain", "scenes.room_probability=1.0", "scenes.recorded_rooms=1.0")
     in_rooms = plain.changed(rooms=TrainingCorpus("rooms", "t", "l", "a"), output=str(tmp_path / "rooms"))

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -215,7 +216,7 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
     rows, skipped = [], []
     remaining = iter(clips)
     with (
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        threads() as pool,
         tqdm(total=len(clips), desc="decoding", unit="file", leave=False, disable=None) as bar,
     ):
         while batch := list(islice(remaining, _BATCH)):
@@ -231,6 +232,17 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
     return rows, skipped
 
 
+@contextmanager
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """A pool that, after Ctrl-C, does not first do all that it was given."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def _seconds(clip: Clip) -> float | Fault:
     """How long a file's sound is, decoded to its last sample, or why it is of no use."""
     if clip.fault:
@@ -240,11 +252,16 @@ def _seconds(clip: Clip) -> float | Fault:
     try:
         samples = sum(block.size for block in blocks(clip.audio, _BLOCK_SAMPLES))
     except KwsError as error:
-        why = str(error).removeprefix(f"{clip.audio} ")
-        if isinstance(error.__cause__, InputError):
-            return Fault("wrong rate", why)
-        return Fault("empty" if why in ("is empty", "has no samples") else "unreadable", why)
+        return unreadable(clip.audio, error)
     return round(samples / SAMPLE_RATE, 3)  # as the manifest says it
+
+
+def unreadable(file: Path, error: KwsError) -> Fault:
+    """What reading a file failed of."""
+    why = str(error).removeprefix(f"{file} ")
+    if isinstance(error.__cause__, InputError):
+        return Fault("wrong rate", why)
+    return Fault("empty" if why in ("is empty", "has no samples") else "unreadable", why)
 
 
 def printable(path: Path) -> str:

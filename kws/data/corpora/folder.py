@@ -25,6 +25,7 @@ from kws.data.corpora.base import (
     split_by_file,
 )
 from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound, open_table
+from kws.data.usable import LOOKED, Wanted, looked_at
 from kws.errors import KwsError
 from kws.lexicon import normalise
 
@@ -35,9 +36,14 @@ def phrase_of(folder: str) -> str:
 
 
 def from_folders(folder: Path) -> Listing:
-    """Every file below `folder` that may be sound, labelled by where it stands."""
-    files = [path for path in files_below(folder, suffixes=None) if may_be_sound(path)]
-    return _split([_by_place(path, folder) for path in files])
+    """Every file below `folder` that may be sound, labelled by where it stands, as it is
+    published.
+    """
+    return _split(_in_folders(folder))
+
+
+def _in_folders(folder: Path) -> list[Clip]:
+    return [_by_place(path, folder) for path in files_below(folder, suffixes=None) if may_be_sound(path)]
 
 
 def _by_place(path: Path, folder: Path) -> Clip:
@@ -47,7 +53,7 @@ def _by_place(path: Path, folder: Path) -> Clip:
     return Clip(path, phrase_of(above[0]), "/".join(above[1:]), split="")
 
 
-def _from_table(table: Path) -> Listing:
+def _from_table(table: Path) -> list[Clip]:
     clips, listed = [], set()
     with open_table(table) as opened:
         if "audio" not in opened.columns:
@@ -65,7 +71,28 @@ def _from_table(table: Path) -> Listing:
             clips.append(Clip(path, text, (place.speaker if speaker is None else speaker.strip()), split, fault))
     unlisted = [path for path in files_below(table.parent, AUDIO_SUFFIXES) if path not in listed]
     clips += [Clip(path, split="", fault=Fault("unlabelled", f"{table.name} does not list it")) for path in unlisted]
-    return _split(clips)
+    return clips
+
+
+def _own(source: Path, clips: Sequence[Clip]) -> Listing:
+    """Clips of the user's own: looked at, then split."""
+    judged, notes = _looked_at(clips, source)
+    split, more = _split(judged)
+    return split, [*notes, *more]
+
+
+def _looked_at(clips: Sequence[Clip], folder: Path) -> Listing:
+    """Copies get a fault, those first that are held out from training; so do silence and
+    clicks that are said to be words.
+    """
+    order = sorted(range(len(clips)), key=lambda i: SPLITS.index(clips[i].split) if clips[i].split else 0)
+    found, notes = looked_at([clips[i] for i in order], folder, Wanted())
+    judged = dict(zip(order, found, strict=True))
+    for i, clip in enumerate(clips):
+        fault = judged[i].fault
+        if fault and fault.kind in ("silent", "too short") and not clip.text:
+            judged[i] = clip
+    return [judged[i] for i in range(len(clips))], notes
 
 
 def _split(clips: Sequence[Clip]) -> Listing:
@@ -116,14 +143,15 @@ class _OwnRecordings(Corpus):
             raise KwsError(f"there is no file {table}")
         folder = source.parent if source == table else source
         if table.is_file():
-            return build(root, folder, partial(_from_table, table), table=[table.name, table.stat().st_mtime_ns])
-        return super().prepare(root, folder)
+            asked = {"table": [table.name, table.stat().st_mtime_ns]}
+            return build(root, folder, lambda: _own(folder, _from_table(table)), looked=LOOKED, **asked)
+        return build(root, folder, partial(self.found, folder, ()), looked=LOOKED)
 
 
 CORPUS = _OwnRecordings(
     name="folder",
     holds="your recordings: PHRASE/*.wav, PHRASE/SPEAKER/*.wav or a manifest",
     licence="yours",
-    list=lambda source, _: from_folders(source),
+    list=lambda source, _: _own(source, _in_folders(source)),
     ask="give a folder of your own, or FILE.csv, with --from",
 )

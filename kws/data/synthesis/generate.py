@@ -8,13 +8,13 @@ clips that are there are kept. A clip takes about 1.2 CPU seconds.
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from kws.data.synthesis.scripts import Card, Script, ScriptLine
 from kws.data.synthesis.tts import Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
 from kws.files import whole
+from kws.log import silent
+from kws.parallel import on_cores
 from kws.units import SAMPLE_RATE
 
 SPEEDS = (0.8, 1.25)
@@ -150,26 +152,43 @@ def _synthesiser(model_root: str, seed: int, new_styles: int) -> Synthesiser:
     return synthesiser
 
 
-def _work(model_root: str, root: Path, seed: int, new_styles: int, item: Item) -> Made:
-    return make_clip(_synthesiser(model_root, seed, new_styles), root, item)
+class _Part(NamedTuple):
+    """A clip to make, with what any process needs for it."""
+
+    model_root: str
+    root: Path
+    seed: int
+    new_styles: int
+    item: Item
+
+    def __str__(self) -> str:
+        return str(self.root / self.item.file)
+
+
+def _work(part: _Part, report: Callable[..., None]) -> Made:  # noqa: ARG001
+    return make_clip(_synthesiser(part.model_root, part.seed, part.new_styles), part.root, part.item)
 
 
 def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
-    """Write the manifest (and dropped.csv) while clips arrive; returns (clips,
-    seconds).
+    """Write the manifest (and dropped.csv), in the order of the plan, while clips arrive
+    in any; returns (clips, seconds).
     """
-    rows: list[tuple[object, ...]] = []
-    dropped: list[tuple[object, ...]] = []
+    rows: dict[int, tuple[object, ...]] = {}
+    dropped: dict[int, tuple[object, ...]] = {}
     for item, seconds, fault in made:
         if fault is None:
-            rows.append((item.file, f"{seconds:.3f}", item.line.text, item.voice.id, item.split))
+            rows[item.index] = (item.file, f"{seconds:.3f}", item.line.text, item.voice.id, item.split)
         else:
-            dropped.append((item.file, item.line.text, item.voice.id, fault))
+            dropped[item.index] = (item.file, item.line.text, item.voice.id, fault)
         if (len(rows) + len(dropped)) % FLUSH_EVERY == 0:
-            write_csv(root / "manifest.csv", COLUMNS, rows)
-    write_csv(root / "manifest.csv", COLUMNS, rows)
-    write_csv(root / "dropped.csv", ("audio", "text", "speaker", "fault"), dropped)
-    return len(rows), sum(float(str(row[1])) for row in rows)
+            write_csv(root / "manifest.csv", COLUMNS, _in_order(rows))
+    write_csv(root / "manifest.csv", COLUMNS, _in_order(rows))
+    write_csv(root / "dropped.csv", ("audio", "text", "speaker", "fault"), _in_order(dropped))
+    return len(rows), sum(float(str(row[1])) for row in rows.values())
+
+
+def _in_order(rows: dict[int, tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return [rows[index] for index in sorted(rows)]
 
 
 def generate(
@@ -200,12 +219,12 @@ def generate(
         return root / "manifest.csv"
     cast = voices(list(Synthesiser.load(model_root).styles), seed, new_styles)
     items = _spoken(islice(plan(script, cast, seed), count), cast, dev_every)
-    work = partial(_work, str(model_root), root, seed, new_styles)
+    parts = [_Part(str(model_root), root, seed, new_styles, item) for item in items]
     if workers == 1:
-        collect(root, map(work, items))
+        collect(root, (_work(part, silent) for part in parts))
     else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            collect(root, pool.imap(work, items))
+        with closing(on_cores(_work, parts, workers, silent)) as made:
+            collect(root, made)
     marker.write_text(json.dumps(asked), "utf-8")
     return root / "manifest.csv"
 

@@ -1,5 +1,5 @@
-"""Conditions: a recording as it is, in noise at some SNR, or in a room; mixed the same
-way on every machine.
+"""Conditions: a recording as it is, in noise at some SNR, in a room, quiet, over the
+telephone, or begun in the middle; made the same way on every machine.
 
 What is drawn for a test item depends on the seed and on the item's name alone. It does
 not depend on the order of the items, on the block size or on the machine. An item gets
@@ -7,36 +7,30 @@ the same noise at every SNR. Memory is bounded, however long the recording.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from kws import audio
 from kws.arrays import Samples
 from kws.data import augment
 from kws.data.manifest import rows_of
-from kws.errors import KwsError, require
+from kws.errors import KwsError
+from kws.evaluate.replay.files import STEP, sound_of
+from kws.evaluate.replay.mixing import SILENT, in_noise, in_room
+from kws.evaluate.replay.recorded import at_level, over_telephone, speech_begins
 from kws.evaluate.replay.recording import CLEAN, TestItem
-from kws.units import SAMPLE_RATE, samples
-
-FileIdentity = tuple[str, int, int]
+from kws.units import samples
 
 ROOM = "room"
-CONDITIONS = (CLEAN, "20 dB", "10 dB", "5 dB", "0 dB", ROOM)
-
-_STEP = 160 * augment.LEVEL_FRAME  # samples that are made at a time: 4 s
-_SHORT_S = 60.0  # a file of this length is held while it is heard under one condition after the other
-_PIECE_S = 60  # of a longer noise file that a source gets
-_SEAM = SAMPLE_RATE // 10  # samples over which the end of a noise fades into its beginning
-_FAINT = 0.5  # times the RMS of its file: softer noise under a source is drawn anew
-_DRAWS = 50
-_SILENT = 1e-5  # RMS of a noise that is none
+COLD = "cold"
+_TELEPHONE = "8 kHz"
+_KNOWN = (CLEAN, "20 dB", "10 dB", "5 dB", "0 dB", ROOM, COLD, "-45 dBFS", _TELEPHONE)
 
 
 @dataclass(frozen=True)
@@ -57,56 +51,65 @@ class Rules:
         """The rules for one test item: of the files, only the one that it is mixed
         with, as an absolute path.
         """
-        in_room = source.condition == ROOM
-        files = () if source.condition == CLEAN else self.rirs if in_room else self.noise
+        kind = mixed_kind(source.condition)
+        files = self.rirs if kind == "rooms" else self.noise if kind else ()
         if len(files) > 1:
-            files = (files[self._generator(source, 0).integers(len(files))],)
+            files = (files[self.generator(source, 0).integers(len(files))],)
         files = tuple(file.absolute() for file in files)
-        return replace(self, noise=() if in_room else files, rirs=files if in_room else ())
+        return replace(self, noise=files if kind == "noise" else (), rirs=files if kind == "rooms" else ())
 
     def mixed_with(self, source: TestItem) -> Path | None:
-        """The noise or room of `source`; None under the clean condition.
+        """The noise or room of `source`; None under a condition that needs neither.
 
         Raises KwsError for a condition that does not exist or lacks its files.
         """
-        if source.condition == CLEAN:
+        kind = mixed_kind(parse_condition(source.condition))
+        if kind is None:
             return None
-        snr_db(source.condition)
         own = self.of(source)
         if not (own.noise or own.rirs):
-            raise KwsError(f"the condition {source.condition} needs {'rooms' if source.condition == ROOM else 'noise'}")
+            raise KwsError(f"the condition {source.condition} needs {kind}")
         return (own.noise or own.rirs)[0]
 
-    def lead_frames(self, frame_samples: int) -> int:
-        """Frames of silence before a source: whole ones, so that the source begins with
-        a frame.
-        """
-        return -(-samples(self.silence_s) // frame_samples)
+    def lead_samples(self, frame_samples: int, source: TestItem | None = None) -> int:
+        """Samples of silence before a source: whole frames, so that the source begins
+        with a frame.
 
-    def _generator(self, source: TestItem, purpose: int) -> np.random.Generator:
+        Negative where the source is cold: so much of its begin is left out.
+        """
+        if source is not None and source.condition == COLD:
+            return -(speech_begins(source) // frame_samples * frame_samples)
+        return -(-samples(self.silence_s) // frame_samples) * frame_samples
+
+    def generator(self, source: TestItem, purpose: int) -> np.random.Generator:
+        """What is drawn for a test item."""
         return np.random.default_rng([self.seed, zlib.crc32(os.fsencode(source.name)), purpose])
 
 
 def parse_condition(text: str) -> str:
-    """The condition that a user means: clean, room, or a number of dB with or without
-    its unit.
+    """The condition that a user means, in the words that reports use.
+
+    It is clean, room, cold (the stream begins with the word), a number of dB (the SNR),
+    a negative number of dBFS (the recording's peak), or 8 kHz (telephone).
     """
-    word = text.strip().lower()
-    if word in (CLEAN, ROOM):
+    word = text.strip().lower().replace(" ", "")
+    if word in (CLEAN, ROOM, COLD):
         return word
-    try:
-        return f"{int(word.removesuffix('db'))} dB"
-    except ValueError:
-        known = ", ".join(CONDITIONS)
-        raise KwsError(f"there is no condition '{text}': they are {known}, or any other number of dB") from None
+    if word == _TELEPHONE.lower().replace(" ", ""):
+        return _TELEPHONE
+    if level := re.fullmatch(r"(-\d+|0)dbfs", word):
+        return f"{int(level[1])} dBFS"
+    if snr := re.fullmatch(r"([+-]?\d+)(db)?", word):
+        return f"{int(snr[1])} dB"
+    known = ", ".join(_KNOWN)
+    raise KwsError(f"there is no condition '{text}': they are {known}, or any other number of dB or dBFS")
 
 
-def snr_db(condition: str) -> float | None:
-    """The SNR of a noise condition; None of clean and room. Raises KwsError for what is
-    no condition.
+def mixed_kind(condition: str) -> str | None:
+    """What files a condition, as `parse_condition` gives it, mixes recordings with:
+    noise, rooms, or none.
     """
-    name = parse_condition(condition)
-    return None if name in (CLEAN, ROOM) else float(name.removesuffix(" dB"))
+    return "rooms" if condition == ROOM else "noise" if condition.endswith(" dB") else None
 
 
 def sound_files(place: str, faults: list[str] | None = None) -> tuple[Path, ...]:
@@ -137,31 +140,18 @@ def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
 def _useless(file: Path) -> str:
     """Why nothing can be mixed with a file; empty where it can."""
     try:
-        if any(augment.rms(block) >= _SILENT for block in audio.blocks(file, _STEP)):
+        if any(augment.rms(block) >= SILENT for block in audio.blocks(file, STEP)):
             return ""
     except KwsError as error:
         return str(error)
     return f"{file} is silent: nothing can be mixed with it"
 
 
-def file_identity(path: Path) -> FileIdentity:
-    """Path, bytes and time of change: what tells a file from another, and from what it
-    was. Raises KwsError.
-    """
-    try:
-        stat = path.stat()
-    except FileNotFoundError as error:
-        raise KwsError(f"{path} does not exist") from error
-    except OSError as error:
-        raise KwsError(f"{path} cannot be read: {error.strerror}") from error
-    return str(path.absolute()), stat.st_size, stat.st_mtime_ns
-
-
 def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[Samples]:
     """The sound that a system hears, in blocks of about 4 s: silence, the recording,
     silence.
 
-    The first silence lasts `rules.lead_frames(frame_samples)` frames, the second
+    The first silence lasts `rules.lead_samples(frame_samples, source)`, the second
     `rules.silence_s` seconds. Noise runs through both silences; a room rings out into
     the second. The SNR is the level of the speech (see `augment.speech_level`) over the
     RMS of the noise under the recording, each over the whole recording. Mixed sound is
@@ -169,15 +159,25 @@ def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[S
     cannot be used.
     """
     other = rules.mixed_with(source)
-    lead = rules.lead_frames(frame_samples) * frame_samples
-    silence = np.zeros(lead, np.float32), np.zeros(samples(rules.silence_s), np.float32)
-    dry = chain(silence[:1], _sound(source.audio), silence[1:])
-    if other is None:
-        return dry
-    snr = snr_db(source.condition)
-    if snr is None:
-        return _in_room(dry, other)
-    return _in_noise(dry, lead, source, other, snr, rules._generator(source, 1))
+    lead = rules.lead_samples(frame_samples, source)
+    before, after = np.zeros(max(0, lead), np.float32), np.zeros(samples(rules.silence_s), np.float32)
+    dry = chain([before], _from(sound_of(source.audio), max(0, -lead)), [after])
+    condition = parse_condition(source.condition)
+    if other is not None and condition == ROOM:
+        return in_room(dry, other)
+    if other is not None:
+        snr_db = float(condition.removesuffix(" dB"))
+        return in_noise(dry, lead, source.audio, other, snr_db, rules.generator(source, 1))
+    if condition.endswith(" dBFS"):
+        return at_level(dry, source.audio, float(condition.removesuffix(" dBFS")))
+    return over_telephone(dry) if condition == _TELEPHONE else dry
+
+
+def _from(sound: Iterator[Samples], first: int) -> Iterator[Samples]:
+    """The sound from sample `first` on."""
+    for block in sound:
+        yield block[first:]
+        first = max(0, first - len(block))
 
 
 def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Samples:
@@ -185,9 +185,9 @@ def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Sam
     it ends before.
     """
     wanted = samples(end_s) - samples(start_s)
-    if source.condition == CLEAN:
+    if source.condition in (CLEAN, COLD):
         return next(audio.blocks(source.audio, wanted, start_s=start_s), np.empty(0, np.float32))
-    first = samples(start_s) + rules.lead_frames(1)
+    first = samples(start_s) + rules.lead_samples(1)
     parts, at = [np.empty(0, np.float32)], 0
     for block in blocks(source, rules):
         parts.append(block[max(0, first - at) : max(0, first + wanted - at)])
@@ -195,107 +195,3 @@ def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Sam
         if at >= first + wanted:
             break
     return np.concatenate(parts)
-
-
-def _in_noise(
-    dry: Iterator[Samples], lead: int, source: TestItem, noise: Path, snr: float, rng: np.random.Generator
-) -> Iterator[Samples]:
-    """`dry`, of which `lead` samples come before the source, with a piece of the noise,
-    round and round.
-    """
-    level, length = _level(source.audio)
-    piece = _draw_piece(noise, rng)
-    start = _draw_place(piece, length, rng)
-    gain = np.float32(level / (_rms(piece, start, length) * augment.decibels(snr)))
-    start -= lead
-    for block in dry:
-        yield np.clip(block + gain * _round(piece, start, len(block)), -1.0, 1.0)
-        start += len(block)
-
-
-def _in_room(dry: Iterator[Samples], room: Path) -> Iterator[Samples]:
-    """`dry` convolved with a response, without its delay: overlap-add of what each
-    block rings on into the next.
-    """
-    signal = require("scipy.signal", extra="score")
-    response, delay = augment.recorded_rir(audio.read(room))
-    ringing, early = np.zeros(len(response) - 1, np.float32), delay
-    for block in dry:
-        wet = signal.oaconvolve(block, response) if len(block) else np.zeros(len(ringing), np.float32)
-        wet[: len(ringing)] += ringing
-        ringing = wet[len(block) :]
-        yield np.clip(wet[early : len(block)], -1.0, 1.0)
-        early = max(0, early - len(block))
-    yield np.clip(ringing[early:delay], -1.0, 1.0)
-
-
-def _sound(path: Path) -> Iterator[Samples]:
-    """A file's samples, block by block."""
-    if 0 < audio.length_s(path) <= _SHORT_S:
-        return iter(_decoded(file_identity(path)))
-    return audio.blocks(path, _STEP)
-
-
-@lru_cache(maxsize=1)
-def _decoded(identity: FileIdentity) -> list[Samples]:
-    return list(audio.blocks(identity[0], _STEP))
-
-
-def _level(path: Path) -> tuple[float, int]:
-    """Level of the speech in a file and its length in samples, read once, with 8 bytes
-    kept of 25 ms.
-    """
-    powers: list[npt.NDArray[np.float64]] = []
-    length = 0
-    for block in _sound(path):
-        powers.append(augment.frame_powers(block))
-        length += len(block)
-    whole = np.concatenate(powers)
-    return (augment.louder_half(whole) if len(whole) else augment.rms(block)), length
-
-
-def _draw_piece(noise: Path, rng: np.random.Generator) -> Samples:
-    """A piece of a noise that is not silent. Raises KwsError where none is found."""
-    starts_s = rng.random(_DRAWS) * max(0.0, audio.length_s(noise) - _PIECE_S)
-    for start_s in dict.fromkeys(starts_s.tolist()):
-        piece = _piece(file_identity(noise), start_s)
-        if augment.rms(piece) >= _SILENT:
-            return piece
-    raise KwsError(f"{noise} is silent: it is no noise to mix with")
-
-
-@lru_cache(maxsize=1)  # the same at every SNR
-def _piece(noise: FileIdentity, start_s: float) -> Samples:
-    """A piece (S,) of a noise that can go round: what follows its end fades over into
-    its beginning.
-    """
-    piece = np.concatenate(list(islice(audio.blocks(noise[0], SAMPLE_RATE, start_s=start_s), _PIECE_S)))
-    seam = min(_SEAM, len(piece) // 4)
-    rise = np.sqrt(np.linspace(0.0, 1.0, seam, dtype=np.float32))  # of equal power: the two do not know each other
-    looped = piece[seam:].copy()
-    looped[len(looped) - seam :] *= rise[::-1]
-    looped[len(looped) - seam :] += piece[:seam] * rise
-    return looped
-
-
-def _draw_place(piece: Samples, length: int, rng: np.random.Generator) -> int:
-    """Where in a piece a source of `length` begins: where it is not nearly silent, if
-    there is such a place.
-    """
-    enough = _FAINT * augment.rms(piece)
-    places = rng.integers(len(piece), size=_DRAWS).tolist()
-    loud = next((place for place in places if _rms(piece, place, length) >= enough), None)
-    return max(places, key=lambda place: _rms(piece, place, length)) if loud is None else loud
-
-
-def _rms(piece: Samples, start: int, length: int) -> float:
-    """RMS of `length` samples of a piece that repeats, maybe many times."""
-    rounds, rest = divmod(length, len(piece))
-    energy = rounds * len(piece) * augment.rms(piece) ** 2 if rounds else 0.0
-    energy += rest * augment.rms(_round(piece, start, rest)) ** 2 if rest else 0.0
-    return float(np.sqrt(energy / length))
-
-
-def _round(piece: Samples, start: int, count: int) -> Samples:
-    """`count` samples of a piece that repeats, from any number of sample on."""
-    return np.take(piece, np.arange(start, start + count), mode="wrap")

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from kws import audio
 from kws.errors import KwsError, require
 from kws.evaluate.replay.cache import Store, key, system_digest
-from kws.evaluate.replay.conditions import FileIdentity, Rules, file_identity
+from kws.evaluate.replay.conditions import Rules
+from kws.evaluate.replay.files import FileIdentity, file_identity
 from kws.evaluate.replay.one import SourceError, replay
 from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import System, SystemSpec, open_system

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kws.errors import KwsError
-from kws.evaluate.replay.conditions import ROOM, Rules, parse_condition, sound_files, with_sound
+from kws.evaluate.replay.conditions import ROOM, Rules, mixed_kind, parse_condition, sound_files, with_sound
 from kws.evaluate.replay.many import replay_all
 from kws.evaluate.replay.recording import CLEAN, Replayed
 from kws.evaluate.replay.sources import sources_of, under_conditions
@@ -41,10 +41,11 @@ def conditions_of(rules: Rules, asked: Sequence[str] | None) -> list[str]:
     Raises KwsError for a condition that does not exist or lacks its files.
     """
     usual = [*(NOISES if rules.noise else ()), *([ROOM] if rules.rirs else [])]
-    found = [parse_condition(text) for text in asked] if asked else usual
+    found = [parse_condition(text) for texts in asked for text in texts.split(",")] if asked else usual
     for condition in found:
-        if condition != CLEAN and not (rules.rirs if condition == ROOM else rules.noise):
-            raise KwsError(f"the condition {condition} needs {'--rooms' if condition == ROOM else '--noise'}")
+        kind = mixed_kind(condition)
+        if kind and not (rules.rirs if kind == "rooms" else rules.noise):
+            raise KwsError(f"the condition {condition} needs --{kind}")
     return list(dict.fromkeys(found))
 
 

@@ -37,7 +37,8 @@ def replay(
     Memory is bounded but for the frames over FLOOR. Raises SourceError, naming the
     file, when the audio cannot be read to its end, and KwsError when the system fails.
     """
-    frame = -rules.lead_frames(system.frame_samples)
+    lead = rules.lead_samples(system.frame_samples, source)
+    frame = -lead // system.frame_samples
     heard_samples = reported = 0
     stream = system.stream()
     none = np.empty((0, len(system.keywords)))
@@ -55,10 +56,9 @@ def replay(
         if heard_samples - reported >= _REPORT_SAMPLES:
             report(seconds(heard_samples - reported))
             reported = heard_samples
-    around = rules.lead_frames(system.frame_samples) * system.frame_samples + samples(rules.silence_s)
     return Replayed(
         source,
-        heard_samples - around,
+        heard_samples - lead - samples(rules.silence_s),
         np.concatenate([part.frames for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.ages for part in parts]),

@@ -224,7 +224,7 @@ class Evaluation:
         if occurrence.row is None or occurrence.label.end is None:
             return None
         chunk, frame = self.system.chunk_samples, self.system.frame_samples
-        lead = self.rules.lead_frames(frame) * frame
+        lead = self.rules.lead_samples(frame, occurrence.recording.source)
         fired = end_samples(occurrence.recording, [occurrence.row], self.counting)[0] + lead
         return 1000 * (-(-fired // chunk) * chunk - lead - occurrence.label.end) / SAMPLE_RATE
 

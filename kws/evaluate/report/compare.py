@@ -9,8 +9,7 @@ import numpy as np
 
 from kws.errors import KwsError
 from kws.evaluate.count.intervals import mcnemar, paired_bootstrap
-from kws.evaluate.replay.conditions import ROOM
-from kws.evaluate.replay.recording import CLEAN
+from kws.evaluate.replay.conditions import mixed_kind
 from kws.evaluate.report.build import miss_count
 from kws.evaluate.report.model import ComparedKeyword, Comparison, ComparisonRow, Interval, Report, Trial
 
@@ -91,7 +90,8 @@ def _demand_the_same(ours: Report, theirs: Report, conditions: set[str]) -> None
             "the two reports rest on other recordings or labels, so that equal FA/h are no equal terms: "
             f"{sizes[0]} there, {sizes[1]} here; score both on the same --positives and --negatives"
         )
-    noisy, roomy = bool(conditions - {CLEAN, ROOM}), ROOM in conditions
+    mixed = {mixed_kind(condition) for condition in conditions}
+    noisy, roomy = "noise" in mixed, "rooms" in mixed
     kinds = [kind for kind, asked in (("noise", noisy), ("rooms", roomy)) if asked]
     other_files = (noisy and here.noise != there.noise) or (roomy and here.rooms != there.rooms)
     if other_files or (kinds and ours.rules.seed != theirs.rules.seed):

@@ -8,12 +8,11 @@ The formula is in heads.py, what a frame's own value takes away in xsa.py. Here 
 which keys a query meets: those of the last W frames, its own included, or those of the
 whole segment.
 
-Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W
-meet in the softmax, as a table (C, W): each in the same place however many queries a
-block has, so that a chunk's numbers are the same bit by bit alone and among others.
+Of the scores (C, L) of a block, the window of query c is c .. c + W - 1; a mask hides
+the others. A fresh cache holds zeros, and they are attended to like frames: before a
+stream begins there were W - 1 frames that say nothing.
 """
 
-import math
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -28,13 +27,12 @@ from kws.model.mixers.xsa import Exclusion
 
 class AttentionState(NamedTuple):
     kv: Tensor  # (B, H, W - 1, keys and values) of the last W - 1 frames, oldest first
-    valid: Tensor  # (B, 1, 1, 1) int64: how many of them hold a frame; the oldest slots fill last
 
 
 class Observation(NamedTuple):
     """What attention did on fresh streams or whole segments."""
 
-    weights: Tensor  # (B, H, T, T) a_ij, 0 where j is not attended to; with null or sink a row sums to less than 1
+    weights: Tensor  # (B, H, T, T) a_ij, 0 where j is not attended to; null, sink and a fresh cache get the rest
     mixed: Tensor  # (B, H, T, K) y, before an exclusion
     values: Tensor  # (B, H, T, K) v
 
@@ -61,25 +59,25 @@ class SelfAttention(StreamingMixer):
 
     def init_state(self, batch: int) -> AttentionState:
         p = self.projections
-        kv = self.zeros(batch, p.heads, self.window - 1, p.key_width + p.head_width)
-        return AttentionState(kv, self.zeros(batch, 1, 1, 1, dtype=torch.int64))
+        return AttentionState(self.zeros(batch, p.heads, self.window - 1, p.key_width + p.head_width))
 
     def forward(self, x: Tensor, state: AttentionState, guide: Tensor | None = None) -> tuple[Tensor, AttentionState]:
         frames = x.shape[1]
         q, kv = self.projections.by_head(x, guide)
         kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
-        after = AttentionState(kv[:, :, frames:], torch.clamp(state.valid + frames, max=self.window - 1))
-        block = min(self.window, frames)
-        if frames > block:
-            q, kv = self._in_blocks(q, kv, block)
-        z = self._exclude(*self._attend(q, kv, state.valid, guide)[1:], state.valid)
-        return self.projections.merge(z.flatten(2, -2)[:, :, :frames]), after
+        after = AttentionState(kv[:, :, frames:])
+        if frames > self.window:
+            q, kv = self._in_blocks(q, kv, self.window)
+            z = self._exclude(*self._attend(q, kv, guide)[1:]).flatten(2, -2)[:, :, :frames]
+        else:
+            z = self._exclude(*self._attend(q, kv, guide)[1:])
+        return self.projections.merge(z), after
 
     def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
         """What attention does on (B, T, D): all queries as one block."""
         state = self.init_state(len(x))
         q, kv = self.projections.by_head(x, guide)
-        a, y, v = self._attend(q, torch.cat([state.kv.to(kv.dtype), kv], dim=2), state.valid, guide)
+        a, y, v = self._attend(q, torch.cat([state.kv.to(kv.dtype), kv], dim=2), guide)
         return Observation(a[..., self.window - 1 :], y, v[..., self.window - 1 :, :])
 
     def _in_blocks(self, q: Tensor, kv: Tensor, block: int) -> tuple[Tensor, Tensor]:
@@ -91,62 +89,32 @@ class SelfAttention(StreamingMixer):
         q, kv = functional.pad(q, (0, 0, 0, padding)), functional.pad(kv, (0, 0, 0, padding))
         return q.unflatten(2, (blocks, block)), kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
 
-    def _attend(self, q: Tensor, kv: Tensor, valid: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _attend(self, q: Tensor, kv: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
         k, v = self.projections.keys_and_values(kv)
-        queries = q.shape[-2]
-        bias, empty = self.projections.table(guide).flip(1)[:, None], self._cache_mask(valid, queries)
-        scores = in_window(self.projections.similarity(q, k), self.window)
-        if q.dim() == 4:
-            scores = scores + (bias + empty)
-        else:
-            scores = scores + bias[:, None]
-            scores[:, :, 0] += empty  # only the first block can meet empty slots of the cache
+        bias = self._bias(q.shape[-2], guide)
+        scores = self.projections.similarity(q, k) + (bias if q.dim() == 4 else bias[:, None])
         a, null = self.projections.weigh(scores, q)
-        a = among_keys(a)
         return a, self.projections.sums(a, null, v), v
 
-    def _exclude(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
+    def _bias(self, queries: int, guide: Tensor | None) -> Tensor:
+        """(H, C, L): the bias of a query and a key inside its window, MASKED outside."""
+        table = self.projections.table(guide).flip(1)
+        return toeplitz(functional.pad(table, (queries - 1, queries - 1), value=MASKED), queries)
+
+    def _exclude(self, y: Tensor, v: Tensor) -> Tensor:
         """What the exclusion leaves of the sums (..., C, K), given the values (..., L,
         K) that their window meets.
         """
         past = self.window - 1
         own, previous = v[..., past:, :], v[..., past - 1 : -1, :] if self.exclusion.previous else None
-        return self.exclusion(y, own, previous, self._mean(y, v, valid) if self.exclusion.centred else None)
+        return self.exclusion(y, own, previous, self._mean(v) if self.exclusion.centred else None)
 
-    def _mean(self, y: Tensor, v: Tensor, valid: Tensor) -> Tensor:
-        """(..., C, K): of the values in each query's window; empty slots hold zeros and
-        do not count.
-        """
-        shape, queries = y.shape[2:-1], y.shape[-2]
-        band = among_keys(v.new_ones(queries, self.window))
-        frames = torch.arange(1, math.prod(shape) + 1, device=v.device).view(shape)
-        count = torch.clamp(valid.view(-1, 1, *[1] * len(shape)) + frames, max=self.window)
-        return (band @ v) / count[..., None].to(torch.promote_types(v.dtype, torch.float32))
-
-    def _cache_mask(self, valid: Tensor, queries: int) -> Tensor:
-        """(B, 1, C, W): masks the slots that no frame has filled yet."""
-        keys = torch.arange(queries, device=valid.device)[:, None] + torch.arange(self.window, device=valid.device)
-        return torch.where(keys < (self.window - 1) - valid, MASKED, 0.0)
-
-
-def in_window(scores: Tensor, window: int) -> Tensor:
-    """(..., C, L) -> (..., C, W): element (c, w) is that of (c, c + w); lines laid end
-    to end, read longer by one.
-    """
-    *front, queries, keys = scores.shape
-    flat = functional.pad(scores.reshape(*front, queries * keys), (0, queries))
-    return flat.view(*front, queries, keys + 1)[..., :window]
-
-
-def among_keys(weights: Tensor) -> Tensor:
-    """(..., C, W) -> (..., C, L): the inverse of `in_window`, with zeros outside of the
-    windows.
-    """
-    *front, queries, window = weights.shape
-    keys = window - 1 + queries
-    flat = functional.pad(weights, (0, queries)).view(*front, queries * (keys + 1))
-    return flat[..., : queries * keys].view(*front, queries, keys)
+    def _mean(self, v: Tensor) -> Tensor:
+        """(..., C, K): of the values in each query's window."""
+        queries = v.shape[-2] - self.window + 1
+        row = functional.pad(v.new_full((1, self.window), 1 / self.window), (queries - 1, queries - 1))
+        return toeplitz(row, queries)[0] @ v
 
 
 class FullSelfAttention(SegmentMixer):

@@ -70,13 +70,21 @@ class Heads(nn.Module):
         q and k are those of the guide, where there is one.
         """
         if guide is None:
-            qkv = self.inputs(x)
+            qkv = self._projected(x, self.inputs.weight)
         else:
             guiding, mixing = self.inputs.weight.split([2 * self.width, self.width])
-            qkv = torch.cat([functional.linear(guide, guiding), functional.linear(x, mixing)], dim=2)
-        qkv = qkv.unflatten(2, (3, self.heads, self.head_width)).permute(0, 3, 1, 2, 4).flatten(3)
+            qkv = torch.cat([self._projected(guide, guiding), self._projected(x, mixing)], dim=3)
         q, kv = qkv.split([self.head_width, 2 * self.head_width], dim=3)
         return q, kv
+
+    def _projected(self, x: Tensor, weight: Tensor) -> Tensor:
+        """(B, T, D) by n projections, rows (n H K) -> (B, H, T, n K).
+
+        The weight's rows are put in order, not the projected frames: in a graph it is a
+        constant.
+        """
+        of_heads = weight.unflatten(0, (-1, self.heads, self.head_width)).transpose(0, 1).flatten(0, 2)
+        return functional.linear(x, of_heads).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def keys_and_values(self, kv: Tensor) -> tuple[Tensor, Tensor]:
         """The two parts of what `by_head` put side by side."""

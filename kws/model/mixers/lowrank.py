@@ -41,7 +41,6 @@ class LowRankAttention(StreamingMixer):
 
     look_back = None
     fits: ClassVar[frozenset[str]] = frozenset({"xsa", "gate", "offdir"})
-    any_length = False  # the exporter fixes the number of the window's copies
 
     def __init__(self, config: MixerConfig, switches: Switches) -> None:
         super().__init__(config, switches)

@@ -50,7 +50,6 @@ class Memory(StreamingMixer):
 
     look_back = None
     fits: ClassVar[frozenset[str]] = frozenset({"xsa", "gate", "offdir"})
-    any_length = False  # its blocks of frames are laid out in the graph
 
     def __init__(self, config: MixerConfig, switches: Switches) -> None:
         super().__init__(config, switches)

@@ -5,9 +5,9 @@ All of it is made once and kept below the data folder; with several workers they
 different tapes at the same time.
 """
 
-import multiprocessing
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from kws.errors import KwsError
 from kws.lexicon import Lexicon, contains, load_cmudict
 from kws.log import Log, silent
 from kws.model.verifier import LEAD_SAMPLES
+from kws.parallel import on_cores
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find
@@ -49,6 +50,9 @@ class TapeJob:
     writable: Path
     task: VerifierTaskConfig
 
+    def __str__(self) -> str:
+        return f"tape {self.number} of {self.folder}"
+
     def clips(self, log: Log = silent) -> Clips:
         """The corpus, decoded."""
         return load_clips(read_manifest(self.folder, self.task.splits), self.writable / ".decoded", log)
@@ -69,8 +73,8 @@ def segments(recipe: VerifierRecipe, log: Log) -> SegmentDataset:
     teach = Teacher(Path(task.teacher)) if task.teacher else None
     jobs = tape_jobs(task, root, writable, log)
     if recipe.run.workers > 1:
-        with multiprocessing.get_context("spawn").Pool(recipe.run.workers) as pool:
-            pool.map(prepare, jobs, chunksize=1)
+        with closing(on_cores(prepare, jobs, recipe.run.workers, log)) as prepared:
+            list(prepared)
     lexicon = load_cmudict().extended(task.extra_spellings)
     sources = [_source(job, detector, teach, lexicon, log) for job in jobs]
     noise, rooms = (_sounds(root, corpus, writable / ".decoded", log) for corpus in (task.noise, task.rooms))
@@ -111,7 +115,7 @@ def tape_jobs(task: VerifierTaskConfig, root: Path, writable: Path, log: Log) ->
     return [job for _, job in sorted(jobs, key=lambda pair: -pair[0])]
 
 
-def prepare(job: TapeJob) -> None:
+def prepare(job: TapeJob, report: Callable[..., None]) -> None:  # noqa: ARG001
     """Make what is kept of a tape."""
     found_along(job.tape(), first_pass(job.task), Teacher(Path(job.task.teacher)) if job.task.teacher else None)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, Timer, TQDMProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
@@ -24,7 +24,9 @@ from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.datamodule import EpochSteps
 from kws.train.identity import claim, flat
+from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.malloc import keep_freed_memory
+from kws.train.progress import TrainingBar
 from kws.train.recipe import TrainingCorpus
 from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
 from kws.train.verifier.held_out import count, held_out
@@ -68,9 +70,8 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     loader: Any = DataLoader(
         data, batch_size=None, sampler=steps, num_workers=recipe.run.workers, prefetch_factor=4, persistent_workers=True
     )
-    trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with interruptible(trainer, last):
+        trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
     save_verifier(finished, task.model, learned_from(recipe), spent)
     if recipe.task.fold >= 0:
@@ -111,9 +112,10 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
             logger=CSVLogger(output, "logs", f"part-{part}"),
             callbacks=[
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
-                TQDMProgressBar(refresh_rate=10),
+                TrainingBar(optim.steps + 1),
                 timer,
                 EpochCheckpoint(output / "last.ckpt"),
+                OwnSigterm(),
             ],
         )
 

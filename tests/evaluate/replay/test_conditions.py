@@ -13,9 +13,9 @@ from corpora import write_wav
 from kws import audio
 from kws.data import augment
 from kws.errors import KwsError
-from kws.evaluate.replay import conditions
+from kws.evaluate.replay import conditions, files, mixing
 from kws.evaluate.replay.conditions import Rules, blocks, parse_condition
-from kws.evaluate.replay.recording import TestItem
+from kws.evaluate.replay.recording import Label, TestItem
 
 pytest.importorskip("scipy")
 
@@ -56,7 +56,7 @@ def test_clean_is_the_file_between_silences_that_begin_with_a_frame(folder, sile
     heard = hear(source_of(folder), Rules(silence_s), frame_samples)
     sound = audio.read(folder / "speech.wav")
     assert np.array_equal(heard, np.pad(sound, (lead, int(silence_s * 16_000))))
-    assert Rules(silence_s).lead_frames(frame_samples) * frame_samples == lead
+    assert Rules(silence_s).lead_samples(frame_samples) == lead
 
 
 @pytest.mark.parametrize("name", ["speech", "long"])
@@ -137,9 +137,9 @@ def test_the_level_of_a_file_in_blocks_is_that_of_the_whole(tmp_path_factory, le
     path = tmp_path_factory.getbasetemp() / "level.wav"
     write_wav(path, 0.1 * np.random.default_rng(length).standard_normal(length))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conditions, "_STEP", 400 * frames)
-        patch.setattr(conditions, "_SHORT_S", 0.0)
-        level, counted = conditions._level(path)
+        patch.setattr(files, "STEP", 400 * frames)
+        patch.setattr(files, "_SHORT_S", 0.0)
+        level, counted = mixing.speech_level(path)
     assert counted == length
     assert level == pytest.approx(augment.speech_level(audio.read(path)), rel=1e-6)
 
@@ -153,7 +153,7 @@ def test_a_room_in_blocks_is_a_convolution_of_the_whole(tmp_path_factory, sizes,
     path = tmp_path_factory.getbasetemp() / "response.wav"
     write_wav(path, response)
     pieces = [0.1 * rng.standard_normal(size).astype(np.float32) for size in sizes]
-    heard = np.concatenate(list(conditions._in_room(iter(pieces), path)))
+    heard = np.concatenate(list(mixing.in_room(iter(pieces), path)))
     sound = np.concatenate(pieces)
     if len(sound):
         assert np.allclose(heard, augment.convolve(sound, *augment.recorded_rir(audio.read(path))), atol=1e-6)
@@ -180,14 +180,44 @@ def test_memory_stays_flat(folder, rules, tmp_path):
         path.unlink()
         return found
 
-    for condition in ("clean", "10 dB", "room"):
+    for condition in ("clean", "10 dB", "room", "-40 dBFS", "8 kHz"):
         peak(70, condition)
         assert peak(320, condition) < peak(80, condition) + 500_000
 
 
 def test_users_may_name_conditions_briefly():
-    named = [parse_condition(text) for text in ("clean", "Room", "10", "10 dB", "5dB", "-5")]
-    assert named == ["clean", "room", "10 dB", "10 dB", "5 dB", "-5 dB"]
+    brief = ("clean", "Room", "10", "10 dB", "5dB", "-5", "Cold", "-45dBFS", "-45 dbfs", "8khz")
+    named = ["clean", "room", "10 dB", "10 dB", "5 dB", "-5 dB", "cold", "-45 dBFS", "-45 dBFS", "8 kHz"]
+    assert [parse_condition(text) for text in brief] == named
+
+
+@pytest.mark.parametrize("peak", [-20, -60])
+def test_a_level_is_that_of_the_peak_in_16_bits(folder, peak):
+    heard = hear(source_of(folder, condition=f"{peak} dBFS"), Rules(0.5))
+    assert np.array_equal(heard * 32768, np.round(heard * 32768))
+    assert 20 * np.log10(np.abs(heard).max()) == pytest.approx(peak, abs=0.1)
+    clean = hear(source_of(folder), Rules(0.5))
+    assert np.corrcoef(heard, clean)[0, 1] > 0.99
+
+
+def test_a_telephone_carries_what_lies_below_4_khz_and_shifts_nothing(tmp_path):
+    t = np.arange(16_000) / 16_000
+    for hz, kept in ((1000, 0.5), (6000, 0.0)):
+        write_wav(tmp_path / "speech.wav", 0.5 * np.sin(2 * np.pi * hz * t))
+        heard = hear(source_of(tmp_path, condition="8 kHz"), Rules(0.5))[8000:-8000]
+        assert np.abs(heard - kept * np.sin(2 * np.pi * hz * t))[500:-500].max() < 0.01
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_cold_stream_begins_with_the_word(tmp_path, labelled):
+    sound = np.concatenate([1e-4 * np.ones(5000), 0.3 * np.sin(np.arange(9000))])
+    write_wav(tmp_path / "speech.wav", sound)
+    labels = (Label("word", start=5000, end=14_000),) if labelled else ()
+    source = replace(source_of(tmp_path, condition="cold"), labels=labels)
+    heard = hear(source, Rules(0.5), 640)
+    begin = (5000 if labelled else 4800) // 640 * 640
+    assert Rules(0.5).lead_samples(640, source) == -begin
+    assert np.array_equal(heard, np.pad(audio.read(tmp_path / "speech.wav")[begin:], (0, 8000)))
 
 
 @pytest.mark.parametrize(
@@ -196,6 +226,7 @@ def test_users_may_name_conditions_briefly():
         ("10 dB", (), "the condition 10 dB needs noise"),
         ("room", (), "the condition room needs rooms"),
         ("loud", (), "there is no condition 'loud'"),
+        ("-x dBFS", (), "there is no condition '-x dBFS'"),
         ("10 dB", ("silent.wav",), "silent.wav is silent"),
         ("10 dB", ("gone.wav",), "gone.wav does not exist"),
     ],

@@ -1,0 +1,40 @@
+"""The sound of files that are replayed under one condition after the other."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from kws import audio
+from kws.arrays import Samples
+from kws.data import augment
+from kws.errors import KwsError
+
+FileIdentity = tuple[str, int, int]
+
+STEP = 160 * augment.LEVEL_FRAME  # samples that are made at a time: 4 s
+_SHORT_S = 60.0  # a file of this length is held while it is heard under one condition after the other
+
+
+def file_identity(path: Path) -> FileIdentity:
+    """Path, bytes and time of change: what tells a file from another, and from what it
+    was. Raises KwsError.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError as error:
+        raise KwsError(f"{path} does not exist") from error
+    except OSError as error:
+        raise KwsError(f"{path} cannot be read: {error.strerror}") from error
+    return str(path.absolute()), stat.st_size, stat.st_mtime_ns
+
+
+def sound_of(path: Path) -> Iterator[Samples]:
+    """A file's samples, block by block."""
+    if 0 < audio.length_s(path) <= _SHORT_S:
+        return iter(_decoded(file_identity(path)))
+    return audio.blocks(path, STEP)
+
+
+@lru_cache(maxsize=1)
+def _decoded(identity: FileIdentity) -> list[Samples]:
+    return list(audio.blocks(identity[0], STEP))

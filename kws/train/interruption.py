@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM while Lightning trains: what was begun is tidied up, and whoever
+ran the training learns how it goes on.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+
+@contextmanager
+def interruptible(trainer: pl.Trainer, last: Path) -> Iterator[None]:
+    """Around `trainer.fit`: raises the KeyboardInterrupt that Lightning makes an exit
+    with status 1 of, with the checkpoint `last` from which the training goes on.
+
+    Lightning ignores Ctrl-C from then on; here it is heard again. Every process but the
+    first ends without a word.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    lightning = logging.getLogger("pytorch_lightning")
+    level = lightning.level
+    lightning.setLevel(logging.WARNING)  # what it says of an interruption is said below
+    try:
+        yield
+    except SystemExit as error:
+        stop = error.__context__
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        if not trainer.is_global_zero:
+            raise
+        raise type(stop)(f"the same command goes on from {last}" if last.exists() else "") from stop
+    finally:
+        lightning.setLevel(level)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+class OwnSigterm(pl.Callback):
+    """Keeps the process's own handler of SIGTERM: that of Lightning goes on to the end of
+    the step, and waits for other processes that may be gone.
+    """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Comes after Lightning has put its handler there."""
+        if self.before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
