@@ -86,6 +86,12 @@ class Gauges:
         self.events += 1
         self.stories.appendleft(event)
 
+    def settle(self, event: LiveDetection) -> None:
+        """Take note of the peak of an event."""
+        for place, story in enumerate(self.stories):
+            if isinstance(story, LiveDetection) and (story.keyword, story.end) == (event.keyword, event.end):
+                self.stories[place] = event
+
     def hear(self, heard: LiveBlock | None) -> None:
         """Take note of a block; None: no sound comes."""
         self.hears = heard is not None

@@ -9,9 +9,10 @@ Nothing is written (but by a `Recorder`) and nothing leaves the machine.
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -68,6 +69,7 @@ def listen(
     *,
     microphone: Microphone | None = None,
     recorder: Recorder | None = None,
+    on_peak: Callable[[LiveDetection], object] = lambda event: None,
     watch: Callable[[LiveBlock | None], object] = lambda heard: None,
     every_block: bool = False,
     stop: threading.Event | None = None,
@@ -75,22 +77,23 @@ def listen(
     """Hear keywords from a microphone until `stop` is set (None: until Ctrl-C).
 
     on_event: called with each event, in this thread; a second or two of sound wait for
-    it, so hand longer work to a thread of yours. microphone: the system's default when
-    None. recorder: keeps the sound around each event. watch: called after every block,
-    and with None while no sound comes. every_block: hear all that comes at once, as a
+    it, so hand longer work to a thread of yours. on_peak: called with each event once
+    more, 1 s later or when listening ends, as soon as its `peak` is known. microphone: the
+    system's default when None. recorder: keeps the sound around each event. watch: called
+    after every block, and with None while no sound comes. every_block: hear all that comes at once, as a
     meter wants it; else no sooner than an event is possible, which costs half. Raises
     KwsError when the microphone cannot be opened.
     """
     microphone = microphone or Microphone()
-    ears = _Ears(detector, recorder)
+    ears = _Ears(detector, recorder, on_event, on_peak)
     try:
         with closing(microphone.blocks((lambda: 0.0) if every_block else ears.wait_s)) as blocks:
             for block in blocks:
-                heard = ears.hear(block, on_event) if block is not None else None
+                heard = ears.hear(block) if block is not None else None
                 watch(heard)
                 if stop is not None and stop.is_set():
                     break
-        ears.end(on_event)
+        ears.end()
     finally:
         if recorder is not None:
             recorder.end()
@@ -102,9 +105,18 @@ class _Ears:
     What was lost between two openings is not in the clock, and no word reaches over it.
     """
 
-    def __init__(self, detector: Detector, recorder: Recorder | None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        recorder: Recorder | None,
+        on_event: Callable[[LiveDetection], object],
+        on_peak: Callable[[LiveDetection], object],
+    ) -> None:
         self._detector = detector
         self._recorder = recorder
+        self._on_event = on_event
+        self._on_peak = on_peak
+        self._open: deque[LiveDetection] = deque()  # events whose peak is not known yet
         self._stream: Stream | None = None
         self._opening = -1
         self._before = 0  # samples at 16 kHz that earlier openings gave
@@ -116,10 +128,10 @@ class _Ears:
         """Seconds of sound that may be collected before an event is possible."""
         return self._stream.wait_s if self._stream is not None else 0.0
 
-    def hear(self, block: Block, on_event: Callable[[LiveDetection], object]) -> LiveBlock:
+    def hear(self, block: Block) -> LiveBlock:
         """Push a block, and hand on its events."""
         if block.opening != self._opening:
-            self.end(on_event)
+            self.end()
             self._opening, self._rate, self._count, self._began = block.opening, block.rate, 0, np.inf
             self._stream = self._detector.stream(block.rate)
             if self._recorder is not None:
@@ -132,20 +144,25 @@ class _Ears:
         if self._recorder is not None:
             self._recorder.hear(block.samples)
         result = self._stream.process(block.samples)
-        for event in result.detections:
-            on_event(self._live(event))
+        self._tell(result.detections, self._stream.peaks)
         return LiveBlock(block, result)
 
-    def end(self, on_event: Callable[[LiveDetection], object]) -> None:
+    def end(self) -> None:
         """The device was closed: what its last sounds still gave."""
         if self._stream is None:
             return
-        for event in self._stream.flush():
-            on_event(self._live(event))
+        self._tell(self._stream.flush(), self._stream.peaks)
         self._stream = None
         self._before += units.samples(units.seconds(self._count, self._rate))
         if self._recorder is not None:
             self._recorder.end()
+
+    def _tell(self, fired: Sequence[Detection], peaks: Sequence[Detection]) -> None:
+        for event in fired:
+            self._open.append(self._live(event))
+            self._on_event(self._open[-1])
+        for event in peaks:  # in the order in which they fired
+            self._on_peak(replace(self._open.popleft(), peak=event.peak))
 
     def _live(self, event: Detection) -> LiveDetection:
         latency_s = time.monotonic() - self._began - event.end_s

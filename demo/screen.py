@@ -76,6 +76,10 @@ class Screen:
         self.gauges.fire(event)
         self._drawn = 0.0
 
+    def settle(self, event: LiveDetection) -> None:
+        """Show the peak of an event."""
+        self.gauges.settle(event)
+
     def watch(self, heard: LiveBlock | None) -> None:
         """Follow the sound, and draw when it is time to."""
         self.gauges.hear(heard)
@@ -153,7 +157,8 @@ class Screen:
             if isinstance(story, NearMiss):
                 mark, style, what = "○", "yellow", f"near miss: fires at {thresholds[story.keyword]:.2f}"
             else:
-                mark, style, what = "●", "bold green", f"latency {1000 * story.latency_s:.0f} ms"
+                peak = "" if story.peak is None else f"peak {story.peak:.2f} · "
+                mark, style, what = "●", "bold green", f"{peak}latency {1000 * story.latency_s:.0f} ms"
             line = Text(f"{story.time:%H:%M:%S}  ", no_wrap=True, overflow="ellipsis")
             line.append(f"{mark}  {set_cell_size(story.keyword, _LABEL)}", style)
             yield line.append(f"{story.score:.2f}  ").append(what, "dim")

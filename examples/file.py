@@ -11,9 +11,12 @@ BLOCK_SAMPLES = 16_000  # a second at a time: how a file is cut changes nothing
 
 def hear(file: Path, detector: kws.Detector) -> list[kws.Detection]:
     """The events in a sound file, in order of time. Raises KwsError where it cannot be read."""
-    stream = detector.stream()
-    events = [event for block in audio.blocks(file, BLOCK_SAMPLES) for event in stream.push(block)]
-    return [*events, *stream.flush()]
+    stream, events = detector.stream(), []
+    for block in audio.blocks(file, BLOCK_SAMPLES):
+        stream.push(block)  # gives events as they fire; a second later they come in `peaks`, with the peak
+        events += stream.peaks
+    stream.flush()
+    return [*events, *stream.peaks]
 
 
 def main(words: list[str]) -> int:
@@ -22,7 +25,7 @@ def main(words: list[str]) -> int:
     try:
         for word in words:
             for event in hear(Path(word), detector):
-                print(f"{word}: {event.keyword} at {event.end_s:.2f} s, score {event.score:.2f}")
+                print(f"{word}: {event.keyword} at {event.end_s:.2f} s, score {event.score:.2f}, peak {event.peak:.2f}")
     except kws.KwsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -55,12 +55,21 @@ def blocks(name: str, block_samples: int, raw_rate: int | None = None) -> Iterat
         yield from audio.blocks(name, block_samples)
 
 
+def is_live(name: str, raw_rate: int | None) -> bool:
+    """Whether `blocks` gives sound as it comes: raw samples from what is no file."""
+    return raw_rate is not None and not stat.S_ISREG(_mode("/dev/stdin" if name == STDIN else name))
+
+
 def _is_pipe(name: str) -> bool:
-    try:
-        mode = Path(name).stat().st_mode
-    except OSError:  # said when it is opened
-        return False
+    mode = _mode(name)
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _mode(name: str) -> int:
+    try:
+        return Path(name).stat().st_mode
+    except OSError:  # said when it is opened
+        return 0
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 import * as ort from "./vendor/ort.js";
 import { readManifest, withPhrase } from "./manifest.js";
 import { RATE, Resampler } from "./resample.js";
-import { KeywordScorer, Trigger, longestPath } from "./scoring.js";
+import { EventPeaks, KeywordScorer, Trigger, longestPath } from "./scoring.js";
 import { SecondPass } from "./second-pass.js";
 
 ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
@@ -96,6 +96,7 @@ export class Stream {
     this.heard = detector.scorer.initState();
     this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
     this.watched = this.trigger.initState();
+    this.openEvents = new EventPeaks(detector.manifest.scoring.refractory_frames);
     this.secondPass = detector.secondPass?.stream();
   }
 
@@ -111,7 +112,9 @@ export class Stream {
     const used = this.fill + rest.length + FLUSH_SAMPLES;
     const silence = new Float32Array(rest.length + FLUSH_SAMPLES + ((size - (used % size)) % size));
     silence.set(rest);
-    return this.#hear(silence);
+    const results = await this.#hear(silence);
+    results.at(-1).peaks.push(...this.openEvents.end());
+    return results;
   }
 
   async #hear(pcm) {
@@ -130,7 +133,8 @@ export class Stream {
 
   /**
    * One chunk. Gives its sound (16 kHz), posteriors (frames, tokens), scores and ages (frames, keywords), the number of
-   * its first frame, and events {keyword, score, start_s, end_s} with the meaning of kws.events.Detection.
+   * its first frame, events {keyword, score, start_s, end_s} with the meaning of kws.events.Detection, and as peaks
+   * earlier events whose `peak` is known now.
    */
   async #run() {
     const { detector, frame: first } = this;
@@ -142,13 +146,15 @@ export class Stream {
     this.heard = state;
     if (this.secondPass) ({ scores, ages } = await this.secondPass.hear(features, scores, ages));
     const seconds = (frame) => (frame * manifest.frame_samples) / RATE;
-    const events = this.trigger.run(scores, ages, first, this.watched).map(({ row, keyword }) => {
+    const fired = this.trigger.run(scores, ages, first, this.watched);
+    const events = fired.map(({ row, keyword }) => {
       const place = row * scorer.keywords + keyword;
       const end = first + row + 1;
       const name = manifest.keywords[keyword].name;
       return { keyword: name, score: scores[place], start_s: seconds(end - ages[place]), end_s: seconds(end) };
     });
     this.frame += manifest.frames_per_chunk;
-    return { sound, posteriors, scores, ages, first, events };
+    const peaks = this.openEvents.hear(events, fired, scores, first, scorer.keywords);
+    return { sound, posteriors, scores, ages, first, events, peaks };
   }
 }

@@ -150,11 +150,19 @@ function take(results) {
     timeline.add(result, table.thresholds);
     table.show(result);
     result.events.forEach(list);
+    result.peaks.forEach(complete);
   }
+}
+
+/** The peak of an event in the list. */
+function complete({ keyword, score, end_s: end, peak }) {
+  const item = [...$("events").children].find(({ dataset }) => dataset.event === `${keyword} ${end}`);
+  if (item) item.querySelector("small").textContent = `score ${percent(score)}, peak ${percent(peak)}`;
 }
 
 function list({ keyword, score, end_s: end }) {
   const item = element("li");
+  item.dataset.event = `${keyword} ${end}`;
   item.style.setProperty("--own", colour(table.index(keyword)));
   signal.fire(colour(table.index(keyword)), live);
   item.append(

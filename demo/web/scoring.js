@@ -171,6 +171,34 @@ export class Trigger {
   }
 }
 
+/** The events of one stream whose peak is not known yet: kws/decoding/event_peaks.py. */
+export class EventPeaks {
+  constructor(refractoryFrames) {
+    this.frames = Math.max(1, refractoryFrames);
+    this.open = [];
+  }
+
+  /** The events whose peak is known after further scores (T, K), the first of frame `first`; `fired` became `events`. */
+  hear(events, fired, scores, first, keywords) {
+    fired.forEach(({ row, keyword }, index) => {
+      const begin = first + row;
+      this.open.push({ event: { ...events[index], peak: events[index].score }, keyword, begin, end: begin + this.frames });
+    });
+    const heard = first + scores.length / keywords;
+    for (const { event, keyword, begin, end } of this.open)
+      for (let frame = Math.max(begin, first); frame < Math.min(end, heard); frame++)
+        event.peak = Math.max(event.peak, scores[(frame - first) * keywords + keyword]);
+    const known = this.open.filter(({ end }) => end <= heard);
+    this.open = this.open.filter(({ end }) => end > heard);
+    return known.map(({ event }) => event);
+  }
+
+  /** The stream has ended: the other events, with their peaks by now. */
+  end() {
+    return this.open.splice(0).map(({ event }) => event);
+  }
+}
+
 /**
  * The candidates of the first pass (kws/decoding/candidates.py): frames in which a keyword's score peaks, decided
  * `hold` frames later; immutable.

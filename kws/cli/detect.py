@@ -17,6 +17,7 @@ from kws.errors import InputError, KwsError
 if TYPE_CHECKING:
     from kws.arrays import Samples
     from kws.events import Detection
+    from kws.runtime.detector import Stream
 
 _BLOCK_S = 1.0
 _PROGRESS_S = 30.0
@@ -45,10 +46,12 @@ class _Stream(Protocol[_Heard]):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
-    parser.epilog = _EXAMPLES
+    parser.epilog = _EXAMPLES + options.PEAK_HELP
     options.add_model_and_files_arguments(parser, "FILE", "sound files, pipes, or - for standard input")
     add_keyword_options(parser)
-    options.add_json_option(parser, "print each event as one line of JSON")
+    options.add_json_option(
+        parser, "print each event as one line of JSON; live (--raw from a pipe) its peak follows in another"
+    )
     parser.add_argument(
         "--raw",
         type=options.whole_number(1),
@@ -91,14 +94,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
-    """A line for each event as it fires."""
+    """A line for each event: live as it fires, of a file once its peak is known."""
+    from kws.pipes import is_live
+
     (detector,) = open_detectors(args, [model], _say)
     for file in files:
-        for heard in _hear(detector.stream(), file, args.raw):
+        is_now = is_live(file, args.raw)
+        for heard in _hear(_Events(detector.stream(), is_now), file, args.raw):
             if isinstance(heard, KwsError):
                 yield heard
+                continue
+            if is_now and heard.peak is not None:  # of an event that was told when it fired
+                values, line = heard.peak_values(), _peak_line(file, heard)
             else:
-                yield json.dumps({"file": file, **heard.as_values()}) if args.json else _line(file, heard)
+                values, line = heard.as_values(), _line(file, heard)
+            yield json.dumps({"file": file, **values}) if args.json else line
+
+
+class _Events:
+    """The events of a stream with their peaks; of sound that comes live each event twice,
+    first when it fires and again once its peak is known.
+    """
+
+    def __init__(self, stream: Stream, is_live: bool) -> None:
+        self._stream = stream
+        self._is_live = is_live
+
+    def push(self, samples: Samples) -> list[Detection]:
+        return self._told(self._stream.push(samples))
+
+    def flush(self) -> list[Detection]:
+        return self._told(self._stream.flush())
+
+    def _told(self, fired: list[Detection]) -> list[Detection]:
+        return [*fired, *self._stream.peaks] if self._is_live else self._stream.peaks
 
 
 def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
@@ -175,7 +204,12 @@ def _show(text: str) -> None:
 
 
 def _line(file: str, detection: Detection) -> str:
-    return f"{_printable(file)}: {detection.end_s:.2f} s  {detection.keyword}  (score {detection.score:.2f})"
+    peak = "" if detection.peak is None else f", peak {detection.peak:.2f}"
+    return f"{_printable(file)}: {detection.end_s:.2f} s  {detection.keyword}  (score {detection.score:.2f}{peak})"
+
+
+def _peak_line(file: str, detection: Detection) -> str:
+    return f"{_printable(file)}: {detection.end_s:.2f} s  {detection.keyword}  (peak {detection.peak:.2f})"
 
 
 def _printable(name: str) -> str:

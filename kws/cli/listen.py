@@ -41,13 +41,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Hear keywords from a microphone, live, until Ctrl-C. No sound leaves this machine, "
         "and none is written without --record."
     )
-    parser.epilog = _EPILOG
+    parser.epilog = _EPILOG + options.PEAK_HELP
     options.add_model_argument(parser)
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
     parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")
     parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
     add_keyword_options(parser)
-    options.add_json_option(parser, "print each event as one line of JSON, and nothing else")
+    options.add_json_option(
+        parser, "print each event as one line of JSON, a second later its peak as another, and nothing else"
+    )
     parser.add_argument(
         "--record",
         type=Path,
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         listen(
             detector,
             front.fire,
+            on_peak=front.settle,
             microphone=microphone,
             recorder=recorder,
             watch=front.watch,
@@ -153,6 +156,15 @@ class Front:
             print(json.dumps(event.as_values()), flush=True)
         else:
             print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
+
+    def settle(self, event: LiveDetection) -> None:
+        """The peak of an event is known, a second after it fired."""
+        if self._screen is not None:
+            self._screen.settle(event)
+        elif self._json:
+            print(json.dumps(event.peak_values()), flush=True)
+        else:
+            print(f"{event.time:%H:%M:%S}  {event.keyword}  (peak {event.peak:.2f})", flush=True)
 
     @staticmethod
     def _say(line: str) -> None:

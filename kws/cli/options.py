@@ -23,6 +23,10 @@ from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
 from kws.runtime.shipped import shipped
 
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
+PEAK_HELP = """
+An event has the score of the moment in which it fired, and a peak: the highest score until the keyword may fire again,
+a second later. Choose thresholds by peaks.
+"""
 
 _NEARLY = 0.75  # likeness of a word to the name of a model, as difflib has it
 _LONGEST_PAUSE_S = 600.0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.arrays import Samples
+from kws.decoding.event_peaks import EventPeaks
 from kws.decoding.trigger import Trigger
 from kws.decoding.wait_bound import WaitBound
 from kws.errors import InputError, KwsError
@@ -175,6 +176,10 @@ class Stream:
 
     Made by `Detector.stream`. Its time is the count of samples; how they are cut into
     blocks changes nothing.
+
+    peaks: the events whose peak the last call of `push`, `process` or `flush` made known,
+    in order of time. Each event that fired comes there once, with `peak`, when the
+    keyword may fire again (1 s later) or the stream ends.
     """
 
     def __init__(self, detector: Detector, sample_rate: int) -> None:
@@ -200,6 +205,8 @@ class Stream:
         second_pass = self.detector.second_pass
         self._second_pass = None if second_pass is None else second_pass.stream()
         self._trigger_state = self.detector.trigger.init_state()
+        self._open_events = EventPeaks(self.detector.info.scoring.refractory_frames)
+        self.peaks: list[Detection] = []
 
     @property
     def wait_s(self) -> float:
@@ -224,6 +231,7 @@ class Stream:
         InputError for any other type or shape, for NaN or infinity, for integers in
         floats, and after `flush`; the stream is then as it was before.
         """
+        self.peaks = []
         return [event for chunks in self._chunker.take(samples) for event in self._run(chunks).detections]
 
     def flush(self) -> list[Detection]:
@@ -236,8 +244,10 @@ class Stream:
         """`push` that also gives each frame's scores and log-posteriors; with `last` it
         is `flush` too.
         """
-        first = self._frame
+        first, self.peaks = self._frame, []
         results = [self._run(chunks) for chunks in self._chunker.take(samples, last)]
+        if last:
+            self.peaks += self._open_events.end()
         if len(results) == 1:  # as live: spares copies
             return results[0]
         keywords, tokens = len(self.detector.keywords), len(self.detector.info.tokens)
@@ -267,4 +277,7 @@ class Stream:
             scores, ages = self._second_pass.hear(features[0], scores, ages)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
         self._frame += len(posteriors)
-        return StreamResult(detector.detections(fired, scores, ages, first), scores, ages, posteriors, first)
+        events = detector.detections(fired, scores, ages, first)
+        if events or self._open_events.is_open:
+            self.peaks += self._open_events.hear(events, fired, scores, first)
+        return StreamResult(events, scores, ages, posteriors, first)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.arrays import Float32Array, Samples
+from kws.decoding.event_peaks import EventPeaks
 from kws.decoding.scorer import KeywordScorer, ScorerState
 from kws.decoding.trigger import Trigger
 from kws.errors import InputError
@@ -59,6 +60,9 @@ class Streams:
 
     Made by `Detector.streams`. For one thread at a time. Its memory is that of the most streams there were at once.
 
+    peaks: the events whose peak the last `run` or `step` made known, with the streams that they are of: what
+    `Stream.peaks` is for one.
+
     >>> streams = detector.streams()
     >>> kitchen, hall = streams.join(), streams.join(48_000)
     >>> kitchen.push(samples)  # blocks of any size, whenever they come
@@ -71,6 +75,7 @@ class Streams:
         self.detector = detector
         self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
+        self.peaks: list[tuple[StreamHandle, Detection]] = []
 
     def join(self, sample_rate: int = units.SAMPLE_RATE) -> StreamHandle:
         """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream`
@@ -88,15 +93,20 @@ class Streams:
         """Hear everything that waits; the events with the streams that they are of, in
         order of time within each.
         """
+        self.peaks = []
         events = []
         while self._waiting:
-            events += self.step()
+            events += self._step()
         return events
 
     def step(self) -> list[tuple[StreamHandle, Detection]]:
         """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have
         waited longest.
         """
+        self.peaks = []
+        return self._step()
+
+    def _step(self) -> list[tuple[StreamHandle, Detection]]:
         handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
         if not handles:
             return []
@@ -114,8 +124,10 @@ class Streams:
         loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
         events = []
         for handle, heard, own_scores, own_ages in zip(handles, loud, scores, ages, strict=True):
-            if heard:  # seldom
-                events += [(handle, event) for event in handle._fire(own_scores, own_ages)]
+            if heard or handle._open_events.is_open:  # seldom
+                fired, peaks = handle._fire(own_scores, own_ages)
+                events += [(handle, event) for event in fired]
+                self.peaks += [(handle, event) for event in peaks]
             handle._frame += len(own_scores)
         return events
 
@@ -136,7 +148,9 @@ class StreamHandle:
         self._row = row
         self._chunks: deque[Samples] = deque()
         self._frame = 0
+        self._ended = False
         self._trigger_state = streams.detector.trigger.init_state()
+        self._open_events = EventPeaks(streams.detector.info.scoring.refractory_frames)
         second_pass = streams.detector.second_pass
         self._second_pass = None if second_pass is None else second_pass.stream()
 
@@ -164,20 +178,24 @@ class StreamHandle:
         """
         self._take(np.empty(0, np.float32), last=True)
 
-    def leave(self) -> None:
+    def leave(self) -> list[Detection]:
         """Give up the stream's place; what waits is not heard. To leave again does
         nothing.
+
+        Returns the events whose peak was not known yet, with what it is by now.
         """
         if self._streams is not None:
             self._streams._forget(self)
             self._streams = None
             self._chunks.clear()
+        return self._open_events.end()
 
     def _take(self, samples: NDArray[Any], last: bool) -> None:
         if self._streams is None:
             raise InputError("the stream has left: join() makes a new one")
         idle = not self._chunks
         self._chunks.extend(chunk.copy() for chunk in self._chunker.take(samples, last))
+        self._ended = self._ended or last
         if idle and self._chunks:
             self._streams._waiting.append(self)
 
@@ -188,12 +206,18 @@ class StreamHandle:
         assert self._second_pass is not None
         return self._second_pass.hear(features, scores, ages)
 
-    def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> list[Detection]:
-        """The events of its present chunk, from scores and ages (F, K)."""
+    def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
+        """The events of its present chunk, from scores and ages (F, K), and those whose
+        peak is known now.
+        """
         assert self._streams is not None
         detector = self._streams.detector
         fired, self._trigger_state = detector.trigger.run(scores, ages, self._frame, self._trigger_state)
-        return detector.detections(fired, scores, ages, self._frame)
+        events = detector.detections(fired, scores, ages, self._frame)
+        peaks = self._open_events.hear(events, fired, scores, self._frame)
+        if self._ended and not self._chunks:
+            peaks += self._open_events.end()
+        return events, peaks
 
 
 class _Rows:

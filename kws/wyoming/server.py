@@ -7,56 +7,76 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
-from typing import Any
-from urllib.parse import urlsplit
 
+from wyoming.audio import AudioChunk
 from wyoming.error import Error
 from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_event
-from wyoming.wake import Detection
 
 from kws.errors import KwsError
+from kws.log import Log, silent
+from kws.wyoming.announce import announced
 from kws.wyoming.catalog import Catalog
+from kws.wyoming.doors import open_door
 from kws.wyoming.protocol import EventReader
 from kws.wyoming.session import ClientSession
 from kws.wyoming.streams import ClientStreams
 
-Log = Callable[[str], object]
+STDIO = "stdio://"
+
+_LONGEST = 200  # characters of what a stranger sent, or was sent, in a line of the log
 
 
-async def serve(uri: str, catalog: Catalog, log: Log) -> bool:
+@dataclass(frozen=True)
+class Settings:
+    """How a server serves.
+
+    uri: "tcp://HOST:PORT" (port 0: any that is free), "unix:///PATH" or STDIO. name: under
+    which the local network is told of a TCP port; None: it is not told. refractory_s: as
+    of `ClientSession`. log: takes one line for a person; debug: what only a person who
+    looks for a fault wants to read.
+    """
+
+    uri: str
+    name: str | None = None
+    refractory_s: float = 0.0
+    log: Log = silent
+    debug: Log = silent
+
+
+async def serve(settings: Settings, catalog: Catalog) -> bool:
     """Serve clients until SIGTERM or SIGINT, at stdio:// also to the end of the input;
     True: it was SIGINT.
 
-    uri: "tcp://HOST:PORT" (port 0: any that is free) or "stdio://". log: takes one line
-    for a person. Raises KwsError where there is nothing to listen at.
+    Raises KwsError where there is nothing to listen at, and where the local network
+    cannot be told.
     """
+    log = settings.log
     loop = asyncio.get_running_loop()
     interrupted: asyncio.Future[bool] = loop.create_future()
     loop.set_exception_handler(lambda _, context: log(f"{context.get('exception') or context['message']}"))
     for number in (SIGINT, SIGTERM):
         with suppress(NotImplementedError):  # on Windows Ctrl-C is a KeyboardInterrupt
             loop.add_signal_handler(number, _settle, interrupted, number == SIGINT)
-    clients = _Clients(catalog, log)
-    doors = None
-    try:
-        if uri == "stdio://":
+    clients = _Clients(catalog, settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(clients.dismiss)
+        if settings.uri == STDIO:
             reader, writer = await _pipes()
-            log("listening at stdio://")
+            log(f"listening at {STDIO}")
             clients.welcome(reader, writer, "stdio").add_done_callback(lambda _: _settle(interrupted, False))
         else:
-            doors = await _open(uri, clients)
-            log(f"listening at tcp://{_spelled(doors.sockets[0].getsockname())}")
+            door = await open_door(settings.uri, clients.welcome)
+            stack.callback(door.close)
+            log(f"listening at {door.uri}")
+            if settings.name is not None and door.addresses:
+                name = await stack.enter_async_context(announced(settings.name, door.addresses))
+                log(f"the local network is told of it as {name}")
         return await interrupted
-    finally:
-        if doors is not None:
-            doors.close()
-        await clients.dismiss()
 
 
 def _settle(future: asyncio.Future[bool], value: bool) -> None:
@@ -79,46 +99,24 @@ def _is_line(number: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)
 
 
-async def _open(uri: str, clients: _Clients) -> asyncio.Server:
-    """A listening socket whose clients are welcomed."""
-
-    def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = writer.get_extra_info("socket")
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a satellite without power says no goodbye
-        clients.welcome(reader, writer, _spelled(writer.get_extra_info("peername") or ("somebody", 0)))
-
-    host, port = _host_and_port(uri)
-    try:
-        return await asyncio.start_server(enter, host, port)
-    except OSError as error:
-        raise KwsError(f"nobody can listen at {uri}: {error.strerror or error}") from error
-
-
-def _host_and_port(uri: str) -> tuple[str, int]:
-    with suppress(ValueError):  # a port that is no number
-        parts = urlsplit(uri)
-        if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
-            return parts.hostname, parts.port
-    raise KwsError(f"'{uri}' is no place to listen at: give tcp://127.0.0.1:10400 or stdio://")
-
-
-def _spelled(address: tuple[Any, ...]) -> str:
-    host, port, *_ = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 class _Clients:
     """The tasks of the clients that are here."""
 
-    def __init__(self, catalog: Catalog, log: Log) -> None:
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
         self._catalog = catalog
         self._streams = ClientStreams(catalog.detectors)
-        self._log = log
+        self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
 
     def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> asyncio.Task[None]:
-        session = ClientSession(self._catalog, self._streams)
-        client = _Client(EventReader(reader), writer, session, lambda line: self._log(f"{name}: {line}"))
+        def log(line: str) -> None:
+            self._settings.log(f"{name}: {line}")
+
+        def debug(line: str) -> None:
+            self._settings.debug(f"{name}: {line}")
+
+        session = ClientSession(self._catalog, self._streams, log, self._settings.refractory_s)
+        client = _Client(EventReader(reader), writer, session, log, debug)
         task = asyncio.get_running_loop().create_task(client.attend())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -138,20 +136,24 @@ class _Client:
     """
 
     def __init__(
-        self, event_reader: EventReader, writer: asyncio.StreamWriter, session: ClientSession, log: Log
+        self, event_reader: EventReader, writer: asyncio.StreamWriter, session: ClientSession, log: Log, debug: Log
     ) -> None:
         self._event_reader = event_reader
         self._writer = writer
         self._session = session
         self._log = log
+        self._debug = debug
+        self._chunks = 0  # in a row, that nothing was said of
         self._complained = False
 
     async def attend(self) -> None:
         """Answer until the client has left or cannot be understood any more; nothing
         that it does reaches others.
         """
+        self._debug("is here")
         try:
             while (event := await self._event_reader.read()) is not None:
+                self._note(event)
                 await self._answer(event)
                 await asyncio.sleep(0)  # the others' turn
         except KwsError as error:
@@ -167,6 +169,19 @@ class _Client:
         finally:
             self._session.leave()
             self._writer.close()
+            self._note(None)
+            self._debug("has left")
+
+    def _note(self, event: Event | None) -> None:
+        """Say what came; of sound how many chunks, once something else comes or the end."""
+        if event is not None and AudioChunk.is_type(event.type):
+            self._chunks += 1
+            return
+        if self._chunks:
+            self._debug(f"sent {self._chunks} audio-chunk")
+        self._chunks = 0
+        if event is not None:
+            self._debug(f"sent {_in_words(event)}")
 
     async def _answer(self, event: Event) -> None:
         try:
@@ -174,9 +189,9 @@ class _Client:
                 if answer is None:
                     await asyncio.sleep(0)  # the others' turn
                     continue
-                await async_write_event(answer.event(), self._writer)
-                if isinstance(answer, Detection):
-                    self._log(f"{answer.name} at {answer.timestamp} ms")
+                said = answer.event()
+                await async_write_event(said, self._writer)
+                self._debug(f"said {_in_words(said)}")
         except KwsError as error:
             await self._refuse(error)
 
@@ -186,3 +201,9 @@ class _Client:
             self._log(str(error))
         self._complained = True
         await async_write_event(Error(str(error)).event(), self._writer)
+
+
+def _in_words(event: Event) -> str:
+    """An event for the log, however long or odd it is."""
+    data = repr(event.data)
+    return f"{event.type[:_LONGEST]!r} {data if len(data) <= _LONGEST else data[:_LONGEST] + ' ...'}"

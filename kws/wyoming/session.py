@@ -6,9 +6,10 @@ S samples per channel, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from wyoming.audio import AudioChunk, AudioFormat, AudioStart, AudioStop
 from wyoming.event import Event, Eventable
 from wyoming.info import Describe
@@ -18,6 +19,8 @@ from wyoming.wake import Detect, Detection, NotDetected
 from kws.arrays import Samples
 from kws.audio import check_rate, from_pcm
 from kws.errors import KwsError
+from kws.events import Detection as Heard
+from kws.log import Log, silent
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.streams import ClientStream, ClientStreams
 
@@ -33,9 +36,21 @@ class ClientSession:
 
     `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was
     said before is forgotten.
+
+    log: gets a line for each detection, and one more when its peak is known.
+    refractory_s: of sound, in which a keyword that was detected is not detected again;
+    what is shorter than the model's own refractory changes nothing.
     """
 
-    def __init__(self, catalog: Catalog, streams: ClientStreams) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        streams: ClientStreams,
+        log: Log = silent,
+        refractory_s: float = 0.0,
+    ) -> None:
+        self._log = log
+        self._refractory_s = refractory_s
         self._catalog = catalog
         self._streams = streams
         self._wanted = catalog.names
@@ -66,7 +81,7 @@ class ClientSession:
     def leave(self) -> None:
         """Forget the stream of this client; what waits of it is not heard."""
         if self._stream is not None:
-            self._stream.close()
+            self._told_peaks(self._stream.close(), "or more, for no more was heard")
         self._stream = None
 
     def _begin(self) -> None:
@@ -74,7 +89,8 @@ class ClientSession:
         self.leave()
         self._heard = 0  # samples per channel, at the client's rate
         self._place = (0.0, 0)  # seconds of the stream, and what the client calls that moment, in milliseconds
-        self._detected = False
+        self._detected: dict[str, float] = {}  # keyword: second of its last detection
+        self._told: dict[tuple[str, int], int] = {}  # (keyword, end): timestamp of what has no peak yet
         self._refused = False
 
     def _choose(self, names: Any) -> None:
@@ -101,12 +117,15 @@ class ClientSession:
         self._refused = False
         if timestamp is not None:
             self._place = (self._heard / chunk.rate, timestamp)
-        piece_bytes = round(_PIECE_S * chunk.rate) * chunk.width * chunk.channels
-        for first in range(0, len(chunk.audio), piece_bytes):
-            samples = _mono(chunk.audio[first : first + piece_bytes], chunk)
+        for samples in _pieces(chunk):
             self._heard += samples.size
             stream.push(samples)
             yield from self._detections(stream)
+        if len(chunk.audio) % (chunk.width * chunk.channels):
+            layout = f"{chunk.width} bytes x {chunk.channels} channels"
+            raise KwsError(
+                f"an audio-chunk of {len(chunk.audio)} bytes ends inside a sample of {layout}: silence is heard for it"
+            )
 
     def _stop(self) -> Iterator[Detection | NotDetected | None]:
         """The stream has ended: what was said last, or that nothing was."""
@@ -122,9 +141,6 @@ class ClientSession:
         or a new one.
         """
         _check_format(chunk)
-        if len(chunk.audio) % (chunk.width * chunk.channels):
-            layout = f"{chunk.width} bytes x {chunk.channels} channels"
-            raise KwsError(f"an audio-chunk of {len(chunk.audio)} bytes ends inside a sample of {layout}")
         if self._stream is None:
             self._stream = self._streams.open(self._wanted, chunk.rate)
         if chunk.rate != self._stream.rate:
@@ -138,9 +154,20 @@ class ClientSession:
         yield None
         second, timestamp = self._place
         for event in stream.heard():
-            if event.keyword in self._wanted:
-                self._detected = True
-                yield Detection(name=event.keyword, timestamp=timestamp + round(1000 * (event.end_s - second)))
+            before = self._detected.get(event.keyword)
+            if event.keyword not in self._wanted or (before is not None and event.end_s < before + self._refractory_s):
+                continue
+            self._detected[event.keyword] = event.end_s
+            at = self._told[event.keyword, event.end] = timestamp + round(1000 * (event.end_s - second))
+            self._log(f"{event.keyword} at {at} ms, score {event.score:.2f}")
+            yield Detection(name=event.keyword, timestamp=at)
+        self._told_peaks(stream.peaks())
+
+    def _told_peaks(self, events: Sequence[Heard], rest: str = "") -> None:
+        for event in events:
+            at = self._told.pop((event.keyword, event.end), None)
+            if at is not None and event.peak is not None:
+                self._log(f"{event.keyword} at {at} ms, peak {event.peak:.2f}{rest and ' '}{rest}")
 
 
 def _check_format(sound: AudioFormat) -> None:
@@ -152,6 +179,21 @@ def _check_format(sound: AudioFormat) -> None:
         raise KwsError(f"samples of {sound.width!r:.20} bytes cannot be heard: PCM of 1, 2, 3 or 4 bytes can")
     if not _is_whole(sound.channels) or sound.channels < 1:
         raise KwsError(f"sound of {sound.channels!r:.20} channels cannot be heard: it takes 1 or more")
+
+
+def _pieces(chunk: AudioChunk) -> Iterator[Samples]:
+    """The sound of a chunk, cut up. One that ends inside a sample has lost bytes, nobody
+    knows where: it is as much silence, so that the stream goes on in time.
+    """
+    sample_bytes = chunk.width * chunk.channels
+    whole = len(chunk.audio) // sample_bytes
+    size = round(_PIECE_S * chunk.rate)
+    for first in range(0, whole, size):
+        count = min(size, whole - first)
+        if len(chunk.audio) % sample_bytes:
+            yield np.zeros(count, np.float32)
+        else:
+            yield _mono(chunk.audio[first * sample_bytes : (first + count) * sample_bytes], chunk)
 
 
 def _mono(data: bytes, chunk: AudioChunk) -> Samples:

@@ -30,11 +30,15 @@ class ClientStreams:
         for streams in self._streams:
             for handle, event in streams.run():
                 self._by_handle[handle]._events.append(event)
+            for handle, event in streams.peaks:
+                self._by_handle[handle]._peaks.append(event)
 
-    def _forget(self, handles: Sequence[StreamHandle]) -> None:
+    def _forget(self, handles: Sequence[StreamHandle]) -> list[Detection]:
+        rest = []
         for handle in handles:
-            handle.leave()
+            rest += handle.leave()
             del self._by_handle[handle]
+        return rest
 
 
 class ClientStream:
@@ -47,6 +51,7 @@ class ClientStream:
         self._streams = streams
         self._members = handles
         self._events: list[Detection] = []
+        self._peaks: list[Detection] = []
 
     def push(self, samples: Samples) -> None:
         """Keep the next samples until somebody asks for what was heard."""
@@ -66,6 +71,13 @@ class ClientStream:
         events, self._events = self._events, []
         return events
 
-    def close(self) -> None:
-        """Forget the stream; what waits is not heard."""
-        self._streams._forget(self._members)
+    def peaks(self) -> list[Detection]:
+        """The events whose peak has become known since this was asked last."""
+        peaks, self._peaks = self._peaks, []
+        return peaks
+
+    def close(self) -> list[Detection]:
+        """Forget the stream; what waits is not heard. Returns the events whose peak is
+        not known yet, with what it is by now.
+        """
+        return [*self.peaks(), *self._streams._forget(self._members)]

@@ -63,8 +63,8 @@ def test_each_event_is_a_line_of_json(tone_model, sounds):
     assert [event["keyword"] for event in events] == ["abc", "fed", "abc"]
     assert [Path(event["file"]).name for event in events] == ["good.wav", "good.wav", "stereo.flac"]
     for event in events:
-        assert list(event) == ["file", "keyword", "score", "start_s", "end_s"]
-        assert 0.9 < event["score"] <= 1
+        assert list(event) == ["file", "keyword", "score", "peak", "start_s", "end_s"]
+        assert 0.9 < event["score"] <= event["peak"] <= 1
         assert 0 <= event["start_s"] < event["end_s"]
     assert abs(events[0]["start_s"] - 0.4) <= 0.08
 

@@ -31,7 +31,8 @@ def raw() -> bytes:
 
 
 def heard(done):
-    return [json.loads(line)["keyword"] for line in done.stdout.splitlines()]
+    lines = map(json.loads, done.stdout.splitlines())
+    return [line["keyword"] for line in lines if "keyword" in line]
 
 
 # Where sound comes from
@@ -96,9 +97,25 @@ def test_raw_samples_are_heard_as_they_come(tone_model, raw):
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdin.write(raw[: len(raw) // 2])
         process.stdin.flush()  # the pipe stays open
-        assert json.loads(process.stdout.readline())["keyword"] == "abc"
+        event = json.loads(process.stdout.readline())
+        assert (event["keyword"], "peak" in event) == ("abc", False)
         process.stdin.close()
         assert process.wait() == 0
+
+
+def test_live_each_peak_follows_in_a_line_of_its_own_and_is_that_of_the_file(tone_model, good, raw):
+    live = kws("detect", tone_model, "-", "--raw", 16000, "--json", input=raw, text=False)
+    lines = [json.loads(line) for line in live.stdout.splitlines()]
+    fired, peaks = ([line for line in lines if (name in line)] for name in ("keyword", "peak_of"))
+    assert len(fired) == len(peaks) == len(lines) / 2
+    in_file = [json.loads(line) for line in kws("detect", tone_model, good, "--json").stdout.splitlines()]
+    wanted = [(e["keyword"], e["score"], e["end_s"], pytest.approx(e["peak"], abs=1e-3)) for e in in_file]
+    both = [(e["keyword"], e["score"], e["end_s"], p["peak"]) for e, p in zip(fired, peaks, strict=True)]
+    assert [(k, pytest.approx(s, abs=1e-3), t, p) for k, s, t, p in both] == wanted
+    assert [(p["peak_of"], p["end_s"]) for p in peaks] == [(e["keyword"], e["end_s"]) for e in fired]
+    words = kws("detect", tone_model, "-", "--raw", 16000, input=raw, text=False).stdout.decode().splitlines()
+    assert [line.endswith(")") and "(peak " in line for line in words] == ["peak_of" in line for line in lines]
+    assert ", peak " in kws("detect", tone_model, good).stdout.splitlines()[0]
 
 
 def test_raw_samples_that_cannot_be_right(tone_model, raw, tmp_path):

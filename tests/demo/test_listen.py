@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,6 +73,20 @@ def test_live_events_are_those_of_the_whole_sound(detector, rate):
         (event.keyword, event.score, event.start, event.end) for event in wanted
     ]
     assert len(events) == 3 and all(event.recording is None for event in events)
+
+
+def test_each_event_comes_once_more_with_its_peak_also_where_the_device_is_lost(detector):
+    word, fired, peaks = noisy("  ABC  "), [], []
+    listen(detector, fired.append, on_peak=peaks.append, microphone=played(word, noisy("  FED EEB     " + "  "), word))
+    assert [replace(event, peak=None) for event in peaks] == fired and len(fired) == 4
+    alone = []
+    for sound in (word, noisy("  FED EEB     " + "  "), word):
+        stream = detector.stream()
+        stream.push(sound)
+        alone += stream.peaks
+        stream.flush()
+        alone += stream.peaks
+    assert [event.peak for event in peaks] == [event.peak for event in alone]
 
 
 def test_who_waits_hears_the_same_and_hears_it_no_later():
@@ -441,7 +456,13 @@ def test_the_screen_shows_what_is_heard(detector, width):
     from kws.demo.screen import Screen
 
     screen = Screen(detector, lambda: "Fake at 16000 Hz", lambda: 2, console=console)
-    listen(detector, screen.fire, microphone=played(noisy("  ABC   ")), watch=screen.gauges.hear)
+    listen(
+        detector,
+        screen.fire,
+        on_peak=screen.settle,
+        microphone=played(noisy("  ABC   ")),
+        watch=screen.gauges.hear,
+    )
     screen.tell("a line")
     console.print(screen.draw())  # the last thing heard is that no sound comes
     text = console.export_text()
@@ -453,7 +474,7 @@ def test_the_screen_shows_what_is_heard(detector, width):
     assert max(map(len, text.splitlines())) <= width
     if width >= 80:
         assert "-6.0 dBFS" in text and "2 overflows" in text and "1 events" in text and "nothing is kept" in text
-        assert re.search(r"● +abc +[01]\.\d\d +latency -?\d+ ms", text)
+        assert re.search(r"● +abc +[01]\.\d\d +peak [01]\.\d\d · latency -?\d+ ms", text)
 
 
 # From here on the real thing: processes, PortAudio, a virtual microphone.
@@ -510,7 +531,10 @@ def test_a_real_audio_path_gives_the_events_of_the_file_and_of_its_recording(rat
     found, replayed = live
     greeting, out, err = found[rate]
     wanted = [event for event in replayed if event["file"] == str(words)]
-    events = [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
+    events, peaks = ([line for line in lines if name in line] for name in ("keyword", "peak_of"))
+    assert [(p["peak_of"], p["end_s"]) for p in peaks] == [(e["keyword"], e["end_s"]) for e in events]
+    assert [p["peak"] for p in peaks] == pytest.approx([event["peak"] for event in wanted], abs=0.1)
     assert f"at {rate} Hz" in greeting
     assert [event["keyword"] for event in events] == [event["keyword"] for event in wanted]
     assert {event["keyword"] for event in events} == {"alexa", "snowboy", "lexa"}
@@ -518,7 +542,7 @@ def test_a_real_audio_path_gives_the_events_of_the_file_and_of_its_recording(rat
     assert since[0] == pytest.approx(since[1], abs=0.081)  # two frames
     assert all(0 <= event["latency_s"] < 1 for event in events)
     # what each `cat` was given, whichever was first to say it, and no word of PortAudio or ALSA
-    assert sorted(err.splitlines()) == sorted(out.splitlines())
+    assert sorted(map(json.loads, err.splitlines()), key=str) == sorted(events, key=str)
     again = [event for event in replayed if event["file"] == events[0]["recording"]]
     fields = "recording", "keyword", "recording_end_s"
     assert [(event["file"], event["keyword"], event["end_s"]) for event in again] == [
@@ -537,7 +561,9 @@ def test_a_real_device_is_unplugged_and_comes_back(words, tmp_path):
         time.sleep(0.5)
         out, err = listening.stop()
     assert "gives no sound any more" in lost and "s of sound were lost" in back and err == ""
-    assert [line.split()[1] for line in out.splitlines()] == ["alexa", "snowboy"]
+    lines = out.splitlines()
+    assert [line.split()[1] for line in lines if "(score " in line] == ["alexa", "snowboy"]
+    assert [line.split()[1] for line in lines if "(peak " in line] == ["alexa", "snowboy"]
 
 
 def test_the_devices_of_a_real_server_are_listed(tmp_path):

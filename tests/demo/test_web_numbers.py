@@ -9,8 +9,10 @@ import pytest
 
 from browser import Browser
 from kws import audio
+from kws.decoding.event_peaks import EventPeaks
 from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.decoding.trigger import Trigger
+from kws.events import Detection
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
@@ -28,11 +30,13 @@ def blank() -> Iterator[Browser]:
 # The scorer and the trigger, on log-posteriors
 
 HEAR = """
-const { KeywordScorer, Trigger } = await import("/scoring.js");
+const { EventPeaks, KeywordScorer, Trigger } = await import("/scoring.js");
 const scorer = new KeywordScorer(spellings, owner, { blank, peakWeight, maxDurations, maxGapFrames });
 const trigger = new Trigger(thresholds, refractory);
 const watched = trigger.initState();
-const out = { scores: [], ages: [], events: [] };
+const openEvents = new EventPeaks(refractory);
+const out = { scores: [], ages: [], events: [], peaks: [] };
+const settle = (known) => out.peaks.push(...known.map(({ keyword, frame, peak }) => [frame, keyword, peak]));
 let state = scorer.initState();
 let frame = 0;
 for (const rows of chunks) {
@@ -42,8 +46,13 @@ for (const rows of chunks) {
   out.ages.push(...heard.ages);
   const fired = trigger.run(heard.scores, heard.ages, frame, watched);
   out.events.push(...fired.map(({ row, keyword }) => [frame + row, keyword]));
+  const width = scorer.keywords;
+  const score = ({ row, keyword }) => heard.scores[row * width + keyword];
+  const events = fired.map((one) => ({ keyword: one.keyword, frame: frame + one.row, score: score(one) }));
+  settle(openEvents.hear(events, fired, heard.scores, frame, width));
   frame += rows.length;
 }
+settle(openEvents.end());
 return out;
 """
 
@@ -83,6 +92,11 @@ def test_scores_and_events_are_those_of_python(seed, blank):
     np.testing.assert_allclose(np.reshape(heard["scores"], scores.shape), scores, rtol=1e-12, atol=1e-300)
     np.testing.assert_array_equal(np.reshape(heard["ages"], ages.shape), ages)
     assert heard["events"] == [list(event) for event in fired]
+    peaks = EventPeaks(8)
+    made = [Detection(str(keyword), float(scores[row, keyword]), row, row) for row, keyword in fired]
+    known = [*peaks.hear(made, fired, scores, 0), *peaks.end()]
+    assert [place[:2] for place in heard["peaks"]] == [[event.start, int(event.keyword)] for event in known]
+    np.testing.assert_allclose([place[2] for place in heard["peaks"]], [event.peak for event in known], rtol=1e-12)
 
 
 LONGEST = """
@@ -162,7 +176,7 @@ for (let at = 0; at < sound.length; at += block) results.push(...await stream.pu
 results.push(...await stream.flush());
 return {
   posteriors: results.flatMap((r) => [...r.posteriors]), scores: results.flatMap((r) => [...r.scores]),
-  events: results.flatMap((r) => r.events),
+  events: results.flatMap((r) => r.events), peaks: results.flatMap((r) => r.peaks),
 };
 """
 
@@ -171,7 +185,8 @@ return {
 def test_a_stream_hears_in_the_browser_what_it_hears_in_python(rate, block, blank, tmp_path):
     sound = audio.read(speak(tmp_path / "words.wav"), rate)
     pcm = (sound * 32_767).astype("<i2")
-    wanted = Detector.load().stream(rate).process(pcm, last=True)
+    stream = Detector.load().stream(rate)
+    wanted = stream.process(pcm, last=True)
     heard = evaluate(blank, STREAM, rate=rate, block=block, pcm=b64encode(pcm).decode())
     off = np.abs(np.reshape(heard["scores"], wanted.scores.shape) - wanted.scores).max()
     assert off < (1e-4 if rate == 16_000 else 0.05)  # two resamplers differ near 8 kHz
@@ -180,4 +195,7 @@ def test_a_stream_hears_in_the_browser_what_it_hears_in_python(rate, block, blan
         np.testing.assert_allclose(posteriors, wanted.log_posteriors, atol=1e-3)
     spans = [(event.keyword, event.start_s, event.end_s) for event in wanted.detections]
     assert len(spans) == 2
-    assert [(event["keyword"], event["start_s"], event["end_s"]) for event in heard["events"]] == spans
+    for told in ("events", "peaks"):
+        assert [(event["keyword"], event["start_s"], event["end_s"]) for event in heard[told]] == spans
+    peaks = [event.peak for event in stream.peaks]
+    assert [event["peak"] for event in heard["peaks"]] == pytest.approx(peaks, abs=1e-3 if rate == 16_000 else 0.05)

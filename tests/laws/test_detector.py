@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,45 @@ def test_the_size_of_blocks_changes_nothing(detector, tune, wanted, size):
 @settings(max_examples=20, deadline=None)
 def test_random_blocks_change_nothing(detector, tune, wanted, cuts):
     assert_equal(in_blocks(detector.stream(), tune, sorted(cuts)), wanted)
+
+
+@given(st.lists(st.integers(0, 130_000), max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_each_event_comes_once_more_with_its_peak_and_blocks_change_nothing(detector, tune, wanted, cuts):
+    stream, peaks = detector.stream(), []
+    for block in np.split(tune, sorted(cuts)):
+        stream.push(block)
+        peaks += stream.peaks
+    stream.flush()
+    peaks += stream.peaks
+    frames = detector.info.scoring.refractory_frames
+    numbers = {word.name: number for number, word in enumerate(detector.keywords)}
+    assert [replace(event, peak=None) for event in peaks] == wanted.detections
+    assert all(event.peak is None for event in wanted.detections)
+    for event in peaks:
+        fired = event.end // detector.info.frame_samples - 1
+        assert event.peak == wanted.scores[fired : fired + frames, numbers[event.keyword]].max()
+    assert any(event.peak > event.score for event in peaks)
+
+
+def test_a_peak_is_known_as_soon_as_the_keyword_may_fire_again(detector, tune, wanted):
+    chunk, known = detector.info.chunk_samples, []
+    stream = detector.stream()
+    for number, block in enumerate(np.split(tune, range(chunk, len(tune), chunk)), start=1):
+        stream.push(block)
+        known += [(event.end, number * chunk) for event in stream.peaks]
+    silent = (detector.info.scoring.refractory_frames - 1) * detector.info.frame_samples
+    assert len(known) >= 3
+    assert all(end + silent <= now < end + silent + chunk for end, now in known)
+
+
+def test_a_stream_that_is_reset_forgets_the_events_whose_peak_is_not_known(detector):
+    stream = detector.stream()
+    assert stream.push(tones.speak("  ABC")) or stream.push(np.zeros(3200, np.float32))
+    stream.reset()
+    assert stream.peaks == []
+    stream.flush()
+    assert stream.peaks == []
 
 
 @pytest.mark.parametrize("name", ["wake-words", "phones", "speech-commands"])

@@ -70,6 +70,7 @@ OWNERS: dict[str, set[str]] = {
     **{name: {"kws.data.download"} for name in NETWORK},
     "socket": {"kws.data.download", "kws.wyoming"},
     "wyoming": {"kws.wyoming"},
+    "zeroconf": {"kws.wyoming.announce"},
 }
 OPTIONAL = {"av", "soxr"}  # what floor 0 may `require` inside a function
 

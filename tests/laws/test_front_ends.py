@@ -24,7 +24,10 @@ def live(tmp_path_factory) -> list[dict]:
         device.play(words)
         time.sleep(0.5)
         out, _ = listening.stop()
-    return [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
+    fired, peaks = ([line for line in lines if name in line] for name in ("keyword", "peak_of"))
+    assert [(p["peak_of"], p["end_s"]) for p in peaks] == [(e["keyword"], e["end_s"]) for e in fired]
+    return [{**event, "peak": peak["peak"]} for event, peak in zip(fired, peaks, strict=True)]
 
 
 def test_microphone_page_server_and_detect_fire_the_same_events(live):

@@ -137,6 +137,8 @@ def test_the_wheel_is_small_and_complete(wheel):
     expected |= {f"kws/models/{path.name}" for path in MODEL.parent.glob("*.*")}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "kws/evaluate/report/page/web").iterdir()}
     expected |= {f"kws/demo/web/{path.name}" for path in (ROOT / "demo/web").iterdir()}
+    addon = [path for path in (ROOT / "kws/wyoming/addon").rglob("*") if path.is_file() and path.suffix != ".whl"]
+    expected |= {str(path.relative_to(ROOT)) for path in addon}
     assert expected - names == set()
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +76,21 @@ def test_the_verifiers_own_words_are_scored_by_its_log_odds(pair, tune, wanted):
 @given(st.lists(st.integers(0, 80_000), max_size=12))
 @settings(max_examples=15, deadline=None)
 def test_blocks_change_nothing(pair, tune, wanted, cuts):
-    stream = pair.stream()
-    parts = [stream.process(part) for part in np.split(tune, sorted(cuts))]
-    parts.append(stream.process(tune[:0], last=True))
+    stream, parts, peaks = pair.stream(), [], []
+    for part in (*np.split(tune, sorted(cuts)), None):
+        parts.append(stream.process(tune[:0], last=True) if part is None else stream.process(part))
+        peaks += stream.peaks
+    assert [replace(event, peak=None) for event in peaks] == wanted.detections
+    assert peaks == whole_peaks(pair, tune)
     assert [event for part in parts for event in part.detections] == wanted.detections
     np.testing.assert_array_equal(np.concatenate([part.scores for part in parts]), wanted.scores)
     np.testing.assert_array_equal(np.concatenate([part.ages for part in parts]), wanted.ages)
+
+
+def whole_peaks(pair, tune):
+    stream = pair.stream()
+    stream.process(tune, last=True)
+    return stream.peaks
 
 
 def test_a_stream_that_is_reset_is_as_new(pair, tune, wanted):
@@ -105,6 +115,10 @@ def test_a_stream_hears_the_same_alone_and_in_company(pair, tune, wanted):
     for handle, event in streams.run():
         heard[handles.index(handle)].append(event)
     assert all(events == wanted.detections for events in heard.values())
+    peaks = whole_peaks(pair, tune)
+    for handle in handles:  # the peaks of the last run are the last ones
+        last = [event for who, event in streams.peaks if who is handle]
+        assert last and last == peaks[-len(last) :]
 
 
 def test_no_event_comes_sooner_than_the_wait_bound_allows(pair, tune):

@@ -458,8 +458,10 @@ def test_of_two_passes_it_says_what_the_verifier_was_asked_and_answered(tmp_path
         assert diagnosis.decided == diagnosis.frame + pairs.HOLD
         assert words in "\n".join(in_words(explanation, detector.info))
         (line,) = [v for v in as_values(explanation, detector.info) if v["cause"] == cause]
-        events = detector.stream().process(sound, last=True).detections
+        stream = detector.stream()
+        events = stream.process(sound, last=True).detections
         if cause == "fired":
+            assert line["peak"] == pytest.approx(next(e.peak for e in stream.peaks if e.keyword == "abc"), abs=1e-4)
             assert line["end_s"] == pytest.approx(next(e.end_s for e in events if e.keyword == "abc"))
             assert line["score"] == pytest.approx(next(e.score for e in events if e.keyword == "abc"), abs=1e-3)
         assert line["first_pass_score"] == pytest.approx(diagnosis.score, abs=1e-3)

@@ -1,5 +1,7 @@
 """Many streams in one process: each hears what it would hear alone, whoever comes, goes and stumbles beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,16 @@ def alone(detector, sound, last, rate=16000):
     return stream.push(sound) + (stream.flush() if last else [])
 
 
+def peaks_alone(detector, sound, last):
+    stream = detector.stream()
+    stream.push(sound)
+    peaks = stream.peaks
+    if last:
+        stream.flush()
+        peaks = [*peaks, *stream.peaks]
+    return peaks
+
+
 def of(handle, events):
     return [event for who, event in events if who is handle]
 
@@ -48,13 +60,14 @@ happening = st.one_of(
 @given(st.lists(happening, min_size=20, max_size=80))
 @settings(max_examples=25, deadline=None)
 def test_interleaved_is_separate_whoever_joins_and_leaves(detector, sounds, happenings):
-    streams, events, gone = detector.streams(), [], []
+    streams, events, peaks, gone = detector.streams(), [], [], []
     present = [[streams.join(), sound, 0] for sound in sounds[:3]]  # each with what it says and how much of it is said
     for what, *numbers in happenings:
         if what == "join":
             present.append([streams.join(), sounds[numbers[0] % len(sounds)], 0])
         elif what in ("run", "step"):
             events += getattr(streams, what)()
+            peaks += streams.peaks
         elif present:
             handle, sound, place = chosen = present[numbers[0] % len(present)]
             if what == "push":
@@ -65,14 +78,30 @@ def test_interleaved_is_separate_whoever_joins_and_leaves(detector, sounds, happ
             if what == "flush":
                 handle.flush()
                 events += streams.run()
-            handle.leave()
+                peaks += streams.peaks
+            assert not handle.leave() or what != "flush"
             gone.append((*chosen, what == "flush"))
     events += streams.run()
+    peaks += streams.peaks
     for handle, sound, place in present:
         assert of(handle, events) == alone(detector, sound[:place], last=False)
+        assert of(handle, peaks) == peaks_alone(detector, sound[:place], last=False)
     for handle, sound, place, ended in gone:
+        known, all_known = of(handle, peaks), peaks_alone(detector, sound[:place], last=ended)
+        assert known == (all_known if ended else all_known[: len(known)])
         heard, wanted = of(handle, events), alone(detector, sound[:place], last=ended)
         assert heard == (wanted if ended else wanted[: len(heard)])  # who leaves leaves what waits unheard
+
+
+def test_who_leaves_is_told_the_peaks_by_then(detector, sounds):
+    streams = detector.streams()
+    handle = streams.join()
+    handle.push(sounds[0][:16_000])
+    (event,) = of(handle, streams.run())
+    assert streams.peaks == []
+    (left,) = handle.leave()
+    assert replace(left, peak=None) == event and left.peak >= event.score
+    assert handle.leave() == []
 
 
 def test_every_keyword_of_every_stream_is_heard_when_many_run_at_once(detector, sounds):

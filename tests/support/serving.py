@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.client import AsyncTcpClient
+from wyoming.client import AsyncClient
 from wyoming.event import Event
 from wyoming.ping import Ping, Pong
 from wyoming.wake import Detection, NotDetected
@@ -27,15 +27,25 @@ ALEXA = slice(0, int(1.2 * RATE))  # of the recording: one word
 
 
 class Server:
-    """`kws serve` at a port of its own, and the lines that it has logged."""
+    """`kws serve` at a place of its own (by default a port), and the lines that it has logged."""
 
-    def __init__(self, *words: str) -> None:
-        command = [*SERVE, "--uri", "tcp://127.0.0.1:0", *words]
+    def __init__(self, *words: str, uri: str = "tcp://127.0.0.1:0") -> None:
+        command = [*SERVE, "--uri", uri, *words]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self.port = int(self.wait_for(r"listening at tcp://127.0.0.1:(\d+)")[1])
+        self.uri = self.wait_for(r"listening at (\S+)")[1]
+        self.port = int(self.uri.rpartition(":")[2]) if self.uri.startswith("tcp:") else None
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A test that failed leaves no process behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def _read(self) -> None:
         for line in self.process.stderr:
@@ -66,7 +76,7 @@ class Server:
 
     def talk(self, *events: Event, until: type = NotDetected) -> list[Event]:
         """What is answered to events, up to the first answer of a type."""
-        return asyncio.run(talk(self.port, events, until))
+        return asyncio.run(talk(self.uri, events, until))
 
 
 def lasting() -> Iterator[Server]:
@@ -77,9 +87,9 @@ def lasting() -> Iterator[Server]:
     assert server.stop() == 0
 
 
-async def talk(port: int, events: tuple[Event, ...], until: type | None) -> list[Event]:
+async def talk(uri: str, events: tuple[Event, ...], until: type | None) -> list[Event]:
     """What is answered to events: up to an answer of a type, or to the pong of a ping when None."""
-    async with AsyncTcpClient("127.0.0.1", port) as client:
+    async with AsyncClient.from_uri(uri) as client:
         if until is None:
             events, until = (*events, Ping("done").event()), Pong
         answers: list[Event] = []

@@ -111,4 +111,7 @@ def events(browser: Browser) -> Events:
     """The list on the page, in order of time."""
     rows = "[...document.querySelectorAll('#events li:not(.none)')]"
     shown = browser.evaluate(f"{rows}.map((li) => [...li.children].map((part) => part.textContent))")
-    return [(word, float(end.removesuffix(" s")), float(score.split()[1])) for end, word, score in reversed(shown)]
+    return [
+        (word, float(end.removesuffix(" s")), float(score.split()[1].rstrip(",")))
+        for end, word, score in reversed(shown)
+    ]

@@ -82,7 +82,7 @@ def test_every_format_is_heard_as_in_a_file(server, sound, tmp_path):
         # Without the timestamps of the chunks, which the library rounds down one after the other.
         for event in events:
             event.data["timestamp"] = None
-        answers = asyncio.run(talk(server.port, tuple(events), None))
+        answers = asyncio.run(talk(server.uri, tuple(events), None))
         wanted = [(event["keyword"], round(1000 * event["end_s"])) for event in in_files if event["file"] == str(path)]
         assert heard(answers) == wanted, layout
         assert len(wanted) >= 1, layout
@@ -145,7 +145,7 @@ def test_fifty_clients_at_once_each_hear_their_own(server, sound, shipped):
     wanted = [expected(shipped, part) for part in parts]
 
     async def everybody() -> list[list[Event]]:
-        return await asyncio.gather(*(talk(server.port, tuple(spoken(part)), None) for part in parts))
+        return await asyncio.gather(*(talk(server.uri, tuple(spoken(part)), None) for part in parts))
 
     assert [heard(answers) for answers in asyncio.run(everybody())] == wanted
     assert len({str(events) for events in wanted}) > 10
@@ -228,6 +228,20 @@ MISTAKES = {
     "one model twice": (["wake-words", "wake-words"], "'alexa'"),
     "a model without keywords": (["phones"], "--keyword"),
     "a threshold that is no number": (["--threshold", "alexa=high"], "'high' is not a number in (0, 1]"),
+    "a socket without a path": (["--uri", "unix://kws.sock"], "unix:///run/kws.sock"),
+    "a socket in no folder": (["--uri", "unix:///no/such/folder/kws.sock"], "No such file"),
+    "a socket where a file is": (["--uri", f"unix://{RECORDING}"], "no socket"),
+    "zeroconf of a socket": (["--uri", "unix:///run/kws.sock", "--zeroconf"], "--uri tcp://HOST:PORT"),
+    "a model for a name": (["--zeroconf", "wake-words"], "before --zeroconf"),
+    "a name that is too long": (["--uri", "tcp://127.0.0.1:0", "--zeroconf", "x" * 80], "cannot be announced"),
+    "several activations": (["--trigger-level", "2"], "a higher --threshold"),
+    "a refractory that is none": (["--refractory-seconds", "-1"], "not a number from 0 up"),
+    "a word that is not heard": (["--preload-model", "ok_nabu"], "'ok_nabu'"),
+    "no folder": (["--custom-model-dir", "/no/such/folder"], "no such folder"),
+    "a folder for sound": (["--output-dir", "x"], "keeps no sound"),
+    "an option for a model": (["--model", "phones"], "kws serve MODEL"),
+    "other models": (["--models-dir", "x"], "--custom-model-dir"),
+    "another log": (["--log-format", "%(message)s"], "one form"),
 }
 
 

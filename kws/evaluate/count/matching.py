@@ -128,6 +128,14 @@ def events(recording: Replayed, index: int, threshold: float, counting: Counting
     return [int(loud[row]) for row, _ in fired]
 
 
+def peak(recording: Replayed, row: int, index: int, counting: Counting) -> float:
+    """The peak of the event of keyword `index` in this row, as `Detection` has it: the
+    highest score from there on until the keyword may fire again.
+    """
+    end = np.searchsorted(recording.frames, recording.frames[row] + max(1, counting.refractory_frames))
+    return float(recording.scores[row:end, index].max())
+
+
 def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) -> list[int]:
     """When the frames of these rows end, in samples since the recording began."""
     return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]

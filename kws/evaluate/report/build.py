@@ -18,6 +18,7 @@ from kws.evaluate.count.matching import (
     events,
     match,
     occurrences,
+    peak,
     windows,
 )
 from kws.evaluate.count.metrics import KeywordRates, at_rate, count, det, hours
@@ -205,7 +206,7 @@ class Evaluation:
                         keyword=keyword,
                         text=" / ".join(label.text for label in source.labels if label.text),
                         kind=source.role,
-                        score=round(float(recording.scores[row, index]), DECIMALS),
+                        score=round(peak(recording, row, index, self.counting), DECIMALS),
                         scores=tuple(None if score is None else round(score, DECIMALS) for score in scores),
                         start_s=round(end_s - int(recording.ages[row, index]) * frame_s, DECIMALS),
                         end_s=end_s,
@@ -266,7 +267,7 @@ def accepts_at(
     """The false accepts of keyword `index` at each of the thresholds, by the row of the first frame of each, in order.
 
     A higher threshold is reached some frames later: within a refractory that is the same false accept. Values: its
-    score when it fires at each threshold, None where it does not, so that each threshold has as many as are counted.
+    peak at each threshold, None where it does not fire, so that each threshold has as many as are counted.
     """
     known: dict[int, list[float | None]] = {}
     for number in sorted(range(len(thresholds)), key=lambda number: thresholds[number]):
@@ -276,7 +277,7 @@ def accepts_at(
             open_rows = (r for r, scores in known.items() if r <= row and scores[number] is None)
             near = [r for r in open_rows if recording.frames[row] - recording.frames[r] < counting.refractory_frames]
             first = max(near, default=row)
-            known.setdefault(first, [None] * len(thresholds))[number] = float(recording.scores[row, index])
+            known.setdefault(first, [None] * len(thresholds))[number] = peak(recording, row, index, counting)
     return dict(sorted(known.items()))
 
 

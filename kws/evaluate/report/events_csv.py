@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kws.data.manifest import write_csv
-from kws.evaluate.count.matching import end_samples, events, match, windows
+from kws.evaluate.count.matching import end_samples, events, match, peak, windows
 from kws.evaluate.replay.recording import Replayed
 from kws.evaluate.report.build import Evaluation
 from kws.units import seconds
 
-COLUMNS = ("keyword", "target", "threshold", "recording", "audio", "kind", "condition", "time_s", "score", "verdict")
+COLUMNS = (
+    *("keyword", "target", "threshold", "recording", "audio", "kind", "condition"),
+    *("time_s", "score", "peak", "verdict"),
+)
 
 
 def write_events(evaluation: Evaluation, path: Path) -> None:
@@ -19,8 +22,8 @@ def write_events(evaluation: Evaluation, path: Path) -> None:
     conditions, ordered as heard.
 
     target: the FA/h for which the threshold was chosen, empty for the system's own.
-    time_s: the end of the frame that fired, from the start of the recording. Numbers
-    are exact. A verdict is empty where an event is neither right nor wrong: inside of
+    time_s: the end of the frame that fired, from the start of the recording. score, peak:
+    as of `kws.Detection`. Numbers are exact. A verdict is empty where an event is neither right nor wrong: inside of
     other words that contain the keyword.
     """
     write_csv(path, COLUMNS, _rows(evaluation), errors="backslashreplace")
@@ -32,18 +35,19 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
             for recording in evaluation.recordings:
                 source = recording.source
                 heard = (source.name, source.audio, source.role, source.condition)
-                for time, score, verdict in _judged(evaluation, recording, index, point.threshold):
-                    yield point.keyword, target, point.threshold, *heard, seconds(time), score, verdict
+                for time, *scores, verdict in _judged(evaluation, recording, index, point.threshold):
+                    yield point.keyword, target, point.threshold, *heard, seconds(time), *scores, verdict
 
 
 def _judged(
     evaluation: Evaluation, recording: Replayed, index: int, threshold: float
-) -> Iterator[tuple[int, float, str]]:
-    """(sample, score, verdict) of each event."""
+) -> Iterator[tuple[int, float, float, str]]:
+    """(sample, score, peak, verdict) of each event."""
     rows = events(recording, index, threshold, evaluation.counting)
     times = end_samples(recording, rows, evaluation.counting)
     found = match(times, windows(recording.source, evaluation.system.keywords[index], evaluation.counting))
     verdicts = dict.fromkeys((event for _, event in found.hits), "hit")
     verdicts |= dict.fromkeys(found.false_accepts, "false accept") | dict.fromkeys(found.repeats, "repeat")
     for event, (row, time) in enumerate(zip(rows, times, strict=True)):
-        yield time, float(recording.scores[row, index]), verdicts.get(event, "")
+        highest = peak(recording, row, index, evaluation.counting)
+        yield time, float(recording.scores[row, index]), highest, verdicts.get(event, "")

@@ -119,7 +119,7 @@ class Trial:
     """One occurrence of a keyword under one condition.
 
     start_s, end_s: where in the recording it is said, None where that is not known. score:
-    the best in its window. fired_s, latency_ms: of the hit at the first point, None where
+    the best in its window, its peak. fired_s, latency_ms: of the hit at the first point, None where
     it was missed there. missed: by point.
     """
 
@@ -141,8 +141,9 @@ class FalseAccept:
     """A false accept at some of the points, or an event in a recording of a confusable phrase.
 
     kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the points
-    that hear it. scores: by point, None where it is no false accept. seconds: length of the
-    recording. at_s: seconds into all clean recordings in a row, None for confusables.
+    that hear it. scores: by point, None where it is no false accept. Both are peaks, as of
+    `kws.Detection`. seconds: length of the recording. at_s: seconds into all clean recordings
+    in a row, None for confusables.
     """
 
     audio: str

@@ -90,7 +90,8 @@ class Diagnosis:
         have to be perfect for the score to reach the threshold; worst first.
     score_if_perfect: the score if they were.
     event: the frame of an earlier event whose refractory time silenced this attempt.
-    best_after: (score, frame), the highest score of the same utterance.
+    peak: (score, frame), the highest score from `frame` on until the keyword may fire again,
+        of the pass whose path this is.
     level_db: level of the loudest 20 ms of the stretch, in dB of full scale.
     """
 
@@ -110,7 +111,7 @@ class Diagnosis:
     extra_sounds: tuple[int, ...]
     score_if_perfect: float
     event: int | None
-    best_after: tuple[float, int]
+    peak: tuple[float, int]
     level_db: float
     proposal: Proposal | None
     excerpt: Excerpt | None
@@ -191,7 +192,7 @@ def tell(
         extra_sounds,
         score_if_perfect,
         event if cause == "refractory" else None,
-        _best_of(attempt, excerpt),
+        _peak(attempt, excerpt, scoring.refractory_frames),
         level_db(excerpt.samples[stretch]),
         None,
         excerpt,
@@ -264,12 +265,10 @@ def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...
     return tuple(heard)
 
 
-def _best_of(attempt: Attempt, excerpt: Excerpt) -> tuple[float, int]:
-    """(score, frame) of the best path from the attempt on that shares a frame with it."""
+def _peak(attempt: Attempt, excerpt: Excerpt, refractory_frames: int) -> tuple[float, int]:
+    """(score, frame) of the peak, were the attempt an event."""
     row = attempt.frame - excerpt.first_frame
-    frames = np.arange(attempt.frame, excerpt.first_frame + len(excerpt.scores))
-    same = frames + 1 - excerpt.ages[row:, attempt.keyword] <= attempt.frame
-    scores = np.where(same, excerpt.scores[row:, attempt.keyword], 0.0)
+    scores = excerpt.scores[row : row + max(1, refractory_frames), attempt.keyword]
     best = int(scores.argmax())
     return max(float(scores[best]), attempt.score), attempt.frame + best
 

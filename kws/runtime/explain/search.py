@@ -63,12 +63,13 @@ class Excerpt:
 
 
 class Verdict(NamedTuple):
-    """What the verifier of a model of two passes made of a candidate: its score, and the
-    threshold of the keyword.
+    """What the verifier of a model of two passes made of a candidate: its score, the
+    threshold of the keyword, and the peak, were the candidate an event.
     """
 
     score: float
     threshold: float
+    peak: float
 
     @property
     def accepted(self) -> bool:
@@ -120,7 +121,8 @@ class Search:
         self._frame_samples = detector.info.frame_samples
         self._scorers = (detector.scorer, scoring.scorer(detector.info.tokens, spellings, LENIENCE))
         self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
-        self._around = -(-_AROUND_SAMPLES // self._frame_samples)
+        self._refractory = max(1, scoring.refractory_frames)
+        self._around = max(-(-_AROUND_SAMPLES // self._frame_samples), self._refractory)
         longest = max((scoring.longest_frames(one) for own in spellings for one in own), default=0)
         self._longest = max(LENIENCE * longest, 2 * self._around)
         self._settled = (max(longest, self._around), self._longest)
@@ -164,13 +166,18 @@ class Search:
         """What the verifier made of an attempt; None where it was not asked, or where
         there is none.
         """
-        return self._verdicts.get((attempt.keyword, attempt.frame))
+        verdict = self._verdicts.get((attempt.keyword, attempt.frame))
+        if verdict is None:
+            return None
+        near = range(attempt.frame, attempt.frame + self._refractory)
+        later = (v.score for (keyword, at), v in self._verdicts.items() if keyword == attempt.keyword and at in near)
+        return verdict._replace(peak=max(later))
 
     def _note_verdicts(self, result: StreamResult) -> None:
         for row, keyword in np.argwhere(result.scores > 0).tolist():
             peak = result.first_frame + row - self._hold
             score = float(result.scores[row, keyword])
-            self._verdicts[keyword, peak] = Verdict(score, self._final_thresholds[keyword])
+            self._verdicts[keyword, peak] = Verdict(score, self._final_thresholds[keyword], score)
         oldest = self.frames - 2 * self._longest - 2 * self._around
         self._verdicts = {at: verdict for at, verdict in self._verdicts.items() if at[1] >= oldest}
 
@@ -206,7 +213,7 @@ class Search:
         """What is settled: nothing that comes can overlap it, and the sound after it is
         there.
         """
-        border = self.frames + 1 if last else self.frames - self._around
+        border = self.frames + 1 if last else self.frames - self._around - self._hold
         fires = [fire for fire in self._unsettled if fire.frame < border]
         self._unsettled = self._unsettled[len(fires) :]
         borders = [self.frames + 1 if last else self.frames - settled for settled in self._settled]

@@ -47,7 +47,8 @@ def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
     if diagnosis.cause == "refused":
         return f"{name} did not fire at {time}: the verifier refused it, score {score}, threshold {threshold}"
     if diagnosis.cause == "fired":
-        return f"{name} fired at {time}: score {score}, threshold {threshold}"
+        peak = probability(_final_peak(diagnosis))
+        return f"{name} fired at {time}: score {score}, peak {peak}, threshold {threshold}"
     if diagnosis.cause in ("too long", "gap"):
         return f"{name} did not fire at {time}: said too slowly (score {score} otherwise, threshold {threshold})"
     if diagnosis.cause == "refractory":
@@ -116,13 +117,12 @@ def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     span = f"{seconds(verifier.segment_frames * SAMPLE_RATE // 100):.3g} s"
     yield f"the first pass proposed it with {probability(diagnosis.score)}; the verifier heard the {span} up to then"
     if verdict.accepted:
-        above = "no threshold" if verdict.score >= _SURE else f"only a threshold above {probability(verdict.score)}"
-        yield f"{above} would have kept it silent"
+        yield _silent_above(verdict.peak)
 
 
 def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """What an event rests on, and what would have kept it silent."""
-    best, frame = diagnosis.best_after
+    best, frame = diagnosis.peak
     weakest = min(diagnosis.phones, key=lambda phone: phone.best)
     early = weakest is diagnosis.phones[-1] and frame > diagnosis.frame
     if weakest.best < CLEAR and not early:
@@ -130,8 +130,13 @@ def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     if frame > diagnosis.frame:
         before = f"it fired while {weakest.name} was only beginning; " if early else ""
         yield f"{before}its score rose to {probability(best)} at {_at(frame + 1, info):.2f} s"
-    above = "no threshold" if best >= _SURE else f"only a threshold above {probability(best)}"
-    yield f"{above} would have kept it silent"
+    yield _silent_above(best)
+
+
+def _silent_above(peak: float) -> str:
+    """What would have kept an event silent."""
+    above = "no threshold" if peak >= _SURE else f"only a threshold above {probability(peak)}"
+    return f"{above} would have kept it silent"
 
 
 def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
@@ -196,6 +201,11 @@ def _final_score(diagnosis: Diagnosis) -> float:
     return diagnosis.score if diagnosis.cause == "phones" and diagnosis.limit == diagnosis.keyword.threshold else 0.0
 
 
+def _final_peak(diagnosis: Diagnosis) -> float:
+    """The peak of an event, as `kws.Detection` has it."""
+    return diagnosis.peak[0] if diagnosis.verdict is None else diagnosis.verdict.peak
+
+
 def sound_facts(sound: Sound) -> list[str]:
     """What is wrong with a sound as a whole."""
     if sound.peak == 0:
@@ -225,7 +235,7 @@ def _values(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> dict[str, An
         "fired": diagnosis.fired,
         "threshold": diagnosis.keyword.threshold,
         "cause": diagnosis.cause,
-        "best_score": round(diagnosis.best_after[0], 4),
+        "peak": round(_final_peak(diagnosis), 4) if diagnosis.fired else None,
         "event_before_s": None if diagnosis.event is None else _second(diagnosis.event + 1, info),
         "lacking": list(diagnosis.lacking),
         "strays": list(diagnosis.extra_sounds),

@@ -53,7 +53,8 @@ def test_the_same_scoring_gives_the_stored_report(name, scored_again):
     assert [place for place, _ in found] == [place for place, _ in stored]
     for (place, value), (_, before) in zip(found, stored, strict=True):
         same = pytest.approx(before, rel=1e-9, abs=1e-12) if isinstance(before, float) else before
-        assert type(value) is type(before) and value == same, place
+        is_peak = isinstance(before, float) and place.startswith(".accepts[].score")  # kws 0.1.0 had the first crossing
+        assert type(value) is type(before) and (value >= before if is_peak else value == same), place
 
 
 def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ const chosenEvents = () => {
 const about = (event) => {
   const { threshold } = data.keywords.find((keyword) => keyword.name === event.keyword).points[state.point], score = scoreOf(event);
   const places = score.toFixed(2) === threshold.toFixed(2) ? 4 : 2; // scores come with no more
-  return `score ${score.toFixed(places)} ${event.kind === "miss" && score < threshold ? "<" : "≥"} ${threshold.toFixed(places)}`;
+  return `peak ${score.toFixed(places)} ${event.kind === "miss" && score < threshold ? "<" : "≥"} ${threshold.toFixed(places)}`;
 };
 const VERDICTS = { miss: "missed", accept: "false accept", confusable: "confusable phrase" };
 const verdict = (event) => VERDICTS[kindOf(event)];
