@@ -10,6 +10,7 @@ split). This command brings them, and those of RESULTS.md:
 Data: wake_words, speech_commands, mini_librispeech, an4, synthetic_wake_words, noise.
 """
 
+from kws.model.config import AcousticConfig
 from kws.recipes import training_corpora as corpora
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 
@@ -32,6 +33,7 @@ RECIPE = Recipe(
             ("computer", "K AH M P Y UW T AH"),
             ("computer", "K AA M P Y UW T ER"),  # as it is written, where English is a second language
         ),
+        model=AcousticConfig(follow_level=True),
     ),
     optim=OptimConfig(
         steps=5600,

@@ -57,7 +57,7 @@ OWNERS: dict[str, set[str]] = {
     "pytorch_lightning": {"kws.train"},
     # what writes model files, and what opens a teacher's
     "onnx": {"kws.export", "kws.evaluate.count.thresholds", "kws.train.verifier.teacher"},
-    "onnxscript": set(),  # torch.onnx loads it
+    "onnxscript": {"kws.export"},
     "sounddevice": {"kws.demo"},
     "matplotlib": {"kws.demo", "kws.evaluate", "kws.lab", "kws.runtime.explain.figure"},
     "av": {"kws.media"},
