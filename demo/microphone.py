@@ -11,11 +11,10 @@ from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from kws import units
 from kws.arrays import Samples
-from kws.errors import KwsError, require
+from kws.errors import InputError, KwsError, require
+from kws.pickup import Loudest, Mixdown, Pickup
 
 _BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
 _KEPT_S = 2.0  # that the system is asked to keep: more means that this machine cannot keep up
@@ -24,6 +23,7 @@ _STEP_S = 0.01  # waits are whole steps, so that what comes in blocks is there w
 _STALLED_S = 3.0  # some systems keep an unplugged device "active" and merely stop calling
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the attempts to open a lost device again; the last one repeats
 _TOLD_EVERY_S = 10.0
+_QUIET_S = 10.0  # of an opening: when nothing but very quiet sound came by then, that is said
 # Sound servers offer 32 channels and more of which the microphone fills one or two: they mix better than we could.
 _MOST_CHANNELS = 8
 
@@ -99,16 +99,21 @@ class Microphone:
     unplugged.
 
     device: its number, name or part of a name; the system's default when None. channel:
-    the one to hear, from 1; the mean of all when None. tell: is told in one line what
-    became of the device and what was lost.
+    the one to hear, from 1; the mean of all, until they cancel each other, when None.
+    tell: is told in one line what became of the device, what was lost, and that nothing
+    but very quiet sound came. gain_db: how much louder the sound is made.
     """
 
     def __init__(
-        self, device: str | None = None, channel: int | None = None, tell: Callable[[str], object] = lambda line: None
+        self,
+        device: str | None = None,
+        channel: int | None = None,
+        tell: Callable[[str], object] = lambda line: None,
+        gain_db: float = 0.0,
     ) -> None:
         self._sounddevice = require("sounddevice", extra="listen")
         self._wanted = device
-        self._channel = channel
+        self._pickup = Pickup(channel, gain_db)
         self._tell = tell
         self._overflows = 0
         self._source: _Source | None = None
@@ -124,7 +129,8 @@ class Microphone:
     def __str__(self) -> str:
         """Its name with what is heard of it."""
         channels = self._source.channels if self._source else self._native()
-        mixed = f"channel {self._channel} of {channels}" if self._channel else f"{channels} channels averaged"
+        channel = self._pickup.channel
+        mixed = f"channel {channel} of {channels}" if channel else f"{channels} channels averaged"
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
 
     def blocks(self, wait_s: Callable[[], float] = lambda: 0.0) -> Generator[Block | None, None, None]:
@@ -148,16 +154,18 @@ class Microphone:
 
     def _find(self) -> Device:
         """The device, once it is known to have the channel."""
-        device, channel = find(self._wanted, devices()), self._channel
-        if channel is not None and not 1 <= channel <= device.channels:
-            counts = "1 channel" if device.channels == 1 else f"channels 1 to {device.channels}"
-            raise KwsError(f"{device.name} has {counts}, and no channel {channel}")
+        device = find(self._wanted, devices())
+        try:
+            self._pickup.check(device.channels)
+        except InputError as error:
+            raise KwsError(f"{device.name} {error}") from error
         return device
 
     def _hear(self, opening: int, wait_s: Callable[[], float]) -> Generator[Block | None, None, float]:
         """Blocks until the device is lost; returns when the last one came."""
         source, told, told_at = self._source, 0, -_TOLD_EVERY_S
         assert source is not None
+        loudest: Loudest | None = Loudest(self._pickup.gain_db)
         arrived = time.monotonic()
         while True:
             block = source.take(opening, wait_s())
@@ -165,10 +173,22 @@ class Microphone:
                 return arrived
             if block is not None:
                 arrived = block.arrived
+                loudest = loudest and self._judged(loudest, block)
             if source.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
                 told, told_at = source.overflows, time.monotonic()
                 self._tell(f"some sound was lost, as this machine was busy (overflow {self.overflows})")
             yield block
+
+    def _judged(self, loudest: Loudest, block: Block) -> Loudest | None:
+        """Says, once an opening has lasted long enough, whether it is too quiet; None
+        from there on.
+        """
+        loudest.add(block.samples)
+        if units.seconds(loudest.samples, block.rate) < _QUIET_S:
+            return loudest
+        if note := loudest.note():
+            self._tell(f"{self.device.name}, {_QUIET_S:g} s: {note}")
+        return None
 
     def _reopen(self) -> Iterator[None]:
         """Ends when the device is open again, after growing pauses."""
@@ -201,15 +221,15 @@ class Microphone:
         """
         channels = self._native()
         try:
-            self._source = _Source(self._sounddevice, self.device, channels, self._channel)
+            self._source = _Source(self._sounddevice, self.device, channels, self._pickup)
         except (ValueError, self._sounddevice.PortAudioError):
-            if channels == 1 or self._channel is not None:
+            if channels == 1 or self._pickup.channel is not None:
                 raise
-            self._source = _Source(self._sounddevice, self.device, 1, None)
+            self._source = _Source(self._sounddevice, self.device, 1, self._pickup)
 
     def _native(self) -> int:
         """How many channels to open."""
-        return self.device.channels if self.device.channels <= _MOST_CHANNELS else self._channel or 1
+        return self.device.channels if self.device.channels <= _MOST_CHANNELS else self._pickup.channel or 1
 
     def _close(self) -> None:
         if self._source is not None:
@@ -225,12 +245,12 @@ class _Source:
     would have to wake Python's.
     """
 
-    def __init__(self, sounddevice: Any, device: Device, channels: int, channel: int | None) -> None:
+    def __init__(self, sounddevice: Any, device: Device, channels: int, pickup: Pickup) -> None:
         self.channels = channels
         self.overflows = 0
         self._lost = sounddevice.PortAudioError
         self._rate = device.rate
-        self._channel = channel
+        self._mixdown = Mixdown(pickup)
         self._block = device.rate * _BLOCK_MS // 1000
         self._stream = sounddevice.InputStream(
             device=device.number,
@@ -272,15 +292,8 @@ class _Source:
             time.sleep(_TICK_S)
             return None
         self.overflows += bool(overflowed)
-        return Block(mono(sound, self._channel), self._rate, time.monotonic(), opening)
+        return Block(self._mixdown.push(sound), self._rate, time.monotonic(), opening)
 
     def close(self) -> None:
         """Lets the device go, whatever state it is in."""
         self._stream.close(ignore_errors=True)
-
-
-def mono(sound: Samples, channel: int | None) -> Samples:
-    """Samples (n,) of sound (n, C): of one channel (from 1), or the mean of all."""
-    if channel is not None:
-        return np.ascontiguousarray(sound[:, channel - 1])
-    return np.ascontiguousarray(sound[:, 0]) if sound.shape[1] == 1 else sound.mean(axis=1, dtype=np.float32)

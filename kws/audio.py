@@ -3,8 +3,9 @@
 Files of .wav with PCM, float or G.711 samples need nothing but numpy (`kws.riff`); all
 others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go through FFmpeg's libraries
 (`kws.media`), and other rates through soxr, both brought by the extra `audio`. Channels
-are averaged, unless they cancel each other. Rates from 8 kHz up are resampled; below
-that speech lacks what a model listens to, and the file is refused.
+are averaged, unless they cancel each other or one is asked for (`kws.pickup`). Rates
+from 8 kHz up are resampled; below that speech lacks what a model listens to, and the
+file is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from kws import containers, media, riff
 from kws.arrays import Float32Array, Samples
 from kws.errors import InputError, KwsError, require
+from kws.pickup import AS_IT_IS, Mixdown, Pickup
 from kws.riff import from_pcm as from_pcm
 from kws.units import SAMPLE_RATE
 
@@ -30,8 +32,6 @@ LOWEST_RATE = 8_000  # Hz
 HIGHEST_RATE = 768_000
 
 _BLOCK_SAMPLES = 65_536
-_CANCELLED = 0.01  # power of the mean of channels over what it is of unrelated ones: 20 dB less
-_AUDIBLE = 1e-8  # power, full scale 1: below it even the noise of 16 bits may cancel
 
 
 def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
@@ -44,19 +44,23 @@ def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
 
 
 def blocks(
-    path: str | PathLike[str], block_samples: int, rate: int = SAMPLE_RATE, start_s: float = 0.0
+    path: str | PathLike[str],
+    block_samples: int,
+    rate: int = SAMPLE_RATE,
+    start_s: float = 0.0,
+    pickup: Pickup = AS_IT_IS,
 ) -> Iterator[Samples]:
     """The same samples as `read` gives, block by block: all of block_samples but the
     last.
 
     start_s: seconds of the file that are passed over, without decoding them where the
-    format allows that. A file that ends too early or breaks in the middle gives what is
-    there first, and then raises KwsError.
+    format allows that. pickup: the channel and the gain. A file that ends too early or
+    breaks in the middle gives what is there first, and then raises KwsError.
     """
     held: list[Samples] = []
     count = 0
     failure = None
-    pieces = _resampled(Path(path), rate, start_s)
+    pieces = _resampled(Path(path), rate, start_s, pickup)
     try:
         for piece in pieces:
             held.append(piece)
@@ -126,39 +130,11 @@ def check_rate(rate: int) -> None:
         raise InputError(f"a sample rate of {rate!s:.20} Hz cannot be used: it takes {HIGHEST_RATE} Hz or less")
 
 
-class Mixdown:
-    """One channel of many, piece by piece: their mean, until they cancel each other;
-    from there on the louder one.
-
-    A microphone with one wire of a pair crossed gives the same sound in both channels,
-    one of them inverted, and their mean is silence. One channel is then taken for good:
-    to change back and forth would put clicks into speech.
-    """
-
-    def __init__(self) -> None:
-        self._channel: int | None = None
-
-    def push(self, piece: Float32Array) -> Samples:
-        """Samples (n,) of a piece (n, channels)."""
-        channels = piece.shape[1]
-        if channels == 1:
-            return piece[:, 0]
-        if self._channel is None or self._channel >= channels:
-            mean: Samples = piece.mean(axis=1)
-            powers = np.square(piece, dtype=np.float64).mean(axis=0)
-            unrelated = powers.sum() / channels**2
-            power = np.square(mean, dtype=np.float64).mean()
-            if power >= _CANCELLED * unrelated or powers.max() < _AUDIBLE:
-                return mean
-            self._channel = int(powers.argmax())
-        return piece[:, self._channel]
-
-
-def _resampled(path: Path, rate: int, start_s: float) -> Generator[Samples, None, None]:
+def _resampled(path: Path, rate: int, start_s: float, pickup: Pickup) -> Generator[Samples, None, None]:
     """A file's samples (n,) at one rate; what was decoded before it broke comes first."""
     current, resampler = rate, None
     failure = None
-    with closing(_mono(path, start_s)) as pieces:
+    with closing(_mono(path, start_s, pickup)) as pieces:
         try:
             for source_rate, piece in pieces:
                 if source_rate != current:  # chained streams may change it
@@ -182,14 +158,18 @@ def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
         raise KwsError(f"{path} has {source_rate} Hz: {error}") from error
 
 
-def _mono(path: Path, start_s: float) -> Generator[_Rated, None, None]:
+def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None, None]:
     """A file's samples (n,) at its own rates, once they are known to be finite."""
     with closing(_decoded(path, start_s)) as pieces:
-        mixdown = Mixdown()
+        mixdown = Mixdown(pickup)
         for rate, piece in pieces:
             if not np.isfinite(piece).all():
                 raise KwsError(f"{path} has samples that are not finite numbers")
-            yield rate, mixdown.push(piece)
+            try:
+                mono = mixdown.push(piece)
+            except InputError as error:
+                raise KwsError(f"{path} {error}") from error
+            yield rate, mono
 
 
 def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:

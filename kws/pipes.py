@@ -20,7 +20,8 @@ import numpy as np
 
 from kws import audio
 from kws.arrays import Samples
-from kws.errors import KwsError
+from kws.errors import InputError, KwsError
+from kws.pickup import AS_IT_IS, Mixdown, Pickup
 from kws.units import SAMPLE_RATE
 
 STDIN = "-"
@@ -29,30 +30,30 @@ _PIECE_BYTES = 65_536
 _RAW_BYTES = 2  # of a raw sample: 16 bits, little-endian, one channel
 
 
-def blocks(name: str, block_samples: int, raw_rate: int | None = None) -> Iterator[Samples]:
+def blocks(name: str, block_samples: int, raw_rate: int | None = None, pickup: Pickup = AS_IT_IS) -> Iterator[Samples]:
     """Mono float32 samples at 16 kHz of what `name` names, block by block.
 
     name: a file, a named pipe, or "-" for standard input. block_samples: of a block; raw
     samples come as they arrive. raw_rate: None where the sound says itself what it is;
-    a rate in Hz for raw 16-bit little-endian mono samples.
+    a rate in Hz for raw 16-bit little-endian mono samples. pickup: channel and gain.
 
     Raises KwsError, after what could be read, where the sound is missing, damaged or
     ends inside a sample.
     """
     if raw_rate is not None:
         with _opened(name) as source:
-            yield from _raw(name, source, raw_rate)
+            yield from _raw(name, source, raw_rate, pickup)
     elif name == STDIN or _is_pipe(name):
         with tempfile.TemporaryDirectory(prefix="kws-") as folder:
             kept = Path(folder) / "sound"
             with _opened(name) as source:
                 _keep(name, source, kept)
             try:
-                yield from audio.blocks(kept, block_samples)
+                yield from audio.blocks(kept, block_samples, pickup=pickup)
             except KwsError as error:
                 raise KwsError(str(error).replace(str(kept), name)) from error
     else:
-        yield from audio.blocks(name, block_samples)
+        yield from audio.blocks(name, block_samples, pickup=pickup)
 
 
 def is_live(name: str, raw_rate: int | None) -> bool:
@@ -97,14 +98,19 @@ def _keep(name: str, source: IO[bytes], kept: Path) -> None:
         raise KwsError(f"{name} is kept in {folder} until it ends, which failed: {error.strerror}") from error
 
 
-def _raw(name: str, source: IO[bytes], rate: int) -> Iterator[Samples]:
+def _raw(name: str, source: IO[bytes], rate: int, pickup: Pickup) -> Iterator[Samples]:
+    try:
+        pickup.check(1)
+    except InputError as error:
+        raise KwsError(f"{name} {error}") from error
+    mixdown = Mixdown(pickup)
     resampler = None if rate == SAMPLE_RATE else audio.Resampler(rate)
     rest, count = b"", 0
     while data := source.read1(_PIECE_BYTES):  # type: ignore[attr-defined] # of a BufferedReader: what is there by now
         data = rest + data
         whole = len(data) - len(data) % _RAW_BYTES
         rest, count = data[whole:], count + whole
-        samples = audio.from_pcm(data[:whole], _RAW_BYTES)
+        samples = mixdown.push(audio.from_pcm(data[:whole], _RAW_BYTES)[:, np.newaxis])
         yield samples if resampler is None else resampler.push(samples)
     if resampler is not None:
         yield resampler.push(np.empty(0, np.float32), last=True)

@@ -30,6 +30,7 @@ _EXAMPLES = """examples:
   kws detect --keyword "hey computer" --keyword "zorgo=Z AO R G OW" recording.wav
   ffmpeg -v error -i film.mkv -f wav - | kws detect -
   arecord -t raw -f S16_LE -r 16000 | kws detect --raw 16000 -
+  kws detect --gain 20 --channel 2 far-away.wav
   kws detect --explain --keyword computer it-was-said-here.wav -o pictures
 """
 
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="every FILE is raw 16-bit little-endian mono at RATE Hz; what comes through a pipe is heard as it comes",
     )
+    options.add_pickup_options(parser, "every FILE")
     parser.add_argument(
         "--explain",
         action="store_true",
@@ -100,7 +102,7 @@ def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterato
     (detector,) = open_detectors(args, [model], _say)
     for file in files:
         is_now = is_live(file, args.raw)
-        for heard in _hear(_Events(detector.stream(), is_now), file, args.raw):
+        for heard in _hear(_Events(detector.stream(), is_now), file, args):
             if isinstance(heard, KwsError):
                 yield heard
                 continue
@@ -142,7 +144,7 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
     lacking: KwsError | None = None
     named = ["stdin" if file == "-" else file for file in files]
     for file, path in zip(files, figure.picture_paths(args.output, named), strict=True):
-        for heard in _hear(explainer.Explainer(detector, asked), file, args.raw):
+        for heard in _hear(explainer.Explainer(detector, asked), file, args):
             if isinstance(heard, KwsError):
                 yield heard
                 continue
@@ -166,17 +168,21 @@ def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterat
         yield KwsError(f"no picture was drawn: {lacking}")
 
 
-def _hear(stream: _Stream[_Heard], file: str, raw_rate: int | None) -> Iterator[_Heard | KwsError]:
+def _hear(stream: _Stream[_Heard], file: str, args: argparse.Namespace) -> Iterator[_Heard | KwsError]:
     """What a stream hears in a file, as it hears it, and in the end what was wrong with
-    the file, if anything was.
+    the file, if anything was; on the way it says where the file is too quiet.
     """
     from kws import pipes, units
+    from kws.pickup import Loudest
 
+    pickup = options.pickup(args)
+    loudest = Loudest(pickup.gain_db)
     shows_progress = sys.stderr.isatty()
     failure: KwsError | None = None
     heard_s = shown_s = 0.0
     try:
-        for block in pipes.blocks(file, units.samples(_BLOCK_S), raw_rate):
+        for block in pipes.blocks(file, units.samples(_BLOCK_S), args.raw, pickup):
+            loudest.add(block)
             yield from stream.push(block)
             heard_s += units.seconds(block.size)
             if shows_progress and heard_s >= shown_s + _PROGRESS_S:
@@ -191,6 +197,8 @@ def _hear(stream: _Stream[_Heard], file: str, raw_rate: int | None) -> Iterator[
     yield from stream.flush()  # also of a damaged file: what was read until then is heard to its end
     if failure is not None:
         yield failure
+    if note := loudest.note():
+        _say(f"{_printable(file)}: {note}")
 
 
 def _say(line: str) -> None:

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG + options.PEAK_HELP
     options.add_model_argument(parser)
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
-    parser.add_argument("--channel", type=int, metavar="N", help="hear channel N, from 1 (the mean of all)")
+    options.add_pickup_options(parser, "the microphone")
     parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
     add_keyword_options(parser)
     options.add_json_option(
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         stop = stack.enter_context(stop_on_signals())
         front = Front(args)
         recorder = Recorder(args.record, front.tell) if args.record else None
-        microphone = Microphone(args.device, args.channel, front.tell)
+        microphone = Microphone(args.device, args.channel, front.tell, args.gain)
         front.begin(stack, detector, microphone)
         for note in notes:
             front.tell(note)

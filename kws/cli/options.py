@@ -17,10 +17,14 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.errors import KwsError
 from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
 from kws.runtime.shipped import shipped
+
+if TYPE_CHECKING:
+    from kws.pickup import Pickup
 
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
 PEAK_HELP = """
@@ -30,6 +34,7 @@ a second later. Choose thresholds by peaks.
 
 _NEARLY = 0.75  # likeness of a word to the name of a model, as difflib has it
 _LONGEST_PAUSE_S = 600.0
+_MOST_GAIN_DB = 60.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
 
@@ -123,6 +128,30 @@ def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
     parser.add_argument("--json", action="store_true", help=prints)
 
 
+def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
+    """--gain DB and --channel N, which `pickup` reads; `sound` says of what."""
+    parser.add_argument(
+        "--gain",
+        type=_decibels,
+        default=0.0,
+        metavar="DB",
+        help=f"make {sound} so much louder, -60 to 60 dB; beyond full scale it is clipped (0)",
+    )
+    parser.add_argument(
+        "--channel",
+        type=whole_number(1),
+        metavar="N",
+        help=f"of {sound} hear channel N alone, from 1 (the mean of all, until they cancel each other)",
+    )
+
+
+def pickup(args: argparse.Namespace) -> Pickup:
+    """What the options of `add_pickup_options` say."""
+    from kws.pickup import Pickup
+
+    return Pickup(args.channel, args.gain)
+
+
 def add_source_option(parser: argparse.ArgumentParser, flag: str, help: str = SOURCE_HELP) -> None:  # noqa: A002
     """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an
     empty list unless given.
@@ -164,6 +193,13 @@ def not_negative(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
     return value
+
+
+def _decibels(text: str) -> float:
+    """Reads a gain, -60 to 60 dB."""
+    if not -_MOST_GAIN_DB <= float(text) <= _MOST_GAIN_DB:
+        raise argparse.ArgumentTypeError(f"{text} is not a gain of -{_MOST_GAIN_DB:g} to {_MOST_GAIN_DB:g} dB")
+    return float(text)
 
 
 def pause_s(text: str) -> float:

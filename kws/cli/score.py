@@ -15,9 +15,11 @@ from kws.cli.options import (
     add_jobs_options,
     add_keyword_option,
     add_model_argument,
+    add_pickup_options,
     add_source_option,
     log_to_stderr,
     pause_s,
+    pickup,
     rate_per_hour,
     whole_number,
 )
@@ -46,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_audio_options(parser)
     add_keyword_option(parser)
     add_source_option(parser, "--confusables", "phrases that sound like a keyword; counted apart, not in the hours")
+    add_pickup_options(parser, "every recording")
     parser.add_argument("--noise", metavar="SOURCE", help="noise to mix the positives with")
     parser.add_argument("--rooms", metavar="SOURCE", help="room impulse responses for the positives (`kws data rooms`)")
     parser.add_argument(
@@ -108,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         for note in notes(system.detector, args.keyword):
             log_to_stderr(note)
     unusable: list[str] = []
-    rules = mixing_rules(args.silence, args.seed, args.noise, args.rooms, unusable)
+    rules = mixing_rules(args.silence, args.seed, args.noise, args.rooms, unusable, pickup(args))
     for line in unusable:
         log_to_stderr(f"skipped: {line}")
     skipped: list[str] = []

@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "of this machine, or stdio://",
     )
     add_keyword_options(parser)
+    options.add_pickup_options(parser, "every client")
     parser.add_argument(
         "--custom-model-dir",
         action="append",
@@ -118,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     catalog = Catalog(open_detectors(args, models, log))
     _refuse_unknown(args.preload_model, catalog)
     log(f"hears {', '.join(sorted(catalog.names))}")
-    settings = Settings(args.uri, args.zeroconf, args.refractory_seconds, log, log if args.debug else silent)
+    settings = Settings(
+        args.uri, args.zeroconf, args.refractory_seconds, log, log if args.debug else silent, options.pickup(args)
+    )
     if asyncio.run(serve(settings, catalog)):
         raise KeyboardInterrupt
     return 0

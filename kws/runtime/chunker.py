@@ -15,11 +15,11 @@ from kws import units
 from kws.arrays import Samples
 from kws.audio import Resampler, check_rate
 from kws.errors import InputError
+from kws.pickup import LOUDEST
 
 _FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
 _INT16 = np.dtype(np.int16)
 _TYPES = (_INT16, np.dtype(np.float32))
-_LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
 
 class Chunker:
@@ -96,6 +96,6 @@ def _checked(samples: NDArray[Any]) -> Samples:
     loudest = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
     if not math.isfinite(loudest):
         raise InputError("samples must be finite numbers, and some are NaN or infinite")
-    if loudest > _LOUDEST:
+    if loudest > LOUDEST:
         raise InputError(f"float32 samples must lie in [-1, 1], not reach {loudest:g}: divide int16 by 32768")
     return samples

@@ -19,6 +19,7 @@ from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_
 
 from kws.errors import KwsError
 from kws.log import Log, silent
+from kws.pickup import AS_IT_IS, Pickup
 from kws.wyoming.announce import announced
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.doors import open_door
@@ -38,7 +39,7 @@ class Settings:
     uri: "tcp://HOST:PORT" (port 0: any that is free), "unix:///PATH" or STDIO. name: under
     which the local network is told of a TCP port; None: it is not told. refractory_s: as
     of `ClientSession`. log: takes one line for a person; debug: what only a person who
-    looks for a fault wants to read.
+    looks for a fault wants to read. pickup: the channel and the gain of every client.
     """
 
     uri: str
@@ -46,6 +47,7 @@ class Settings:
     refractory_s: float = 0.0
     log: Log = silent
     debug: Log = silent
+    pickup: Pickup = AS_IT_IS
 
 
 async def serve(settings: Settings, catalog: Catalog) -> bool:
@@ -115,7 +117,7 @@ class _Clients:
         def debug(line: str) -> None:
             self._settings.debug(f"{name}: {line}")
 
-        session = ClientSession(self._catalog, self._streams, log, self._settings.refractory_s)
+        session = ClientSession(self._catalog, self._streams, log, self._settings.refractory_s, self._settings.pickup)
         client = _Client(EventReader(reader), writer, session, log, debug)
         task = asyncio.get_running_loop().create_task(client.attend())
         self._tasks.add(task)

@@ -16,11 +16,12 @@ from wyoming.info import Describe
 from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection, NotDetected
 
-from kws.arrays import Samples
+from kws.arrays import Float32Array
 from kws.audio import check_rate, from_pcm
-from kws.errors import KwsError
+from kws.errors import InputError, KwsError
 from kws.events import Detection as Heard
 from kws.log import Log, silent
+from kws.pickup import AS_IT_IS, Loudest, Mixdown, Pickup
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.streams import ClientStream, ClientStreams
 
@@ -37,9 +38,11 @@ class ClientSession:
     `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was
     said before is forgotten.
 
-    log: gets a line for each detection, and one more when its peak is known.
+    log: gets a line for each detection, one more when its peak is known, and one at the
+    end of the client's first stream in which nothing but very quiet sound came.
     refractory_s: of sound, in which a keyword that was detected is not detected again;
-    what is shorter than the model's own refractory changes nothing.
+    what is shorter than the model's own refractory changes nothing. pickup: the channel
+    and the gain of its sound.
     """
 
     def __init__(
@@ -48,9 +51,12 @@ class ClientSession:
         streams: ClientStreams,
         log: Log = silent,
         refractory_s: float = 0.0,
+        pickup: Pickup = AS_IT_IS,
     ) -> None:
         self._log = log
         self._refractory_s = refractory_s
+        self._pickup = pickup
+        self._is_told_quiet = False
         self._catalog = catalog
         self._streams = streams
         self._wanted = catalog.names
@@ -82,6 +88,7 @@ class ClientSession:
         """Forget the stream of this client; what waits of it is not heard."""
         if self._stream is not None:
             self._told_peaks(self._stream.close(), "or more, for no more was heard")
+            self._tell_quiet()
         self._stream = None
 
     def _begin(self) -> None:
@@ -92,6 +99,8 @@ class ClientSession:
         self._detected: dict[str, float] = {}  # keyword: second of its last detection
         self._told: dict[tuple[str, int], int] = {}  # (keyword, end): timestamp of what has no peak yet
         self._refused = False
+        self._mixdown = Mixdown(self._pickup)
+        self._loudest = Loudest(self._pickup.gain_db)
 
     def _choose(self, names: Any) -> None:
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
@@ -104,7 +113,7 @@ class ClientSession:
     def _start(self, start: AudioStart) -> None:
         self._begin()
         self._refused = True  # unless nothing is wrong
-        _check_format(start)
+        self._check_format(start)
         self._place = (0.0, _milliseconds(start.timestamp) or 0)
         self._refused = False
 
@@ -117,8 +126,10 @@ class ClientSession:
         self._refused = False
         if timestamp is not None:
             self._place = (self._heard / chunk.rate, timestamp)
-        for samples in _pieces(chunk):
+        for piece in _pieces(chunk):
+            samples = self._mixdown.push(piece)
             self._heard += samples.size
+            self._loudest.add(samples)
             stream.push(samples)
             yield from self._detections(stream)
         if len(chunk.audio) % (chunk.width * chunk.channels):
@@ -140,7 +151,7 @@ class ClientSession:
         """The client's stream for a chunk that can be heard: the one that it continues,
         or a new one.
         """
-        _check_format(chunk)
+        self._check_format(chunk)
         if self._stream is None:
             self._stream = self._streams.open(self._wanted, chunk.rate)
         if chunk.rate != self._stream.rate:
@@ -169,20 +180,32 @@ class ClientSession:
             if at is not None and event.peak is not None:
                 self._log(f"{event.keyword} at {at} ms, peak {event.peak:.2f}{rest and ' '}{rest}")
 
+    def _tell_quiet(self) -> None:
+        """Once for a client: those that send a room in which nobody speaks, stream after
+        stream, would fill the log.
+        """
+        note = None if self._is_told_quiet else self._loudest.note()
+        if note:
+            self._log(note)
+            self._is_told_quiet = True
 
-def _check_format(sound: AudioFormat) -> None:
-    """Raise KwsError unless this is PCM that can be heard."""
-    if not _is_whole(sound.rate):
-        raise KwsError(f"a rate of {sound.rate!r:.20} cannot be heard: it takes a whole number of Hz")
-    check_rate(sound.rate)
-    if not _is_whole(sound.width) or sound.width not in _WIDTHS:
-        raise KwsError(f"samples of {sound.width!r:.20} bytes cannot be heard: PCM of 1, 2, 3 or 4 bytes can")
-    if not _is_whole(sound.channels) or sound.channels < 1:
-        raise KwsError(f"sound of {sound.channels!r:.20} channels cannot be heard: it takes 1 or more")
+    def _check_format(self, sound: AudioFormat) -> None:
+        """Raise KwsError unless this is PCM that can be heard."""
+        if not _is_whole(sound.rate):
+            raise KwsError(f"a rate of {sound.rate!r:.20} cannot be heard: it takes a whole number of Hz")
+        check_rate(sound.rate)
+        if not _is_whole(sound.width) or sound.width not in _WIDTHS:
+            raise KwsError(f"samples of {sound.width!r:.20} bytes cannot be heard: PCM of 1, 2, 3 or 4 bytes can")
+        if not _is_whole(sound.channels) or sound.channels < 1:
+            raise KwsError(f"sound of {sound.channels!r:.20} channels cannot be heard: it takes 1 or more")
+        try:
+            self._pickup.check(sound.channels)
+        except InputError as error:
+            raise KwsError(f"the sound {error}: see the server's --channel") from error
 
 
-def _pieces(chunk: AudioChunk) -> Iterator[Samples]:
-    """The sound of a chunk, cut up. One that ends inside a sample has lost bytes, nobody
+def _pieces(chunk: AudioChunk) -> Iterator[Float32Array]:
+    """The sound (S, C) of a chunk, cut up. One that ends inside a sample has lost bytes, nobody
     knows where: it is as much silence, so that the stream goes on in time.
     """
     sample_bytes = chunk.width * chunk.channels
@@ -191,15 +214,10 @@ def _pieces(chunk: AudioChunk) -> Iterator[Samples]:
     for first in range(0, whole, size):
         count = min(size, whole - first)
         if len(chunk.audio) % sample_bytes:
-            yield np.zeros(count, np.float32)
+            yield np.zeros((count, chunk.channels), np.float32)
         else:
-            yield _mono(chunk.audio[first * sample_bytes : (first + count) * sample_bytes], chunk)
-
-
-def _mono(data: bytes, chunk: AudioChunk) -> Samples:
-    """(S,) from interleaved PCM of S x C samples: channels are averaged, as in files."""
-    samples = from_pcm(data, chunk.width)
-    return samples if chunk.channels == 1 else samples.reshape(-1, chunk.channels).mean(axis=1)
+            data = chunk.audio[first * sample_bytes : (first + count) * sample_bytes]
+            yield from_pcm(data, chunk.width).reshape(-1, chunk.channels)
 
 
 def _decoded(kind: type[_Kind], event: Event) -> _Kind:

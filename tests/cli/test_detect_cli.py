@@ -272,3 +272,52 @@ def test_info_fits_a_hundred_columns():
     lines = done.stdout.splitlines()
     assert max(len(line) for line in lines[1:]) <= 100  # the first has the path, which may be of any length
     assert "calibrated on telephone_without_computer, common_voice@dev" in done.stdout
+
+
+def events_of(done) -> list[tuple]:
+    """The events of lines of JSON without the names of their files."""
+    return [tuple(json.loads(line).values())[1:] for line in done.stdout.splitlines()]
+
+
+def test_a_gain_and_a_channel_are_heard_as_in_a_file_that_was_made_so(tone_model, tmp_path):
+    tune = tones.speak("  ABC     FE   ")
+    other = np.random.default_rng(0).normal(0, 0.3, tune.size)
+    soundfile.write(tmp_path / "two.wav", np.stack([other, tune / 1000], axis=1), 16_000, subtype="FLOAT")
+    louder = np.float32(tune / 1000) * np.float32(10 ** (60 / 20))
+    soundfile.write(tmp_path / "made.wav", louder, 16_000, subtype="FLOAT")
+    wanted = kws("detect", tone_model, tmp_path / "made.wav", "--json")
+    done = kws("detect", tone_model, tmp_path / "two.wav", "--json", "--channel", 2, "--gain", 60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert events_of(done) == events_of(wanted)
+    assert [event[0] for event in events_of(done)] == ["abc", "fed"]
+    told = kws("detect", tone_model, tmp_path / "two.wav", "--explain", "--channel", 2, "--gain", 60, "-o", tmp_path)
+    assert "abc fired" in told.stdout
+    assert told.stderr == ""
+
+
+def test_a_channel_that_a_file_lacks_names_the_file_and_stops_no_other(tone_model, sounds):
+    done = kws("detect", tone_model, sounds / "good.wav", sounds / "stereo.flac", "--channel", 2, "--json")
+    assert done.returncode == 1
+    assert done.stderr == f"kws: {sounds / 'good.wav'} has 1 channel, and no channel 2\n"
+    assert [event[0] for event in events_of(done)] == ["abc"]
+
+
+@pytest.mark.parametrize("words", [("--gain", "61"), ("--gain", "nan"), ("--gain", "loud"), ("--channel", "0")])
+def test_a_gain_or_a_channel_that_cannot_be_is_refused(tone_model, sounds, words):
+    done = kws("detect", tone_model, sounds / "good.wav", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"argument {words[0]}" in done.stderr
+
+
+def test_very_quiet_files_are_named_on_stderr_with_the_gain_that_helps(tone_model, tmp_path):
+    tune = tones.speak("  ABC   ")
+    quiet = write_wave(tmp_path / "quiet.wav", tune * 10 ** (-62 / 20) / np.abs(tune).max())
+    silent = write_wave(tmp_path / "silent.wav", np.zeros(16_000))
+    loud = write_wave(tmp_path / "loud.wav", tune)
+    done = kws("detect", tone_model, quiet, silent, loud, "--json")
+    assert [event[0] for event in events_of(done)][-1] == "abc"
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"kws: {quiet}: the loudest sample is at -62 dBFS")
+    assert first.endswith("try --gain 32")
+    assert second.startswith(f"kws: {silent}: every sample is zero, digital silence")
+    assert kws("detect", tone_model, quiet, "--gain", "32").stderr == ""

@@ -6,7 +6,9 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 import scored
 
@@ -98,3 +100,52 @@ def test_names_of_files_that_are_no_text(folder):
         assert "caf\\udce9.wav" in (folder / "before" / written).read_text(encoding="utf-8")
     report = json.loads((folder / "before/report.json").read_text(encoding="utf-8"))
     assert name in json.dumps(report, ensure_ascii=False)
+
+
+def scores(folder, name: str) -> dict[tuple, float]:
+    """The score of each occurrence in a report, and of each false accept and confusable."""
+    report = json.loads((folder / name / "report.json").read_text())
+    rows = [*report["trials"], *report["accepts"]]
+    return {(row["name"], row["keyword"], row.get("condition"), row["start_s"]): row["score"] for row in rows}
+
+
+def test_a_gain_is_heard_in_every_recording_kept_in_the_report_and_compared_with_no_other(folder):
+    before = kws(folder, *scored.BEFORE)
+    assert before.returncode == 0, before.stderr
+    louder = [*scored.BEFORE[:-2], "--gain", "-6.0206", "-o", "softer"]
+    done = kws(folder, *louder, "--against", "before")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("gain_db 0 there and -6.0206 here")
+    rules = json.loads((folder / "softer/report.json").read_text())["rules"]
+    assert (rules["gain_db"], rules["channel"]) == (-6.0206, None)
+    assert "heard with --gain -6.0206" in done.stdout
+    assert "--gain -6.0206" in (folder / "softer/report.html").read_text()
+    full, half = scores(folder, "before"), scores(folder, "softer")
+    words = [key for key in full if key[1] == "alexa" and key in half]  # the highest sample
+    assert len(words) > 10
+    assert {key[0].split("/")[0] for key in words} >= {"said", "alike"}
+    for key in words:
+        assert half[key] == pytest.approx(full[key] / 2, abs=0.011), key
+    again = kws(folder, *louder, "--against", "softer")
+    assert again.returncode == 0, again.stderr
+    assert "against engine.py:Before, on the same recordings" in again.stdout
+
+
+def test_recordings_without_the_channel_are_named_counted_and_skipped(folder):
+    path = folder / "said/0.wav"
+    sound, rate = soundfile.read(path)
+    soundfile.write(path, np.stack([np.zeros_like(sound), sound], axis=1), rate)
+    words = ["score", "engine.py:Before", "--positives", "said", "--jobs", 1, "-o", "second"]
+    done = kws(folder, *words, "--channel", 2)
+    assert done.returncode == 0, done.stderr
+    assert f"skipped: {folder / 'said/1.wav'} has 1 channel, and no channel 2" in done.stderr
+    assert "1 recordings" in done.stderr
+    assert "10 skipped" in done.stderr
+    report = json.loads((folder / "second/report.json").read_text())
+    assert report["rules"]["channel"] == 2
+    assert [trial["score"] > 0.05 for trial in report["trials"]] == [True]
+    first = kws(folder, *words, "--channel", 1)  # beside what was kept of the second channel
+    assert first.returncode == 0, first.stderr
+    assert (
+        sum(trial["score"] > 0.05 for trial in json.loads((folder / "second/report.json").read_text())["trials"]) == 9
+    )

@@ -27,6 +27,7 @@ from kws.demo.live import LiveBlock, LiveDetection, listen
 from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
+from kws.pickup import AS_IT_IS
 from kws.runtime.detector import Detector
 from trees import ROOT
 from vmic import Listening, virtual_microphone
@@ -256,10 +257,53 @@ def test_any_number_of_channels(monkeypatch, detector, count, channel):
     assert [(words["channels"], words["samplerate"]) for words in fake.opened] == [(opened, 16_000)]
 
 
-def test_channels_are_averaged_or_chosen():
-    sound = np.array([[0.5, -0.5, 0.25], [1.0, 0.0, 0.5]], np.float32)
-    np.testing.assert_allclose(microphones.mono(sound, None), [0.25 / 3, 0.5])
-    np.testing.assert_array_equal(microphones.mono(sound, 2), [-0.5, 0.0])
+def test_channels_that_cancel_each_other_are_heard(monkeypatch, detector):
+    tune = noisy("  ABC   ")
+    fake = FakeSound(np.stack([tune, -tune], axis=1), channels=2)
+    events, _, _ = through_fake(monkeypatch, detector, fake)
+    assert [event.keyword for event in events] == ["abc"]
+
+
+def test_a_gain_is_in_what_is_heard_and_in_what_is_kept(monkeypatch, detector, tmp_path):
+    """Not only in the events: `kws detect` hears the same in the recording."""
+    tune = (noisy("  ABC   ") / 1000)[:, None]
+    recorder = Recorder(tmp_path)
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSound(tune))
+    (event,) = heard_live(detector, SimpleNamespace(blocks=once(Microphone(gain_db=54.0))), recorder=recorder)
+    kept = audio.read(event.recording)
+    np.testing.assert_array_equal(kept, (tune[:, 0] * np.float32(10 ** (54 / 20)))[: kept.size])
+
+
+def once(microphone):
+    """The blocks of a microphone until it gives no more."""
+
+    def blocks(wait_s):
+        for block in microphone.blocks(wait_s):
+            if block is None:
+                return
+            yield block
+
+    return blocks
+
+
+QUIET = np.random.default_rng(3).uniform(-1, 1, 11 * 16_000).astype(np.float32)[:, None] * 10 ** (-62 / 20)
+
+
+@pytest.mark.parametrize(
+    ("sound", "gain_db", "says"),
+    [
+        (QUIET, 0.0, "Fake, 10 s: the loudest sample is at -62 dBFS: most words so quiet are missed; try --gain 32"),
+        (QUIET * 0, 0.0, "Fake, 10 s: every sample is zero, digital silence"),
+        (QUIET, 32.0, None),
+        (QUIET[: 9 * 16_000], 0.0, None),
+        (np.concatenate([QUIET[:16_000], QUIET[:16_000] * 300, QUIET]), 0.0, None),
+    ],
+    ids=["quiet", "muted", "with a gain", "too short to say", "loud at first"],
+)
+def test_ten_seconds_of_very_quiet_sound_are_said_once(monkeypatch, detector, sound, gain_db, says):
+    _, told, _ = through_fake(monkeypatch, detector, FakeSound(sound.astype(np.float32)), gain_db=gain_db)
+    about = [line for line in told if "sample" in line]
+    assert len(about) == (says is not None) and all(line.startswith(says) for line in about)
 
 
 def test_a_device_that_refuses_its_own_channels_is_opened_with_one(monkeypatch, detector):
@@ -272,7 +316,7 @@ def test_a_device_that_refuses_its_own_channels_is_opened_with_one(monkeypatch, 
 @pytest.mark.parametrize("channel", [0, 3, -1])
 def test_a_channel_that_is_not_there(monkeypatch, channel):
     monkeypatch.setitem(sys.modules, "sounddevice", FakeSound(channels=2))
-    with pytest.raises(KwsError, match="channels 1 to 2"):
+    with pytest.raises(KwsError, match=f"Fake has 2 channels, and no channel {channel}"):
         Microphone(channel=channel)
 
 
@@ -300,7 +344,7 @@ def test_no_device_is_waited_for_longer_than_half_of_what_it_keeps(monkeypatch, 
     monkeypatch.setattr(microphones, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
     fake = FakeSound()
     fake.InputStream = lambda **words: Device16k(np.empty((0, 1)), words["blocksize"], ())
-    source = microphones._Source(fake, Device(0, "Fake", 1, 16_000, True), 1, None)
+    source = microphones._Source(fake, Device(0, "Fake", 1, 16_000, True), 1, AS_IT_IS)
     assert source.take(0, 0.24).samples.size == round(waited_s * 16_000) and len(slept) == 1
 
 

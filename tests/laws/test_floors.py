@@ -19,6 +19,7 @@ ZERO = {
     "kws.python_file",
     "kws.units",
     "kws.audio",
+    "kws.pickup",
     "kws.pipes",
     "kws.containers",
     "kws.media",

@@ -58,7 +58,7 @@ def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentit
     `files`.
     """
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name, source.labels)
-    return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing)
+    return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing, tuple(rules.pickup))
 
 
 class Store:

@@ -25,6 +25,7 @@ from kws.evaluate.replay.files import STEP, sound_of
 from kws.evaluate.replay.mixing import SILENT, in_noise, in_room
 from kws.evaluate.replay.recorded import at_level, over_telephone, speech_begins
 from kws.evaluate.replay.recording import CLEAN, TestItem
+from kws.pickup import AS_IT_IS, Pickup, amplified
 from kws.units import samples
 
 ROOM = "room"
@@ -39,13 +40,15 @@ class Rules:
 
     silence_s: seconds of silence before and after each. seed: of which file meets which
     item, and where in it. noise, rirs: the files of noise and of room impulse
-    responses.
+    responses. pickup: the channel that is heard of each recording, and the gain of all
+    that is heard, noise and room included, as a microphone's gain is.
     """
 
     silence_s: float = 1.0
     seed: int = 0
     noise: tuple[Path, ...] = ()
     rirs: tuple[Path, ...] = ()
+    pickup: Pickup = AS_IT_IS
 
     def of(self, source: TestItem) -> "Rules":
         """The rules for one test item: of the files, only the one that it is mixed
@@ -78,7 +81,7 @@ class Rules:
         Negative where the source is cold: so much of its begin is left out.
         """
         if source is not None and source.condition == COLD:
-            return -(speech_begins(source) // frame_samples * frame_samples)
+            return -(speech_begins(source, self.pickup.channel) // frame_samples * frame_samples)
         return -(-samples(self.silence_s) // frame_samples) * frame_samples
 
     def generator(self, source: TestItem, purpose: int) -> np.random.Generator:
@@ -155,21 +158,27 @@ def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[S
     `rules.silence_s` seconds. Noise runs through both silences; a room rings out into
     the second. The SNR is the level of the speech (see `augment.speech_level`) over the
     RMS of the noise under the recording, each over the whole recording. Mixed sound is
-    clipped at full scale, as a converter clips it. Raises KwsError for files that
-    cannot be used.
+    clipped at full scale, as a converter clips it, and so is what the gain of the rules
+    makes of it. Raises KwsError for files that cannot be used.
     """
-    other = rules.mixed_with(source)
+    heard = _under_condition(source, rules, frame_samples)
+    return (amplified(block, rules.pickup.gain_db) for block in heard)
+
+
+def _under_condition(source: TestItem, rules: Rules, frame_samples: int) -> Iterator[Samples]:
+    """What `blocks` gives, without the gain."""
+    other, channel = rules.mixed_with(source), rules.pickup.channel
     lead = rules.lead_samples(frame_samples, source)
     before, after = np.zeros(max(0, lead), np.float32), np.zeros(samples(rules.silence_s), np.float32)
-    dry = chain([before], _from(sound_of(source.audio), max(0, -lead)), [after])
+    dry = chain([before], _from(sound_of(source.audio, channel), max(0, -lead)), [after])
     condition = parse_condition(source.condition)
     if other is not None and condition == ROOM:
         return in_room(dry, other)
     if other is not None:
         snr_db = float(condition.removesuffix(" dB"))
-        return in_noise(dry, lead, source.audio, other, snr_db, rules.generator(source, 1))
+        return in_noise(dry, lead, source.audio, other, snr_db, rules.generator(source, 1), channel)
     if condition.endswith(" dBFS"):
-        return at_level(dry, source.audio, float(condition.removesuffix(" dBFS")))
+        return at_level(dry, source.audio, float(condition.removesuffix(" dBFS")), channel)
     return over_telephone(dry) if condition == _TELEPHONE else dry
 
 
@@ -186,7 +195,8 @@ def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Sam
     """
     wanted = samples(end_s) - samples(start_s)
     if source.condition in (CLEAN, COLD):
-        return next(audio.blocks(source.audio, wanted, start_s=start_s), np.empty(0, np.float32))
+        sound = audio.blocks(source.audio, wanted, start_s=start_s, pickup=rules.pickup)
+        return next(sound, np.empty(0, np.float32))
     first = samples(start_s) + rules.lead_samples(1)
     parts, at = [np.empty(0, np.float32)], 0
     for block in blocks(source, rules):

@@ -8,6 +8,7 @@ from kws import audio
 from kws.arrays import Samples
 from kws.data import augment
 from kws.errors import KwsError
+from kws.pickup import Pickup
 
 FileIdentity = tuple[str, int, int]
 
@@ -28,13 +29,13 @@ def file_identity(path: Path) -> FileIdentity:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-def sound_of(path: Path) -> Iterator[Samples]:
-    """A file's samples, block by block."""
+def sound_of(path: Path, channel: int | None = None) -> Iterator[Samples]:
+    """A file's samples, block by block: one channel (from 1), or the mean of all."""
     if 0 < audio.length_s(path) <= _SHORT_S:
-        return iter(_decoded(file_identity(path)))
-    return audio.blocks(path, STEP)
+        return iter(_decoded(file_identity(path), channel))
+    return audio.blocks(path, STEP, pickup=Pickup(channel))
 
 
 @lru_cache(maxsize=1)
-def _decoded(identity: FileIdentity) -> list[Samples]:
-    return list(audio.blocks(identity[0], STEP))
+def _decoded(identity: FileIdentity, channel: int | None) -> list[Samples]:
+    return list(audio.blocks(identity[0], STEP, pickup=Pickup(channel)))

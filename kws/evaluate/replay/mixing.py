@@ -25,12 +25,18 @@ SILENT = 1e-5  # RMS of a noise that is none
 
 
 def in_noise(
-    dry: Iterator[Samples], lead: int, path: Path, noise: Path, snr: float, rng: np.random.Generator
+    dry: Iterator[Samples],
+    lead: int,
+    path: Path,
+    noise: Path,
+    snr: float,
+    rng: np.random.Generator,
+    channel: int | None = None,
 ) -> Iterator[Samples]:
     """`dry`, of which `lead` samples come before the recording `path`, with a piece of
-    the noise, round and round.
+    the noise, round and round. channel: of the recording, as of `sound_of`.
     """
-    level, length = speech_level(path)
+    level, length = speech_level(path, channel)
     piece = _draw_piece(noise, rng)
     start = _draw_place(piece, length, rng)
     gain = np.float32(level / (_rms(piece, start, length) * augment.decibels(snr)))
@@ -60,13 +66,13 @@ def convolved(dry: Iterator[Samples], response: Samples, delay: int) -> Iterator
     yield np.clip(ringing[early:delay], -1.0, 1.0)
 
 
-def speech_level(path: Path) -> tuple[float, int]:
+def speech_level(path: Path, channel: int | None = None) -> tuple[float, int]:
     """Level of the speech in a file and its length in samples, read once, with 8 bytes
     kept of 25 ms.
     """
     powers: list[npt.NDArray[np.float64]] = []
     length = 0
-    for block in sound_of(path):
+    for block in sound_of(path, channel):
         powers.append(augment.frame_powers(block))
         length += len(block)
     whole = np.concatenate(powers)

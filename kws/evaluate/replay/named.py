@@ -13,15 +13,23 @@ from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.evaluate.replay.systems import SystemSpec, open_system
 from kws.lexicon import says
 from kws.log import Log
+from kws.pickup import AS_IT_IS, Pickup
 from kws.units import SAMPLE_RATE, samples, seconds
 
 NOISES = ("20 dB", "10 dB", "5 dB", "0 dB")  # where noise is given and no conditions are asked for
 _ROUNDED_S = 0.1  # by which a label may end after its recording
 
 
-def mixing_rules(silence_s: float, seed: int, noise: str | None, rooms: str | None, unusable: list[str]) -> Rules:
+def mixing_rules(
+    silence_s: float,
+    seed: int,
+    noise: str | None,
+    rooms: str | None,
+    unusable: list[str],
+    pickup: Pickup = AS_IT_IS,
+) -> Rules:
     """How recordings are replayed, with the noise and room impulse responses that
-    SOURCEs name.
+    SOURCEs name, and with the channel and the gain of `pickup`.
 
     `unusable` gets a line for each file that nothing can be mixed with. Raises KwsError
     where no file of a SOURCE can be used.
@@ -31,6 +39,7 @@ def mixing_rules(silence_s: float, seed: int, noise: str | None, rooms: str | No
         seed,
         with_sound(sound_files(noise, unusable), unusable) if noise else (),
         with_sound(sound_files(rooms, unusable), unusable) if rooms else (),
+        pickup,
     )
 
 

@@ -22,11 +22,11 @@ _TELEPHONE_HZ = 3800.0  # a sampling rate of 8 kHz leaves this
 _TAPS = 257
 
 
-def at_level(dry: Iterator[Samples], path: Path, peak_dbfs: float) -> Iterator[Samples]:
-    """`dry` as a converter of 16 bits gives it where the peak of the file is so many dB
-    below full scale.
+def at_level(dry: Iterator[Samples], path: Path, peak_dbfs: float, channel: int | None = None) -> Iterator[Samples]:
+    """`dry` as a converter of 16 bits gives it where the peak of the file, or of one of
+    its channels, is so many dB below full scale.
     """
-    peak = max((float(np.abs(block).max(initial=0.0)) for block in sound_of(path)), default=0.0)
+    peak = max((float(np.abs(block).max(initial=0.0)) for block in sound_of(path, channel)), default=0.0)
     if peak == 0.0:
         raise KwsError(f"{path} is silent: it has no level that could be changed")
     gain = augment.decibels(peak_dbfs) / peak * _STEPS
@@ -41,13 +41,13 @@ def over_telephone(dry: Iterator[Samples]) -> Iterator[Samples]:
     return convolved(dry, response, _TAPS // 2)
 
 
-def speech_begins(source: TestItem) -> int:
+def speech_begins(source: TestItem, channel: int | None = None) -> int:
     """The sample in which the first labelled word of a recording begins; without a
     label's place the first 25 ms that are not far softer than the loudest.
     """
     starts = [label.start for label in source.labels if label.start is not None]
     if starts:
         return min(starts)
-    powers = np.concatenate(list(chain([np.zeros(0)], map(augment.frame_powers, sound_of(source.audio)))))
+    powers = np.concatenate(list(chain([np.zeros(0)], map(augment.frame_powers, sound_of(source.audio, channel)))))
     loud = np.flatnonzero(powers >= _SPEECH * powers.max(initial=0.0))
     return int(loud[0]) * augment.LEVEL_FRAME if len(loud) else 0

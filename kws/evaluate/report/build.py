@@ -258,6 +258,8 @@ class Evaluation:
             accepts_condition=CLEAN,
             frame_s=seconds(system.frame_samples),
             chunk_s=seconds(system.chunk_samples),
+            gain_db=self.rules.pickup.gain_db,
+            channel=self.rules.pickup.channel,
         )
 
 

@@ -80,10 +80,10 @@ def _demand_the_same(ours: Report, theirs: Report, conditions: set[str]) -> None
     here, there = ours.data.digests, theirs.data.digests
     if there is None or here is None:
         raise KwsError("the report to compare with does not say which recordings it rests on: score that model again")
-    rules = ("silence_s", "late_s", "floor")
+    rules = ("silence_s", "late_s", "floor", "gain_db", "channel")
     values = [(rule, getattr(theirs.rules, rule), getattr(ours.rules, rule)) for rule in rules]
-    if told := ", ".join(f"{rule} {a} there and {b} here" for rule, a, b in values if a != b):
-        raise KwsError(f"the two reports count by other rules and cannot be compared at equal FA/h: {told}")
+    if told := ", ".join(f"{rule} {_told(a)} there and {_told(b)} here" for rule, a, b in values if a != b):
+        raise KwsError(f"the two reports hear or count by other rules and cannot be compared at equal FA/h: {told}")
     if here.recordings != there.recordings:
         sizes = [f"{report.data.hours:.2f} h in {report.data.recordings} recordings" for report in (theirs, ours)]
         raise KwsError(
@@ -96,6 +96,10 @@ def _demand_the_same(ours: Report, theirs: Report, conditions: set[str]) -> None
     other_files = (noisy and here.noise != there.noise) or (roomy and here.rooms != there.rooms)
     if other_files or (kinds and ours.rules.seed != theirs.rules.seed):
         raise KwsError(f"the two reports mix other {' and '.join(kinds)}: give both the same files and --seed")
+
+
+def _told(value: float | None) -> str:
+    return "all" if value is None else f"{value:g}"  # channels
 
 
 def _key(trial: Trial) -> _Key:

@@ -185,7 +185,10 @@ class ScoredData:
 
 @dataclass(frozen=True, kw_only=True)
 class CountingRules:
-    """How recordings were replayed and events were counted; times in seconds."""
+    """How recordings were replayed and events were counted; times in seconds. gain_db: of
+    all that was heard. channel: the one that was heard of each recording, from 1; None: the
+    mean of all.
+    """
 
     silence_s: float
     refractory_s: float
@@ -195,6 +198,8 @@ class CountingRules:
     accepts_condition: str = "clean"
     frame_s: float
     chunk_s: float
+    gain_db: float = 0.0
+    channel: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from itertools import groupby
 from kws.digits import two_digits
 from kws.evaluate.count.intervals import hours_for
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount, OperatingPoint, Report
+from kws.pickup import Pickup
 
 _FEW_HOURS = 0.1  # are told in seconds
 _ONSET_S = 0.3  # from the begin of a recording
@@ -115,7 +116,8 @@ def _confusables(report: Report) -> list[str]:
 
 def _notes(report: Report) -> list[str]:
     """What a reader must know to trust the tables."""
-    lines = []
+    options = str(Pickup(report.rules.channel, report.rules.gain_db))
+    lines = [f"heard with {options}"] if options else []
     latency = report.all.latency_ms
     if latency:
         lines.append(

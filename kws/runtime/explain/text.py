@@ -180,7 +180,7 @@ def _cut(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> str | None:
 def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str]:
     """What may have kept a word from being heard, and what may be done about it."""
     if -math.inf < diagnosis.level_db < _QUIET_DB:
-        yield f"it is quiet there, {diagnosis.level_db:.0f} dB of full scale at the loudest: raise the gain"
+        yield f"it is quiet there, {diagnosis.level_db:.0f} dB of full scale at the loudest: raise the gain (--gain)"
     if cut := _cut(diagnosis, sound, info):
         yield f"it {cut}s where the file {cut}s: the word may be cut off there"
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +15,9 @@ from kws import audio
 from kws.data import augment
 from kws.errors import KwsError
 from kws.evaluate.replay import conditions, files, mixing
-from kws.evaluate.replay.conditions import Rules, blocks, parse_condition
+from kws.evaluate.replay.conditions import Rules, blocks, excerpt, parse_condition
 from kws.evaluate.replay.recording import Label, TestItem
+from kws.pickup import Pickup
 
 pytest.importorskip("scipy")
 
@@ -251,3 +253,27 @@ def test_only_what_can_be_heard_is_mixed_with(tmp_path):
 def test_a_place_without_noise_is_refused(tmp_path):
     with pytest.raises(KwsError, match="there is no sound file in"):
         conditions.sound_files(str(tmp_path))
+
+
+@pytest.mark.parametrize("condition", ["clean", "10 dB", "room", "cold", "-45 dBFS", "8 kHz"])
+@pytest.mark.parametrize("gain_db", [-12.5, 40.0])
+def test_a_gain_makes_all_that_is_heard_louder_whatever_the_condition(folder, rules, condition, gain_db):
+    source = source_of(folder, condition=condition)
+    plain, louder = (hear(source, replace(rules, pickup=Pickup(None, gain))) for gain in (0.0, gain_db))
+    np.testing.assert_array_equal(louder, np.clip(plain * np.float32(10 ** (gain_db / 20)), -1, 1))
+
+
+@pytest.mark.parametrize("condition", ["clean", "10 dB", "cold", "-45 dBFS"])
+def test_a_channel_is_heard_as_the_file_that_it_would_make(tmp_path, rules, condition):
+    rng = np.random.default_rng(0)
+    sound = np.stack([rng.uniform(-0.5, 0.5, 32_000), np.pad(rng.uniform(-0.1, 0.1, 16_000), (16_000, 0))], axis=1)
+    soundfile.write(tmp_path / "speech.wav", sound, 16_000, subtype="FLOAT")
+    one = hear(source_of(tmp_path, condition=condition), replace(rules, pickup=Pickup(2)))
+    soundfile.write(tmp_path / "speech.wav", sound[:, 1], 16_000, subtype="FLOAT")
+    np.testing.assert_array_equal(one, hear(source_of(tmp_path, condition=condition), rules))
+
+
+def test_the_excerpt_that_a_page_plays_has_the_gain(folder, rules):
+    quiet = excerpt(source_of(folder), rules, 1.0, 2.0)
+    louder = excerpt(source_of(folder), replace(rules, pickup=Pickup(None, 12.0)), 1.0, 2.0)
+    np.testing.assert_array_equal(louder, np.clip(quiet * np.float32(10 ** (12 / 20)), -1, 1))

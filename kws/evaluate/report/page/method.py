@@ -5,6 +5,7 @@ HTML.
 from kws.digits import figure
 from kws.evaluate.report.model import Report
 from kws.evaluate.report.page.markup import text
+from kws.pickup import Pickup
 
 _CHOSEN = (
     "are the lowest with at most that many false accepts per hour of each keyword, and up to 0.02 above the first "
@@ -54,12 +55,14 @@ def _data(report: Report) -> list[tuple[str, str]]:
 
 def _rules(report: Report) -> list[tuple[str, str]]:
     rules = report.rules
+    options = str(Pickup(rules.channel, rules.gain_db))
     late, refractory, silence = figure(rules.late_s), figure(rules.refractory_s), figure(rules.silence_s)
     return [
         ("A hit", f"is the first event from the word to {late} s after its end; one word, one hit."),
         ("A false accept", "is an event where the keyword is not said. Events are counted, not clips."),
         ("Refractory", f"No keyword fires twice within {refractory} s, whatever the system."),
         ("Silence", f"{silence} s is played before and after each recording."),
+        ("Sound", f"Everything is heard with <code>{options}</code>." if options else ""),
         ("Thresholds at a rate", _CHOSEN),
         ("Intervals", _INTERVALS),
         ("Noise", f"is the same in every run (seed {rules.seed})." if report.data.noise else ""),
