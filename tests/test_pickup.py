@@ -99,12 +99,12 @@ def test_integers_that_nobody_has_scaled_are_not_hidden_by_a_gain(gain_db):
     ("peak_dbfs", "gain_db", "says"),
     [
         (QUIET_DBFS + 0.1, 0, None),
-        (QUIET_DBFS - 0.1, 0, "-48 dBFS: most words so quiet are missed; try --gain 18"),
-        (-62, 0, "-62 dBFS: most words so quiet are missed; try --gain 32"),
-        (-62, 10, "try --gain 42"),
-        (-50, -20, "try --gain 0"),
+        (QUIET_DBFS - 0.1, 0, "-67 dBFS: most words so quiet are missed; try --gain 37"),
+        (-72, 0, "-72 dBFS: most words so quiet are missed; try --gain 42"),
+        (-72, 10, "try --gain 52"),
+        (-70, -20, "try --gain 20"),
         (-95, 0, "try --gain 60"),
-        (-62, 60, "raise the gain of the microphone"),
+        (-72, 60, "raise the gain of the microphone"),
     ],
 )
 def test_what_is_said_where_nothing_but_very_quiet_sound_came(peak_dbfs, gain_db, says):

@@ -311,13 +311,13 @@ def test_a_gain_or_a_channel_that_cannot_be_is_refused(tone_model, sounds, words
 
 def test_very_quiet_files_are_named_on_stderr_with_the_gain_that_helps(tone_model, tmp_path):
     tune = tones.speak("  ABC   ")
-    quiet = write_wave(tmp_path / "quiet.wav", tune * 10 ** (-62 / 20) / np.abs(tune).max())
+    quiet = write_wave(tmp_path / "quiet.wav", tune * 10 ** (-72 / 20) / np.abs(tune).max())
     silent = write_wave(tmp_path / "silent.wav", np.zeros(16_000))
     loud = write_wave(tmp_path / "loud.wav", tune)
     done = kws("detect", tone_model, quiet, silent, loud, "--json")
     assert [event[0] for event in events_of(done)][-1] == "abc"
     first, second = done.stderr.splitlines()
-    assert first.startswith(f"kws: {quiet}: the loudest sample is at -62 dBFS")
-    assert first.endswith("try --gain 32")
+    assert first.startswith(f"kws: {quiet}: the loudest sample is at -72 dBFS")
+    assert first.endswith("try --gain 42")
     assert second.startswith(f"kws: {silent}: every sample is zero, digital silence")
-    assert kws("detect", tone_model, quiet, "--gain", "32").stderr == ""
+    assert kws("detect", tone_model, quiet, "--gain", "42").stderr == ""

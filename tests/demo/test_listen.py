@@ -286,15 +286,15 @@ def once(microphone):
     return blocks
 
 
-QUIET = np.random.default_rng(3).uniform(-1, 1, 11 * 16_000).astype(np.float32)[:, None] * 10 ** (-62 / 20)
+QUIET = np.random.default_rng(3).uniform(-1, 1, 11 * 16_000).astype(np.float32)[:, None] * 10 ** (-70 / 20)
 
 
 @pytest.mark.parametrize(
     ("sound", "gain_db", "says"),
     [
-        (QUIET, 0.0, "Fake, 10 s: the loudest sample is at -62 dBFS: most words so quiet are missed; try --gain 32"),
+        (QUIET, 0.0, "Fake, 10 s: the loudest sample is at -70 dBFS: most words so quiet are missed; try --gain 40"),
         (QUIET * 0, 0.0, "Fake, 10 s: every sample is zero, digital silence"),
-        (QUIET, 32.0, None),
+        (QUIET, 40.0, None),
         (QUIET[: 9 * 16_000], 0.0, None),
         (np.concatenate([QUIET[:16_000], QUIET[:16_000] * 300, QUIET]), 0.0, None),
     ],

@@ -41,10 +41,10 @@ def test_channels_that_cancel_each_other_are_heard(server, word):
 
 
 def test_a_client_whose_sound_is_too_quiet_is_named_once(server, word):
-    quiet = (word / np.abs(word).max() * 2**15 * 10 ** (-54 / 20)).astype(np.int16)
+    quiet = (word / np.abs(word).max() * 2**15 * 10 ** (-70 / 20)).astype(np.int16)
     since = len(server.lines)
     server.talk(*spoken(quiet), *spoken(quiet), until=None)
-    server.wait_for(r"127\.0\.0\.1:\d+: the loudest sample is at -54 dBFS: .*try --gain 24", since)
+    server.wait_for(r"127\.0\.0\.1:\d+: the loudest sample is at -70 dBFS: .*try --gain 40", since)
     server.talk(*spoken(word), until=None)
     server.talk(*spoken(np.zeros_like(word)), until=None)
     server.wait_for("every sample is zero, digital silence", since)
