@@ -118,7 +118,7 @@ def test_a_gain_is_heard_in_every_recording_kept_in_the_report_and_compared_with
     assert done.stderr.splitlines()[-1].endswith("gain_db 0 there and -6.0206 here")
     rules = json.loads((folder / "softer/report.json").read_text())["rules"]
     assert (rules["gain_db"], rules["channel"]) == (-6.0206, None)
-    assert "heard with --gain -6.0206" in done.stdout
+    assert "all of it was heard with --gain -6.0206" in done.stdout
     assert "--gain -6.0206" in (folder / "softer/report.html").read_text()
     full, half = scores(folder, "before"), scores(folder, "softer")
     words = [key for key in full if key[1] == "alexa" and key in half]  # the highest sample

@@ -116,8 +116,7 @@ def _confusables(report: Report) -> list[str]:
 
 def _notes(report: Report) -> list[str]:
     """What a reader must know to trust the tables."""
-    options = str(Pickup(report.rules.channel, report.rules.gain_db))
-    lines = [f"heard with {options}"] if options else []
+    lines = []
     latency = report.all.latency_ms
     if latency:
         lines.append(
@@ -149,6 +148,8 @@ def _notes(report: Report) -> list[str]:
     repeats = report.all.points[0].repeats
     if repeats:
         lines.append(f"{repeats} further events followed a hit in the same recording or window; they count as nothing")
+    if options := str(Pickup(report.rules.channel, report.rules.gain_db)):
+        lines.append(f"all of it was heard with {options}")
     return lines
 
 

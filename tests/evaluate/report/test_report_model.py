@@ -27,7 +27,14 @@ SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 def test_a_stored_report_is_read_and_written_to_the_byte():
     for path in STORED.glob("*.json"):
         text = path.read_text(encoding="utf-8")
-        assert Report.from_json(text).to_json() == text
+        assert without_added(Report.from_json(text).to_json()) == text
+
+
+def without_added(text: str) -> str:
+    """A report without what was added since 0.1.0: how all was heard that was heard then."""
+    values = json.loads(text)
+    assert (values["rules"].pop("gain_db"), values["rules"].pop("channel")) == (0.0, None)
+    return json.dumps(values, indent=1)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,9 @@ def scored_again(tmp_path_factory) -> Path:
 def test_the_same_scoring_gives_the_stored_report(name, scored_again):
     """Every key in its order and every value; of floats all but the last digits, which are the machine's."""
     text = (scored_again / name / "report.json").read_text(encoding="utf-8").replace(str(scored_again), "FOLDER")
-    found, stored = (list(leaves(json.loads(one))) for one in (text, (STORED / f"{name}.json").read_text()))
+    found, stored = (
+        list(leaves(json.loads(one))) for one in (without_added(text), (STORED / f"{name}.json").read_text())
+    )
     assert [place for place, _ in found] == [place for place, _ in stored]
     for (place, value), (_, before) in zip(found, stored, strict=True):
         same = pytest.approx(before, rel=1e-9, abs=1e-12) if isinstance(before, float) else before
