@@ -7,7 +7,7 @@ from pathlib import Path
 import hostile
 import numpy as np
 import onnx
-from row import Row, Setting, sheltered, timed, told
+from row import Row, Setting, counts, sheltered, timed
 
 from kws import audio
 from kws.data.manifest import read_manifest
@@ -25,7 +25,7 @@ def sounds(setting: Setting) -> Iterator[Row]:
         outcomes = sheltered(
             row, setting.cases, lambda number: _read(originals, setting.folder / f"sound-{number % 2}", number)
         )
-        row.note = told(outcomes)
+        row.note = counts(outcomes)
     yield row
 
 
@@ -104,7 +104,7 @@ def models(setting: Setting) -> Iterator[Row]:
         return "heard silence"
 
     with timed(Row("hostile models")) as row:
-        row.note = told(sheltered(row, setting.cases, case))
+        row.note = counts(sheltered(row, setting.cases, case))
     yield row
 
 
@@ -133,5 +133,5 @@ def manifests(setting: Setting) -> Iterator[Row]:
         return "read in part" if faults else "read"
 
     with timed(Row("mutated manifests")) as row:
-        row.note = told(sheltered(row, setting.cases, case))
+        row.note = counts(sheltered(row, setting.cases, case))
     yield row

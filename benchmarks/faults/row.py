@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,13 +60,13 @@ def timed(row: Row) -> Iterator[Row]:
     row.seconds = time.perf_counter() - begin
 
 
-def sheltered(row: Row, count: int, case: Callable[[int], str | None]) -> dict[str, int]:
+def sheltered(row: Row, count: int, case: Callable[[int], str]) -> dict[str, int]:
     """Run cases 0 to count - 1 in a process that a crash or a hang ends alone; the next begins after the case that
     did it.
 
     case: gives a word for what came of it, which is counted, or raises: then something is lost.
     """
-    outcomes: dict[str, int] = {}
+    outcomes: Counter[str] = Counter()
     context = multiprocessing.get_context("fork")
     first = 0
     while first < count:
@@ -73,48 +74,32 @@ def sheltered(row: Row, count: int, case: Callable[[int], str | None]) -> dict[s
         worker = context.Process(target=_work, args=(others, first, count, case))
         worker.start()
         others.close()
-        first = _collect(row, mine, first, outcomes)
+        for number in range(first, count):
+            try:
+                word, loss = mine.recv()
+            except EOFError:
+                word, loss = "crashed", f"case {number} ended its process"
+            row.check(not loss, loss)
+            outcomes[word] += 1
+            first = number + 1
+            if word == "crashed":
+                break
         worker.join()
     return outcomes
 
 
-def _collect(row: Row, pipe: Connection, first: int, outcomes: dict[str, int]) -> int:
-    """What a worker says, until it ends; the first case of the next."""
-    done = first
-    while True:
-        try:
-            words, losses, at, ended = pipe.recv()
-        except EOFError:
-            row.check(False, f"case {done} ended its process")
-            return done + 1
-        for word, number in words.items():
-            outcomes[word] = outcomes.get(word, 0) + number
-        row.tried += at - done
-        row.lost += losses
-        done = at
-        if ended:
-            return done
-
-
-def _work(pipe: Connection, first: int, count: int, case: Callable[[int], str | None]) -> None:
-    """The worker: tells after each case that took long, and now and then, how far it is."""
+def _work(pipe: Connection, first: int, count: int, case: Callable[[int], str]) -> None:
+    """The worker: tells of each case the word and the loss, which is empty where there is none."""
     signal.signal(signal.SIGALRM, _hang)
-    words: dict[str, int] = {}
-    losses: list[str] = []
-    told = time.perf_counter()
     for number in range(first, count):
-        if time.perf_counter() - told > 1:
-            pipe.send((words, losses, number, False))
-            words, losses, told = {}, [], time.perf_counter()
         signal.alarm(LONGEST_S)
         try:
-            word = case(number)
-            words[word or "passed"] = words.get(word or "passed", 0) + 1
+            told = case(number), ""
         except Exception as error:
-            losses.append(f"case {number}: {type(error).__name__}: {error!s:.200}")
+            told = "lost", f"case {number}: {type(error).__name__}: {error!s:.200}"
         finally:
             signal.alarm(0)
-    pipe.send((words, losses, count, True))
+        pipe.send(told)
     pipe.close()
 
 
@@ -122,5 +107,5 @@ def _hang(*_: Any) -> None:
     raise TimeoutError(f"more than {LONGEST_S} s")
 
 
-def told(outcomes: dict[str, int]) -> str:
+def counts(outcomes: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {word}" for word, number in sorted(outcomes.items()))

@@ -60,15 +60,16 @@ def stops(setting: Setting, jobs: tuple[Job, ...] = JOBS) -> Iterator[Row]:
             with timed(Row(f"{kind} while {job.name}")) as row:
                 for number in range(setting.cases):
                     _clear(job, place)
-                    chance = float(np.random.default_rng([7, number]).uniform())
+                    place_in_it = (number + float(np.random.default_rng([7, number]).uniform())) / setting.cases
                     if kind == "kill -9":
-                        _kill(job, place, took * chance)
+                        finished = _kill(job, place, took * place_in_it)
                     else:
-                        _fill(row, job, place, int(100 * 10 ** (4 * chance)))  # 100 bytes to 1 MB
-                    done = _kws(place, job.words)
-                    row.check(
-                        done.returncode == 0, f"the same command ended with {done.returncode}: {done.stderr[-300:]}"
-                    )
+                        finished = _fill(row, job, place, int(100 * 10 ** (4 * place_in_it)))  # 100 bytes to 1 MB
+                    if not finished:
+                        again = _kws(place, job.words)
+                        row.check(
+                            again.returncode == 0, f"the same command ended with {again.returncode}: {again.stderr}"
+                        )
                     row.check(_digests(job, place) == wanted, "other results")
             yield row
 
@@ -94,20 +95,25 @@ def _clear(job: Job, place: Path) -> None:
         shutil.rmtree(top, ignore_errors=True) if top.is_dir() else top.unlink(missing_ok=True)
 
 
-def _kill(job: Job, place: Path, after_s: float) -> None:
+def _kill(job: Job, place: Path, after_s: float) -> bool:
+    """Whether the command was quicker."""
     process = subprocess.Popen(_command(job.words), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        process.wait(after_s)
+        return process.wait(after_s) == 0
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
+        return False
 
 
-def _fill(row: Row, job: Job, place: Path, room: int) -> None:
-    """No file may grow beyond so many bytes, as on a full disk; the command says so in a line."""
+def _fill(row: Row, job: Job, place: Path, room: int) -> bool:
+    """No file may grow beyond so many bytes, as on a full disk, of which the command says a sentence. Whether it had
+    room enough.
+    """
     done = _kws(place, job.words, room)
     row.check("Traceback" not in done.stderr, f"a traceback with room for {room} bytes: {done.stderr[-300:]}")
     row.check(done.returncode in (0, 1), f"ended with {done.returncode} with room for {room} bytes")
+    return done.returncode == 0
 
 
 def _kws(place: Path, words: tuple[str, ...], room: int | None = None) -> subprocess.CompletedProcess[str]:
