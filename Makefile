@@ -1,5 +1,5 @@
-# make help | demo | web | test | docs | clean. Needs only make and Python 3.10 or newer; everything else goes into a
-# virtual environment in this folder and is installed again only when the two files below change.
+# `make help` says what can be made. Needs only make and Python 3.10 or newer; everything else goes into a virtual
+# environment in this folder and is installed again only when the two files below change.
 PYTHON ?= python3
 PIP_ARGS ?=
 REQUIREMENTS := pyproject.toml constraints.txt
@@ -9,10 +9,10 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo web test lint docs clean python
+.PHONY: help demo web test test-lowest test-newest test-arm lint docs clean python
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv-demo/installed  ## stream the bundled recording through the shipped model (installs no torch)
 	.venv-demo/bin/python -m kws.demo.hear
@@ -24,6 +24,15 @@ web: .venv-demo/installed  ## a page that hears in the browser, in runs/web, ser
 test: lint  ## install everything, then ruff, mypy and pytest on every core; the ten slowest tests are named
 	.venv/bin/python -m pytest -n logical --dist loadfile --durations=10
 
+test-lowest: .venv-lowest/installed  ## pytest with the lowest version of every package that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -n logical --dist loadfile
+
+test-newest: .venv-newest/installed  ## pytest with the newest versions; with another Python: make test-newest PYTHON=python3.14
+	.venv-newest/bin/python -m pytest -n logical --dist loadfile
+
+test-arm: .venv-demo/installed  ## the bundled recording on an emulated 64-bit Arm, against this machine (Debian alone)
+	.ci/arm .venv-demo/bin/python
+
 lint: .venv/installed  ## ruff and mypy alone
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -34,7 +43,7 @@ docs: .venv/installed  ## the documentation, in build/docs/index.html; a warning
 	@echo "build/docs/index.html"
 
 clean:  ## remove the virtual environments and every cache
-	rm -rf .venv .venv-demo .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kws demo export recipes tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: EXTRAS := dev
@@ -45,6 +54,20 @@ clean:  ## remove the virtual environments and every cache
 	@echo "making $(@D) and installing what '$(EXTRAS)' needs: this takes a minute or more"
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+# uv is here for what pip cannot do: to take the lowest versions. Python 3.10 or 3.11: numpy 1.24 has no wheels for others.
+.venv-lowest/installed: pyproject.toml | python
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(PIP_ARGS) uv
+	$(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --resolution lowest-direct --editable '.[dev]'
+	touch $@
+
+.venv-newest/installed: pyproject.toml | python
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(PIP_ARGS) --editable '.[dev]'
 	touch $@
 
 python:

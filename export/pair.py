@@ -44,6 +44,7 @@ def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None 
     proto = onnx.load(str(first_pass))
     hand_on_features(proto, checkpoint.model.config.mels)
     info = paired(info, checkpoint, name or checkpoint.recipe["name"])
+    without_notes(proto)  # of a first pass that an older kws wrote
     embed(proto, info, verifier_graph(checkpoint.model).SerializeToString())
     onnx.checker.check_model(proto)
     with whole(output) as partial:

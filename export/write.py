@@ -28,6 +28,7 @@ from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
 
 _WORTH_FOLDING = 1000  # values of a tensor
+_IR_VERSION = 9  # of onnxruntime 1.17, the oldest that pyproject.toml allows
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,10 @@ def fold_repeats(proto: onnx.ModelProto) -> None:
 
 
 def without_notes(proto: onnx.ModelProto) -> None:
-    """Takes away what the exporter notes beside nodes and tensors."""
+    """Takes away what the exporter notes beside nodes and tensors, and with it the need
+    for a newer version of the format: such notes are what version 10 has over 9.
+    """
+    proto.ir_version = min(proto.ir_version, _IR_VERSION)
     for node in proto.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]

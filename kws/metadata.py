@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +23,12 @@ SCHEMA = 2  # raised when an older kws would misread the file; added fields do n
 ONE_PASS_SCHEMA = 1  # of files without a verifier, which an older kws reads as well
 METADATA_KEY = "kws.manifest"
 VERIFIER_KEY = "kws.verifier"  # the verifier's own ONNX file, in base64
+
+# Far beyond any model.
+_MOST_CALL_S = 60
+_MOST_VALUES = 2**24
+_MOST_SPELLINGS = 10_000
+_MOST_FRAMES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,7 @@ class ModelInfo:
         _check_scoring(self.scoring)
         if self.verifier is not None:
             _check_verifier(self.verifier, self.frame_samples)
+        _check_size(self)
         names = [keyword.name for keyword in self.keywords]
         demand(len(set(names)) == len(names), "two keywords have the same name")
         for keyword in self.keywords:
@@ -242,6 +250,23 @@ def _check_clock(info: ModelInfo) -> None:
     demand(info.chunk_samples == whole, "chunk_samples is not frame_samples x frames_per_chunk")
     demand(info.chunks_per_call > 0, "a call takes no chunk")
     demand(info.parameters >= 0, "parameters is negative")
+
+
+def _check_size(info: ModelInfo) -> None:
+    """What is far beyond any model is refused before memory is asked for it."""
+    demand(info.chunk_samples * info.chunks_per_call <= _MOST_CALL_S * info.sample_rate, "a call takes too many chunks")
+    states = sum(math.prod(state.shape) for state in info.states)
+    demand(states <= _MOST_VALUES, f"the states have {states} values")
+    spellings = [spelling for keyword in info.keywords for spelling in keyword.spellings]
+    demand(len(spellings) <= _MOST_SPELLINGS, f"the keywords have {len(spellings)} spellings")
+    demand(sum(map(len, spellings)) <= 10 * _MOST_SPELLINGS, "the spellings of the keywords are too long")
+    scoring, verifier = info.scoring, info.verifier
+    counts = [scoring.max_duration_frames, scoring.max_gap_frames, scoring.refractory_frames]
+    if verifier is not None:
+        counts.append(verifier.hold_frames)
+        segment = verifier.segment_frames * verifier.mels
+        demand(segment <= _MOST_VALUES, f"the verifier hears {segment} values at once")
+    demand(max(counts) <= _MOST_FRAMES, f"something takes {max(counts)} frames")
 
 
 def _check_tokens(info: ModelInfo) -> None:

@@ -26,6 +26,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _machine(fields: dict[str, Any]) -> list[str]:
+    """A line each for the processor, the system and the versions."""
+    from kws.runtime.board import Board
+
+    names = ("machine", "system", "versions")
+    return [f"{name:<16}{line}" for name, line in zip(names, str(Board(**fields)).splitlines(), strict=True)]
+
+
 def _as_text(figures: dict[str, Any]) -> str:
     share, times = 100 * figures["cpu_s_per_audio_s"], figures["times_real_time"]
     parts = {part: figures[f"{part}_us"] for part in ("model", "scorer", "push")}
@@ -38,7 +46,7 @@ def _as_text(figures: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"model           {figures['model']}, {figures['parameters']:,} parameters, {figures['file_mb']} MB",
-            f"machine         {figures['machine']}",
+            *_machine(figures["machine"]),
             f"one core        {share:.3f} % ({times:.0f} x real time)",
             f"us per {figures['chunk_ms']:g} ms     {'p50':>8}{'p95':>8}{'p99':>8}",
             *(

@@ -233,7 +233,9 @@ def _spellings_of_keywords(spellings: Sequence[Sequence[int]], owner: Sequence[i
     if any(len(labels) == 0 or blank in labels or min(labels) < 0 for labels in spellings):
         raise ValueError("a spelling is one or more token ids, none of them the blank")
     keywords = 1 + max(owner, default=-1)
-    groups = [[number for number, k in enumerate(owner) if k == keyword] for keyword in range(keywords)]
+    groups: list[list[int]] = [[] for _ in range(keywords)]
+    for number, keyword in enumerate(owner):
+        groups[keyword].append(number)
     if not all(groups):
         raise ValueError("every keyword from 0 up needs a spelling")
     most = max(map(len, groups), default=1)

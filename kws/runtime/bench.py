@@ -4,13 +4,12 @@ one thread.
 
 from __future__ import annotations
 
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float32Array
 from kws.errors import KwsError
+from kws.runtime.board import read_board
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 
@@ -34,6 +34,7 @@ _PROCESS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
+from kws.runtime.board import read_board
 from kws.runtime.detector import Detector
 from kws.runtime.peak import peak_mb
 stream = Detector.load(sys.argv[2]).stream()
@@ -91,7 +92,7 @@ def measure(detector: Detector) -> dict[str, Any]:
         "model": info.name,
         "parameters": info.parameters,
         "file_mb": round(detector.model.path.stat().st_size / 1e6, 3),
-        "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
+        "machine": asdict(read_board()),
         "audio_s": audio_s * _PASSES,
         "chunk_ms": 1000 * units.seconds(info.chunk_samples),
         "cpu_s_per_audio_s": cpu,

@@ -12,9 +12,10 @@ and gives `log_odds` (1, words) and `log_posteriors` (1, frames, V).
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,14 @@ from kws.arrays import Float32Array
 from kws.errors import KwsError
 from kws.metadata import METADATA_KEY, VERIFIER_KEY, ModelInfo
 from kws.onnxruntime_import import load_onnxruntime
+from kws.runtime.shipped import ships
+from kws.runtime.strangers import MOST_BYTES, GuardedSession, check, single_thread
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    _AnySession: TypeAlias = onnxruntime.InferenceSession | GuardedSession
+    _Opened: TypeAlias = Callable[[bytes], _AnySession]
 
 States = tuple[NDArray[Any], ...]
 
@@ -46,7 +52,6 @@ _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _VERIFIER_OUTPUTS = ["log_odds", "log_posteriors"]
 _FEATURES_PER_S = 100
 _QUIET_S = 4  # more than the look-back of the shipped models: no frame before it is remembered
-_NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
 
 
 class OnnxModel:
@@ -58,8 +63,8 @@ class OnnxModel:
         self,
         path: Path,
         info: ModelInfo,
-        session: onnxruntime.InferenceSession,
-        verifier: onnxruntime.InferenceSession | None = None,
+        session: _AnySession,
+        verifier: _AnySession | None = None,
     ) -> None:
         self.path = path
         self.info = info
@@ -77,22 +82,32 @@ class OnnxModel:
         """Open a model file for one thread.
 
         Raises KwsError with one sentence naming the file where it is missing,
-        truncated, not ONNX, without a valid manifest, of a newer schema, or with a
-        graph that its manifest does not describe.
+        truncated, not ONNX, without a valid manifest, of a newer schema, with a graph
+        that its manifest does not describe, or with one that needs more of the machine
+        than a stranger may ask for (see strangers.py).
         """
         path = Path(path)
-        session = _open(path)
-        metadata = session.get_modelmeta().custom_metadata_map
-        text = metadata.get(METADATA_KEY)
-        if text is None:
-            raise KwsError(f"{path} is an ONNX file, but not one of kws: it has no manifest")
+        graph = _read(path)
+        opened = _session if ships(path) else GuardedSession  # of our own nothing is to be feared, and start-up counts
+        session = _open(path, graph, opened)
         try:
+            metadata = session.get_modelmeta().custom_metadata_map
+            text = metadata.get(METADATA_KEY)
+            if text is None:
+                raise KwsError("it is an ONNX file, but not one of kws: it has no manifest")
             info = ModelInfo.from_json(text)
-            model = cls(path, info, session, _verifier(metadata) if info.verifier is not None else None)
-            model._check_graph()
-            model._check_posteriors()
-            model._check_verifier()
+            verifier = None if info.verifier is None else _verifier(metadata)
+            checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
+            checked._check_graph()
+            checked._check_posteriors()
+            checked._check_verifier()
+            model = checked
+            if opened is not _session:
+                second = None if verifier is None else _open_verifier(verifier, _session)
+                model = cls(path, info, _open(path, graph, _session), second)
             model._quiet = model._hear_silence()
+        except UnicodeDecodeError as error:  # of a name in the graph, or in the metadata
+            raise KwsError(f"{path} cannot be used: it holds text that is not UTF-8") from error
         except KwsError as error:
             raise KwsError(f"{path} cannot be used: {error}") from error
         return model
@@ -130,6 +145,8 @@ class OnnxModel:
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
             posteriors, *following = self._session.run(self._outputs, feed)
+        except KwsError:
+            raise
         except Exception as error:  # onnxruntime has no common class of errors
             raise KwsError(f"the model failed to run: {_first_line(error)}") from error
         features = None if self.info.verifier is None else following.pop()
@@ -144,6 +161,8 @@ class OnnxModel:
         assert self._verifier is not None
         try:
             log_odds, log_posteriors = self._verifier.run(_VERIFIER_OUTPUTS, {"features": features[None]})
+        except KwsError:
+            raise
         except Exception as error:  # onnxruntime has no common class of errors
             raise KwsError(f"the verifier failed to run: {_first_line(error)}") from error
         return log_odds[0], log_posteriors[0]
@@ -201,40 +220,53 @@ class OnnxModel:
             raise KwsError("the verifier gave numbers that are not finite")
 
 
-def _verifier(metadata: dict[str, str]) -> onnxruntime.InferenceSession:
-    """The session of the verifier that the file carries in its metadata."""
+def _verifier(metadata: dict[str, str]) -> bytes:
+    """The ONNX file of the verifier that a model file carries in its metadata."""
     text = metadata.get(VERIFIER_KEY)
     if text is None:
         raise KwsError("its manifest calls for a verifier, and the file has none")
     try:
-        graph = base64.b64decode(text, validate=True)
-        return _session(graph)
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise KwsError(f"its verifier is damaged ({error})") from error
+
+
+def _open_verifier(graph: bytes, opened: _Opened) -> _AnySession:
+    try:
+        check(graph)
+        return opened(graph)
     except Exception as error:  # onnxruntime has no common class of errors
         raise KwsError(f"its verifier is damaged ({_first_line(error)})") from error
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
-    if not path.exists():
-        raise KwsError(f"{path} does not exist")
+def _read(path: Path) -> bytes:
+    """The bytes of a model file, of which no more are taken than a model may have."""
     if path.is_dir():
         raise KwsError(f"{path} is a folder, not an .onnx file")
     try:
-        return _session(str(path))
-    except KwsError:
-        raise
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise KwsError(f"{path} does not exist") from error
+    except OSError as error:
+        raise KwsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _open(path: Path, graph: bytes, opened: _Opened) -> _AnySession:
+    try:
+        check(graph)
+    except KwsError as error:
+        raise KwsError(f"{path} cannot be used: {error}") from error
+    try:
+        return opened(graph)
     except Exception as error:  # onnxruntime has no common class of errors
         raise KwsError(f"{path} is not a model that onnxruntime can load: {_first_line(error)}") from error
 
 
-def _session(graph: str | bytes) -> onnxruntime.InferenceSession:
-    """A session of one thread for a file, or for the bytes of one."""
+def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    """A session of one thread for the bytes of a graph."""
     onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a chunk is too small to share: two threads cost more than they bring
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _NEVER
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, single_thread(), providers=["CPUExecutionProvider"])
 
 
 def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[int | None]]]) -> None:

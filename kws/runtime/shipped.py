@@ -15,8 +15,16 @@ DEFAULT_MODEL = "wake-words"
 
 def shipped() -> dict[str, Path]:
     """The models inside the package, by name."""
-    folder = Path(str(resources.files("kws"))) / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+    return {path.stem: path for path in sorted(_folder().glob("*.onnx"))}
+
+
+def ships(path: Path) -> bool:
+    """Whether a file lies where the shipped models do."""
+    return path.resolve().parent == _folder().resolve()
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("kws"))) / "models"
 
 
 def find(model: str | PathLike[str]) -> Path:

@@ -22,6 +22,7 @@ def test_the_figures_are_sane(tone_model, capsys):
         spread = found[f"{part}_us"]
         assert 0 < spread["p50"] <= spread["p95"] <= spread["p99"]
     assert found["push_us"]["p50"] > found["model_us"]["p50"]
+    assert found["machine"]["cores"] >= 1 and found["machine"]["versions"]["kws"]
     assert 0.02 < found["start_s"] < 20
     assert 20 < found["peak_mb"] < 150  # a process of its own: this one has more
 
@@ -29,7 +30,17 @@ def test_the_figures_are_sane(tone_model, capsys):
 def test_the_text_says_the_same(tone_model, capsys):
     assert main(["bench", str(tone_model)]) == 0
     text = capsys.readouterr().out
-    for words in ("tones", "x real time", "us per 80 ms", "p99", "scorer", "start", "peak memory"):
+    for words in (
+        "tones",
+        "core",
+        "onnxruntime",
+        "x real time",
+        "us per 80 ms",
+        "p99",
+        "scorer",
+        "start",
+        "peak memory",
+    ):
         assert words in text
 
 

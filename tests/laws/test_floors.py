@@ -52,7 +52,8 @@ MAY_KNOW: dict[str, set[str]] = {
 # Packages and standard modules that only the named modules may load, submodules included.
 NETWORK = ("aiohttp", "ftplib", "http", "httpx", "requests", "socket", "ssl", "urllib.request", "urllib3")
 OWNERS: dict[str, set[str]] = {
-    "onnxruntime": {"kws.onnxruntime_import", "kws.runtime.session"},  # the session for its types
+    # the latter two for its types
+    "onnxruntime": {"kws.onnxruntime_import", "kws.runtime.session", "kws.runtime.strangers"},
     "torch": {"kws.model", "kws.data", "kws.train", "kws.export", "kws.lab", "kws.recipes"},
     "torchaudio": {"kws.data"},
     "pytorch_lightning": {"kws.train"},

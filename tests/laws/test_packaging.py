@@ -1,5 +1,6 @@
 """The wheel and the sdist: what is inside, and what a clean environment can do with it."""
 
+import base64
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import kws
 from kws import audio
 from kws.cli.main import VERBS
+from kws.metadata import VERIFIER_KEY
 from trees import FOLDERS, MODULES, ROOT, last_name
 
 MODEL = ROOT / "kws/models/wake-words.onnx"
@@ -54,11 +56,19 @@ def wheel(built) -> Path:
 @pytest.fixture(scope="module")
 def clean(wheel, tmp_path_factory) -> Path:
     """The bin folder of a fresh environment that holds the wheel and its base dependencies."""
-    home = tmp_path_factory.mktemp("clean")
-    venv.create(home / "env", with_pip=True, symlinks=True)
-    constraints = ROOT / "constraints.txt"
-    run(home / "env/bin/python", "-m", "pip", "install", "--quiet", "-c", constraints, wheel, cwd=home)
+    return environment(tmp_path_factory.mktemp("clean"), "-c", ROOT / "constraints.txt", wheel)
+
+
+def environment(home: Path, *wanted: str | Path) -> Path:
+    """The bin folder of a fresh environment with what `pip install` brings for these words."""
+    venv.create(home / "env", symlinks=True)
+    pip(home / "env/bin", "install", "--quiet", "--no-compile", *wanted)
     return home / "env/bin"
+
+
+def pip(binaries: Path, *words: str | Path) -> str:
+    """This environment's pip, at work in another that has none."""
+    return run(sys.executable, "-m", "pip", "--python", binaries / "python", *words, cwd=binaries)
 
 
 def pyproject() -> dict:
@@ -151,7 +161,7 @@ def test_the_sdist_can_be_tested(built):
 
 
 def test_a_clean_environment_has_no_torch_and_runs(clean, tmp_path):
-    packages = {row["name"] for row in json.loads(run(clean / "pip", "list", "--format=json", cwd=tmp_path))}
+    packages = {row["name"] for row in json.loads(pip(clean, "list", "--format=json"))}
     assert {"kws", "numpy", "onnxruntime"} <= packages
     assert packages.isdisjoint({"torch", "torchaudio", "pytorch-lightning", "soundfile", "librosa", "matplotlib"})
     script = "import kws; print(kws.__version__, kws.Detector.__name__)"
@@ -167,15 +177,46 @@ def test_a_verb_that_needs_more_says_what(clean, tmp_path):
     assert len(ran.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(not (MODEL.exists() and RECORDING.exists()), reason="the model or the recording is not there yet")
-def test_a_clean_environment_hears_the_bundled_recording(clean, tmp_path):
-    lines = run(clean / "kws", "detect", RECORDING, "--json", cwd=tmp_path).splitlines()
-    heard = [(event["keyword"], event["end_s"]) for event in map(json.loads, lines)]
+def heard_by(binaries: Path) -> list[tuple[str, float]]:
+    """The keyword and the end of each event that an environment hears in the bundled recording."""
+    lines = run(binaries / "kws", "detect", RECORDING, "--json", cwd=binaries).splitlines()
+    return [(event["keyword"], event["end_s"]) for event in map(json.loads, lines)]
+
+
+def heard_here() -> list[tuple[str, float]]:
     here = kws.Detector.load(MODEL).stream().process(audio.read(RECORDING), last=True).detections
-    assert heard == [(event.keyword, round(event.end_s, 3)) for event in here]
+    return [(event.keyword, round(event.end_s, 3)) for event in here]
+
+
+@pytest.mark.skipif(not (MODEL.exists() and RECORDING.exists()), reason="the model or the recording is not there yet")
+def test_a_clean_environment_hears_the_bundled_recording(clean):
+    heard = heard_by(clean)
+    assert heard == heard_here()
     spoken = json.loads(RECORDING.with_suffix(".json").read_text())["wake_words"]
     found = [
         any(name == word["keyword"] and word["start_s"] < end_s < word["end_s"] + LATEST_S for name, end_s in heard)
         for word in spoken
     ]
     assert sum(found) >= len(spoken) - 2, found
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="the lowest numpy and onnxruntime have no wheels for this Python"
+)
+def test_the_lowest_versions_that_are_declared_hear_the_same(wheel, tmp_path):
+    lowest = [name.replace(">=", "==") for name in pyproject()["project"]["dependencies"]]
+    assert lowest and all("==" in name for name in lowest)
+    assert heard_by(environment(tmp_path, wheel, *lowest)) == heard_here()
+
+
+def test_the_newest_versions_hear_the_same(wheel, tmp_path):
+    assert heard_by(environment(tmp_path, wheel)) == heard_here()
+
+
+def test_the_shipped_models_ask_for_no_newer_format_than_the_lowest_onnxruntime_reads():
+    onnx = pytest.importorskip("onnx")
+    for path in MODEL.parent.glob("*.onnx"):
+        proto = onnx.load(str(path))
+        embedded = {entry.key: entry.value for entry in proto.metadata_props}.get(VERIFIER_KEY)
+        graphs = [proto] if embedded is None else [proto, onnx.load_from_string(base64.b64decode(embedded))]
+        assert [(g.ir_version, g.opset_import[0].version) for g in graphs] == [(9, 20)] * len(graphs), path.name
