@@ -217,7 +217,7 @@ def test_events_are_printed_when_they_fire(tone_model, sounds):
 
 
 def test_a_terminal_sees_how_far_a_long_file_is(tone_model, tmp_path):
-    write_wave(tmp_path / "long.wav", np.zeros(16000 * 61))
+    write_wave(tmp_path / "long.wav", np.full(16000 * 61, 0.1))
     ours, theirs = os.openpty()
     words = [sys.executable, "-m", "kws", "detect", str(tone_model), str(tmp_path / "long.wav")]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, text=True, check=False)

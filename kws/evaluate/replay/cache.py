@@ -18,7 +18,7 @@ import numpy as np
 
 from kws import __version__
 from kws.errors import KwsError
-from kws.evaluate.replay.conditions import Rules
+from kws.evaluate.replay.conditions import COLD, Rules
 from kws.evaluate.replay.files import FileIdentity
 from kws.evaluate.replay.recording import CLEAN, FLOOR, Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, System, SystemSpec
@@ -57,7 +57,8 @@ def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentit
     """The key of what the system with the digest `system` makes of `source` and its
     `files`.
     """
-    mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name, source.labels)
+    begins = source.labels if source.condition == COLD else ()  # its first word is where the sound begins
+    mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name, begins)
     return digest(_SCHEMA, __version__, FLOOR, system, rules.silence_s, files, mixing, tuple(rules.pickup))
 
 

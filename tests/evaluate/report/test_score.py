@@ -179,7 +179,7 @@ def test_two_models_on_the_same_clips_are_compared_in_pairs(tone_model, corpus, 
     ("change", "sentence"),
     [
         (["--negatives", "{stream}"], "rest on other recordings"),
-        (["--negatives", "{other}", "--silence", "0.5"], "silence_s 0.0 there and 0.5 here"),
+        (["--negatives", "{other}", "--silence", "0.5"], "silence_s 0 there and 0.5 here"),
         (["--negatives", "{other}", "--noise", "{stream}", "--conditions", "10"], "mix other noise"),
         (["--negatives", "{other}", "--noise", "{noise}", "--conditions", "10", "--seed", "1"], "mix other noise"),
     ],
