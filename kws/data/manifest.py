@@ -8,6 +8,7 @@ several things are said has a row for each.
 """
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -173,9 +174,12 @@ def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
 
 def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
     try:
-        return float(row[name].replace(",", "."))  # a comma: as in most of Europe, where Excel writes it
+        number = float(row[name].replace(",", "."))  # a comma: as in most of Europe, where Excel writes it
     except ValueError:
-        raise KwsError(f"{path} line {line}: {name} is {row[name]!r}, not a number") from None
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise KwsError(f"{path} line {line}: {name} is {row[name]!r:.80}, not a number of seconds")
+    return number
 
 
 def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:

@@ -88,11 +88,11 @@ class OnnxModel:
         graph = _read(path)
         opened = _session if ships(path) else GuardedSession  # of our own nothing is to be feared, and start-up counts
         session = _open(path, graph, opened)
-        metadata = session.get_modelmeta().custom_metadata_map
-        text = metadata.get(METADATA_KEY)
-        if text is None:
-            raise KwsError(f"{path} is an ONNX file, but not one of kws: it has no manifest")
         try:
+            metadata = session.get_modelmeta().custom_metadata_map
+            text = metadata.get(METADATA_KEY)
+            if text is None:
+                raise KwsError("it is an ONNX file, but not one of kws: it has no manifest")
             info = ModelInfo.from_json(text)
             verifier = None if info.verifier is None else _verifier(metadata)
             checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
@@ -103,6 +103,8 @@ class OnnxModel:
                 return checked
             second = None if verifier is None else _open_verifier(verifier, _session)
             return cls(path, info, _open(path, graph, _session), second)
+        except UnicodeDecodeError as error:  # of a name in the graph, or in the metadata
+            raise KwsError(f"{path} cannot be used: it holds text that is not UTF-8") from error
         except KwsError as error:
             raise KwsError(f"{path} cannot be used: {error}") from error
 

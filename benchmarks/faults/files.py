@@ -1,0 +1,137 @@
+"""Bad input: damaged sounds, models from strangers, manifests as nobody should write them."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import hostile
+import numpy as np
+import onnx
+from row import Row, Setting, counts, sheltered, timed
+
+from kws import audio
+from kws.data.manifest import read_manifest
+from kws.errors import KwsError
+from kws.runtime.detector import Detector
+
+RATE = 16_000
+CELLS = ("", "nan", "inf", "-1", "1e400", "\0", '"', '"""', ",", ";", "\n", "a" * 200_000, "../" * 500, "é", "\ud800")
+
+
+def sounds(setting: Setting) -> Iterator[Row]:
+    """Damaged .wav, flac, ogg, mp3 and m4a files, read whole."""
+    originals = _sounds(setting.folder)
+    with timed(Row("damaged sound files")) as row:
+        outcomes = sheltered(
+            row, setting.cases, lambda number: _read(originals, setting.folder / f"sound-{number % 2}", number)
+        )
+        row.note = counts(outcomes)
+    yield row
+
+
+def _sounds(folder: Path) -> list[tuple[str, bytes]]:
+    """0.1 s of noise as files of several kinds; half of the list is .wav, which is read without FFmpeg."""
+    import soundfile
+
+    samples = np.random.default_rng(0).normal(0, 0.1, RATE // 10)
+    found = []
+    for suffix, kinds in (
+        (".wav", ("PCM_16", "PCM_24", "FLOAT", "ULAW")),
+        (".flac", ("PCM_16",)),
+        (".ogg", ("VORBIS",)),
+    ):
+        for kind in kinds:
+            path = folder / f"whole{suffix}"
+            soundfile.write(path, samples, RATE, subtype=kind)
+            found.append((suffix, path.read_bytes()))
+    path = folder / "whole.mp3"
+    soundfile.write(path, samples, RATE, format="MP3")
+    return [*found, (".mp3", path.read_bytes()), (".m4a", _m4a(samples))]
+
+
+def _m4a(samples: np.ndarray) -> bytes:
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return file.getvalue()
+
+
+def _read(originals: list[tuple[str, bytes]], path: Path, number: int) -> str:
+    rng = np.random.default_rng([1, number])
+    suffix, content = originals[int(rng.integers(len(originals)))]
+    content = hostile.damaged(content, rng)
+    path = path.with_suffix(suffix)
+    path.write_bytes(content)
+    try:
+        samples = audio.read(path)
+    except KwsError as error:
+        return _one_sentence(error, path)
+    if samples.dtype != np.float32 or samples.ndim != 1 or not np.isfinite(samples).all():
+        raise AssertionError("samples that are no samples")
+    return "read"
+
+
+def _one_sentence(error: KwsError, path: Path) -> str:
+    if "\n" in str(error) or path.name not in str(error):
+        raise AssertionError(f"not a sentence that names the file: {error}")
+    return "refused"
+
+
+def models(setting: Setting) -> Iterator[Row]:
+    """Models made to mislead, with a lying manifest, damaged or truncated; what loads must hear a second of silence."""
+    proto = onnx.load(str(setting.model))
+    built = [build(proto) for build in hostile.BUILT]
+    whole = setting.model.read_bytes()
+
+    def case(number: int) -> str:
+        rng = np.random.default_rng([2, number])
+        if number < len(built):
+            content = built[number]
+        else:
+            content = hostile.lying(proto, rng) if number % 2 else hostile.damaged(whole, rng)
+        path = setting.folder / "stranger.onnx"
+        path.write_bytes(content)
+        try:
+            Detector.load(path).stream().push(np.zeros(RATE, np.int16))
+        except KwsError as error:
+            return _one_sentence(error, path) if "cannot be used" in str(error) else "refused"
+        return "heard silence"
+
+    with timed(Row("hostile models")) as row:
+        row.note = counts(sheltered(row, setting.cases, case))
+    yield row
+
+
+def manifests(setting: Setting) -> Iterator[Row]:
+    """Manifests with changed cells and changed bytes: each good row is read or named."""
+    names = "audio,seconds,text,speaker,split,start,end"
+    rows = [f"a{n}.wav,{n}.5,hey you,speaker {n},dev,0.1,0.5" for n in range(5)]
+
+    def case(number: int) -> str:
+        rng = np.random.default_rng([3, number])
+        table = [line.split(",") for line in (names, *rows)]
+        for _ in range(int(rng.integers(1, 5))):
+            line = table[int(rng.integers(len(table)))]
+            line[int(rng.integers(len(line)))] = CELLS[int(rng.integers(len(CELLS)))]
+        text = "\n".join(str(rng.choice([",", ";", "\t"])).join(line) for line in table)
+        content = text.encode(errors="surrogatepass" if number % 2 else "replace")
+        path = setting.folder / "manifest.csv"
+        path.write_bytes(hostile.damaged(content, rng) if number % 3 == 0 else content)
+        faults: list[str] = []
+        try:
+            found = read_manifest(path, faults=faults)
+        except KwsError as error:
+            return _one_sentence(error, path)
+        if not all(0 <= row.seconds < np.inf for row in found):
+            raise AssertionError("a length that is none")
+        return "read in part" if faults else "read"
+
+    with timed(Row("mutated manifests")) as row:
+        row.note = counts(sheltered(row, setting.cases, case))
+    yield row

@@ -1,0 +1,156 @@
+"""Stops: kill -9 and a full disk while kws trains, prepares, exports, calibrates and scores. The same command, given
+again, ends with what it would have ended with.
+"""
+
+import hashlib
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from row import Row, Setting, timed
+
+from kws import audio
+from kws.data.manifest import Utterance, write_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = ROOT / "demo/hear.wav"
+RATE = 16_000
+TIMES = {"report.json": ("created", "seconds", "date", "command")}  # what two runs may differ in
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command, and the files that it leaves. before: what it needs, made by other commands."""
+
+    name: str
+    words: tuple[str, ...]
+    results: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+
+
+TRAIN = ("train", "tiny", "data=data", "output=run", "steps=30", "steps_per_epoch=10")
+HEARD = ("--positives", "said", "--negatives", "radio", "--jobs", "1")
+JOBS = (
+    Job("scoring", ("score", *HEARD, "-o", "report"), ("report/report.json", "report/events.csv")),
+    Job(
+        "calibrating",
+        ("calibrate", *HEARD, "--fa-per-hour", "100", "-o", "calibrated.onnx"),
+        ("calibrated.onnx",),
+    ),
+    Job("preparing", ("data", "pack", "said", "-o", "shards"), ("shards/*.tar", "shards/*.csv")),
+    Job("training, and all that follows it", TRAIN, ("run/*.onnx", "run/*.ckpt")),
+    Job("exporting", ("export", "run/tiny.ckpt", "-o", "exported.onnx"), ("exported.onnx",), (TRAIN,)),
+)
+
+
+def stops(setting: Setting, jobs: tuple[Job, ...] = JOBS) -> Iterator[Row]:
+    """For each job so many kills, and so many full disks, at moments of chance."""
+    for job in jobs:
+        place = setting.folder / job.name.partition(",")[0]
+        wanted, took = _whole(job, place)
+        for kind in ("kill -9", "a full disk"):
+            with timed(Row(f"{kind} while {job.name}")) as row:
+                for number in range(setting.cases):
+                    _clear(job, place)
+                    place_in_it = (number + float(np.random.default_rng([7, number]).uniform())) / setting.cases
+                    if kind == "kill -9":
+                        finished = _kill(job, place, took * place_in_it)
+                    else:
+                        finished = _fill(row, job, place, int(100 * 10 ** (4 * place_in_it)))  # 100 bytes to 1 MB
+                    if not finished:
+                        again = _kws(place, job.words)
+                        row.check(
+                            again.returncode == 0, f"the same command ended with {again.returncode}: {again.stderr}"
+                        )
+                    row.check(_digests(job, place) == wanted, "other results")
+            yield row
+
+
+def _whole(job: Job, place: Path) -> tuple[dict[str, str], float]:
+    """What the job ends with when nothing stops it, and how long it takes."""
+    place.mkdir()
+    _write_inputs(place)
+    for words in job.before:
+        assert _kws(place, words).returncode == 0
+    begin = time.perf_counter()
+    done = _kws(place, job.words)
+    took = time.perf_counter() - begin
+    if done.returncode:
+        raise SystemExit(f"kws {' '.join(job.words)} does not work here: {done.stderr[-500:]}")
+    return _digests(job, place), took
+
+
+def _clear(job: Job, place: Path) -> None:
+    """Take away what the job left, and nothing that it needs."""
+    for pattern in job.results:
+        top = place / pattern.partition("/")[0]
+        shutil.rmtree(top, ignore_errors=True) if top.is_dir() else top.unlink(missing_ok=True)
+
+
+def _kill(job: Job, place: Path, after_s: float) -> bool:
+    """Whether the command was quicker."""
+    process = subprocess.Popen(_command(job.words), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        return process.wait(after_s) == 0
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return False
+
+
+def _fill(row: Row, job: Job, place: Path, room: int) -> bool:
+    """No file may grow beyond so many bytes, as on a full disk, of which the command says a sentence. Whether it had
+    room enough.
+    """
+    done = _kws(place, job.words, room)
+    row.check("Traceback" not in done.stderr, f"a traceback with room for {room} bytes: {done.stderr[-300:]}")
+    row.check(done.returncode in (0, 1), f"ended with {done.returncode} with room for {room} bytes")
+    return done.returncode == 0
+
+
+def _kws(place: Path, words: tuple[str, ...], room: int | None = None) -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    return subprocess.run(_command(words), cwd=place, capture_output=True, text=True, check=False, preexec_fn=limit)
+
+
+def _command(words: tuple[str, ...]) -> list[str]:
+    return [sys.executable, "-m", "kws", *words]
+
+
+def _digests(job: Job, place: Path) -> dict[str, str]:
+    """Of each result; of a report, without the time of day."""
+    found = {}
+    for path in sorted(path for pattern in job.results for path in place.glob(pattern)):
+        content = path.read_bytes()
+        if path.name in TIMES:
+            report = json.loads(content)
+            content = json.dumps({key: value for key, value in report.items() if key not in TIMES[path.name]}).encode()
+        found[path.relative_to(place).as_posix()] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def _write_inputs(place: Path) -> None:
+    """The wake words of the recording as clips, and what is said between two of them as other sound."""
+    import soundfile
+
+    sound, said = audio.read(RECORDING), []
+    for name in ("said", "radio"):
+        (place / name).mkdir()
+    for number, word in enumerate(json.loads(RECORDING.with_suffix(".json").read_text())["wake_words"]):
+        clip = sound[int((word["start_s"] - 0.3) * RATE) : int((word["end_s"] + 0.5) * RATE)]
+        path = place / "said" / f"{number}.wav"
+        soundfile.write(path, clip, RATE)
+        said.append(Utterance(path, clip.size / RATE, word["keyword"], "", "dev"))
+    write_manifest(place / "said/manifest.csv", said)
+    soundfile.write(place / "radio/radio.wav", sound[int(1.5 * RATE) : 7 * RATE], RATE)
