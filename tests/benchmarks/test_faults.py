@@ -53,9 +53,9 @@ def test_a_row_loses_nothing(name, faults, tmp_path, tone_model, monkeypatch):
 
 def test_a_command_that_is_stopped_ends_with_the_same(faults, tmp_path, tone_model):
     stops = faults["stops"]
-    (preparing,) = (job for job in stops.JOBS if job.name == "preparing")
-    rows = list(stops.stops(faults["row"].Setting(1, tmp_path, tone_model), jobs=(preparing,)))
-    assert [row.fault for row in rows] == ["kill -9 while preparing", "a full disk while preparing"]
+    (calibrating,) = (job for job in stops.JOBS if job.name == "calibrating")
+    rows = list(stops.stops(faults["row"].Setting(1, tmp_path, tone_model), jobs=(calibrating,)))
+    assert [row.fault for row in rows] == ["kill -9 while calibrating", "a full disk while calibrating"]
     assert all(row.tried > 0 and row.lost == [] for row in rows), rows
 
 

@@ -109,12 +109,17 @@ def test_a_manifest_as_excel_leaves_it(tmp_path, delimiter, told):
 
 
 def test_a_bad_row_is_told_and_the_others_are_read(tmp_path):
-    (tmp_path / "manifest.csv").write_text("audio,seconds\na.wav,1\n,1\nb.wav,long\nc.wav,3\n")
+    (tmp_path / "manifest.csv").write_text(
+        "audio,seconds\na.wav,1\n,1\nb.wav,long\nc.wav,3\nd.wav,nan\ne.wav,inf\nf.wav,-1\n"
+    )
     faults = []
     assert [row.audio.name for row in read_manifest(tmp_path, faults=faults)] == ["a.wav", "c.wav"]
     assert [fault.partition("manifest.csv ")[2] for fault in faults] == [
         "line 3: the column audio names no file",
-        "line 4: seconds is 'long', not a number",
+        "line 4: seconds is 'long', not a number of seconds",
+        "line 6: seconds is 'nan', not a number of seconds",
+        "line 7: seconds is 'inf', not a number of seconds",
+        "line 8: seconds is '-1', not a number of seconds",
     ]
 
 

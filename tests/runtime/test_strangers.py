@@ -114,3 +114,10 @@ def test_a_model_that_is_borne_hears_the_same_as_unguarded(tone_model, monkeypat
 def test_a_manifest_that_asks_for_more_than_any_model_is_refused(changes, wanted):
     with pytest.raises(KwsError, match=wanted):
         ModelInfo.from_json(json.dumps(tones.manifest(**changes)))
+
+
+def test_names_that_are_not_utf8_are_refused(tone_model, tmp_path):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(tone_model.read_bytes().replace(b"kws.manifest", b"kws.\xff\xe3nifest"))
+    with pytest.raises(KwsError, match=r"not UTF-8|onnxruntime can load"):
+        OnnxModel.load(path)
