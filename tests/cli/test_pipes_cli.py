@@ -151,7 +151,7 @@ def test_a_file_called_like_a_shipped_model_hides_no_model(good, tmp_path):
     for words in (["info"], ["info", "wake-words"], ["detect", good], ["detect", "wake-words"]):
         done = kws(*words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-    assert "not a model" in kws("info", "./wake-words", cwd=tmp_path).stderr
+    assert "not those of an ONNX file" in kws("info", "./wake-words", cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("narrow", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])

@@ -195,7 +195,7 @@ def test_what_went_wrong_is_that_of_the_chosen_thresholds(pages, browser):
         assert listed["told"].startswith(f"{misses} miss") and f"{accepts} false accept" in listed["told"]
         for card in listed["cards"]:
             name, verdict, score, sign, threshold = re.fullmatch(
-                r"(.+?) (missed|false accept) score ([\d.]+) ([<≥]) ([\d.]+)", card
+                r"(.+?) (missed|false accept) peak ([\d.]+) ([<≥]) ([\d.]+)", card
             ).groups()
             assert (sign == "<") == (verdict == "missed") and (float(score) <= float(threshold)) == (sign == "<")
             own = report["keywords"][name]["points"][number]["threshold"]
