@@ -78,11 +78,11 @@ def listen(
 
     on_event: called with each event, in this thread; a second or two of sound wait for
     it, so hand longer work to a thread of yours. on_peak: called with each event once
-    more, 1 s later or when listening ends, as soon as its `peak` is known. microphone: the
-    system's default when None. recorder: keeps the sound around each event. watch: called
-    after every block, and with None while no sound comes. every_block: hear all that comes at once, as a
-    meter wants it; else no sooner than an event is possible, which costs half. Raises
-    KwsError when the microphone cannot be opened.
+    more, 1 s later or when listening ends, as soon as its `peak` is known. microphone:
+    the system's default when None. recorder: keeps the sound around each event. watch:
+    called after every block, and with None while no sound comes. every_block: hear all
+    that comes at once, as a meter wants it; else no sooner than an event is possible,
+    which costs half. Raises KwsError when the microphone cannot be opened.
     """
     microphone = microphone or Microphone()
     ears = _Ears(detector, recorder, on_event, on_peak)

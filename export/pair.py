@@ -80,7 +80,7 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
         return
     logs = [node for node in proto.graph.node if node.op_type == "Log"]
     if len(logs) not in (1, 2):
-        raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are expected to be one")
+        raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are one, or one of two")
     proto.graph.node.append(helper.make_node("Identity", [logs[0].output[0]], ["features"]))
     shape: list[str | int | None] = ["batch", "feature_frames", mels]
     proto.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))

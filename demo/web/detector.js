@@ -57,7 +57,7 @@ export class Detector {
     return new Stream(this, rate, thresholds);
   }
 
-  /** The states of a fresh stream: those that a few seconds of silence leave, as in kws/runtime/session.py. */
+  /** Finds the states that a few seconds of silence leave, in which streams begin: as in kws/runtime/session.py. */
   async #hearSilence() {
     const size = this.manifest.chunk_samples;
     let states = this.#zeroStates();
@@ -67,6 +67,7 @@ export class Detector {
     this.quiet = states;
   }
 
+  /** The states in which the utterances of a training begin. */
   #zeroStates() {
     return this.manifest.states.map(({ shape, dtype }) => {
       const size = shape.reduce((a, b) => a * b, 1);

@@ -34,7 +34,6 @@ a second later. Choose thresholds by peaks.
 
 _NEARLY = 0.75  # likeness of a word to the name of a model, as difflib has it
 _LONGEST_PAUSE_S = 600.0
-_MOST_GAIN_DB = 60.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
 
@@ -197,8 +196,10 @@ def not_negative(text: str) -> float:
 
 def _decibels(text: str) -> float:
     """Reads a gain, -60 to 60 dB."""
-    if not -_MOST_GAIN_DB <= float(text) <= _MOST_GAIN_DB:
-        raise argparse.ArgumentTypeError(f"{text} is not a gain of -{_MOST_GAIN_DB:g} to {_MOST_GAIN_DB:g} dB")
+    from kws.pickup import MOST_GAIN_DB  # numpy is not imported for help
+
+    if not -MOST_GAIN_DB <= float(text) <= MOST_GAIN_DB:
+        raise argparse.ArgumentTypeError(f"{text} is not a gain of -{MOST_GAIN_DB:g} to {MOST_GAIN_DB:g} dB")
     return float(text)
 
 

@@ -34,7 +34,6 @@ _PROCESS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from kws.runtime.board import read_board
 from kws.runtime.detector import Detector
 from kws.runtime.peak import peak_mb
 stream = Detector.load(sys.argv[2]).stream()

@@ -13,7 +13,7 @@ def wait_asleep() -> None:
     By default a thread spins for a while where it waits for the others. Beside other
     work the others may not be running at all, and spinning takes the core that they wait
     for (docs/decisions.md, "Training beside other work"). OMP_WAIT_POLICY is read by
-    every OpenMP (OpenMP Application Programming Interface, "OMP_WAIT_POLICY"): GNU's, which is in the wheels of
-    torch for Linux, LLVM's and Intel's.
+    every OpenMP (OpenMP Application Programming Interface, "OMP_WAIT_POLICY"): GNU's,
+    which is in the wheels of torch for Linux, LLVM's and Intel's.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -205,8 +205,10 @@ class ClientSession:
 
 
 def _pieces(chunk: AudioChunk) -> Iterator[Float32Array]:
-    """The sound (S, C) of a chunk, cut up. One that ends inside a sample has lost bytes, nobody
-    knows where: it is as much silence, so that the stream goes on in time.
+    """The sound (S, C) of a chunk, cut up.
+
+    A chunk that ends inside a sample has lost bytes, nobody knows where: it is heard as
+    so much silence, so that the stream goes on in time.
     """
     sample_bytes = chunk.width * chunk.channels
     whole = len(chunk.audio) // sample_bytes

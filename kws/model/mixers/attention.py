@@ -69,12 +69,11 @@ class SelfAttention(StreamingMixer):
         q, kv = self.projections.by_head(x, guide)
         kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
         after = AttentionState(kv[:, :, frames:])
-        if frames > self.window:
+        in_blocks = frames > self.window
+        if in_blocks:
             q, kv = self._in_blocks(q, kv, self.window)
-            z = self._exclude(*self._attend(q, kv, guide)[1:]).flatten(2, -2)[:, :, :frames]
-        else:
-            z = self._exclude(*self._attend(q, kv, guide)[1:])
-        return self.projections.merge(z), after
+        z = self._exclude(*self._attend(q, kv, guide)[1:])
+        return self.projections.merge(z.flatten(2, 3)[:, :, :frames] if in_blocks else z), after
 
     def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
         """What attention does on (B, T, D): all queries as one block."""
