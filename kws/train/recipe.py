@@ -70,6 +70,8 @@ class TaskConfig:
 
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest
     SpecAugment time mask, in frames of 10 ms, one for every two seconds of a row; 0 is none.
+    vocal_tract: by how much the frequency axis of a row is stretched or pressed at most
+    (kws.train.warp); 0 is not.
     """
 
     data: str
@@ -89,6 +91,7 @@ class TaskConfig:
     phrase_weight: float = 0.0
     frequency_mask: int = 8
     time_mask_frames: int = 0
+    vocal_tract: float = 0.0
 
 
 @dataclass(frozen=True)

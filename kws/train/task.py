@@ -24,6 +24,7 @@ from kws.train.losses.total import Losses
 from kws.train.recipe import OptimConfig, Recipe
 from kws.train.specaugment import SpecAugment
 from kws.train.vocabulary import keyword_spellings
+from kws.train.warp import VocalTractWarp
 
 VALIDATION_FA_PER_HOUR = 1.0
 
@@ -39,6 +40,7 @@ class CTCTask(pl.LightningModule):
         self.recipe = recipe
         self.model = model
         self.spellings = keyword_spellings(recipe, lexicon)
+        self.warp = VocalTractWarp(model.config.mels, recipe.task.vocal_tract)
         self.mask = SpecAugment(recipe.task.frequency_mask, recipe.task.time_mask_frames)
         self.scorer = recipe.task.scoring.scorer(model.config.tokens, list(self.spellings.values()))
         self.recordings: list[Replayed] = []
@@ -46,12 +48,9 @@ class CTCTask(pl.LightningModule):
         self.losses = Losses(recipe, model.config, lexicon)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        with (
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-        ):  # energies span more than bfloat16 resolves
+        with torch.no_grad(), self._in_single_precision():
             mel = self.mask(self._mel(batch))
-        total = torch.zeros(())
+        total = torch.zeros((), device=self.device)
         for name, weight, mean, things in self.losses(self.model, mel, batch):
             loss = mean * self._part(things)
             self.log(name, loss, prog_bar=True, sync_dist=True)
@@ -62,11 +61,17 @@ class CTCTask(pl.LightningModule):
         # dropout and masks of a step depend on (seed, step, process) alone, so that a resumed training repeats them
         torch.manual_seed(self.recipe.optim.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
 
+    def _in_single_precision(self) -> torch.autocast:
+        """Energies span more than bfloat16 resolves, on whatever computes."""
+        return torch.autocast(self.device.type, enabled=False)
+
     def _mel(self, batch: Batch) -> Tensor:
-        """(B, F, M) normalised, from features that are kept or from sound."""
+        """(B, F, M) normalised and warped, from features that are kept or from sound."""
         if "mel" in batch:
-            return self.model.normalised(batch["mel"])
-        return self.model.features(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))[0]
+            mel = batch["mel"]
+        else:
+            mel, _ = self.model.frontend(batch["pcm"], self.model.frontend.init_state(len(batch["pcm"])))
+        return self.model.normalised(self.warp(mel))
 
     def _part(self, count: Tensor) -> Tensor:
         """The weight of this process's mean loss, a mean over `count` items.
@@ -83,10 +88,10 @@ class CTCTask(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         pcm, keyword = batch["pcm"], batch["keyword"]
-        with torch.autocast("cpu", enabled=False):
+        with self._in_single_precision():
             mel, _ = self.model.features(pcm, self.model.frontend.init_state(1))
             log_posteriors = self.model.whole(mel, torch.tensor([mel.shape[1] // self.model.subsampling.stride]))
-        posteriors, said = log_posteriors[0].double().numpy(), batch["targets"].tolist()
+        posteriors, said = log_posteriors[0].double().cpu().numpy(), batch["targets"].tolist()
         heard = [token for token, _ in best_path(posteriors)]
         self.errors += load_torchaudio().functional.edit_distance(heard, said)
         self.phones += len(said)

@@ -42,6 +42,7 @@ from kws.train.progress import TrainingBar
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
+from kws.train.warp import refuse_warp
 
 
 def train(recipe: Recipe, log: Log = silent) -> Path | None:
@@ -147,6 +148,7 @@ def refuse_impossible(recipe: Recipe) -> None:
     """
     task, run = recipe.task, recipe.run
     refuse_weights(task)
+    refuse_warp(task.vocal_tract)
     try:
         is_streaming(task.model.mixer)
     except ValueError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kws.errors import KwsError
 from kws.model.frontend import HIGH_HZ, LOW_HZ, hz_to_mel, mel_to_hz
 
 
@@ -37,3 +38,9 @@ class VocalTractWarp(nn.Module):
         share = (places - below)[:, None]
         index = below.long()[:, None].expand(-1, mel.shape[1], -1)
         return mel.gather(2, index) * (1 - share) + mel.gather(2, index + 1) * share
+
+
+def refuse_warp(vocal_tract: float) -> None:
+    """Raise KwsError for a recipe's `vocal_tract` that is no share of the frequencies."""
+    if not 0 <= vocal_tract < 1:
+        raise KwsError(f"vocal_tract={vocal_tract:g} is no share of the frequencies: give 0 or more and less than 1")

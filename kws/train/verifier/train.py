@@ -35,6 +35,7 @@ from kws.train.verifier.segments import SegmentDataset
 from kws.train.verifier.sources import segments
 from kws.train.verifier.task import VerifierTask
 from kws.train.verifier.teacher import WIDTH
+from kws.train.warp import refuse_warp
 
 _NORMALISATION_STEPS = 4
 
@@ -87,10 +88,7 @@ def refuse_impossible(recipe: VerifierRecipe) -> None:
     task = recipe.task
     refuse_odd_steps(recipe.optim)
     refuse_no_workers(recipe.run)
-    if not 0 <= task.vocal_tract < 1:
-        raise KwsError(
-            f"vocal_tract={task.vocal_tract:g} is no share of the frequencies: give 0 or more and less than 1"
-        )
+    refuse_warp(task.vocal_tract)
     if not -1 <= task.fold < task.folds:
         raise KwsError(f"there is no fold {task.fold} of {task.folds}: give 0 to {task.folds - 1}, or -1 for none")
 
