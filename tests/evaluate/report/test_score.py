@@ -18,16 +18,9 @@ from corpora import write_wav
 from kws.cli.main import main
 from kws.evaluate.report.page.figures import write_figures
 
+pytestmark = pytest.mark.usefixtures("without_figures")  # but for one test
 RATE = 16_000
 COLUMNS = ("audio", "seconds", "text", "speaker", "split", "start", "end")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def without_figures():
-    """They take more time than all the rest of a report: test_figures.py draws them, and one test here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kws.evaluate.report.write.write_figures", lambda report, folder: [])
-        yield
 
 
 def score(*words: object) -> dict:
