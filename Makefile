@@ -22,13 +22,13 @@ web: .venv-demo/installed  ## a page that hears in the browser, in runs/web, ser
 	.venv-demo/bin/python -m http.server --bind localhost --directory runs/web 8000
 
 test: lint  ## install everything, then ruff, mypy and pytest on every core; the ten slowest tests are named
-	.venv/bin/python -m pytest -n logical --dist loadfile --durations=10
+	.venv/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations=10
 
 test-lowest: .venv-lowest/installed  ## pytest with the lowest version of every package that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -n logical --dist loadfile
+	.venv-lowest/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 test-newest: .venv-newest/installed  ## pytest with the newest versions; with another Python: make test-newest PYTHON=python3.14
-	.venv-newest/bin/python -m pytest -n logical --dist loadfile
+	.venv-newest/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 test-arm: .venv-demo/installed  ## the bundled recording on an emulated 64-bit Arm, against this machine (Debian alone)
 	.ci/arm .venv-demo/bin/python

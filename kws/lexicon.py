@@ -20,6 +20,7 @@ PHONES = tuple(
 )
 BLANK = "<blank>"
 TOKENS = (BLANK, *PHONES)
+_KNOWN = frozenset(PHONES)
 UNKNOWN, SILENCE = "_unknown_", "_silence_"  # classes of clips beside those of single words
 
 Spelling = tuple[str, ...]
@@ -46,12 +47,12 @@ class Lexicon:
         """
         words: dict[str, list[Spelling]] = {}
         for line in lines:
-            word, *phones = line.split("#")[0].split() or [""]
+            word, *phones = line.partition("#")[0].split() or [""]
             if not phones or word.startswith(";;;"):
                 continue
-            spelling = tuple(_STRESS.sub("", phone) for phone in phones)
-            variants = words.setdefault(_VARIANT.sub("", word).lower(), [])
-            if spelling not in variants and all(phone in PHONES for phone in spelling):
+            spelling = tuple(map(_without_stress, phones))
+            variants = words.setdefault((_VARIANT.sub("", word) if word.endswith(")") else word).lower(), [])
+            if spelling not in variants and _KNOWN.issuperset(spelling):
                 variants.append(spelling)
         return cls({word: tuple(variants) for word, variants in words.items() if variants})
 
@@ -117,12 +118,18 @@ class Lexicon:
         return list(dict.fromkeys(islice(joined, _MAX_SPELLINGS)))
 
 
+@lru_cache(maxsize=1024)  # a dictionary has a million phones, of a hundred kinds
+def _without_stress(phone: str) -> str:
+    """``"EY1"`` -> ``"EY"``."""
+    return _STRESS.sub("", phone)
+
+
 def parse_phones(text: str) -> Spelling:
     """``"HH EY1"`` -> ``("HH", "EY")``; raises KwsError for anything that is not an
     ARPAbet phone.
     """
-    phones = tuple(_STRESS.sub("", phone) for phone in text.upper().split())
-    unknown = [phone for phone in phones if phone not in PHONES]
+    phones = tuple(map(_without_stress, text.upper().split()))
+    unknown = [phone for phone in phones if phone not in _KNOWN]
     if unknown or not phones:
         wrong = f"not ARPAbet phones: {', '.join(unknown)}" if unknown else "no phones given"
         raise KwsError(f"{wrong}; the phones are {' '.join(PHONES)}")

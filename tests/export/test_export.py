@@ -1,8 +1,8 @@
 """Export: one file, verified, refused when it differs; the device hears from it what the checkpoint says."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from checkpoints import checkpoint  # noqa: E402
+from command import kws  # noqa: E402
 from kws.cli.main import main  # noqa: E402
 from kws.export import verify, write  # noqa: E402
 from kws.metadata import METADATA_KEY  # noqa: E402
@@ -28,9 +29,22 @@ PATTERNS = [
 ]
 
 
-def export(*arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "kws", "export", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+Exported = Callable[[str, int], tuple[CompletedProcess[str], Path]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> Exported:
+    """What the command says of a pattern and of so many frames a chunk, and the file that it wrote: each once."""
+    made = {}
+
+    def export(mixer: str, chunk_frames: int) -> tuple[CompletedProcess[str], Path]:
+        if (mixer, chunk_frames) not in made:
+            folder = tmp_path_factory.mktemp("exported")
+            words = "-o", folder / "out.onnx", "--name", "mine", "--chunk-frames", chunk_frames
+            made[mixer, chunk_frames] = kws("export", checkpoint(folder / "m.ckpt", mixer), *words), folder / "out.onnx"
+        return made[mixer, chunk_frames]
+
+    return export
 
 
 def test_every_streaming_mixer_is_exported_below():
@@ -38,10 +52,9 @@ def test_every_streaming_mixer_is_exported_below():
 
 
 @pytest.mark.parametrize(("mixer", "chunk_frames"), [*((pattern, 2) for pattern in PATTERNS), ("xsa,lstm,memory", 1)])
-def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
-    path = tmp_path / "m.onnx"
-    arguments = ["export", checkpoint(tmp_path / "m.ckpt", mixer), "-o", path, "--chunk-frames", chunk_frames]
-    assert main([str(a) for a in arguments]) == 0
+def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, exported):
+    done, path = exported(mixer, chunk_frames)
+    assert done.returncode == 0, done.stderr
     model = OnnxModel.load(path)
     assert onnx.load(str(path)).ir_version == 9  # what the lowest onnxruntime that is declared reads
     assert model.info.chunk_samples == chunk_frames * 640
@@ -49,7 +62,7 @@ def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
     assert model.info.training.data[0].licence == "CC0"
     from kws.model.checkpoint import load_checkpoint
 
-    reference = load_checkpoint(tmp_path / "m.ckpt").model
+    reference = load_checkpoint(path.with_name("m.ckpt")).model
     assert verify.largest_difference(reference, path) <= 1e-4
     most = 1 if "memory" in mixer else 4  # a window of 8 frames
     assert model.info.chunks_per_call == most
@@ -61,15 +74,8 @@ def test_onnx_stream_equals_torch_whole(mixer, chunk_frames, tmp_path):
             assert np.array_equal(alone, together), "not a bit differs, however chunks are put together"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """The command, run once, and the file that it wrote."""
-    folder = tmp_path_factory.mktemp("exported")
-    return export(checkpoint(folder / "m.ckpt"), "-o", folder / "out.onnx", "--name", "mine"), folder / "out.onnx"
-
-
 def test_command_writes_one_verified_file(exported):
-    done, path = exported
+    done, path = exported(PATTERNS[0], 2)
     assert done.returncode == 0, done.stderr
     assert "differs from torch by" in done.stdout
     assert sorted(p.name for p in path.parent.iterdir()) == ["m.ckpt", "out.onnx"], "nothing else is left behind"
@@ -80,7 +86,7 @@ def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch, ca
     """The frontend's window is bent in the exported graph only: verification must see it."""
 
     def bent(model, chunk_frames):
-        proto = onnx.load(exported[1])
+        proto = onnx.load(exported(PATTERNS[0], 2)[1])
         for tensor in proto.graph.initializer:
             array = onnx.numpy_helper.to_array(tensor)
             if array.shape == (30, 16):
@@ -89,7 +95,7 @@ def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(write, "export_graph", bent)
     path = tmp_path / "out.onnx"
-    assert main(["export", str(checkpoint(tmp_path / "m.ckpt")), "-o", str(path)]) == 1
+    assert main(["export", str(checkpoint(tmp_path / "m.ckpt", PATTERNS[0])), "-o", str(path)]) == 1
     assert "ONNX and torch differ" in capsys.readouterr().err
     assert not path.exists()
 
@@ -112,7 +118,7 @@ def test_a_segment_model_is_refused(tmp_path, capsys):
 
 
 def test_the_file_holds_no_machine_and_halves_its_weights(exported):
-    path = exported[1]
+    path = exported(PATTERNS[0], 2)[1]
     content = path.read_bytes()
     assert str(ROOT).encode() not in content
     assert b".py" not in content, "the exporter's notes on source lines are left out"

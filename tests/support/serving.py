@@ -72,7 +72,7 @@ class Server:
         return code
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def talk(self, *events: Event, until: type = NotDetected) -> list[Event]:
         """What is answered to events, up to the first answer of a type."""

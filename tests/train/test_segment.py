@@ -3,7 +3,6 @@
 import csv
 import math
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ pytest.importorskip("pytorch_lightning")
 pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
-from kws.lexicon import load_cmudict  # noqa: E402
 from kws.model.acoustic import AcousticConfig, AcousticModel, parameter_count  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.runtime.session import OnnxModel  # noqa: E402
@@ -213,14 +211,6 @@ def data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_corpus(folder / "words", [*KEYWORDS, "yes", "view of a glass"])
     return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_dictionary():
-    """Read once: it takes longer than the trainings here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kws.train.vocabulary.load_cmudict", cache(load_cmudict))
-        yield
 
 
 def recipe(data: Path, output: Path, *changes: str) -> Recipe:

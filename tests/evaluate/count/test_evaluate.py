@@ -17,6 +17,7 @@ from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
 pytest.importorskip("scipy")
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def manifest(folder: Path, clips: list[tuple[str, np.ndarray]]) -> Path:

@@ -38,7 +38,7 @@ def without_added(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def scored_again(tmp_path_factory) -> Path:
+def scored_again(without_figures, tmp_path_factory) -> Path:
     """The folder in which the stored scoring was done again."""
     pytest.importorskip("scipy")
     pytest.importorskip("tqdm")

@@ -16,7 +16,9 @@ import tones
 from command import kws
 from corpora import write_wav
 from kws.cli.main import main
+from kws.evaluate.report.page.figures import write_figures
 
+pytestmark = pytest.mark.usefixtures("without_figures")  # but for one test
 RATE = 16_000
 COLUMNS = ("audio", "seconds", "text", "speaker", "split", "start", "end")
 
@@ -216,7 +218,8 @@ def test_reports_that_cannot_be_compared_are_one_sentence(tone_model, corpus, re
         assert sentence in capsys.readouterr().err
 
 
-def test_negatives_alone_are_counted(tone_model, corpus, tmp_path, capsys):
+def test_negatives_alone_are_counted(tone_model, corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kws.evaluate.report.write.write_figures", write_figures)
     report = score(tone_model, "--negatives", corpus / "other", "-o", tmp_path)
     assert "nothing is known of misses" in capsys.readouterr().out
     point = report["all"]["points"][0]
