@@ -62,7 +62,7 @@ def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None 
 def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass: Path) -> None:
     """Raise KwsError unless the verifier was made for such a first pass."""
     config = checkpoint.model.config
-    if config.tokens != info.tokens and not info.of_phrases:
+    if config.tokens != info.tokens:
         raise KwsError(f"the verifier's phones are not those of {first_pass}: train it with this first pass")
     if unknown := sorted(set(config.words) - {keyword.name for keyword in info.keywords}):
         raise KwsError(f"{first_pass} does not hear {', '.join(unknown)}, which the verifier was trained for")

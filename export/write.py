@@ -49,20 +49,14 @@ class Written:
         )
 
 
-def write_model(
-    path: Path, output: Path, name: str | None = None, chunk_frames: int = 2, *, phrases: bool = False
-) -> Written:
+def write_model(path: Path, output: Path, name: str | None = None, chunk_frames: int = 2) -> Written:
     """Writes the checkpoint `path` as the model file `output`, once it is verified.
 
     name: the model's; None takes the recipe's. chunk_frames: frames of 40 ms per call
-    of the graph. phrases: the model hears its keywords by its phrase branch, each as
-    one token, instead of by their phones. Raises KwsError, and writes nothing, where
-    there is no such branch, and where the log-posteriors of ONNX and torch differ by
-    more than `verify.TOLERANCE`.
+    of the graph. Raises KwsError, and writes nothing, where the log-posteriors of ONNX
+    and torch differ by more than `verify.TOLERANCE`.
     """
     checkpoint = load_checkpoint(path)
-    if phrases:
-        checkpoint = by_phrases(checkpoint)
     checkpoint.model.phrase_head = None  # tokens alone leave a stream
     if chunk_frames < 1:
         raise KwsError(f"--chunk-frames {chunk_frames}: a chunk has at least one frame")
@@ -78,15 +72,6 @@ def write_model(
                 f"{output} was not written"
             )
     return Written(output, info.parameters, difference)
-
-
-def by_phrases(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint of the phrase branch alone: each keyword is one token, and its
-    only spelling. Raises KwsError where there is none.
-    """
-    names = list(checkpoint.spellings)
-    model = checkpoint.model.of_phrases(names)
-    return checkpoint._replace(model=model, spellings={name: [(name,)] for name in names})
 
 
 def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:

@@ -179,12 +179,6 @@ class ModelInfo:
         for keyword in self.keywords:
             self.check_keyword(keyword)
 
-    @property
-    def of_phrases(self) -> bool:
-        """Whether each keyword is one token, so that the model hears no other phrase."""
-        own = [keyword.spellings == ((keyword.name,),) for keyword in self.keywords]
-        return bool(own) and all(own)
-
     def check_keyword(self, keyword: Keyword) -> None:
         """Raise KwsError unless the model's tokens can spell the keyword and its
         threshold makes sense.

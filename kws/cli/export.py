@@ -22,11 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
     parser.add_argument("--chunk-frames", type=int, help="frames of 40 ms per call: latency against CPU (default: 2)")
     parser.add_argument(
-        "--phrases",
-        action="store_true",
-        help="hear the keywords by the phrase branch, each as one token, and no other phrase: a smaller, faster model",
-    )
-    parser.add_argument(
         "--first-pass",
         metavar="MODEL",
         help="of a verifier: the model whose candidates it verifies, a file or the name of one that ships",
@@ -37,8 +32,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the file and say what is in it; a KwsError where ONNX and torch differ."""
     if args.first_pass is not None and args.chunk_frames is not None:
         raise KwsError("--chunk-frames does nothing with --first-pass: the first pass has its chunks already")
-    if args.first_pass is not None and args.phrases:
-        raise KwsError("--phrases does nothing with --first-pass: export the first pass with it, by itself")
     if args.first_pass is not None:
         from kws.export.pair import write_pair
         from kws.runtime.shipped import find
@@ -50,6 +43,5 @@ def run(args: argparse.Namespace) -> int:
 
     if is_verifier(args.checkpoint):
         raise KwsError(f"{args.checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
-    chunk_frames = 2 if args.chunk_frames is None else args.chunk_frames
-    print(write_model(args.checkpoint, args.output, args.name, chunk_frames, phrases=args.phrases))
+    print(write_model(args.checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
     return 0

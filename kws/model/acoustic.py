@@ -4,16 +4,13 @@ Shapes: B batch, S samples, T frames of 40 ms, V tokens (blank first), D width, 
 phrases.
 """
 
-import dataclasses
 import itertools
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from kws.errors import KwsError
-from kws.lexicon import BLANK
 from kws.model.config import AcousticConfig
 from kws.model.contract import verify
 from kws.model.encoder import Block, BlockState, Subsampling, stream_through
@@ -23,7 +20,6 @@ from kws.model.mixers.own import is_own
 from kws.model.references import fixed_reference, random_reference
 from kws.model.streaming import State, StreamingLayer
 
-NO_PHRASES = "this model has no phrase branch: train one by a recipe with a phrase_weight"
 _BLANK_BIAS = 3.0  # most frames are blank: saying so from the start saves the first hundred steps of CTC
 
 
@@ -197,28 +193,13 @@ class AcousticModel(StreamingLayer):
         """
         return _log_softmax(self.head(hidden))
 
-    def of_phrases(self, names: Sequence[str]) -> "AcousticModel":
-        """The model with its phrase branch for a head: its tokens are the phrases, by
-        these names, in the order in which the branch learned them.
-
-        Raises KwsError where the model has no phrases.
-        """
-        if self.phrase_head is None:
-            raise KwsError(NO_PHRASES)
-        config = dataclasses.replace(self.config, tokens=(BLANK, *names), phrases=0)
-        model = AcousticModel(config)
-        trunk = {name: weight for name, weight in self.state_dict().items() if "head." not in name}
-        head = {f"head.{name}": weight for name, weight in self.phrase_head.state_dict().items()}
-        model.load_state_dict(trunk | head)
-        return model.train(self.training)
-
     def phrase_posteriors(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of
         Sigtia et al. 2020, "Multi-task learning for voice trigger detection", arXiv
         2001.09519, a linear layer on what the phones are read from.
         """
         if self.phrase_head is None:
-            raise KwsError(NO_PHRASES)
+            raise KwsError("this model has no phrase branch: train one by a recipe with a phrase_weight")
         return _log_softmax(self.phrase_head(hidden))
 
 

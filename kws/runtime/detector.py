@@ -109,8 +109,6 @@ class Detector:
         """
         if isinstance(phrases, str):
             raise InputError(f"with_keywords takes a list of phrases: with_keywords([{phrases!r}])")
-        if self.info.of_phrases:
-            raise KwsError(f"the model {self.info.name} hears its own words and no other: type phrases for phones")
         if not isinstance(phrases, Mapping):
             phrases = spell_all(_texts(phrases))
         threshold = self.info.scoring.default_threshold if threshold is None else threshold
