@@ -133,7 +133,7 @@ class _Ears:
         if block.opening != self._opening:
             self.end()
             self._opening, self._rate, self._count, self._began = block.opening, block.rate, 0, np.inf
-            self._stream = self._detector.stream(block.rate)
+            self._stream = self._detector.stream(block.rate, gate=True)
             if self._recorder is not None:
                 self._recorder.begin(block.rate, self._detector.info.chunk_samples)
         assert self._stream is not None

@@ -49,6 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_keyword_option(parser)
     add_source_option(parser, "--confusables", "phrases that sound like a keyword; counted apart, not in the hours")
     add_pickup_options(parser, "every recording")
+    parser.add_argument(
+        "--gate",
+        action="store_true",
+        help="let the model sleep while it is quiet, as `kws listen` and `kws serve` do",
+    )
     parser.add_argument("--noise", metavar="SOURCE", help="noise to mix the positives with")
     parser.add_argument("--rooms", metavar="SOURCE", help="room impulse responses for the positives (`kws data rooms`)")
     parser.add_argument(
@@ -105,7 +110,9 @@ def run(args: argparse.Namespace) -> int:
     from kws.runtime.keywords import notes
 
     against = read_report(args.against) if args.against else None
-    spec = SystemSpec(args.model, tuple(args.keyword))
+    spec = SystemSpec(args.model, tuple(args.keyword), args.gate)
+    if args.gate and spec.is_engine:
+        raise KwsError(f"--gate is of models of kws, and {args.model} is an engine of others")
     system = open_system(spec)
     if isinstance(system, KwsSystem):
         for note in notes(system.detector, args.keyword):

@@ -6,7 +6,7 @@ n frames, K keywords, V tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
@@ -24,10 +24,13 @@ from kws.events import Detection
 from kws.lexicon import spell_all
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
+from kws.runtime.gate import Gate, Part, quiet_chunks
 from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find
 from kws.runtime.streams import Streams
+
+_SURELY_NOT = -30.0  # a log-posterior
 
 
 class StreamResult(NamedTuple):
@@ -127,17 +130,25 @@ class Detector:
         changed = [replace(keyword, threshold=threshold, calibration=None) for keyword in self.keywords]
         return Detector(self.model, changed, verify=self.second_pass is not None)
 
-    def stream(self, sample_rate: int = units.SAMPLE_RATE) -> Stream:
+    def stream(self, sample_rate: int = units.SAMPLE_RATE, *, gate: bool = False) -> Stream:
         """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need
         soxr (the extra `audio`).
-        """
-        return Stream(self, sample_rate)
 
-    def streams(self) -> Streams:
-        """No stream yet, but a place for many that join and leave: their chunks run
-        together, which costs less.
+        gate: the model sleeps while it is quiet (see gate.py), which costs next to
+        nothing.
         """
-        return Streams(self)
+        return Stream(self, sample_rate, self.gate() if gate else None)
+
+    def streams(self, *, gate: bool = False) -> Streams:
+        """No stream yet, but a place for many that join and leave: their chunks run
+        together, which costs less. gate: as of `stream`, for each.
+        """
+        return Streams(self, self.gate if gate else None)
+
+    def gate(self) -> Gate:
+        """A fresh gate, for one stream."""
+        hold = 0 if self.second_pass is None else self.second_pass.info.hold_frames
+        return Gate(self.info.chunk_samples, quiet_chunks(self.info, hold))
 
     def detections(
         self,
@@ -182,10 +193,11 @@ class Stream:
     keyword may fire again (1 s later) or the stream ends.
     """
 
-    def __init__(self, detector: Detector, sample_rate: int) -> None:
+    def __init__(self, detector: Detector, sample_rate: int, gate: Gate | None = None) -> None:
         self.detector = detector
         self.sample_rate = sample_rate
         info = detector.info
+        self._gate = gate
         self._chunker = Chunker(sample_rate, info.chunk_samples, info.chunks_per_call)
         self._restart()
 
@@ -200,13 +212,20 @@ class Stream:
 
     def _restart(self) -> None:
         self._frame = 0
+        if self._gate is not None:
+            self._gate.reset()
+        self._begin_anew()
+        self._trigger_state = self.detector.trigger.init_state()
+        self._open_events = EventPeaks(self.detector.info.scoring.refractory_frames)
+        self.peaks: list[Detection] = []
+
+    def _begin_anew(self) -> None:
+        """Hear on as after silence; the stream's time and its last events stay."""
+        self._is_new = True
         self._states = self.detector.model.init_states()
         self._scorer_state = self.detector.scorer.init_state()
         second_pass = self.detector.second_pass
         self._second_pass = None if second_pass is None else second_pass.stream()
-        self._trigger_state = self.detector.trigger.init_state()
-        self._open_events = EventPeaks(self.detector.info.scoring.refractory_frames)
-        self.peaks: list[Detection] = []
 
     @property
     def wait_s(self) -> float:
@@ -232,7 +251,7 @@ class Stream:
         floats, and after `flush`; the stream is then as it was before.
         """
         self.peaks = []
-        return [event for chunks in self._chunker.take(samples) for event in self._run(chunks).detections]
+        return [event for result in self._results(samples) for event in result.detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end
@@ -245,7 +264,7 @@ class Stream:
         is `flush` too.
         """
         first, self.peaks = self._frame, []
-        results = [self._run(chunks) for chunks in self._chunker.take(samples, last)]
+        results = list(self._results(samples, last))
         if last:
             self.peaks += self._open_events.end()
         if len(results) == 1:  # as live: spares copies
@@ -267,9 +286,46 @@ class Stream:
             first,
         )
 
+    def _results(self, samples: NDArray[Any], last: bool = False) -> Iterator[StreamResult]:
+        """What the chunks give that the samples complete."""
+        taken = self._chunker.take(samples, last)
+        if self._gate is None:
+            return map(self._run, taken)
+        return (result for chunks in taken for part in self._gate.take(chunks) for result in self._part(part))
+
+    def _part(self, part: Part) -> Iterator[StreamResult]:
+        """What a part gives that the gate made."""
+        info = self.detector.info
+        frames = part.pcm.shape[1] // info.frame_samples
+        if not part.heard:
+            yield self._pass_over(frames)
+            return
+        if not part.again:
+            yield self._run(part.pcm)
+            return
+        self._frame -= frames
+        most = info.chunk_samples * info.chunks_per_call
+        for at in range(0, part.pcm.shape[1], most):
+            found = self._run(part.pcm[:, at : at + most])
+            none = found.scores[:0], found.ages[:0], found.log_posteriors[:0]  # these frames were told of before
+            yield StreamResult(found.detections, *none, self._frame)
+
+    def _pass_over(self, frames: int) -> StreamResult:
+        """Frames in which the model sleeps: no score, and surely blank."""
+        first, keywords = self._frame, len(self.detector.keywords)
+        if not self._is_new:
+            self._begin_anew()
+        self._frame += frames
+        posteriors = np.full((frames, len(self.detector.info.tokens)), _SURELY_NOT, np.float32)
+        posteriors[:, 0] = 0.0
+        scores, ages = np.zeros((frames, keywords)), np.zeros((frames, keywords), np.int64)
+        if self._open_events.is_open:
+            self.peaks += self._open_events.hear([], [], scores, first)
+        return StreamResult([], scores, ages, posteriors, first)
+
     def _run(self, chunks: Samples) -> StreamResult:
         """Hear whole chunks, (1, chunks * chunk_samples)."""
-        detector, first = self.detector, self._frame
+        detector, first, self._is_new = self.detector, self._frame, False
         batch, self._states, features = detector.model.run(chunks, self._states)
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)

@@ -9,8 +9,8 @@ keywords.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from kws.errors import InputError
 from kws.events import Detection
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
+from kws.runtime.gate import Gate
 from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel, States
 
@@ -71,8 +72,10 @@ class Streams:
     ...     print(handle is hall, detection.keyword, detection.end_s)
     """
 
-    def __init__(self, detector: AnyDetector) -> None:
+    def __init__(self, detector: AnyDetector, gate: Callable[[], Gate] | None = None) -> None:
+        """gate: makes the gate of each stream; None: the model hears everything."""
         self.detector = detector
+        self._gate = gate
         self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
         self.peaks: list[tuple[StreamHandle, Detection]] = []
@@ -82,7 +85,7 @@ class Streams:
         does.
         """
         chunker = Chunker(sample_rate, self.detector.info.chunk_samples)
-        return StreamHandle(self, chunker, self._states.add())
+        return StreamHandle(self, chunker, self._states.add(), None if self._gate is None else self._gate())
 
     @property
     def waiting(self) -> int:
@@ -112,8 +115,8 @@ class Streams:
             return []
         rows = [handle._row for handle in handles]
         detector = self.detector
+        pcm = np.concatenate([handle._next_chunk() for handle in handles])
         *states, paths = self._states.of(rows)
-        pcm = np.concatenate([handle._chunks.popleft() for handle in handles])
         self._waiting.extend(handle for handle in handles if handle._chunks)
         posteriors, following, features = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
@@ -128,8 +131,10 @@ class Streams:
                 fired, peaks = handle._fire(own_scores, own_ages)
                 events += [(handle, event) for event in fired]
                 self.peaks += [(handle, event) for event in peaks]
-            handle._frame += len(own_scores)
         return events
+
+    def _begin_anew(self, handle: StreamHandle) -> None:
+        self._states.put([handle._row], self._states.fresh)
 
     def _forget(self, handle: StreamHandle) -> None:
         self._states.remove(handle._row)
@@ -137,16 +142,28 @@ class Streams:
             self._waiting.remove(handle)
 
 
+class _Waiting(NamedTuple):
+    """A chunk (1, chunk_samples) that waits; begin: its first sample's place in the stream.
+    anew: its stream was asleep, and begins anew with it.
+    """
+
+    pcm: Samples
+    begin: int
+    anew: bool = False
+
+
 class StreamHandle:
     """One of many streams: takes samples at any time, and is heard when its `Streams`
     runs. Made by `Streams.join`.
     """
 
-    def __init__(self, streams: Streams, chunker: Chunker, row: int) -> None:
+    def __init__(self, streams: Streams, chunker: Chunker, row: int, gate: Gate | None = None) -> None:
         self._streams: Streams | None = streams
         self._chunker = chunker
         self._row = row
-        self._chunks: deque[Samples] = deque()
+        self._gate = gate
+        self._chunks: deque[_Waiting] = deque()
+        self._taken = 0  # samples of whole chunks
         self._frame = 0
         self._ended = False
         self._trigger_state = streams.detector.trigger.init_state()
@@ -194,10 +211,37 @@ class StreamHandle:
         if self._streams is None:
             raise InputError("the stream has left: join() makes a new one")
         idle = not self._chunks
-        self._chunks.extend(chunk.copy() for chunk in self._chunker.take(samples, last))
+        for chunk in self._chunker.take(samples, last):
+            self._keep(chunk)
         self._ended = self._ended or last
         if idle and self._chunks:
             self._streams._waiting.append(self)
+
+    def _keep(self, chunk: Samples) -> None:
+        """Let a chunk wait, and what its gate kept before it; or pass it over."""
+        begin = self._taken
+        self._taken += chunk.shape[1]
+        if self._gate is None:
+            self._chunks.append(_Waiting(chunk.copy(), begin))
+            return
+        for part in self._gate.take(chunk):
+            if part.again:
+                at = begin - part.pcm.shape[1]
+                pieces = np.split(part.pcm, part.pcm.shape[1] // chunk.shape[1], axis=1)
+                self._chunks.extend(_Waiting(pcm, at + i * chunk.shape[1], i == 0) for i, pcm in enumerate(pieces))
+            elif part.heard:
+                self._chunks.append(_Waiting(chunk.copy(), begin))
+
+    def _next_chunk(self) -> Samples:
+        """The chunk that has waited longest, for which the stream is made ready."""
+        assert self._streams is not None
+        chunk = self._chunks.popleft()
+        self._frame = chunk.begin // self._streams.detector.info.frame_samples
+        if chunk.anew:
+            self._streams._begin_anew(self)
+            second_pass = self._streams.detector.second_pass
+            self._second_pass = None if second_pass is None else second_pass.stream()
+        return chunk.pcm
 
     def _verify(
         self, features: Float32Array, scores: NDArray[np.float64], ages: NDArray[np.int64]
@@ -225,7 +269,7 @@ class _Rows:
 
     def __init__(self, fresh: States) -> None:
         """fresh: what a new stream begins with, each (1, ...)."""
-        self._fresh = fresh
+        self.fresh = fresh
         self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
         self._free: list[int] = []
 
@@ -237,10 +281,10 @@ class _Rows:
             size = len(self._arrays[0])
             more = max(size, 1)
             self._free = list(range(size + more - 1, size - 1, -1))
-            pairs = zip(self._arrays, self._fresh, strict=True)
+            pairs = zip(self._arrays, self.fresh, strict=True)
             self._arrays = [np.concatenate([array, *[fresh] * more]) for array, fresh in pairs]
         row = self._free.pop()
-        self.put([row], self._fresh)
+        self.put([row], self.fresh)
         return row
 
     def remove(self, row: int) -> None:

@@ -16,7 +16,7 @@ class ClientStreams:
     """The streams of all connected clients, for each of some detectors. For one thread."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        self._streams = [detector.streams() for detector in detectors]
+        self._streams = [detector.streams(gate=True) for detector in detectors]
         self._by_handle: dict[StreamHandle, ClientStream] = {}
 
     def open(self, names: Collection[str], rate: int) -> ClientStream:

@@ -113,11 +113,12 @@ class SystemSpec:
     """How another process opens the same system.
 
     model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's,
-    FILE.py:CLASS or MODULE:CLASS.
+    FILE.py:CLASS or MODULE:CLASS. gate: whether a model of kws sleeps while it is quiet.
     """
 
     model: str
     keywords: tuple[str, ...] = ()
+    gate: bool = False
 
     @property
     def is_engine(self) -> bool:
@@ -153,15 +154,16 @@ def _open(spec: SystemSpec, version: tuple[int, int] | None) -> System:  # noqa:
         make = _adapter(ENGINES.get(spec.model, spec.model))
         with _blamed(spec.model, "its constructor"):
             return EngineSystem(spec.model, make(list(spec.keywords)))
-    return KwsSystem(open_detector(spec.model, list(spec.keywords)))
+    return KwsSystem(open_detector(spec.model, list(spec.keywords)), gate=spec.gate)
 
 
 class KwsSystem:
     """A model of kws."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, *, gate: bool = False) -> None:
         info = detector.info
         self.detector = detector
+        self._gate = gate
         self.name = info.name
         self.keywords = tuple(keyword.name for keyword in detector.keywords)
         self.thresholds = tuple(keyword.threshold for keyword in detector.keywords)
@@ -171,7 +173,7 @@ class KwsSystem:
 
     def stream(self) -> SystemStream:
         """A fresh stream of the detector."""
-        return self.detector.stream()
+        return self.detector.stream(gate=self._gate)
 
     def about(self) -> SystemInfo:
         """What the model file says of itself."""
