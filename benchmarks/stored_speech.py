@@ -4,8 +4,8 @@ the model gives them, and by what the file keeps of them.
     python benchmarks/stored_speech.py mini_librispeech@dev
 
 Prints, of the peaks above 0.03, by what factor they change (median, 95 % and largest),
-the events at some thresholds by both, and by how much the fifth highest peak of each
-phrase changes, near which thresholds for half a false accept an hour are.
+the events at some thresholds by both, and by how much the threshold of each phrase for
+half a false accept an hour changes.
 """
 
 import argparse
@@ -20,8 +20,11 @@ from kws.data.manifest import rows_of
 from kws.decoding.packed import PackedPosteriors
 from kws.lexicon import spell_all
 from kws.runtime.detector import Detector
+from kws.runtime.speech.phrases import LEAST as LEAST_THRESHOLD
 from kws.runtime.speech.replay import FLOOR, Peak, peaks
 from kws.runtime.speech.store import Recording
+from kws.runtime.speech.tail import tail_of
+from kws.units import SAMPLE_RATE
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2)
 LEAST = 0.03
@@ -60,7 +63,8 @@ def report(detector: Detector, true: Any, kept: Any) -> None:
     """Print how the peaks of all phrases compare."""
     info, names = detector.info, names_of_phrases()
     spelled = spell_all(names)
-    factors, fifth = [], []
+    factors, set_by = [], []
+    hours = sum(recording.frames for recording in true.recordings) * info.frame_samples / SAMPLE_RATE / 3600
     counts = np.zeros((2, len(THRESHOLDS)), int)
     for first in range(0, len(names), AT_ONCE):
         some = [spelled[name] for name in names[first : first + AT_ONCE]]
@@ -68,8 +72,8 @@ def report(detector: Detector, true: Any, kept: Any) -> None:
         both = [peaks(speech, scorer, info.scoring) for speech in (true, kept)]
         for exact, rounded in zip(*both, strict=True):
             counts += [[sum(peak.score >= t for peak in own) for t in THRESHOLDS] for own in (exact, rounded)]
-            if min(len(exact), len(rounded)) > 4:
-                fifth.append(np.log(rounded[4].score / exact[4].score))
+            both_ways = [tail_of([peak.score for peak in own], hours, 0.5, FLOOR).threshold for own in (exact, rounded)]
+            set_by.append(np.maximum(both_ways, LEAST_THRESHOLD))
             for peak in exact:
                 if peak.score >= LEAST:
                     near = [other.score for other in rounded if is_near(other, peak)]
@@ -81,7 +85,10 @@ def report(detector: Detector, true: Any, kept: Any) -> None:
     print(f"{np.quantile(change, 0.95):.2f} (95 %), {change.max():.1f} at most")
     for threshold, (exact, rounded) in zip(THRESHOLDS, counts.T, strict=True):
         print(f"events at {threshold:g}: {exact} exact, {rounded} from the file")
-    print(f"fifth highest peak of a phrase: mean change {np.mean(fifth):+.1%}, standard deviation {np.std(fifth):.1%}")
+    shift = np.log(np.array(set_by)).T
+    shift = shift[1] - shift[0]
+    print(f"threshold of a phrase for 0.5 FA/h: mean change {np.expm1(shift.mean()):+.1%}, ", end="")
+    print(f"standard deviation {shift.std():.1%}, {np.exp(np.abs(shift).max()):.2f} times at most")
 
 
 def is_near(other: Peak, peak: Peak) -> bool:
