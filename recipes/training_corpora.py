@@ -86,3 +86,12 @@ MEASURED_ROOMS = TrainingCorpus(
     "Apache-2.0; public domain, CC BY or CC BY-SA by file",
     "Google Chrome Labs; the recordists that Reverb.js names",
 )
+
+
+def known() -> dict[str, tuple[str, str, str]]:
+    """Title, licence and attribution of every corpus above, by its folder."""
+    return {
+        corpus.folder: (corpus.title, corpus.licence, corpus.attribution)
+        for corpus in globals().values()
+        if isinstance(corpus, TrainingCorpus)
+    }

@@ -8,6 +8,8 @@ import json
 from kws.cli.options import add_json_option, add_model_and_files_arguments, log_to_stderr, model_and_files
 from kws.errors import KwsError
 
+_DEFAULT = "speech-commands"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -21,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  kws classify phones DIR --rivals bed bird cat dog --json"
     )
     clips = "folders with a folder of clips per class, or MANIFEST[@SPLIT]"
-    add_model_and_files_arguments(parser, "DIR", clips, default="speech-commands")
+    add_model_and_files_arguments(parser, "DIR", clips, _DEFAULT)
     parser.add_argument(
         "--task", type=int, choices=(12, 35), help="classes of Speech Commands that the rows of a manifest belong to"
     )
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from kws.runtime.detector import Detector
 
     model, folders = model_and_files(args)
+    model = model or _DEFAULT
     skipped: list[str] = []
     clips = find_clips(folders, args.task, skipped)
     detector = Detector.load(model)

@@ -28,15 +28,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  kws data pack data/librispeech -o data/librispeech_shards\n"
         "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
         "  kws data cut data/mini_librispeech data/an4 --root data/cut_words --words on off stop\n"
-        "  kws data synthesise --root data/synthetic --download --count 4000 --workers 2"
+        "  kws data synthesise --root data/synthetic --download --count 4000 --workers 2\n"
+        "  kws data store mine.onnx data/mini_librispeech@dev data/my_radio -o mine.speech"
     )
-    actions = parser.add_subparsers(dest="action", metavar="list | get | pack | align | cut | synthesise")
+    actions = parser.add_subparsers(dest="action", metavar="list | get | pack | align | cut | synthesise | store")
     actions.add_parser("list", help="the corpora, their licences and where they come from (also `kws data` alone)")
     _configure_get(actions.add_parser("get", help="fetch a corpus when told to, and write its manifest"))
     _configure_pack(actions.add_parser("pack", help="pack a corpus into tar files that training streams"))
     _configure_align(actions.add_parser("align", help="find where the text of each recording is said"))
     _configure_cut(actions.add_parser("cut", help="cut words out of the sentences of corpora"))
     _configure_synthesise(actions.add_parser("synthesise", help="make clips in synthetic voices"))
+    _configure_store(actions.add_parser("store", help="store speech as a model hears it, to set thresholds by"))
     for name in corpus_names():  # `kws data CORPUS` is `kws data get CORPUS`, as it was before there were actions
         _configure_get(actions.add_parser(name), corpus=name)
 
@@ -119,9 +121,21 @@ def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each")
 
 
+def _configure_store(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Store what a model makes of ordinary speech: its log-posteriors in few bytes, with the words and where they "
+        "end. A phrase that is typed for that model (--keyword) is then tried on the stored speech, and gets a "
+        "threshold of its own. The file must lie beside the model and be called as it is: mine.onnx, mine.speech. "
+        "Take speech that the model did not learn from, and make the file again when the model changes."
+    )
+    parser.add_argument("model", metavar="MODEL", help="an .onnx file or the name of a shipped model")
+    parser.add_argument("corpora", nargs="+", metavar="SOURCE", help="manifests, MANIFEST@SPLIT or folders of audio")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.speech", help="the file to write")
+
+
 def run(args: argparse.Namespace) -> int:
     """Do what one sub-command says and print what came of it."""
-    actions = {"get": get, "pack": packed, "align": aligned, "cut": cut, "synthesise": synthesised}
+    actions = {"get": get, "pack": packed, "align": aligned, "cut": cut, "synthesise": synthesised, "store": stored}
     resumes = args.action in ("get", "synthesise")
     after = "goes on with what was finished" if resumes else "does it anew, and nothing is left half done"
     with going_on(f"the same command {after}"):
@@ -260,6 +274,37 @@ def synthesised(args: argparse.Namespace) -> str:
         download(models)
     manifest = generate(args.root, models, script, args.count, args.seed, args.workers, new_styles=args.new_voices)
     return f"{describe(rows_of([str(manifest)]))} in {manifest}"
+
+
+def stored(args: argparse.Namespace) -> str:
+    """Stores what a model makes of speech; recordings that were of no use are named on
+    stderr.
+    """
+    from tqdm import tqdm
+
+    from kws.data.manifest import place_of, rows_of
+    from kws.data.stored_speech import hear_speech
+    from kws.metadata import DataSource
+    from kws.recipes.training_corpora import known
+    from kws.runtime.shipped import find
+
+    skipped: list[str] = []
+    rows = rows_of(args.corpora, skipped)
+    data = []
+    for corpus in args.corpora:
+        path, split = place_of(corpus)
+        folder = (path if path.is_dir() else path.parent).resolve().name
+        title, licence, attribution = known().get(folder, (folder, "", ""))
+        data.append(DataSource(f"{title}, {split}" if split else title, licence, attribution))
+    speech = hear_speech(find(args.model), tqdm(rows, "hearing", unit="clip", leave=False, disable=None), data, skipped)
+    speech.write(args.output)
+    for line in skipped:
+        log_to_stderr(f"skipped {line}")
+    size, words = args.output.stat().st_size, sum(len(recording.words) for recording in speech.recordings)
+    return (
+        f"{len(speech.recordings)} recordings, {speech.hours:.2f} h, {words} words in {args.output}: "
+        f"{size / 1e3:.0f} kB, {size / 1e3 / speech.hours:.0f} kB an hour"
+    )
 
 
 def script_of(words: list[str] | None, excerpts: str | None) -> Script:

@@ -48,7 +48,9 @@ class _Stream(Protocol[_Heard]):
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Hear keywords in sound files. A file that cannot be read does not stop the others."
     parser.epilog = _EXAMPLES + options.PEAK_HELP
-    options.add_model_and_files_arguments(parser, "FILE", "sound files, pipes, or - for standard input")
+    options.add_model_and_files_arguments(
+        parser, "FILE", "sound files, pipes, or - for standard input", options.UNNAMED
+    )
     add_keyword_options(parser)
     options.add_json_option(
         parser, "print each event as one line of JSON; live (--raw from a pipe) its peak follows in another"
@@ -95,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _detected(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
+def _detected(args: argparse.Namespace, model: str | None, files: list[str]) -> Iterator[str | KwsError]:
     """A line for each event: live as it fires, of a file once its peak is known."""
     from kws.pipes import is_live
 
-    (detector,) = open_detectors(args, [model], _say)
+    (detector,) = open_detectors(args, [model] if model else [], _say)
     for file in files:
         is_now = is_live(file, args.raw)
         for heard in _hear(_Events(detector.stream(), is_now), file, args):
@@ -132,14 +134,14 @@ class _Events:
         return [*fired, *self._stream.peaks] if self._is_live else self._stream.peaks
 
 
-def _explained(args: argparse.Namespace, model: str, files: list[str]) -> Iterator[str | KwsError]:
+def _explained(args: argparse.Namespace, model: str | None, files: list[str]) -> Iterator[str | KwsError]:
     """The lines that explain each file, once its picture is drawn; without matplotlib
     the words alone.
     """
     from kws.lexicon import phrase_name
     from kws.runtime.explain import explainer, figure, text
 
-    (detector,) = open_detectors(args, [model], _say, known=True)
+    (detector,) = open_detectors(args, [model] if model else [], _say, known=True)
     asked = [phrase_name(phrase) for phrase in args.keyword]
     lacking: KwsError | None = None
     named = ["stdin" if file == "-" else file for file in files]

@@ -5,16 +5,18 @@ verb that hears.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kws.cli.options import add_keyword_option
+from kws.cli.options import add_keyword_option, rate_per_hour
 
 if TYPE_CHECKING:
     from kws.log import Log
     from kws.runtime.detector import Detector
     from kws.runtime.keywords import Threshold
+
+FA_PER_HOUR = 0.5  # of a phrase that is typed
 
 
 def add_keyword_options(parser: argparse.ArgumentParser) -> None:
@@ -37,26 +39,64 @@ def add_keyword_options(parser: argparse.ArgumentParser) -> None:
         metavar="[WORD=]X",
         help="the threshold in (0, 1] of one keyword, or of all (may be repeated)",
     )
+    parser.add_argument(
+        "--fa-per-hour",
+        type=rate_per_hour,
+        default=FA_PER_HOUR,
+        metavar="RATE",
+        help="false accepts per hour of each --keyword, for which its threshold is set (%(default)s) where the model "
+        "has stored speech and no --threshold is given",
+    )
 
 
 def open_detectors(args: argparse.Namespace, models: Sequence[str], say: Log, *, known: bool = False) -> list[Detector]:
     """The detectors of the models, with the options of `add_keyword_options`; --keyword
     adds to the first.
 
-    say: gets what should be known of added phrases. known: --keyword may name a keyword
-    of the model's own. Raises KwsError for a model, a phrase or a word that cannot be
-    used.
+    models: without any, the shipped model that serves best (`unnamed_model`). say: gets
+    what should be known of added phrases. known: --keyword may name a keyword of the
+    model's own. Raises KwsError for a model, a phrase or a word that cannot be used.
     """
     from kws.runtime.keywords import notes, only_these, open_detector, with_thresholds
 
+    models = models or [unnamed_model(args, known=known)]
     detectors = [
         open_detector(model, [] if number else args.keyword, known=known) for number, model in enumerate(models)
     ]
     for note in notes(detectors[0], args.keyword):
         say(note)
+    detectors[0] = calibrate(detectors[0], args.threshold, args.fa_per_hour, say)
     if args.only:
         detectors = only_these(detectors, args.only, args.keyword)
     return with_thresholds(detectors, args.threshold)
+
+
+def unnamed_model(args: argparse.Namespace, *, known: bool = False) -> str:
+    """The model where the user names none: `phones` for --keyword, unless --only or
+    --threshold names a word of wake-words.
+    """
+    from kws.lexicon import phrase_name
+    from kws.runtime.keywords import model_for
+
+    words = {*map(phrase_name, args.only), *(one.keyword for one in args.threshold if one.keyword is not None)}
+    return model_for(args.keyword, words, known=known)
+
+
+def calibrate(detector: Detector, thresholds: Collection[Threshold], fa_per_hour: float, say: Log) -> Detector:
+    """The detector with thresholds for its added phrases, as `calibrate_added` finds
+    them, and how long that took.
+    """
+    from time import perf_counter
+
+    from kws.runtime.keywords import calibrate_added
+
+    began = perf_counter()
+    detector, said = calibrate_added(detector, thresholds, fa_per_hour)
+    for line in said:
+        say(line)
+    if any(keyword.calibration for keyword in detector.keywords if keyword not in detector.info.keywords):
+        say(f"thresholds set in {perf_counter() - began:.1f} s")
+    return detector
 
 
 def _threshold(text: str) -> Threshold:

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and none is written without --record."
     )
     parser.epilog = _EPILOG + options.PEAK_HELP
-    options.add_model_argument(parser)
+    options.add_model_argument(parser, takes_phrases=True)
     parser.add_argument("--device", help="number, name or part of the name of the microphone (the system's default)")
     options.add_pickup_options(parser, "the microphone")
     parser.add_argument("--list-devices", action="store_true", help="show the microphones and stop")
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             print(table(devices()))
             return 0
         notes: list[str] = []
-        (detector,) = open_detectors(args, [args.model], notes.append)
+        (detector,) = open_detectors(args, [args.model] if args.model else [], notes.append)
         stop = stack.enter_context(stop_on_signals())
         front = Front(args)
         recorder = Recorder(args.record, front.tell) if args.record else None

@@ -2,9 +2,10 @@
 
 **How a model is named, in every verb.** MODEL is the first word after the verb: the
 path of an .onnx file, or the name of a model that ships with kws. It may be left out,
-and is then `wake-words`. In verbs whose other words are files (`detect`, `classify`), a
-first word is taken for the model only if it ends in .onnx, or is the name of a shipped
-model and of no file; there `-m MODEL` names the model whatever the files are called.
+and is then `wake-words`, or `phones` where phrases are typed (--keyword). In verbs whose
+other words are files (`detect`, `classify`), a first word is taken for the model only if
+it ends in .onnx, or is the name of a shipped model and of no file; there `-m MODEL`
+names the model whatever the files are called.
 
 Only argparse and the names of the shipped models are imported here, so that help is
 quick.
@@ -21,11 +22,12 @@ from typing import TYPE_CHECKING
 
 from kws.errors import KwsError
 from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
-from kws.runtime.shipped import shipped
+from kws.runtime.shipped import PHRASE_MODEL, shipped
 
 if TYPE_CHECKING:
     from kws.pickup import Pickup
 
+UNNAMED = f"{DEFAULT_MODEL}, and {PHRASE_MODEL} for --keyword"
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
 PEAK_HELP = """
 An event has the score of the moment in which it fired, and a peak: the highest score until the keyword may fire again,
@@ -37,16 +39,18 @@ _LONGEST_PAUSE_S = 600.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
 
-def add_model_argument(parser: argparse.ArgumentParser, also: str = "") -> None:
+def add_model_argument(parser: argparse.ArgumentParser, also: str = "", *, takes_phrases: bool = False) -> None:
     """MODEL as the first word, stored as `model`; `also` says what else than a model
     the verb takes there.
+
+    takes_phrases: the verb has --keyword, and `model` is None where no model is named.
     """
     parser.add_argument(
         "model",
         nargs="?",
-        default=DEFAULT_MODEL,
+        default=None if takes_phrases else DEFAULT_MODEL,
         metavar="MODEL",
-        help=f"an .onnx file or the name of a shipped model ({DEFAULT_MODEL}){also}",
+        help=f"an .onnx file or the name of a shipped model ({UNNAMED if takes_phrases else DEFAULT_MODEL}){also}",
     )
 
 
@@ -59,15 +63,12 @@ def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_model_and_files_arguments(
-    parser: argparse.ArgumentParser, file: str, files_help: str, default: str | None = None
-) -> None:
+def add_model_and_files_arguments(parser: argparse.ArgumentParser, file: str, files_help: str, default: str) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file. default: the model where none is named; None means
-    wake-words.
+    file: the metavar of one file. default: what the help says of the model where none
+    is named.
     """
-    default = default or DEFAULT_MODEL
     parser.add_argument(
         "words",
         nargs="+",
@@ -75,12 +76,12 @@ def add_model_and_files_arguments(
         help=f"{files_help}; before them may stand an .onnx file or the name of a shipped model",
     )
     parser.add_argument("-m", "--model", metavar="MODEL", help=f"the model, by path or name ({default})")
-    parser.set_defaults(usage_error=parser.error, default_model=default)
+    parser.set_defaults(usage_error=parser.error)
 
 
-def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
-    """The model and the files of a verb with `add_model_and_files_arguments`; a usage
-    error without a file.
+def model_and_files(args: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """The model, None where none is named, and the files of a verb with
+    `add_model_and_files_arguments`; a usage error without a file.
     """
     model, files = args.model, list(args.words)
     if model is None and is_model(files[0]):
@@ -89,7 +90,7 @@ def model_and_files(args: argparse.Namespace) -> tuple[str, list[str]]:
         _refuse_misspelt(files[0])
     if not files:
         args.usage_error("no file is given")
-    return model or args.default_model, files
+    return model, files
 
 
 def is_model(word: str) -> bool:

@@ -11,6 +11,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from kws.cli.keywords import FA_PER_HOUR, calibrate
 from kws.cli.options import (
     add_jobs_options,
     add_keyword_option,
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "missed and the false accepts per hour. A keyword's negatives are all recordings in which it is not said."
     )
     parser.epilog = _EXAMPLES
-    add_model_argument(parser, also=f", {', '.join(ENGINES)}, or an adapter FILE.py:CLASS")
+    add_model_argument(parser, also=f", {', '.join(ENGINES)}, or an adapter FILE.py:CLASS", takes_phrases=True)
     add_audio_options(parser)
     add_keyword_option(parser)
     add_source_option(parser, "--confusables", "phrases that sound like a keyword; counted apart, not in the hours")
@@ -73,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(RATES),
         metavar="RATE",
-        help="rates to tell misses at",
+        help="rates to tell misses at; a typed phrase's own threshold is for 0.5, or the lowest where that is not one",
     )
     parser.add_argument("--against", type=Path, metavar="DIR", help="an earlier report to compare with, clip by clip")
     parser.add_argument(
@@ -107,16 +108,18 @@ def run(args: argparse.Namespace) -> int:
     from kws.evaluate.report.compare import compare, read_report
     from kws.evaluate.report.text import as_text, comparison_text
     from kws.evaluate.report.write import write_report
-    from kws.runtime.keywords import notes
+    from kws.runtime.keywords import model_for, notes
 
     against = read_report(args.against) if args.against else None
-    spec = SystemSpec(args.model, tuple(args.keyword), args.gate)
+    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate)
     if args.gate and spec.is_engine:
-        raise KwsError(f"--gate is of models of kws, and {args.model} is an engine of others")
+        raise KwsError(f"--gate is of models of kws, and {spec.model} is an engine of others")
     system = open_system(spec)
     if isinstance(system, KwsSystem):
         for note in notes(system.detector, args.keyword):
             log_to_stderr(note)
+        rate = FA_PER_HOUR if FA_PER_HOUR in args.fa_per_hour else min(args.fa_per_hour)
+        system = KwsSystem(calibrate(system.detector, (), rate, log_to_stderr))
     unusable: list[str] = []
     rules = mixing_rules(args.silence, args.seed, args.noise, args.rooms, unusable, pickup(args))
     for line in unusable:

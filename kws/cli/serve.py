@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.cli import options
-from kws.cli.keywords import add_keyword_options, open_detectors
+from kws.cli.keywords import add_keyword_options, open_detectors, unnamed_model
 from kws.errors import InputError, KwsError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "nor sent on. What happens is said on standard error."
     )
     parser.epilog = _EXAMPLES + options.PEAK_HELP
-    options.add_models_argument(parser, f"{options.DEFAULT_MODEL}; --keyword adds to the first")
+    options.add_models_argument(parser, f"{options.UNNAMED}; --keyword adds to the first")
     parser.add_argument(
         "--uri",
         default="tcp://127.0.0.1:10400",
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"kws: {line}", file=sys.stderr, flush=True)
 
     _refuse_the_impossible(args)
-    models = [*(args.models or [options.DEFAULT_MODEL]), *_custom(args.custom_model_dir, log)]
+    models = [*(args.models or [unnamed_model(args)]), *_custom(args.custom_model_dir, log)]
     catalog = Catalog(open_detectors(args, models, log))
     _refuse_unknown(args.preload_model, catalog)
     log(f"hears {', '.join(sorted(catalog.names))}")

@@ -125,6 +125,29 @@ class Detector:
         ]
         return Detector(self.model, [*self.keywords, *added], verify=self.second_pass is not None)
 
+    def with_phrases(self, *phrases: str, fa_per_hour: float = 0.5) -> Detector:
+        """A detector that hears further phrases too, each at a threshold of its own.
+
+        >>> detector = kws.Detector.load("phones").with_phrases("good morning", fa_per_hour=0.5)
+
+        The threshold is the one at which the phrase fires `fa_per_hour` times an hour in
+        the speech that is stored beside the model (see kws.runtime.speech.tail); it is
+        found in seconds, without recordings. `keywords` has it, with the false accepts
+        counted there. Other keywords stay as they are.
+
+        phrases: as `with_keywords` takes them. Raises KwsError where that does, and for a
+        model without stored speech, or with that of another model.
+        """
+        from kws.runtime.speech.phrases import calibrated, required_speech  # a detector without new phrases needs none
+
+        if not 0 < fa_per_hour < float("inf"):
+            raise InputError(f"fa_per_hour is {fa_per_hour}, not a rate above 0")
+        speech = required_speech(self.model)
+        added = self.with_keywords(phrases).keywords[len(self.keywords) :]
+        found = calibrated(speech, self.info, added, fa_per_hour)
+        keywords = [*self.keywords, *(phrase.keyword for phrase in found)]
+        return Detector(self.model, keywords, verify=self.second_pass is not None)
+
     def with_threshold(self, threshold: float) -> Detector:
         """A detector with one threshold, in (0, 1], for every keyword."""
         changed = [replace(keyword, threshold=threshold, calibration=None) for keyword in self.keywords]

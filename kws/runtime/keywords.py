@@ -13,6 +13,7 @@ from kws.lexicon import phrase_name, phrase_notes
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
 from kws.runtime.second_pass import labels_heard
+from kws.runtime.shipped import DEFAULT_MODEL, PHRASE_MODEL
 
 
 def open_detector(model: str, phrases: Sequence[str], *, known: bool = False) -> Detector:
@@ -30,6 +31,60 @@ def open_detector(model: str, phrases: Sequence[str], *, known: bool = False) ->
     if not (phrases or detector.keywords):
         raise KwsError(f"the model {detector.info.name} has no keyword of its own: say what to hear with --keyword")
     return detector.with_keywords(phrases) if phrases else detector
+
+
+def model_for(phrases: Iterable[str], words: Collection[str], *, known: bool = False) -> str:
+    """The shipped model that serves best where the user names none: the one for typed
+    phrases, unless `words` that are none of the phrases are asked of it.
+
+    words: names of keywords that are to be heard or have a threshold. known: a phrase
+    may name a keyword of the default model's own, which then hears it.
+    """
+    names = {phrase_name(phrase) for phrase in phrases}
+    if not names or set(words) - names:
+        return DEFAULT_MODEL
+    if known and names <= {keyword.name for keyword in Detector.load(DEFAULT_MODEL).keywords}:
+        return DEFAULT_MODEL
+    return PHRASE_MODEL
+
+
+def calibrate_added(
+    detector: Detector, thresholds: Collection[Threshold], fa_per_hour: float
+) -> tuple[Detector, list[str]]:
+    """The detector with its added phrases at thresholds for `fa_per_hour`, found in the
+    speech that is stored for its model; and a sentence on each.
+
+    A phrase that one of `thresholds` concerns is left alone. Without stored speech, or
+    with that of another model, phrases keep the model's default.
+    """
+    own = {keyword.name for keyword in detector.info.keywords}
+    added = [
+        keyword
+        for keyword in detector.keywords
+        if keyword.name not in own and not any(threshold.concerns(keyword) for threshold in thresholds)
+    ]
+    if not added:
+        return detector, []
+    from kws.runtime.speech.phrases import calibrated, speech_of  # a detector without new phrases needs none
+
+    said = []
+    try:
+        speech = speech_of(detector.model)
+    except KwsError as error:
+        speech = None
+        said.append(str(error))
+    if speech is None:
+        names = ", ".join(f"'{keyword.name}'" for keyword in added)
+        model, default = detector.info.name, detector.info.scoring.default_threshold
+        said.append(
+            f"{names}: the threshold is the default of {model}, {default:g}, which may be far off, for no speech is "
+            f"stored for that model: type the phrase for {PHRASE_MODEL}, or choose a --threshold with kws score"
+        )
+        return detector, said
+    found = {phrase.keyword.name: phrase for phrase in calibrated(speech, detector.info, added, fa_per_hour)}
+    keywords = [found[word.name].keyword if word.name in found else word for word in detector.keywords]
+    changed = Detector(detector.model, keywords, verify=detector.second_pass is not None)
+    return changed, [str(phrase) for phrase in found.values()]
 
 
 def notes(detector: Detector, phrases: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from kws.errors import KwsError, nearest
 
 DEFAULT_MODEL = "wake-words"
+PHRASE_MODEL = "phones"  # of phrases that are typed
 
 
 def shipped() -> dict[str, Path]:

@@ -50,6 +50,13 @@ def check(graph: bytes) -> None:
     _Checker().model(memoryview(graph))
 
 
+def graph_of(model: bytes) -> bytes:
+    """The graph with its weights out of the bytes of an ONNX file, without what the
+    file says of itself. Raises KwsError for other bytes.
+    """
+    return b"".join(value for number, value in _Checker()._messages(memoryview(model)) if number == _MODEL_GRAPH)
+
+
 class _Checker:
     """One pass over the messages of a file, which counts what it meets."""
 

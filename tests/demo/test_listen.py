@@ -535,7 +535,7 @@ def words(tmp_path_factory) -> Path:
     return path
 
 
-ADDED = "--keyword", "lexa=L EH K S AH"
+ADDED = "wake-words", "--keyword", "lexa=L EH K S AH", "--threshold", "lexa=0.3"
 
 
 def detected(*files: Path) -> list[dict]:

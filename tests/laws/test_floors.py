@@ -66,7 +66,8 @@ OWNERS: dict[str, set[str]] = {
     "librosa": set(),  # tests alone compare with it
     "webdataset": {"kws.data.shards"},  # opens files and URLs that the user names
     "pyroomacoustics": {"kws.data.corpora.rooms"},
-    "time": {"kws.demo", "kws.runtime.bench", "kws.lab.cost", "kws.train.progress"},  # elsewhere time is a sample count
+    # elsewhere time is a sample count
+    "time": {"kws.cli.keywords", "kws.demo", "kws.runtime.bench", "kws.lab.cost", "kws.train.progress"},
     "timeit": set(),
     "random": set(),  # randomness comes from a generator that was passed in
     **{name: {"kws.data.download"} for name in NETWORK},

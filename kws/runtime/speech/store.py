@@ -1,0 +1,179 @@
+"""The file of stored speech: what a model made of hours of ordinary speech, few enough
+bytes to ship with it.
+
+MODEL.speech lies beside MODEL.onnx, as a zip archive of five entries: `about.json`
+(which model, which speech, how many frames in each recording), `symbols` and `rest` (the
+log-posteriors, see kws.decoding.packed), `words` (a line of text for each recording) and
+`ends` (the frame in which each word ends).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kws.decoding.packed import LEVELS, PackedPosteriors, levels_of
+from kws.errors import KwsError
+from kws.files import whole
+from kws.jsonable import decode, demand
+from kws.metadata import DataSource
+from kws.runtime.strangers import MOST_BYTES, graph_of
+from kws.units import SAMPLE_RATE
+
+SUFFIX = ".speech"
+_SCHEMA = 1
+_ENTRIES = ("about.json", "symbols", "rest", "words", "ends")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A stored recording: its frames, and its words, each with the frame after its last
+    one; no words where its transcript is not known. speaker: may be empty.
+    """
+
+    frames: int
+    speaker: str = ""
+    words: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def spans(self) -> Iterator[tuple[str, int, int]]:
+        """Each word with its frames, from the first one to before the last; a pause
+        before a word belongs to it.
+        """
+        start = 0
+        for word, end in self.words:
+            yield word, start, end
+            start = end
+
+
+@dataclass(frozen=True)
+class StoredSpeech:
+    """Hours of speech as one model heard them.
+
+    model: the digest of its graph (`digest`). frame_samples: of a frame. data: the
+    speech, with what its licences ask to be said. posteriors: of all recordings, one
+    after the other.
+    """
+
+    model: str
+    frame_samples: int
+    data: tuple[DataSource, ...]
+    recordings: tuple[Recording, ...]
+    posteriors: PackedPosteriors
+
+    @property
+    def hours(self) -> float:
+        """How much speech it is."""
+        return len(self.posteriors) * self.frame_samples / SAMPLE_RATE / 3600
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        about = _About(
+            _SCHEMA,
+            self.model,
+            self.frame_samples,
+            self.posteriors.levels.shape[1],
+            self.posteriors.nats,
+            self.data,
+            tuple(recording.frames for recording in self.recordings),
+            tuple(recording.speaker for recording in self.recordings),
+        )
+        words = "\n".join(" ".join(word for word, _ in recording.words) for recording in self.recordings)
+        ends = np.array([end for recording in self.recordings for _, end in recording.words], "<u4")
+        entries = {
+            "about.json": json.dumps(asdict(about), ensure_ascii=False, allow_nan=False).encode(),
+            "symbols": self.posteriors.symbols(),
+            "rest": self.posteriors.rest.tobytes(),
+            "words": words.encode(),
+            "ends": ends.tobytes(),
+        }
+        with whole(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+            for name, content in entries.items():  # a ZipInfo has a fixed date: the same speech gives the same bytes
+                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_BZIP2, 9)
+
+
+@dataclass(frozen=True)
+class _About:
+    schema: int
+    model: str
+    frame_samples: int
+    tokens: int
+    nats: tuple[float, ...]
+    data: tuple[DataSource, ...]
+    frames: tuple[int, ...]
+    speakers: tuple[str, ...]
+
+
+def digest(model: Path) -> str:
+    """What determines a model's log-posteriors: the digest of the graph with its
+    weights, whatever keywords and thresholds the file has.
+    """
+    return hashlib.blake2b(graph_of(model.read_bytes()), digest_size=16).hexdigest()
+
+
+def place(model: Path) -> Path:
+    """The file in which the speech of a model is looked for."""
+    return model.with_suffix(SUFFIX)
+
+
+def read_speech(path: Path) -> StoredSpeech:
+    """The stored speech in a file. Raises KwsError with one sentence for one that is
+    missing, damaged, or of a newer kws.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {name: _entry(archive, name) for name in _ENTRIES}
+    except FileNotFoundError as error:
+        raise KwsError(f"{path} does not exist") from error
+    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError) as error:
+        raise KwsError(f"{path} is no stored speech of kws, or damaged") from error
+    try:
+        return _parsed(entries)
+    except (KwsError, ValueError, RecursionError) as error:
+        raise KwsError(f"{path} is no stored speech that this kws can read: {error}") from error
+
+
+def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
+    """An entry's content, of which no more is taken than a file may have."""
+    with archive.open(name) as entry:
+        content = entry.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError("more than any model has")
+    return content
+
+
+def _parsed(entries: Mapping[str, bytes]) -> StoredSpeech:
+    value = json.loads(entries["about.json"])
+    schema = value.get("schema") if isinstance(value, dict) else None
+    demand(schema == _SCHEMA, f"its schema is {schema}, not {_SCHEMA}")
+    about = decode(_About, value)
+    assert isinstance(about, _About)
+    demand(0 < about.tokens <= 1000 and about.frame_samples > 0, "it has no tokens, or no frames")
+    levels = levels_of(entries["symbols"], about.tokens)
+    rest = np.frombuffer(entries["rest"], np.uint8)
+    demand(rest.size == about.tokens**2 * LEVELS, "its tables are cut off")
+    demand(sum(about.frames) == len(levels) and min(about.frames, default=0) >= 0, "its recordings are cut off")
+    texts, ends = entries["words"].decode().split("\n"), np.frombuffer(entries["ends"], "<u4")
+    counts = [len(text.split()) for text in texts]
+    demand(len(texts) == len(about.frames) == len(about.speakers), "its transcripts are cut off")
+    demand(sum(counts) == len(ends), "the ends of its words are cut off")
+    return StoredSpeech(
+        about.model,
+        about.frame_samples,
+        about.data,
+        _recordings(about, texts, np.split(ends, np.cumsum(counts)[:-1])),
+        PackedPosteriors(levels, about.nats, rest.reshape(-1, about.tokens)),
+    )
+
+
+def _recordings(about: _About, texts: Sequence[str], ends: Sequence[np.ndarray]) -> tuple[Recording, ...]:
+    return tuple(
+        Recording(frames, speaker, tuple(zip(text.split(), own.tolist(), strict=True)))
+        for frames, speaker, text, own in zip(about.frames, about.speakers, texts, ends, strict=True)
+    )
