@@ -2,6 +2,7 @@
 // knows onnxruntime-web.
 
 import * as ort from "./vendor/ort.js";
+import { Gate, quietChunks } from "./gate.js";
 import { readManifest, withPhrase } from "./manifest.js";
 import { RATE, Resampler } from "./resample.js";
 import { EventPeaks, KeywordScorer, Trigger, longestPath } from "./scoring.js";
@@ -12,6 +13,7 @@ ort.env.wasm.wasmPaths = { wasm: new URL("./vendor/ort.wasm", import.meta.url).h
 
 const FLUSH_SAMPLES = RATE / 2; // a model's posteriors come some frames after the sound
 const QUIET_SAMPLES = 4 * RATE;
+const SURELY_NOT = -30; // a log-posterior
 
 /** A model file, opened for running; shared by all streams. */
 export class Detector {
@@ -52,9 +54,13 @@ export class Detector {
     return new Detector(withPhrase(this.manifest, phrase, phones), this.session, this.verifier, this.quiet);
   }
 
-  /** A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. */
-  stream(rate = RATE, thresholds = this.manifest.keywords.map((keyword) => keyword.threshold)) {
-    return new Stream(this, rate, thresholds);
+  /**
+   * A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. gated: whether the
+   * model sleeps while it is quiet.
+   */
+  stream(rate = RATE, thresholds = this.manifest.keywords.map((keyword) => keyword.threshold), gated = false) {
+    const { manifest } = this;
+    return new Stream(this, rate, thresholds, gated ? new Gate(manifest.chunk_samples, quietChunks(manifest)) : null);
   }
 
   /** Finds the states that a few seconds of silence leave, in which streams begin: as in kws/runtime/session.py. */
@@ -87,18 +93,24 @@ export class Detector {
 
 /** What one microphone remembers; its time is the count of samples, and how they are cut changes nothing. */
 export class Stream {
-  constructor(detector, rate, thresholds) {
+  constructor(detector, rate, thresholds, gate) {
     this.detector = detector;
+    this.gate = gate;
     this.resampler = new Resampler(rate);
     this.chunk = new Float32Array(detector.manifest.chunk_samples);
     this.fill = 0;
     this.frame = 0;
-    this.states = detector.quiet;
-    this.heard = detector.scorer.initState();
+    this.#beginAnew();
     this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
     this.watched = this.trigger.initState();
     this.openEvents = new EventPeaks(detector.manifest.scoring.refractory_frames);
-    this.secondPass = detector.secondPass?.stream();
+  }
+
+  /** Hears on as after silence; the stream's time and its last events stay. */
+  #beginAnew() {
+    this.states = this.detector.quiet;
+    this.heard = this.detector.scorer.initState();
+    this.secondPass = this.detector.secondPass?.stream();
   }
 
   /** Hears the next samples (Float32Array in [-1, 1]); a result for each chunk that they complete, as `#run` says. */
@@ -125,11 +137,37 @@ export class Stream {
       this.chunk.set(pcm.subarray(0, missing), this.fill);
       pcm = pcm.subarray(missing);
       this.fill = 0;
-      results.push(await this.#run());
+      results.push(await this.#chunk(this.chunk.slice()));
     }
     this.chunk.set(pcm, this.fill);
     this.fill += pcm.length;
     return results;
+  }
+
+  /** One chunk of sound, which the model hears unless it sleeps; the result is as `#run` says. */
+  async #chunk(sound) {
+    const { heard, before } = this.gate?.take(sound) ?? { heard: true, before: [] };
+    if (!heard) return this.#passOver(sound);
+    const early = []; // what was passed over is told of in the chunk that wakes the model
+    if (before.length) this.#beginAnew();
+    this.frame -= before.length * this.detector.manifest.frames_per_chunk;
+    for (const chunk of before) early.push(await this.#run(chunk));
+    const result = await this.#run(sound);
+    const all = (what) => [...early, result].flatMap((one) => one[what]);
+    return { ...result, events: all("events"), peaks: all("peaks") };
+  }
+
+  /** The frames of a chunk in which the model sleeps: no score, and surely blank. */
+  #passOver(sound) {
+    const { tokens, frames_per_chunk: frames } = this.detector.manifest;
+    const { keywords } = this.detector.scorer;
+    const first = this.frame;
+    this.frame += frames;
+    const posteriors = new Float32Array(frames * tokens.length);
+    posteriors.forEach((_, place) => (posteriors[place] = place % tokens.length ? SURELY_NOT : 0));
+    const [scores, ages] = [new Float64Array(frames * keywords), new Float64Array(frames * keywords)];
+    const peaks = this.openEvents.hear([], [], scores, first, keywords);
+    return { sound, posteriors, scores, ages, first, events: [], peaks };
   }
 
   /**
@@ -137,11 +175,10 @@ export class Stream {
    * its first frame, events {keyword, score, start_s, end_s} with the meaning of kws.events.Detection, and as peaks
    * earlier events whose `peak` is known now.
    */
-  async #run() {
+  async #run(sound) {
     const { detector, frame: first } = this;
     const { manifest, scorer } = detector;
     let posteriors, features;
-    const sound = this.chunk.slice();
     [posteriors, this.states, features] = await detector.run(sound, this.states);
     let { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
     this.heard = state;

@@ -30,7 +30,7 @@ export class Hearing {
     const { rate, name, blocks } = await openMicrophone();
     this.reader = blocks.getReader();
     if (this.stopped) return this.reader.cancel();
-    const stream = this.detector.stream(rate, this.thresholds);
+    const stream = this.detector.stream(rate, this.thresholds, true); // it sleeps while it is quiet
     let silent = 0;
     for (let block; (block = (await this.reader.read()).value); ) {
       silent = block.some((sample) => Math.abs(sample) >= ONE_BIT) ? 0 : silent + block.length;

@@ -115,12 +115,12 @@ class Gate:
 
     def _levels(self, pcm: Samples) -> IntArray:
         """(2, F) of both bands, re full scale, in 1/256 dB."""
-        x = np.concatenate([self._samples, pcm], axis=1)[0]
+        x = np.concatenate([self._samples, pcm], axis=1)[0].astype(np.float64)  # as the page's JavaScript counts
         self._samples = pcm[:, 1 - _TAPS :].copy()
         differences = x[1:] - x[:-1]
         high = differences[2:] - differences[1:-1]
         middle = differences[2:] + 2 * differences[1:-1] + differences[:-2]  # no DC, and twice nothing at 8 kHz
-        powers = np.square(np.concatenate([middle, high]).reshape(2, -1, self._frame)).mean(axis=2, dtype=np.float64)
+        powers = np.square(np.concatenate([middle, high]).reshape(2, -1, self._frame)).mean(axis=2)
         powers = np.concatenate([self._powers, powers], axis=1)
         self._powers = powers[:, 1 - _SMOOTHED :]
         smooth = powers[:, :-2] + powers[:, 1:-1] + powers[:, 2:]

@@ -14,6 +14,7 @@ from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.decoding.trigger import Trigger
 from kws.events import Detection
 from kws.runtime.detector import Detector
+from kws.runtime.gate import Gate
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 from webpage import evaluate, served, speak
@@ -168,7 +169,7 @@ def test_the_manifest_is_read_from_the_model_file(blank):
 STREAM = """
 const { Detector } = await import("/detector.js");
 const bytes = new Uint8Array(await (await fetch("/models/wake-words.onnx")).arrayBuffer());
-const stream = (await Detector.load(bytes)).stream(rate);
+const stream = (await Detector.load(bytes)).stream(rate, undefined, gated);
 const integers = new Int16Array(Uint8Array.from(atob(pcm), (letter) => letter.charCodeAt(0)).buffer);
 const sound = Float32Array.from(integers, (integer) => integer / 32768);
 const results = [];
@@ -187,7 +188,7 @@ def test_a_stream_hears_in_the_browser_what_it_hears_in_python(rate, block, blan
     pcm = (sound * 32_767).astype("<i2")
     stream = Detector.load().stream(rate)
     wanted = stream.process(pcm, last=True)
-    heard = evaluate(blank, STREAM, rate=rate, block=block, pcm=b64encode(pcm).decode())
+    heard = evaluate(blank, STREAM, rate=rate, block=block, pcm=b64encode(pcm).decode(), gated=False)
     off = np.abs(np.reshape(heard["scores"], wanted.scores.shape) - wanted.scores).max()
     assert off < (1e-4 if rate == 16_000 else 0.05)  # two resamplers differ near 8 kHz
     if rate == 16_000:
@@ -199,3 +200,43 @@ def test_a_stream_hears_in_the_browser_what_it_hears_in_python(rate, block, blan
         assert [(event["keyword"], event["start_s"], event["end_s"]) for event in heard[told]] == spans
     peaks = [event.peak for event in stream.peaks]
     assert [event["peak"] for event in heard["peaks"]] == pytest.approx(peaks, abs=1e-3 if rate == 16_000 else 0.05)
+
+
+GATE = """
+const { Gate } = await import("/gate.js");
+const gate = new Gate(1280, 10);
+const integers = new Int16Array(Uint8Array.from(atob(pcm), (letter) => letter.charCodeAt(0)).buffer);
+const sound = Float32Array.from(integers, (integer) => integer / 32768);
+const out = [];
+for (let at = 0; at < sound.length; at += 1280) {
+  const { heard, before } = gate.take(sound.subarray(at, at + 1280));
+  out.push(heard ? before.length : -1);
+}
+return out;
+"""
+
+
+def test_the_gate_lets_the_same_chunks_pass_as_in_python(blank):
+    rng = np.random.default_rng(0)
+    levels = np.repeat([1e-4, 3e-4, 0.03, 1e-3, 0.0, 2e-3, 1e-4], rng.integers(1, 60, 7))
+    pcm = (np.repeat(levels, 1280) * rng.standard_normal(1280 * len(levels)) * 32_767).astype("<i2")
+    gate, wanted = Gate(1280, 10), []
+    for chunk in pcm.astype(np.float32).reshape(-1, 1, 1280) / np.float32(32_768):
+        parts = list(gate.take(chunk))
+        before = sum(part.pcm.shape[1] // 1280 for part in parts if part.again)
+        wanted.append(before if parts[-1].heard else -1)
+    assert min(wanted) < 0 < max(wanted), "it sleeps, and wakes with what it kept"
+    assert evaluate(blank, GATE, pcm=b64encode(pcm.tobytes()).decode()) == wanted
+
+
+def test_a_stream_with_a_gate_hears_in_the_browser_what_it_hears_in_python(blank, tmp_path):
+    quiet = 1e-4 * np.random.default_rng(0).standard_normal(5 * 16_000)
+    pcm = (np.concatenate([quiet, audio.read(speak(tmp_path / "words.wav")), quiet]) * 32_767).astype("<i2")
+    wanted = Detector.load().stream(gate=True).process(pcm, last=True)
+    heard = evaluate(blank, STREAM, rate=16_000, block=4000, pcm=b64encode(pcm).decode(), gated=True)
+    assert np.abs(np.reshape(heard["scores"], wanted.scores.shape) - wanted.scores).max() < 1e-4
+    assert (wanted.log_posteriors[:, 1:] == -30).all(axis=1).sum() > 50, "frames in which the model slept"
+    spans = [(event.keyword, event.start_s, event.end_s) for event in wanted.detections]
+    assert len(spans) == 2
+    for told in ("events", "peaks"):
+        assert [(event["keyword"], event["start_s"], event["end_s"]) for event in heard[told]] == spans

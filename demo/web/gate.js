@@ -1,0 +1,74 @@
+// The gate: while it is quiet the model sleeps, and the first sound wakes it: kws/runtime/gate.py in JavaScript.
+// What it means is told there; tests/demo/test_web_numbers.py holds both to the same chunks.
+
+import { RATE } from "./resample.js";
+
+const KEPT_S = 0.48; // of the sound before the first loud frame that the model hears after all
+const FRAME = 320; // samples
+const UNIT = 256; // of a decibel
+const LOUD = 4 * UNIT; // above the floor
+const RISE = 15; // in 20 ms: 3 dB in a second
+const LEAST = -90 * UNIT;
+const NEVER = 1000 * UNIT;
+const TAPS = 4; // samples that a band looks at
+
+/** After how many quiet chunks nothing of what was said can still change an event. */
+export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }) {
+  const frames = scoring.max_gap_frames + (verifier?.hold_frames ?? 0) + scoring.refractory_frames;
+  return Math.ceil(frames / perChunk);
+}
+
+/** The gate of one stream: which chunks its model hears. */
+export class Gate {
+  constructor(chunkSamples, quiet) {
+    this.frame = chunkSamples % FRAME === 0 ? FRAME : chunkSamples;
+    this.patience = quiet;
+    this.mostKept = Math.ceil(Math.floor(KEPT_S * RATE) / chunkSamples);
+    this.samples = new Float64Array(TAPS - 1);
+    this.bands = [0, 1].map(() => ({ floor: NEVER, powers: [0, 0] }));
+    this.quiet = 0;
+    this.kept = [];
+  }
+
+  /** Whether the model hears a chunk (Float32Array), and the chunks that were passed over and come first: {heard, before}. */
+  take(chunk) {
+    const asleep = this.quiet >= this.patience;
+    const loud = this.#isLoud(chunk);
+    this.quiet = loud ? 0 : this.quiet + 1;
+    if (asleep && !loud) {
+      this.kept = [...this.kept, chunk].slice(-this.mostKept);
+      return { heard: false, before: [] };
+    }
+    const before = this.kept;
+    this.kept = [];
+    return { heard: true, before };
+  }
+
+  #isLoud(chunk) {
+    const x = new Float64Array(TAPS - 1 + chunk.length);
+    x.set(this.samples);
+    x.set(chunk, TAPS - 1);
+    this.samples = x.slice(-(TAPS - 1));
+    let loud = false;
+    for (let at = 0; at < chunk.length; at += this.frame) {
+      const sums = [0, 0];
+      for (let n = at + 3; n < at + 3 + this.frame; n++) {
+        const [third, second, first] = [x[n] - x[n - 1], x[n - 1] - x[n - 2], x[n - 2] - x[n - 3]];
+        sums[0] += (third + 2 * second + first) ** 2;
+        sums[1] += (third - second) ** 2;
+      }
+      sums.forEach((sum, band) => (loud = this.#exceeds(this.bands[band], sum / this.frame) || loud));
+    }
+    return loud;
+  }
+
+  /** Whether a frame of this power is loud in a band, whose floor follows it. */
+  #exceeds(band, power) {
+    const [first, second] = band.powers;
+    band.powers = [second, power];
+    const level = Math.max(LEAST, Math.round(10 * UNIT * Math.log10((first + second + power) / 3 + 1e-12)));
+    const floor = band.floor + RISE;
+    band.floor = Math.min(level, floor);
+    return level > floor + LOUD;
+  }
+}
