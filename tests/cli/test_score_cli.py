@@ -149,3 +149,9 @@ def test_recordings_without_the_channel_are_named_counted_and_skipped(folder):
     assert (
         sum(trial["score"] > 0.05 for trial in json.loads((folder / "second/report.json").read_text())["trials"]) == 9
     )
+
+
+def test_an_engine_of_others_has_no_gate_of_ours(folder):
+    refused = kws(folder, *scored.BEFORE, "--gate")
+    assert refused.returncode == 1
+    assert refused.stderr == "kws: --gate is of models of kws, and engine.py:Before is an engine of others\n"

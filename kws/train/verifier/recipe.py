@@ -68,9 +68,9 @@ class VerifierTaskConfig:
     folds: int = 3
     first_pass: str = "wake-words"
     mined_from: float = 0.0005
-    floor: float = 0.003
+    floor: float = 0.01
     hold_frames: int = 6
-    first_pass_weight: float = 0.5
+    first_pass_weight: float = 1.0
     teacher: str = ""
     teacher_weight: float = 1.0
     phone_weight: float = 0.2

@@ -13,6 +13,7 @@ from corpora import write_wav
 from kws import audio
 from kws.cli.main import main
 from kws.decoding.trigger import Trigger
+from kws.evaluate.replay.cache import system_digest
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.one import SourceError, replay
 from kws.evaluate.replay.recording import FLOOR, Replayed, TestItem
@@ -122,3 +123,14 @@ def test_a_file_that_cannot_be_read_to_its_end_is_named(system, tmp_path, damage
         path.unlink()
     with pytest.raises(SourceError, match=r"broken\.wav"):
         replay(system, TestItem(path, "broken", "negative"), Rules())
+
+
+def test_a_gate_is_another_system_to_what_was_replayed_before(tone_model):
+    """The model sleeps in the quiet, so scores there are others: no store may take one for the other."""
+    specs = [SystemSpec(str(tone_model), gate=gate) for gate in (False, True)]
+    systems = [open_system(spec) for spec in specs]
+    plain, gated = (system_digest(spec, system) for spec, system in zip(specs, systems, strict=True))
+    assert plain != gated
+    quiet = np.zeros(20 * 16_000, np.float32)
+    scores = [system.stream().process(quiet).log_posteriors[-1] for system in systems]
+    assert not np.array_equal(*scores), "the one hears silence, the other sleeps"
