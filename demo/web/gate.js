@@ -6,7 +6,7 @@ import { RATE } from "./resample.js";
 const KEPT_S = 0.48; // of the sound before the first loud frame that the model hears after all
 const FRAME = 320; // samples
 const UNIT = 256; // of a decibel
-const LOUD = 4 * UNIT; // above the floor
+const LOUD = 3 * UNIT; // above the floor
 const RISE = 15; // in 20 ms: 3 dB in a second
 const LEAST = -90 * UNIT;
 const NEVER = 1000 * UNIT;

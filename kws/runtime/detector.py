@@ -160,15 +160,15 @@ class Detector:
         gate: the model sleeps while it is quiet (see gate.py), which costs next to
         nothing.
         """
-        return Stream(self, sample_rate, self.gate() if gate else None)
+        return Stream(self, sample_rate, self._new_gate() if gate else None)
 
     def streams(self, *, gate: bool = False) -> Streams:
         """No stream yet, but a place for many that join and leave: their chunks run
         together, which costs less. gate: as of `stream`, for each.
         """
-        return Streams(self, self.gate if gate else None)
+        return Streams(self, self._new_gate if gate else None)
 
-    def gate(self) -> Gate:
+    def _new_gate(self) -> Gate:
         """A fresh gate, for one stream."""
         hold = 0 if self.second_pass is None else self.second_pass.info.hold_frames
         return Gate(self.info.chunk_samples, quiet_chunks(self.info, hold))

@@ -26,7 +26,7 @@ from kws.metadata import ModelInfo
 KEPT_S = 0.48  # of the sound before the first loud frame that the model hears after all
 _FRAME = 320  # samples
 _UNIT = 256  # of a decibel
-_LOUD = 4 * _UNIT  # above the floor
+_LOUD = 3 * _UNIT  # above the floor
 _RISE = 15  # in 20 ms: 3 dB in a second
 _SMOOTHED = 3  # frames whose energy is one
 _TAPS = 4  # samples that a band looks at
