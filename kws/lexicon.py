@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
+from typing import NamedTuple
 
 from kws.errors import KwsError, install
+from kws.numbers import digit_by_digit, in_words, is_joined, is_number
 
 PHONES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
@@ -30,7 +32,18 @@ _STRESS = re.compile(r"\d")
 _VARIANT = re.compile(r"\(\d+\)$")
 _UNDERSCORES_INSIDE = re.compile(r"(?<=[^\s_])_+(?=[^\s_])")
 _FEW_PHONES = 4  # a phrase of fewer fires hundreds of times an hour
+_MANY_PHONES = 41  # of 12 words, the longest phrases that were tried: see docs/your-phrase.md
+_MOST_PHONES = 100  # 20 s
 _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply without end
+
+
+class Lookup(NamedTuple):
+    """A word of a phrase, and the entries of the dictionary that are said for it: itself,
+    itself without accents, or a number in words; none where it is missing.
+    """
+
+    word: str
+    entries: tuple[str, ...]
 
 
 class Lexicon:
@@ -84,14 +97,25 @@ class Lexicon:
 
     def missing(self, phrase: str) -> list[str]:
         """The words of `phrase` that have no entry, each once, in order."""
-        return [word for word in dict.fromkeys(self._looked_up(phrase)) if word not in self._words]
+        return list(dict.fromkeys(found.word for found in self.look_up(phrase) if not found.entries))
 
-    def _looked_up(self, phrase: str) -> list[str]:
-        """The words of `phrase` as the dictionary may have them: as they are written
+    def look_up(self, phrase: str) -> list[Lookup]:
+        """The words of `phrase` as the dictionary has them: as they are written
         ("x-ray"), or normalised.
         """
-        written = phrase.lower().split()
-        return [part for word in written for part in ([word] if word in self._words else normalise(word).split())]
+        found: list[Lookup] = []
+        for word in phrase.lower().split():
+            if word in self._words:
+                found.append(Lookup(word, (word,)))
+            elif is_joined(word):
+                found.append(Lookup(word, ()))
+            else:
+                found += [Lookup(part, self._entries(part)) for part in normalise(word).split()]
+        return found
+
+    def _entries(self, word: str) -> tuple[str, ...]:
+        options = ((word,), (_without_accents(word),), in_words(word))
+        return next((entries for entries in options if entries and self._words.keys() >= set(entries)), ())
 
     def spell(self, phrase: str) -> list[Spelling]:
         """All spellings of `phrase` (at most 8), most usual first.
@@ -102,20 +126,55 @@ class Lexicon:
         words, given, phones = phrase.partition("=")
         name = phrase_name(words)
         if not name:
-            raise KwsError("an empty phrase cannot be spelled: give at least one word")
+            raise KwsError(_nameless(phrase))
         if given:
-            return list(dict.fromkeys(parse_phones(variant) for variant in phones.split("|")))
+            return _parse_variants(name, phones)
         if name in self._words:
             return list(self._words[name][:_MAX_SPELLINGS])
-        missing = self.missing(words)
-        if missing:
-            raise KwsError(
-                f"the dictionary has no spelling for: {', '.join(missing)}; give phones yourself, "
-                f'as in "{words}=HH EY K AH M"'
-            )
-        variants = product(*(self._words[word] for word in self._looked_up(words)))
+        found = self.look_up(words)
+        if not all(word.entries for word in found):
+            raise KwsError(_missing(words.strip(), self.missing(words)))
+        variants = product(*(self._words[entry] for word in found for entry in word.entries))
         joined = (tuple(phone for word in choice for phone in word) for choice in variants)
         return list(dict.fromkeys(islice(joined, _MAX_SPELLINGS)))
+
+
+def _parse_variants(name: str, phones: str) -> list[Spelling]:
+    """The spellings that are given for a phrase, with ``|`` between them."""
+    try:
+        return list(dict.fromkeys(parse_phones(variant) for variant in phones.split("|")))
+    except KwsError as error:
+        raise KwsError(f"'{name}': {error}") from error
+
+
+def _nameless(phrase: str) -> str:
+    """What is wrong with a phrase that has no word."""
+    if phrase.isspace() or not phrase:
+        return "an empty phrase cannot be spelled: give at least one word"
+    if "=" in phrase:
+        return f"'{phrase}' has an empty phrase before its '=': give at least one word there"
+    return f"'{phrase}' is an empty phrase, since only letters and digits can be heard: give at least one word"
+
+
+def _missing(phrase: str, words: list[str]) -> str:
+    """What to do about words that the dictionary lacks."""
+    if all(map(is_number, words)):
+        example = f', as in "{said}"' if (said := digit_by_digit(words[0])) else ""
+        return f"{', '.join(words)} can be said in several ways: write it in words{example}"
+    sentence = f"the dictionary has no spelling for: {', '.join(words)}; give phones yourself, "
+    proposed = f' (kws spell "{phrase}" proposes some)' if any(map(_is_english, words)) else ""
+    return f'{sentence}as in "{phrase}=HH EY K AH M"{proposed}'
+
+
+def _is_english(word: str) -> bool:
+    """Whether a word is of letters that the dictionary has."""
+    return word.isascii() and word.replace("'", "").isalpha()
+
+
+def _without_accents(word: str) -> str:
+    """``"caf\u00e9"`` -> ``"cafe"``."""
+    letters = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
 
 
 @lru_cache(maxsize=1024)  # a dictionary has a million phones, of a hundred kinds
@@ -169,17 +228,22 @@ def _divided(word: str) -> str:
 
 def phrase_notes(phrase: str, spellings: Iterable[Spelling]) -> list[str]:
     """What somebody who asks for `phrase` should know: which characters are not heard,
-    and that a phrase of few phones fires by itself. A sentence each.
+    and that a phrase of few phones fires by itself, or one of many may never. A sentence each.
     """
     name = phrase_name(phrase)
     notes = []
     if dropped := _dropped(phrase.partition("=")[0]):
         notes.append(f"{' '.join(dropped)} is left out of '{name}': only letters, digits and apostrophes can be heard")
     if (count := min(map(len, spellings), default=_FEW_PHONES)) < _FEW_PHONES:
-        phones = "one phone" if count == 1 else f"{count} phones"
+        phones = "one phone, which is" if count == 1 else f"{count} phones, which are"
         notes.append(
-            f"'{name}' has {phones}, which are in much of all speech: expect many false events, "
+            f"'{name}' has {phones} in much of all speech: expect many false events, "
             f"or choose a phrase of {_FEW_PHONES} phones or more"
+        )
+    if count > _MANY_PHONES:
+        notes.append(
+            f"'{name}' has {count} phones, and no phrase of more than {_MANY_PHONES} (about 12 words) was ever tried: "
+            "choose a shorter one"
         )
     return notes
 
@@ -237,11 +301,20 @@ def spell_all(phrases: Iterable[str]) -> dict[str, list[Spelling]]:
     spellings of both. The dictionary is read once, and not at all if all have phones.
     """
     phrases = list(phrases)
-    lexicon = Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict()
+    return spell_with(Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict(), phrases)
+
+
+def spell_with(lexicon: Lexicon, phrases: Iterable[str]) -> dict[str, list[Spelling]]:
+    """`spell_all` with a dictionary that is read already."""
     spelled: dict[str, list[Spelling]] = {}
     for phrase in phrases:
         name = phrase_name(phrase)
         spelled[name] = list(dict.fromkeys([*spelled.get(name, []), *lexicon.spell(phrase)]))
+        if (count := max(map(len, spelled[name]))) > _MOST_PHONES:
+            raise KwsError(
+                f"'{name[:40]}...' has {count} phones, and {_MOST_PHONES} are the most that a phrase may have: choose "
+                "a shorter one"
+            )
     return spelled
 
 

@@ -37,6 +37,7 @@ VERBS = {
     "info": Verb("show what is inside a model file", "audio"),
     "bench": Verb("measure a model's speed, memory and start-up time", "audio"),
     "listen": Verb("hear keywords from a microphone", "listen"),
+    "spell": Verb("say how a phrase is spelled, and what it can be taken for", "lexicon"),
     "web": Verb("write a page that hears keywords in the browser", "audio"),
     "serve": Verb("hear keywords for Home Assistant and other programs", "serve"),
     "data": Verb("fetch corpora and write their manifests", "train"),

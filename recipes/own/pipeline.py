@@ -140,7 +140,7 @@ def spell(
     """
     name = phrase_name(asked)
     given = "=" in asked
-    known = lexicon.spell(asked) if given or not (heard and lexicon.missing(name)) else []
+    known = lexicon.spell(asked) if given or not (heard and lexicon.missing(asked)) else []
     if not heard:
         return TargetPhrase(name, tuple(known), given)
     spellings = spellings_heard(heard, known, tokens, scoring)
