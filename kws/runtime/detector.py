@@ -262,6 +262,8 @@ class Stream:
         frames = self.detector.wait_bound.frames(self._scorer_state)
         if self._second_pass is not None:
             frames = self._second_pass.frames(frames)
+        if self._gate is not None:  # what it has kept has come already
+            frames = max(1, frames - self._gate.kept_chunks * info.frames_per_chunk)
         more = -(-frames // info.frames_per_chunk) - 1
         return units.seconds(self._chunker.missing + more * info.chunk_samples)
 
@@ -321,6 +323,8 @@ class Stream:
         info = self.detector.info
         frames = part.pcm.shape[1] // info.frame_samples
         if not part.heard:
+            if part.anew and not self._is_new:
+                self._begin_anew()
             yield self._pass_over(frames)
             return
         if not part.again:
@@ -336,8 +340,6 @@ class Stream:
     def _pass_over(self, frames: int) -> StreamResult:
         """Frames in which the model sleeps: no score, and surely blank."""
         first, keywords = self._frame, len(self.detector.keywords)
-        if not self._is_new:
-            self._begin_anew()
         self._frame += frames
         posteriors = np.full((frames, len(self.detector.info.tokens)), _SURELY_NOT, np.float32)
         posteriors[:, 0] = 0.0
