@@ -257,13 +257,13 @@ class Stream:
 
         At least what completes a chunk. Sleeping that long between two pushes halves
         the CPU use (benchmarks/live.py). Scores are the same bits for every block size.
+        While the model sleeps, what its gate has kept does not count: a word that began in
+        it may be told of so much later, for which the process wakes a seventh as often.
         """
         info = self.detector.info
         frames = self.detector.wait_bound.frames(self._scorer_state)
         if self._second_pass is not None:
             frames = self._second_pass.frames(frames)
-        if self._gate is not None:  # what it has kept has come already
-            frames = max(1, frames - self._gate.kept_chunks * info.frames_per_chunk)
         more = -(-frames // info.frames_per_chunk) - 1
         return units.seconds(self._chunker.missing + more * info.chunk_samples)
 

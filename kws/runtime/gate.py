@@ -73,11 +73,6 @@ class Gate:
         self._is_lost = False  # something that came before what is kept
 
     @property
-    def kept_chunks(self) -> int:
-        """How many chunks that have come are heard first when the model wakes."""
-        return len(self._kept)
-
-    @property
     def asleep(self) -> bool:
         """Whether the model sleeps."""
         return self._quiet >= self._patience
