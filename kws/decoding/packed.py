@@ -90,9 +90,9 @@ class PackedPosteriors:
         return every.tobytes()
 
 
-def levels_of(symbols: bytes, tokens: int) -> NDArray[np.uint8]:
+def levels_of(symbols: bytes, frames: int, tokens: int) -> NDArray[np.uint8]:
     """The levels (T, V) that `PackedPosteriors.symbols` wrote. Raises KwsError for
-    other bytes.
+    other bytes, and for those of another number of frames.
     """
     end, dtype = tokens * LEVELS, _dtype(tokens)
     if len(symbols) % dtype.itemsize:
@@ -101,7 +101,9 @@ def levels_of(symbols: bytes, tokens: int) -> NDArray[np.uint8]:
     ends = every == end
     if len(every) and (every.max() > end or not ends[-1]):
         raise KwsError("the log-posteriors are not those of these tokens")
-    levels = np.full((int(ends.sum()), tokens), _UNKEPT, np.uint8)
+    if np.count_nonzero(ends) != frames:  # before anything as large as they say is made
+        raise KwsError("its recordings are cut off")
+    levels = np.full((frames, tokens), _UNKEPT, np.uint8)
     kept = np.flatnonzero(~ends)
     levels[np.cumsum(ends)[kept], every[kept] // LEVELS] = every[kept] % LEVELS
     return levels

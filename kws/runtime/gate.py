@@ -38,20 +38,22 @@ class Part(NamedTuple):
     """What is to be done with some chunks of a stream.
 
     pcm: (1, n * chunk_samples). heard: whether the model hears them; where not, it
-    sleeps. again: they were passed over when they came; a stream that begins anew hears
-    them first.
+    sleeps. again: they were passed over when they came, and are heard after all. anew:
+    some of what was passed over is lost, so that the model hears on as after silence;
+    where nothing is, it goes on as if it had never slept.
     """
 
     pcm: Samples
     heard: bool
     again: bool = False
+    anew: bool = False
 
 
 class Gate:
     """The gate of one stream: which chunks its model hears. Its memory never grows.
 
-    A model falls asleep once nothing was loud for `quiet_chunks`, and begins anew when it
-    wakes.
+    A model falls asleep once nothing was loud for `quiet_chunks`, and the first loud chunk
+    wakes it.
     """
 
     def __init__(self, chunk_samples: int, quiet_chunks: int) -> None:
@@ -68,6 +70,7 @@ class Gate:
         self._powers = np.zeros((2, _SMOOTHED - 1))
         self._quiet = 0  # chunks since a frame was loud
         self._kept: list[Samples] = []
+        self._is_lost = False  # something that came before what is kept
 
     @property
     def asleep(self) -> bool:
@@ -86,7 +89,8 @@ class Gate:
                 begin, hears = at, heard
             if wakes and self._kept:
                 kept, self._kept = np.concatenate(self._kept, axis=1), []
-                yield Part(kept, True, again=True)
+                yield Part(kept, True, again=True, anew=self._is_lost)
+                self._is_lost = False
         yield from self._part(pcm, begin, pcm.shape[1] // self._chunk, hears)
 
     def _part(self, pcm: Samples, begin: int, end: int, heard: bool) -> Iterator[Part]:
@@ -99,8 +103,9 @@ class Gate:
         if not heard:
             first = max(begin, end - self._most_kept)
             chunks = [pcm[:, at * self._chunk : (at + 1) * self._chunk].copy() for at in range(first, end)]
+            self._is_lost |= len(self._kept) + end - begin > self._most_kept
             self._kept = (self._kept + chunks)[-self._most_kept :]
-        yield Part(own, heard)
+        yield Part(own, heard, anew=not heard and self._is_lost)
 
     def _loud(self, pcm: Samples) -> NDArray[np.bool_]:
         """Which chunks (n,) have a loud frame."""

@@ -113,11 +113,19 @@ class Streams:
         handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
         if not handles:
             return []
+        chunks = [handle._next_chunk() for handle in handles]
+        self._waiting.extend(handle for handle in handles if handle._chunks)
+        for handle in (handle for handle, pcm in zip(handles, chunks, strict=True) if pcm is None):
+            self.peaks += [(handle, event) for event in handle._sleep()]
+        heard = [(handle, pcm) for handle, pcm in zip(handles, chunks, strict=True) if pcm is not None]
+        return self._hear(*zip(*heard, strict=True)) if heard else []
+
+    def _hear(self, handles: Sequence[StreamHandle], chunks: Sequence[Samples]) -> list[tuple[StreamHandle, Detection]]:
+        """The events that a chunk (1, chunk_samples) of each handle gives."""
         rows = [handle._row for handle in handles]
         detector = self.detector
-        pcm = np.concatenate([handle._next_chunk() for handle in handles])
+        pcm = np.concatenate(chunks)
         *states, paths = self._states.of(rows)
-        self._waiting.extend(handle for handle in handles if handle._chunks)
         posteriors, following, features = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
         self._states.put(rows, (*following, *scored))
@@ -143,11 +151,13 @@ class Streams:
 
 
 class _Waiting(NamedTuple):
-    """A chunk (1, chunk_samples) that waits; begin: its first sample's place in the stream.
-    anew: its stream was asleep, and begins anew with it.
+    """A chunk (1, chunk_samples) that waits, None for one in which the model sleeps.
+
+    begin: its first sample's place in the stream. anew: the model hears it as after
+    silence.
     """
 
-    pcm: Samples
+    pcm: Samples | None
     begin: int
     anew: bool = False
 
@@ -228,12 +238,18 @@ class StreamHandle:
             if part.again:
                 at = begin - part.pcm.shape[1]
                 pieces = np.split(part.pcm, part.pcm.shape[1] // chunk.shape[1], axis=1)
-                self._chunks.extend(_Waiting(pcm, at + i * chunk.shape[1], i == 0) for i, pcm in enumerate(pieces))
+                news = [part.anew] + [False] * (len(pieces) - 1)
+                places = range(at, begin, chunk.shape[1])
+                self._chunks.extend(map(_Waiting, pieces, places, news))
             elif part.heard:
                 self._chunks.append(_Waiting(chunk.copy(), begin))
+            elif self._chunks or self._open_events.is_open:  # a peak may become known
+                self._chunks.append(_Waiting(None, begin))
 
-    def _next_chunk(self) -> Samples:
-        """The chunk that has waited longest, for which the stream is made ready."""
+    def _next_chunk(self) -> Samples | None:
+        """The chunk that has waited longest, for which the stream is made ready; None for
+        one in which the model sleeps.
+        """
         assert self._streams is not None
         chunk = self._chunks.popleft()
         self._frame = chunk.begin // self._streams.detector.info.frame_samples
@@ -258,10 +274,21 @@ class StreamHandle:
         detector = self._streams.detector
         fired, self._trigger_state = detector.trigger.run(scores, ages, self._frame, self._trigger_state)
         events = detector.detections(fired, scores, ages, self._frame)
+        return events, self._peaks(events, fired, scores)
+
+    def _sleep(self) -> list[Detection]:
+        """The events whose peak is known after a chunk in which the model sleeps."""
+        assert self._streams is not None
+        detector = self._streams.detector
+        return self._peaks([], [], np.zeros((detector.info.frames_per_chunk, len(detector.keywords))))
+
+    def _peaks(
+        self, events: list[Detection], fired: list[tuple[int, int]], scores: NDArray[np.float64]
+    ) -> list[Detection]:
         peaks = self._open_events.hear(events, fired, scores, self._frame)
         if self._ended and not self._chunks:
             peaks += self._open_events.end()
-        return events, peaks
+        return peaks
 
 
 class _Rows:

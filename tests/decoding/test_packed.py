@@ -31,7 +31,7 @@ def test_likely_tokens_come_back_to_a_nat_and_others_stay_unlikely(exact):
 @given(spoken())
 def test_symbols_lose_nothing(exact):
     packed = PackedPosteriors.of(exact)
-    np.testing.assert_array_equal(levels_of(packed.symbols(), exact.shape[1]), packed.levels)
+    np.testing.assert_array_equal(levels_of(packed.symbols(), len(packed), exact.shape[1]), packed.levels)
 
 
 def test_a_negative_frame_is_silence():
@@ -44,4 +44,4 @@ def test_a_negative_frame_is_silence():
 @pytest.mark.parametrize("symbols", [b"\x00", b"\x00\x18\x01", b"\xff\x18"], ids=["no end", "no last end", "no token"])
 def test_other_bytes_are_refused(symbols):
     with pytest.raises(KwsError):
-        levels_of(symbols, tokens=4)  # 24 ends a frame
+        levels_of(symbols, 1, tokens=4)  # 24 ends a frame

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tones
@@ -37,6 +37,7 @@ def heard(gate, sound, cuts=()):
 bursts = st.lists(st.tuples(st.integers(1, 40), st.sampled_from([0.0, 1e-4, 0.003, 0.1])), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(bursts, st.data())
 def test_how_a_stream_is_cut_changes_nothing(parts, data):
     sound = np.concatenate([noise(chunks, level) for chunks, level in parts])
@@ -44,6 +45,7 @@ def test_how_a_stream_is_cut_changes_nothing(parts, data):
     assert heard(Gate(CHUNK, QUIET), sound, cuts) == heard(Gate(CHUNK, QUIET), sound)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.sampled_from([1e-4, 1e-3, 0.01]), st.floats(6, 40), st.integers(1, 5))
 def test_what_is_loud_is_heard_and_half_a_second_before_it(before, level, snr_db, chunks):
     """6 dB over the noise: as loud as the louder half of a word at 5 dB."""
@@ -144,3 +146,99 @@ def test_the_model_does_not_run_while_it_is_quiet(detector, monkeypatch):
     begun = len(calls)
     stream.push(np.zeros(60 * 16000, np.float32))
     assert 0 < begun == len(calls)
+
+
+def heard_and_peaks(stream, sound, cuts=()):
+    """Events and peaks of a stream that is cut somehow, as (keyword, start, end)."""
+    events, peaks = [], []
+    for begin, end in itertools.pairwise([0, *cuts, len(sound)]):
+        events += stream.push(sound[begin:end])
+        peaks += stream.peaks
+    events += stream.flush()
+    return places(events), places(peaks + stream.peaks)
+
+
+def in_company(detector, sound, cuts=()):
+    """The same of a handle that is heard after each cut."""
+    streams, events, peaks = detector.streams(gate=True), [], []
+    handle = streams.join()
+
+    def run():
+        events.extend(event for _, event in streams.run())
+        peaks.extend(event for _, event in streams.peaks)
+
+    for begin, end in itertools.pairwise([0, *cuts, len(sound)]):
+        handle.push(sound[begin:end])
+        run()
+    handle.flush()
+    run()
+    assert handle.leave() == [], "no peak is left"
+    return places(events), places(peaks)
+
+
+def places(events):
+    return [(event.keyword, event.start, event.end) for event in events]
+
+
+pieces = st.one_of(
+    st.integers(0, 64_000).map(np.zeros),
+    st.integers(1, 20_000).map(lambda count: 0.02 * np.random.default_rng(count).standard_normal(count)),
+    st.sampled_from(["ABC", "FED", "FE", "EEB", "AB", "BC"]).map(tones.speak),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(pieces, max_size=10), st.sampled_from([0.0, 1e-5, 1e-3]), st.sampled_from([0.0, 0.2]), st.data())
+def test_quiet_noise_and_words_give_the_events_of_a_stream_without_a_gate(detector, parts, floor, offset, data):
+    sound = np.concatenate([*parts, np.zeros(0)])
+    sound = sound + offset + floor * np.random.default_rng(0).standard_normal(sound.size)
+    sound = sound.clip(-1, 1).astype(np.float32)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sound)), max_size=5)))
+    plain = heard_and_peaks(detector.stream(), sound)
+    assert heard_and_peaks(detector.stream(gate=True), sound, cuts) == plain
+    assert in_company(detector, sound, cuts) == plain
+
+
+@pytest.mark.parametrize("after", range(44, 56))
+def test_a_word_that_begins_as_the_model_falls_asleep_is_heard(detector, after):
+    """Its first tone is not loud in this noise: the model sleeps for a chunk or two of it, and goes on where it was."""
+    sound, first, word = np.zeros(160_000), tones.speak("FED"), 0.5 * tones.speak("ABC", tone_s=0.2)
+    sound[80_000 : 80_000 + len(first)] = first
+    begin = 80_000 + len(first) + 16_000 + (after - 25) * 320
+    sound[begin : begin + len(word)] += word
+    sound = (sound + 0.03 * np.random.default_rng(0).standard_normal(sound.size)).clip(-1, 1).astype(np.float32)
+    plain = heard_and_peaks(detector.stream(), sound)
+    assert [keyword for keyword, _, _ in plain[0]] == ["fed", "abc"]
+    assert heard_and_peaks(detector.stream(gate=True), sound) == in_company(detector, sound) == plain
+
+
+@pytest.mark.parametrize("before", range(6_000, 26_000, 2_000))
+def test_a_peak_is_told_of_though_the_model_sleeps_by_then(detector, before):
+    """A word that is not loud in its noise, heard while the model is still awake."""
+    sound = np.concatenate([np.zeros(before), 0.6 * tones.speak("ABC"), np.zeros(60_000)])
+    sound = (sound + 0.1 * np.random.default_rng(0).standard_normal(sound.size)).clip(-1, 1).astype(np.float32)
+    alone = heard_and_peaks(detector.stream(gate=True), sound, range(4_000, len(sound), 4_000))
+    assert alone[0] == alone[1]
+    assert in_company(detector, sound, range(4_000, len(sound), 4_000)) == alone
+    assert in_company(detector, sound) == alone
+
+
+def test_what_may_wait_while_asleep_is_what_may_in_a_fresh_stream(detector):
+    stream = detector.stream(gate=True)
+    fresh = stream.wait_s
+    stream.push(np.zeros(60 * 16_000, np.float32))
+    assert stream.wait_s == fresh
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_int16_at_any_rate_gives_the_same_times_after_long_quiet(detector, rate):
+    pytest.importorskip("soxr")
+    word = np.concatenate([np.zeros(5 * rate), tones.speak("ABC", rate=rate), np.zeros(3 * rate)])
+    found = []
+    for gate in (False, True):
+        stream = detector.stream(rate, gate=gate)
+        for _ in range(10):
+            stream.push(np.zeros(6 * rate, np.int16))
+        found.append(places([*stream.push((word * 32_767).astype(np.int16)), *stream.flush()]))
+    assert found[0] == found[1] and len(found[0]) == 1
+    assert 65 * 16_000 < found[0][0][2] < 66 * 16_000

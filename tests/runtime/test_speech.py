@@ -189,6 +189,54 @@ def test_a_damaged_file_is_one_sentence(model, tmp_path, damage):
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in entries.items():
                 archive.writestr(name, content)
-    with pytest.raises(KwsError, match=r"bad\.speech is no stored speech") as refused:
+    refuse(path)
+
+
+def refuse(path):
+    with pytest.raises(KwsError, match=rf"{re.escape(path.name)} is no stored speech") as refused:
         read_speech(path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, "unknown", "secret"])
+def test_what_no_decompressor_can_read_is_one_sentence(model, tmp_path, method):
+    path, known = tmp_path / "bad.speech", isinstance(method, int)
+    with zipfile.ZipFile(place(model)) as archive, zipfile.ZipFile(path, "w") as bad:
+        for name in archive.namelist():
+            bad.writestr(name, archive.read(name), method if known else zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    if known:  # the first entry's bytes, after its header, its name and what LZMA says of itself
+        content[44:64] = bytes(range(200, 220))
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        for spot in re.finditer(re.escape(mark), content) if not known else ():
+            place_of, value = (flags, 1) if method == "secret" else (flags + 2, 99)
+            content[spot.start() + place_of] = value
+    path.write_bytes(content)
+    refuse(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frames": [0], "speakers": [""], "symbols": b"", "words": b"", "ends": b""},
+        {"frames": [2**40]},
+        {"frame_samples": 10**30},
+        {"nats": [-1e300] * 8},
+        {"nats": [5.0] * 8},
+        {"nats": []},
+    ],
+)
+def test_impossible_numbers_in_a_file_are_one_sentence(model, tmp_path, changes):
+    path = tmp_path / "bad.speech"
+    with zipfile.ZipFile(place(model)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    about = json.loads(entries["about.json"])
+    if len(changes.get("nats", ())):
+        changes = {"nats": changes["nats"][:1] * len(about["nats"])}
+    entries |= {name: value for name, value in changes.items() if isinstance(value, bytes)}
+    about |= {name: value for name, value in changes.items() if not isinstance(value, bytes)}
+    entries["about.json"] = json.dumps(about).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    refuse(path)

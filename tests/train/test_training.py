@@ -27,7 +27,7 @@ from kws.train.losses.total import ctc_loss  # noqa: E402
 from kws.train.override import override  # noqa: E402
 from kws.train.recipe import Recipe, TrainingCorpus  # noqa: E402
 from kws.train.recipe_file import find_recipe  # noqa: E402
-from kws.train.task import warmup_cosine  # noqa: E402
+from kws.train.task import CTCTask, warmup_cosine  # noqa: E402
 from kws.train.trainer import train  # noqa: E402
 from trees import ROOT  # noqa: E402
 
@@ -143,6 +143,31 @@ def test_the_same_recipe_gives_the_same_numbers_and_another_seed_others(stand_in
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
+def test_stretched_frequencies_are_the_same_again_and_after_a_stop(stand_ins, tmp_path, monkeypatch):
+    """Each step draws its factors from its own number, so that what goes on from a checkpoint repeats them."""
+    settings = ("steps=4", "validate_every=2")
+    plain, whole, again = (
+        weights(train(tiny(stand_ins, tmp_path / str(i), *settings, f"vocal_tract={most}")))
+        for i, most in enumerate([0.0, 0.1, 0.1])
+    )
+    assert not torch.equal(plain["head.weight"], whole["head.weight"])
+    assert all(torch.equal(again[name], whole[name]) for name in whole)
+    recipe, step = tiny(stand_ins, tmp_path / "stopped", *settings, "vocal_tract=0.1"), CTCTask.training_step
+
+    def stops(task, batch, batch_index):
+        if task.global_step == 3:
+            raise RuntimeError("the machine went down")
+        return step(task, batch, batch_index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CTCTask, "training_step", stops)
+        with pytest.raises(RuntimeError, match="went down"):
+            train(recipe)
+    assert (tmp_path / "stopped" / "last.ckpt").exists()
+    resumed = weights(train(recipe))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
 def test_an_output_of_another_recipe_is_refused(stand_ins, tmp_path):
     train(tiny(stand_ins, tmp_path, "steps=2"))
     with pytest.raises(KwsError, match="another recipe"):
@@ -182,6 +207,9 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
         (["missing.py"], "there is no file missing.py"),
         (["wake_words", "data=/nowhere"], "data folder /nowhere does not exist"),
         (["wake_words", "steps=7"], "not a multiple of steps_per_epoch"),
+        (["wake_words", "vocal_tract=-1"], "vocal_tract=-1 is no share of the frequencies: give 0 or more"),
+        (["wake_words", "vocal_tract=2"], "vocal_tract=2 is no share of the frequencies"),
+        (["wake_words", "vocal_tract=nan"], "vocal_tract"),
         (["wake_words", "model.mixer=xas"], "model.mixer=xas: no mixer is called 'xas'; there are"),
     ],
 )

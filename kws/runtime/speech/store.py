@@ -28,6 +28,8 @@ from kws.units import SAMPLE_RATE
 
 SUFFIX = ".speech"
 _SCHEMA = 1
+_MOST_FRAMES = 2_000_000  # 22 h: replayed, a frame takes some hundred bytes
+_MOST_NATS = 100.0
 _ENTRIES = ("about.json", "symbols", "rest", "words", "ends")
 
 
@@ -131,7 +133,7 @@ def read_speech(path: Path) -> StoredSpeech:
             entries = {name: _entry(archive, name) for name in _ENTRIES}
     except FileNotFoundError as error:
         raise KwsError(f"{path} does not exist") from error
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # zipfile lets through what its decompressors raise, which have no class in common
         raise KwsError(f"{path} is no stored speech of kws, or damaged") from error
     try:
         return _parsed(entries)
@@ -154,11 +156,13 @@ def _parsed(entries: Mapping[str, bytes]) -> StoredSpeech:
     demand(schema == _SCHEMA, f"its schema is {schema}, not {_SCHEMA}")
     about = decode(_About, value)
     assert isinstance(about, _About)
-    demand(0 < about.tokens <= 1000 and about.frame_samples > 0, "it has no tokens, or no frames")
-    levels = levels_of(entries["symbols"], about.tokens)
+    demand(0 < about.tokens <= 1000 and 0 < about.frame_samples <= SAMPLE_RATE, "it has no tokens, or no frames")
+    demand(0 < sum(about.frames) <= _MOST_FRAMES, f"it has no frames, or more than {_MOST_FRAMES}")
+    demand(all(-_MOST_NATS <= level <= 0 for level in about.nats), "its log-posteriors are none")
+    levels = levels_of(entries["symbols"], sum(about.frames), about.tokens)
     rest = np.frombuffer(entries["rest"], np.uint8)
     demand(rest.size == about.tokens**2 * LEVELS, "its tables are cut off")
-    demand(sum(about.frames) == len(levels) and min(about.frames, default=0) >= 0, "its recordings are cut off")
+    demand(min(about.frames) >= 0, "a recording has fewer frames than none")
     texts, ends = entries["words"].decode().split("\n"), np.frombuffer(entries["ends"], "<u4")
     counts = [len(text.split()) for text in texts]
     demand(len(texts) == len(about.frames) == len(about.speakers), "its transcripts are cut off")
