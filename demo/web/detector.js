@@ -108,6 +108,7 @@ export class Stream {
 
   /** Hears on as after silence; the stream's time and its last events stay. */
   #beginAnew() {
+    this.isNew = true;
     this.states = this.detector.quiet;
     this.heard = this.detector.scorer.initState();
     this.secondPass = this.detector.secondPass?.stream();
@@ -146,10 +147,10 @@ export class Stream {
 
   /** One chunk of sound, which the model hears unless it sleeps; the result is as `#run` says. */
   async #chunk(sound) {
-    const { heard, before } = this.gate?.take(sound) ?? { heard: true, before: [] };
+    const { heard, before, anew } = this.gate?.take(sound) ?? { heard: true, before: [], anew: false };
+    if (anew && !this.isNew) this.#beginAnew();
     if (!heard) return this.#passOver(sound);
     const early = []; // what was passed over is told of in the chunk that wakes the model
-    if (before.length) this.#beginAnew();
     this.frame -= before.length * this.detector.manifest.frames_per_chunk;
     for (const chunk of before) early.push(await this.#run(chunk));
     const result = await this.#run(sound);
@@ -178,6 +179,7 @@ export class Stream {
   async #run(sound) {
     const { detector, frame: first } = this;
     const { manifest, scorer } = detector;
+    this.isNew = false;
     let posteriors, features;
     [posteriors, this.states, features] = await detector.run(sound, this.states);
     let { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);

@@ -8,7 +8,7 @@ const FRAME = 320; // samples
 const UNIT = 256; // of a decibel
 const LOUD = 3 * UNIT; // above the floor
 const RISE = 15; // in 20 ms: 3 dB in a second
-const LEAST = -90 * UNIT;
+const LEAST = -105 * UNIT;
 const NEVER = 1000 * UNIT;
 const TAPS = 4; // samples that a band looks at
 
@@ -28,20 +28,26 @@ export class Gate {
     this.bands = [0, 1].map(() => ({ floor: NEVER, powers: [0, 0] }));
     this.quiet = 0;
     this.kept = [];
+    this.isLost = false; // something that came before what is kept
   }
 
-  /** Whether the model hears a chunk (Float32Array), and the chunks that were passed over and come first: {heard, before}. */
+  /**
+   * Whether the model hears a chunk (Float32Array), the chunks that were passed over and come first, and whether some of
+   * what was passed over is lost, so that the model hears on as after silence: {heard, before, anew}.
+   */
   take(chunk) {
     const asleep = this.quiet >= this.patience;
     const loud = this.#isLoud(chunk);
     this.quiet = loud ? 0 : this.quiet + 1;
     if (asleep && !loud) {
+      this.isLost ||= this.kept.length === this.mostKept;
       this.kept = [...this.kept, chunk].slice(-this.mostKept);
-      return { heard: false, before: [] };
+      return { heard: false, before: [], anew: this.isLost };
     }
-    const before = this.kept;
+    const { kept: before, isLost: anew } = this;
     this.kept = [];
-    return { heard: true, before };
+    this.isLost = false;
+    return { heard: true, before, anew };
   }
 
   #isLoud(chunk) {

@@ -30,7 +30,7 @@ _LOUD = 3 * _UNIT  # above the floor
 _RISE = 15  # in 20 ms: 3 dB in a second
 _SMOOTHED = 3  # frames whose energy is one
 _TAPS = 4  # samples that a band looks at
-_LEAST = -90 * _UNIT  # re full scale: below it is nothing to be heard in 16 bits
+_LEAST = -105 * _UNIT  # re full scale: the noise of 16 bits is a little above it
 _NEVER = 1000 * _UNIT
 
 

@@ -209,8 +209,8 @@ const integers = new Int16Array(Uint8Array.from(atob(pcm), (letter) => letter.ch
 const sound = Float32Array.from(integers, (integer) => integer / 32768);
 const out = [];
 for (let at = 0; at < sound.length; at += 1280) {
-  const { heard, before } = gate.take(sound.subarray(at, at + 1280));
-  out.push(heard ? before.length : -1);
+  const { heard, before, anew } = gate.take(sound.subarray(at, at + 1280));
+  out.push([heard ? before.length : -1, anew]);
 }
 return out;
 """
@@ -224,8 +224,8 @@ def test_the_gate_lets_the_same_chunks_pass_as_in_python(blank):
     for chunk in pcm.astype(np.float32).reshape(-1, 1, 1280) / np.float32(32_768):
         parts = list(gate.take(chunk))
         before = sum(part.pcm.shape[1] // 1280 for part in parts if part.again)
-        wanted.append(before if parts[-1].heard else -1)
-    assert min(wanted) < 0 < max(wanted), "it sleeps, and wakes with what it kept"
+        wanted.append([before if parts[-1].heard else -1, any(part.anew for part in parts)])
+    assert min(wanted)[0] < 0 < max(wanted)[0], "it sleeps, and wakes with what it kept"
     assert evaluate(blank, GATE, pcm=b64encode(pcm.tobytes()).decode()) == wanted
 
 
