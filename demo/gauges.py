@@ -13,7 +13,8 @@ import numpy as np
 
 from kws import units
 from kws.demo.live import LiveBlock, LiveDetection
-from kws.runtime.detector import Detector, StreamResult
+from kws.runtime.detector import Detector
+from kws.runtime.stream import StreamResult
 
 SILENT_DBFS = -100.0  # digital silence, for want of a logarithm
 NEAR = 0.5  # a score above this share of its threshold is a near miss

@@ -23,7 +23,8 @@ from kws import units
 from kws.demo.microphone import Block, Microphone
 from kws.demo.recorder import Recorder
 from kws.events import Detection
-from kws.runtime.detector import Detector, Stream, StreamResult
+from kws.runtime.detector import Detector
+from kws.runtime.stream import Stream, StreamResult
 
 _DRIFT = 1e-4  # by which a sound card's clock may differ from the machine's
 

@@ -30,7 +30,7 @@ nitpicky = True
 # in a signature and are not public.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!kws\.).*"),
-    (r"py:class", r"kws\.(runtime\.streams\.AnyDetector|runtime\.chunker\.Chunker|decoding\.scorer\.KeywordScorer)"),
+    (r"py:class", r"kws\.(runtime\.stream\.AnyDetector|runtime\.chunker\.Chunker|decoding\.scorer\.KeywordScorer)"),
 ]
 
 html_theme = "furo"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kws.events import Detection as Detection
     from kws.lexicon import spell as spell
     from kws.runtime.detector import Detector as Detector
-    from kws.runtime.detector import Stream as Stream
+    from kws.runtime.stream import Stream as Stream
     from kws.runtime.streams import Streams as Streams
     from kws.train.recipe import Recipe as Recipe
 
@@ -46,7 +46,7 @@ _HOMES = {
     "InputError": "kws.errors",
     "KwsError": "kws.errors",
     "Recipe": "kws.train.recipe",
-    "Stream": "kws.runtime.detector",
+    "Stream": "kws.runtime.stream",
     "Streams": "kws.runtime.streams",
     "listen": "kws.demo.live",
     "spell": "kws.lexicon",

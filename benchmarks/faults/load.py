@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from row import Row, Setting, sheltered, timed
 
 from kws import audio
-from kws.runtime.detector import Detector, Stream
+from kws.runtime.detector import Detector
+from kws.runtime.stream import Stream
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "demo/hear.wav"

@@ -231,7 +231,7 @@ WALKS = {
             ),
             Step(
                 "Hear",
-                "kws/runtime/detector.py: Stream.process",
+                "kws/runtime/stream.py: Stream.process",
                 "the first walk",
                 "StreamResult(detections, scores, ages, log_posteriors)",
                 ("all that a stream remembers:", "see the first walk"),
@@ -256,7 +256,7 @@ WALKS = {
         (
             Step(
                 "Ask the stream",
-                "kws/runtime/detector.py: Stream.wait_s",
+                "kws/runtime/stream.py: Stream.wait_s",
                 "what completes the chunk, and chunks in which nothing can fire",
                 "how many frames can pass without an event?",
                 ("samples that the chunk lacks",),

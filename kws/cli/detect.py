@@ -17,7 +17,7 @@ from kws.errors import InputError, KwsError
 if TYPE_CHECKING:
     from kws.arrays import Samples
     from kws.events import Detection
-    from kws.runtime.detector import Stream
+    from kws.runtime.stream import Stream
 
 _BLOCK_S = 1.0
 _PROGRESS_S = 30.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,42 +18,15 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float32Array, Samples
 from kws.decoding.event_peaks import EventPeaks
-from kws.decoding.scorer import KeywordScorer, ScorerState
-from kws.decoding.trigger import Trigger
+from kws.decoding.scorer import ScorerState
 from kws.errors import InputError
 from kws.events import Detection
-from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate
-from kws.runtime.second_pass import SecondPass
-from kws.runtime.session import OnnxModel, States
+from kws.runtime.session import States
+from kws.runtime.stream import AnyDetector
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
-
-
-class AnyDetector(Protocol):
-    """What `Streams` needs of a `Detector`, which makes it: so this module does not
-    import that one.
-    """
-
-    model: OnnxModel
-    keywords: tuple[Keyword, ...]
-    scorer: KeywordScorer
-    trigger: Trigger
-    second_pass: SecondPass | None
-
-    @property
-    def info(self) -> ModelInfo:
-        """What the model file says about itself."""
-
-    def detections(
-        self,
-        fired: Sequence[tuple[int, int]],
-        scores: NDArray[np.float64],
-        ages: NDArray[np.int64],
-        first_frame: int,
-    ) -> list[Detection]:
-        """The events of a stream, as `Detector.detections` gives them."""
 
 
 class Streams:

@@ -21,9 +21,10 @@ import tones
 from kws import audio
 from kws.errors import InputError, KwsError
 from kws.runtime.chunker import Chunker
-from kws.runtime.detector import Detector, Stream
+from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find, shipped
+from kws.runtime.stream import Stream
 from trees import ROOT
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED "  # seven words, two of them broken, in some 8 s

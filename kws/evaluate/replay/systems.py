@@ -23,9 +23,10 @@ from kws.errors import KwsError
 from kws.evaluate.replay.engines import ENGINES
 from kws.evaluate.replay.recording import FLOOR
 from kws.python_file import load_python_file
-from kws.runtime.detector import Detector, StreamResult
+from kws.runtime.detector import Detector
 from kws.runtime.keywords import open_detector
 from kws.runtime.shipped import find
+from kws.runtime.stream import StreamResult
 from kws.units import SAMPLE_RATE
 
 REFRACTORY_S = 1.0  # of engines that have none of their own: what the models of kws have

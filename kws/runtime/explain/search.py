@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float64Array, IntArray, Samples
 from kws.decoding.scorer import ScorerState
-from kws.runtime.detector import Detector, StreamResult
+from kws.runtime.detector import Detector
+from kws.runtime.stream import StreamResult
 
 LENIENCE = 3  # times the limits of duration and gap: what a word that is said too slowly is searched with
 

@@ -1,0 +1,229 @@
+"""Stream: what one microphone remembers.
+
+n frames, K keywords, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws import units
+from kws.arrays import Samples
+from kws.decoding.event_peaks import EventPeaks
+from kws.decoding.scorer import KeywordScorer
+from kws.decoding.trigger import Trigger
+from kws.decoding.wait_bound import WaitBound
+from kws.events import Detection
+from kws.metadata import Keyword, ModelInfo
+from kws.runtime.chunker import Chunker
+from kws.runtime.gate import Gate, Part
+from kws.runtime.second_pass import SecondPass
+from kws.runtime.session import OnnxModel
+
+_SURELY_NOT = -30.0  # a log-posterior
+
+
+class StreamResult(NamedTuple):
+    """What a stream made of the samples that it was given.
+
+    detections: as `Stream.push` gives them. For each frame that was completed: scores
+    (n, K) in [0, 1], ages (n, K), the frames that the path of a score covers, and
+    log_posteriors (n, V). first_frame: the number of the first of these frames since
+    the stream began; frame i ends at sample (i + 1) * frame_samples.
+    """
+
+    detections: list[Detection]
+    scores: NDArray[np.float64]
+    ages: NDArray[np.int64]
+    log_posteriors: NDArray[np.float32]
+    first_frame: int
+
+
+class AnyDetector(Protocol):
+    """What `Stream` and `Streams` need of a `Detector`, which makes them: so their
+    modules do not import that one.
+    """
+
+    model: OnnxModel
+    keywords: tuple[Keyword, ...]
+    scorer: KeywordScorer
+    trigger: Trigger
+    second_pass: SecondPass | None
+    wait_bound: WaitBound
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says about itself."""
+
+    def detections(
+        self,
+        fired: Sequence[tuple[int, int]],
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
+        first_frame: int,
+    ) -> list[Detection]:
+        """The events of a stream, as `Detector.detections` gives them."""
+
+
+class Stream:
+    """What one microphone remembers: less than a chunk of sound, and states whose size
+    never changes.
+
+    Made by `Detector.stream`. Its time is the count of samples; how they are cut into
+    blocks changes nothing.
+
+    peaks: the events whose peak the last call of `push`, `process` or `flush` made known,
+    in order of time. Each event that fired comes there once, with `peak`, when the
+    keyword may fire again (1 s later) or the stream ends.
+    """
+
+    def __init__(self, detector: AnyDetector, sample_rate: int, gate: Gate | None = None) -> None:
+        self.detector = detector
+        self.sample_rate = sample_rate
+        info = detector.info
+        self._gate = gate
+        self._chunker = Chunker(sample_rate, info.chunk_samples, info.chunks_per_call)
+        self._restart()
+
+    def __repr__(self) -> str:
+        heard_s = units.seconds(self._frame * self.detector.info.frame_samples)
+        return f"<kws.Stream of {self.detector.info.name} at {self.sample_rate} Hz, {heard_s:.2f} s heard>"
+
+    def reset(self) -> None:
+        """Forget everything: the stream is as new, and its time begins at 0."""
+        self._chunker.reset()
+        self._restart()
+
+    def _restart(self) -> None:
+        self._frame = 0
+        if self._gate is not None:
+            self._gate.reset()
+        self._begin_anew()
+        self._trigger_state = self.detector.trigger.init_state()
+        self._open_events = EventPeaks(self.detector.info.scoring.refractory_frames)
+        self.peaks: list[Detection] = []
+
+    def _begin_anew(self) -> None:
+        """Hear on as after silence; the stream's time and its last events stay."""
+        self._is_new = True
+        self._states = self.detector.model.init_states()
+        self._scorer_state = self.detector.scorer.init_state()
+        second_pass = self.detector.second_pass
+        self._second_pass = None if second_pass is None else second_pass.stream()
+
+    @property
+    def wait_s(self) -> float:
+        """How many seconds of sound may be buffered before any event is possible (see
+        decoding/wait_bound.py).
+
+        At least what completes a chunk. Sleeping that long between two pushes halves
+        the CPU use (benchmarks/live.py). Scores are the same bits for every block size.
+        While the model sleeps, what its gate has kept does not count: a word that began in
+        it may be told of so much later, for which the process wakes a seventh as often.
+        """
+        info = self.detector.info
+        frames = self.detector.wait_bound.frames(self._scorer_state)
+        if self._second_pass is not None:
+            frames = self._second_pass.frames(frames)
+        more = -(-frames // info.frames_per_chunk) - 1
+        return units.seconds(self._chunker.missing + more * info.chunk_samples)
+
+    def push(self, samples: NDArray[Any]) -> list[Detection]:
+        """Hear the next samples of the stream; the events that they complete, in order
+        of time.
+
+        samples: (n,) int16, or float32 in [-1, 1], at the stream's rate; any n. Raises
+        InputError for any other type or shape, for NaN or infinity, for integers in
+        floats, and after `flush`; the stream is then as it was before.
+        """
+        self.peaks = []
+        return [event for result in self._results(samples) for event in result.detections]
+
+    def flush(self) -> list[Detection]:
+        """End the stream: half a second of silence, so that a keyword at the very end
+        is heard.
+        """
+        return self.process(np.empty(0, np.float32), last=True).detections
+
+    def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
+        """`push` that also gives each frame's scores and log-posteriors; with `last` it
+        is `flush` too.
+        """
+        first, self.peaks = self._frame, []
+        results = list(self._results(samples, last))
+        if last:
+            self.peaks += self._open_events.end()
+        if len(results) == 1:  # as live: spares copies
+            return results[0]
+        keywords, tokens = len(self.detector.keywords), len(self.detector.info.tokens)
+        none = StreamResult(
+            [],
+            np.empty((0, keywords)),
+            np.empty((0, keywords), np.int64),
+            np.empty((0, tokens), np.float32),
+            first,
+        )
+        events, scores, ages, posteriors, _ = zip(none, *results, strict=True)
+        return StreamResult(
+            [event for found in events for event in found],
+            np.concatenate(scores),
+            np.concatenate(ages),
+            np.concatenate(posteriors),
+            first,
+        )
+
+    def _results(self, samples: NDArray[Any], last: bool = False) -> Iterator[StreamResult]:
+        """What the chunks give that the samples complete."""
+        taken = self._chunker.take(samples, last)
+        if self._gate is None:
+            return map(self._run, taken)
+        return (result for chunks in taken for part in self._gate.take(chunks) for result in self._part(part))
+
+    def _part(self, part: Part) -> Iterator[StreamResult]:
+        """What a part gives that the gate made."""
+        info = self.detector.info
+        frames = part.pcm.shape[1] // info.frame_samples
+        if not part.heard:
+            if part.anew and not self._is_new:
+                self._begin_anew()
+            yield self._pass_over(frames)
+            return
+        if not part.again:
+            yield self._run(part.pcm)
+            return
+        self._frame -= frames
+        most = info.chunk_samples * info.chunks_per_call
+        for at in range(0, part.pcm.shape[1], most):
+            found = self._run(part.pcm[:, at : at + most])
+            none = found.scores[:0], found.ages[:0], found.log_posteriors[:0]  # these frames were told of before
+            yield StreamResult(found.detections, *none, self._frame)
+
+    def _pass_over(self, frames: int) -> StreamResult:
+        """Frames in which the model sleeps: no score, and surely blank."""
+        first, keywords = self._frame, len(self.detector.keywords)
+        self._frame += frames
+        posteriors = np.full((frames, len(self.detector.info.tokens)), _SURELY_NOT, np.float32)
+        posteriors[:, 0] = 0.0
+        scores, ages = np.zeros((frames, keywords)), np.zeros((frames, keywords), np.int64)
+        if self._open_events.is_open:
+            self.peaks += self._open_events.hear([], [], scores, first)
+        return StreamResult([], scores, ages, posteriors, first)
+
+    def _run(self, chunks: Samples) -> StreamResult:
+        """Hear whole chunks, (1, chunks * chunk_samples)."""
+        detector, first, self._is_new = self.detector, self._frame, False
+        batch, self._states, features = detector.model.run(chunks, self._states)
+        posteriors = batch[0]
+        scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
+        if self._second_pass is not None and features is not None:
+            scores, ages = self._second_pass.hear(features[0], scores, ages)
+        fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
+        self._frame += len(posteriors)
+        events = detector.detections(fired, scores, ages, first)
+        if events or self._open_events.is_open:
+            self.peaks += self._open_events.hear(events, fired, scores, first)
+        return StreamResult(events, scores, ages, posteriors, first)
