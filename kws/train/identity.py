@@ -20,13 +20,31 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
     """Write the recipe into `output`; KwsError where a training of another recipe lies
     there.
 
-    Recipes that differ only in where they run are the same.
+    Recipes that differ only in where they run are the same. A field that an older kws did
+    not have counts as its default.
     """
     output.mkdir(parents=True, exist_ok=True)
     path, plain = output / "recipe.json", flat(recipe)
-    if path.exists() and learned(json.loads(path.read_text(encoding="utf-8"))) != learned(plain):
-        raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
+    if path.exists():
+        before = completed(json.loads(path.read_text(encoding="utf-8")), recipe.task, recipe.optim)
+        if learned(before) != learned(plain):
+            raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
     path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+
+
+def completed(plain: dict[str, Any], *parts: Any) -> dict[str, Any]:
+    """Plain values of dataclasses `parts`, with the default of each field that is missing,
+    in fields that are dataclasses themselves, too.
+    """
+    whole = dict(plain)
+    for part in parts:
+        for field in dataclasses.fields(part):
+            own, value = whole.get(field.name), getattr(part, field.name)
+            if field.name not in whole and field.default is not dataclasses.MISSING:
+                whole[field.name] = json.loads(json.dumps(field.default))
+            elif dataclasses.is_dataclass(value) and isinstance(own, dict):
+                whole[field.name] = completed(own, value)
+    return whole
 
 
 def learned(plain: dict[str, Any]) -> dict[str, Any]:

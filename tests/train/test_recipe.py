@@ -12,6 +12,7 @@ pytest.importorskip("pytorch_lightning")
 
 from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
+from kws.model.config import AcousticConfig  # noqa: E402
 from kws.train.identity import claim, flat  # noqa: E402
 from kws.train.initial import first_model  # noqa: E402
 from kws.train.override import override  # noqa: E402
@@ -24,7 +25,7 @@ FLAT = (
     "word_weight decoder_weight phrase_weight seed steps steps_per_epoch validate_every warmup_steps learning_rate "
     "weight_decay gradient_clip ema_decay frequency_mask time_mask_frames precision threads devices num_nodes strategy"
 ).split()
-LATER = ["accelerator", "workers"]  # say where a training runs, which a folder from before does not name
+LATER = ["vocal_tract", "accelerator", "workers"]  # a folder from before does not name them
 
 
 def names(kind: type):
@@ -90,6 +91,18 @@ def test_a_folder_from_before_recipes_had_parts_is_known_again(tmp_path):
     claim(tmp_path, recipe.changed(threads=7))
     (tmp_path / "recipe.json").write_text(json.dumps({key: old[key] for key in FLAT} | {"steps": 5}))
     with pytest.raises(KwsError, match="another recipe"):
+        claim(tmp_path, recipe)
+
+
+def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
+    """What a recipe learned to say later, in its parts and in the model's shape: with its default it is the same."""
+    recipe = find_recipe("phones").changed(model=AcousticConfig())
+    old = flat(recipe)
+    del old["vocal_tract"], old["model"]["follow_level"]
+    for later in (recipe.changed(vocal_tract=0.1), recipe.changed(model=AcousticConfig(follow_level=True))):
+        (tmp_path / "recipe.json").write_text(json.dumps(old))
+        with pytest.raises(KwsError, match="another recipe"):
+            claim(tmp_path, later)
         claim(tmp_path, recipe)
 
 
