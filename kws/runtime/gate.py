@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from kws.arrays import IntArray, Samples
 from kws.metadata import ModelInfo
+from kws.units import samples
 
 KEPT_S = 0.48  # of the sound before the first loud frame that the model hears after all
 _FRAME = 320  # samples
@@ -60,7 +61,7 @@ class Gate:
         self._chunk = chunk_samples
         self._frame = _FRAME if chunk_samples % _FRAME == 0 else chunk_samples
         self._patience = quiet_chunks
-        self._most_kept = -(-int(KEPT_S * 16_000) // chunk_samples)
+        self._most_kept = -(-samples(KEPT_S) // chunk_samples)
         self.reset()
 
     def reset(self) -> None:

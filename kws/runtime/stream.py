@@ -21,7 +21,7 @@ from kws.events import Detection
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate, Part
-from kws.runtime.second_pass import SecondPass
+from kws.runtime.second_pass import SecondPass, SecondPassStream
 from kws.runtime.session import OnnxModel
 
 _SURELY_NOT = -30.0  # a log-posterior
@@ -69,6 +69,11 @@ class AnyDetector(Protocol):
         """The events of a stream, as `Detector.detections` gives them."""
 
 
+def fresh_second_pass(detector: AnyDetector) -> SecondPassStream | None:
+    """What the second pass of a fresh stream remembers; None for a model of one pass."""
+    return None if detector.second_pass is None else detector.second_pass.stream()
+
+
 class Stream:
     """What one microphone remembers: less than a chunk of sound, and states whose size
     never changes.
@@ -112,8 +117,7 @@ class Stream:
         self._is_new = True
         self._states = self.detector.model.init_states()
         self._scorer_state = self.detector.scorer.init_state()
-        second_pass = self.detector.second_pass
-        self._second_pass = None if second_pass is None else second_pass.stream()
+        self._second_pass = fresh_second_pass(self.detector)
 
     @property
     def wait_s(self) -> float:

@@ -24,7 +24,7 @@ from kws.events import Detection
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate
 from kws.runtime.session import States
-from kws.runtime.stream import AnyDetector
+from kws.runtime.stream import AnyDetector, fresh_second_pass
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
 
@@ -114,9 +114,6 @@ class Streams:
                 self.peaks += [(handle, event) for event in peaks]
         return events
 
-    def _begin_anew(self, handle: StreamHandle) -> None:
-        self._states.put([handle._row], self._states.fresh)
-
     def _forget(self, handle: StreamHandle) -> None:
         self._states.remove(handle._row)
         if handle._chunks:
@@ -151,8 +148,7 @@ class StreamHandle:
         self._ended = False
         self._trigger_state = streams.detector.trigger.init_state()
         self._open_events = EventPeaks(streams.detector.info.scoring.refractory_frames)
-        second_pass = streams.detector.second_pass
-        self._second_pass = None if second_pass is None else second_pass.stream()
+        self._second_pass = fresh_second_pass(streams.detector)
 
     @property
     def sample_rate(self) -> int:
@@ -227,9 +223,8 @@ class StreamHandle:
         chunk = self._chunks.popleft()
         self._frame = chunk.begin // self._streams.detector.info.frame_samples
         if chunk.anew:
-            self._streams._begin_anew(self)
-            second_pass = self._streams.detector.second_pass
-            self._second_pass = None if second_pass is None else second_pass.stream()
+            self._streams._states.renew(self._row)
+            self._second_pass = fresh_second_pass(self._streams.detector)
         return chunk.pcm
 
     def _verify(
@@ -269,7 +264,7 @@ class _Rows:
 
     def __init__(self, fresh: States) -> None:
         """fresh: what a new stream begins with, each (1, ...)."""
-        self.fresh = fresh
+        self._fresh = fresh
         self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
         self._free: list[int] = []
 
@@ -281,11 +276,15 @@ class _Rows:
             size = len(self._arrays[0])
             more = max(size, 1)
             self._free = list(range(size + more - 1, size - 1, -1))
-            pairs = zip(self._arrays, self.fresh, strict=True)
+            pairs = zip(self._arrays, self._fresh, strict=True)
             self._arrays = [np.concatenate([array, *[fresh] * more]) for array, fresh in pairs]
         row = self._free.pop()
-        self.put([row], self.fresh)
+        self.renew(row)
         return row
+
+    def renew(self, row: int) -> None:
+        """Make a row as a new stream's."""
+        self.put([row], self._fresh)
 
     def remove(self, row: int) -> None:
         """Another stream may have the row."""
