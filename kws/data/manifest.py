@@ -248,3 +248,8 @@ def rows_of(sources: Sequence[str], faults: list[str] | None = None) -> list[Utt
                 raise KwsError(f"{source}: no rows are of that split; there are {there}")
             rows += found
     return rows
+
+
+def texts_of(sources: Sequence[str]) -> tuple[str, ...]:
+    """The transcripts of `rows_of` these sources, each once."""
+    return tuple(dict.fromkeys(row.text for row in rows_of(sources) if row.text))

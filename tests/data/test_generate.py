@@ -7,10 +7,13 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kws.cli.main import main
 from kws.data.synthesis import generate as generate_module
 from kws.data.synthesis.generate import HELD_OUT, NEW_STYLES, UNCLEAR, Item, generate, make_clip, plan, voices
+from kws.data.synthesis.phrases import PhraseScript, readable_words
 from kws.data.synthesis.scripts import (
     CARRIERS,
     CONFUSABLES,
@@ -24,7 +27,7 @@ from kws.data.synthesis.scripts import (
 )  # fmt: skip
 from kws.data.synthesis.tts import Voice
 from kws.errors import KwsError
-from kws.lexicon import contains
+from kws.lexicon import contains, load_cmudict
 
 pytest.importorskip("soundfile", reason="the phrase set is written by soundfile, of the extras `audio` and `tts`")
 
@@ -147,6 +150,23 @@ class TestPhrases:
         for card in script.deal(rng()) * 20:
             drawn = script.draw(card, rng(len(card[1])))
             assert f" {drawn.text} " in f" {card[1]} " and len(drawn.text.split()) <= 6
+
+    @given(seed=st.integers(0, 10_000))
+    def test_phrases_are_excerpts_or_few_words_and_never_what_is_kept_for_measuring(self, seed):
+        texts = ("the smart mirror shows a view", "one two three four five six seven eight nine ten")
+        script = PhraseScript(texts, ("alexa", "glass", "kettle", "mirror", "view"), WAKE_WORDS)
+        text = dict(script.deal(rng(seed)))["carrier"]
+        said = script.draw(("carrier", text), rng(seed)).text
+        assert not any(contains(said, word) for word in WAKE_WORDS)
+        assert f" {said} " in f" {text} " or len(said.split()) <= 3
+        assert 1 <= len(said.split()) <= 8
+
+    def test_words_that_dictionaries_read_alike(self):
+        pytest.importorskip("hibari", reason="Kokoro's dictionary is in hibari, of the extra `synthesis`")
+        words = readable_words(load_cmudict())
+        assert len(words) > 20_000 and len(set(words)) == len(words)
+        assert {"kettle", "computer", "water"} <= set(words)
+        assert "live" not in words  # as in "alive" or as in "liver": one dictionary has two readings
 
 
 class TestPlan:

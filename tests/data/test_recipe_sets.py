@@ -184,7 +184,7 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
     asked = []
     monkeypatch.setattr(made_module, "download_models", lambda folder: asked.append(("models", folder)))
 
-    def generate(root, models, script, count, workers):
+    def generate(root, models, script, count, workers, new_styles):
         asked.append((root.name, count, workers))
         layouts.table(root / "manifest.csv", ["audio", "seconds"], [["a.flac", 1.0]])
         (root / "complete.json").write_text("{}")

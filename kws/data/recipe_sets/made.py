@@ -9,9 +9,10 @@ from pathlib import Path
 from kws.data.alignment import Pieces
 from kws.data.corpora import rooms, speech_commands
 from kws.data.cuts import cut_pieces, runs, single
-from kws.data.manifest import rows_of
-from kws.data.synthesis.generate import generate
-from kws.data.synthesis.scripts import CONFUSABLES, ExcerptScript, KeywordScript, Script, WordScript
+from kws.data.manifest import rows_of, texts_of
+from kws.data.synthesis.generate import NEW_STYLES, generate
+from kws.data.synthesis.phrases import PhraseScript, readable_words
+from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, ExcerptScript, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
 from kws.lexicon import load_cmudict
 
@@ -52,16 +53,20 @@ def _cut(making: Making, root: Path, sources: tuple[str, ...], choose: Callable[
         cut_pieces(root, rows_of([str(making.folder / name) for name in sources]), choose, load_cmudict())
 
 
-def _speak(making: Making, root: Path, script: Script, count: int) -> None:
+def _speak(making: Making, root: Path, script: Script, count: int, new_styles: int = NEW_STYLES) -> None:
     if not (root / "complete.json").exists():
         if making.download:
             download_models(making.models)
-        generate(root, making.models, script, count, workers=making.workers)
+        generate(root, making.models, script, count, workers=making.workers, new_styles=new_styles)
 
 
 def _excerpts(making: Making, root: Path) -> None:
-    rows = rows_of([f"{making.folder / 'mini_librispeech'}@train"])
-    _speak(making, root, ExcerptScript(tuple(dict.fromkeys(row.text for row in rows if row.text))), 902)
+    _speak(making, root, ExcerptScript(texts_of([f"{making.folder / 'mini_librispeech'}@train"])), 902)
+
+
+def _phrases(making: Making, root: Path) -> None:
+    texts = texts_of([f"{making.folder / name}@train" for name in _SENTENCES])
+    _speak(making, root, PhraseScript(texts, readable_words(load_cmudict()), WAKE_WORDS), 13_600, new_styles=900)
 
 
 _SENTENCES = ("mini_librispeech", "an4")
@@ -74,5 +79,6 @@ MADE = {
         MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 1924)),
         MadeSet("synthetic_speech_commands", lambda making, root: _speak(making, root, WordScript(SPOKEN), 2400)),
         MadeSet("synthetic_excerpts", _excerpts, ("mini_librispeech",)),
+        MadeSet("synthetic_phrases", _phrases, _SENTENCES),
     )
 }

@@ -8,7 +8,7 @@ spells all its words. Those of the six wake words were chosen by hand;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -142,7 +142,7 @@ class KeywordScript:
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
         """Every keyword in every kind (10 cards each)."""
-        return _shuffled([(kind, word) for word in self.confusables for kind in DECK], rng)
+        return shuffled([(kind, word) for word in self.confusables for kind in DECK], rng)
 
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """One line of that kind for that keyword."""
@@ -164,7 +164,7 @@ class WordScript:
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
         """Every word once."""
-        return _shuffled([("bare", word) for word in self.words], rng)
+        return shuffled([("bare", word) for word in self.words], rng)
 
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """The word, with some punctuation."""
@@ -181,16 +181,22 @@ class ExcerptScript:
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
         """Every text once."""
-        return _shuffled([("carrier", text) for text in self.texts], rng)
+        return shuffled([("carrier", text) for text in self.texts], rng)
 
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """A run of the text's words."""
-        words = card[1].split()
-        count = min(len(words), int(rng.integers(2, 7)))
-        start = int(rng.integers(len(words) - count + 1))
-        return script_line("carrier", "", " ".join(words[start : start + count]) + ENDINGS[rng.integers(len(ENDINGS))])
+        said = excerpt(card[1].split(), (2, 6), rng)
+        return script_line("carrier", "", said + ENDINGS[rng.integers(len(ENDINGS))])
 
 
-def _shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:
+def excerpt(words: Sequence[str], length: tuple[int, int], rng: np.random.Generator) -> str:
+    """A run of the words of a text, of at least and at most so many where it has them."""
+    count = min(len(words), int(rng.integers(length[0], length[1] + 1)))
+    start = int(rng.integers(len(words) - count + 1))
+    return " ".join(words[start : start + count])
+
+
+def shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:
+    """The cards in a random order."""
     deck = list(deck)
     return [deck[index] for index in rng.permutation(len(deck))]

@@ -31,6 +31,7 @@ from kws.arrays import Float32Array, Samples
 from kws.data import packages
 from kws.errors import KwsError, require
 from kws.files import whole, write_bytes
+from kws.lexicon import Spelling
 from kws.onnxruntime_import import load_onnxruntime, refuse_telemetry
 from kws.units import SAMPLE_RATE
 
@@ -58,6 +59,8 @@ _TO_KOKORO = {
     "T": "t", "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
 _UNSTRESSED = {"AH": "ə", "ER": "əɹ"}
+_MORE_SOUNDS = {"ɜ": "ER", "ᵊ": "AH", "ᵻ": "IH", "ɾ": "T"}  # that dictionaries for Kokoro use beside these
+_STRESSES = str.maketrans("", "", "ˈˌ")
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,17 @@ def kokoro_phones(spelling: Sequence[str]) -> str:
         for i, phone in enumerate(spelling)
     )
     return "".join(said)
+
+
+def arpabet(phones: str) -> Spelling:
+    """Kokoro's phones as ARPAbet, without stress; () where it has none for one of
+    them.
+    """
+    for phone in ("ER", "AH"):  # in this order: the first one's sound holds the second's
+        phones = phones.replace(_UNSTRESSED[phone], _TO_KOKORO[phone])
+    sounds = {sound: phone for phone, sound in _TO_KOKORO.items()} | _MORE_SOUNDS
+    plain = list(phones.translate(_STRESSES).replace("ɜɹ", "ɜ"))
+    return tuple(sounds[sound] for sound in plain) if all(sound in sounds for sound in plain) else ()
 
 
 def blend_styles(styles: Mapping[str, Float32Array], rng: np.random.Generator) -> Float32Array:

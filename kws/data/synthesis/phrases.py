@@ -1,0 +1,81 @@
+"""What an open-vocabulary model learns from: short phrases of words that may never have
+stood side by side, so that no phrase is likelier than another.
+
+A model that reads books alone hears a phrase that somebody calls to a device less well
+(docs/decisions.md, "A larger phone model").
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kws.data.synthesis.scripts import Card, ScriptLine, excerpt, script_line, shuffled
+from kws.data.synthesis.tts import arpabet
+from kws.errors import require
+from kws.lexicon import Lexicon, Spelling, contains
+
+_EXCERPTS = 0.25  # of the phrases; the others are words at random
+_FROM_THE_TEXT = 0.45  # of those words; the others are any that can be read
+_LONGEST = 3  # of those runs, in words
+_EXCERPT_WORDS = (2, 8)
+_ENDINGS = (".", ".", "!", "!", "?")
+_SAME = {"IH": "AH", "AO": "AA"}  # dictionaries differ in these
+
+
+@dataclass(frozen=True)
+class PhraseScript:
+    """Runs of one to three words, out of a text or any of `words`, and excerpts of two
+    to eight words of `texts`.
+
+    never: phrases that no line holds, so that what a model makes of words that it was
+    not trained on can be measured by them.
+    """
+
+    texts: tuple[str, ...]
+    words: tuple[str, ...]
+    never: tuple[str, ...] = ()
+
+    def deal(self, rng: np.random.Generator) -> list[Card]:
+        """Every text once."""
+        return shuffled([("carrier", text) for text in self.texts], rng)
+
+    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
+        """A phrase; drawn again while it holds one of `never`."""
+        while True:
+            said = self._phrase(card[1].split(), rng)
+            if not any(contains(said, phrase) for phrase in self.never):
+                return script_line("carrier", "", said + _ENDINGS[rng.integers(len(_ENDINGS))])
+
+    def _phrase(self, text: Sequence[str], rng: np.random.Generator) -> str:
+        if rng.random() < _EXCERPTS:
+            return excerpt(text, _EXCERPT_WORDS, rng)
+        count = int(rng.integers(_LONGEST)) + 1
+        sources = [text if rng.random() < _FROM_THE_TEXT else self.words for _ in range(count)]
+        return " ".join(source[int(rng.integers(len(source)))] for source in sources)
+
+
+def readable_words(lexicon: Lexicon) -> tuple[str, ...]:
+    """The words that the synthesiser's dictionary (hibari, American) reads as `lexicon`
+    spells them first, but for two pairs of vowels in which dictionaries differ.
+
+    Raises KwsError where hibari is not installed.
+    """
+    package = require("hibari", extra="synthesis")
+    path = Path(str(package.__file__)).parent / "assets" / "lexicon_us_gold.json.gz"
+    read = {word: phones for word, phones in json.loads(gzip.decompress(path.read_bytes())).items() if word.islower()}
+    spelled = {word: _compared(spellings[0]) for word, spellings in lexicon.entries() if word in read}
+    return tuple(
+        word
+        for word, phones in read.items()
+        if word in spelled and isinstance(phones, str) and _compared(arpabet(phones)) == spelled[word]
+    )
+
+
+def _compared(phones: Sequence[str]) -> Spelling:
+    return tuple(_SAME.get(phone, phone) for phone in phones)
