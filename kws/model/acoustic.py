@@ -193,6 +193,15 @@ class AcousticModel(StreamingLayer):
         """
         return _log_softmax(self.head(hidden))
 
+    def soften(self, temperature: float) -> None:
+        """Divides the logits of tokens by `temperature` from now on, in the weights
+        themselves (temperature scaling: Guo et al. 2017, "On calibration of modern
+        neural networks", arXiv 1706.04599).
+        """
+        with torch.no_grad():
+            self.head.weight /= temperature
+            self.head.bias /= temperature
+
     def phrase_posteriors(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of
         Sigtia et al. 2020, "Multi-task learning for voice trigger detection", arXiv

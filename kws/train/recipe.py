@@ -72,6 +72,9 @@ class TaskConfig:
     SpecAugment time mask, in frames of 10 ms, one for every two seconds of a row; 0 is none.
     vocal_tract: by how much the frequency axis of a row is stretched or pressed at most
     (kws.train.warp); 0 is not.
+
+    temperature: what the finished model's logits are divided by. Above 1, posteriors are less
+    sure of themselves, which serves phrases that a model was not trained on.
     """
 
     data: str
@@ -92,6 +95,7 @@ class TaskConfig:
     frequency_mask: int = 8
     time_mask_frames: int = 0
     vocal_tract: float = 0.0
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)

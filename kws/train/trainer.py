@@ -15,6 +15,7 @@ trained on, and gradients are those of the whole batch. What differs from one pr
 what chance decides inside the model (dropout, masks).
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,7 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
     if not finished.exists():  # otherwise it was trained, and by this very recipe
         task = _fit(trainer, recipe, output / "last.ckpt", log)
         if trainer.is_global_zero:
+            task.model.soften(recipe.task.temperature)
             spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
             save_checkpoint(finished, task.model, without_paths(recipe), task.spellings, spent)
     return finished if trainer.is_global_zero else None
@@ -149,6 +151,7 @@ def refuse_impossible(recipe: Recipe) -> None:
     task, run = recipe.task, recipe.run
     refuse_weights(task)
     refuse_warp(task.vocal_tract)
+    refuse_temperature(task.temperature)
     try:
         is_streaming(task.model.mixer)
     except ValueError as error:
@@ -161,6 +164,12 @@ def refuse_impossible(recipe: Recipe) -> None:
         raise KwsError(f"{processes} processes cannot share batches of {rows} rows: give scenes.rows={processes}")
     if any(way in run.strategy for way in ("spawn", "fork", "notebook")):
         raise KwsError(f"strategy={run.strategy} hands a training over by pickle, which it does not bear: give ddp")
+
+
+def refuse_temperature(temperature: float) -> None:
+    """Raise KwsError for a temperature that logits cannot be divided by."""
+    if not 0 < temperature < math.inf:
+        raise KwsError(f"temperature={temperature} divides the logits: give a number above 0, 1 to change nothing")
 
 
 def refuse_no_workers(run: RunConfig) -> None:

@@ -25,7 +25,7 @@ FLAT = (
     "word_weight decoder_weight phrase_weight seed steps steps_per_epoch validate_every warmup_steps learning_rate "
     "weight_decay gradient_clip ema_decay frequency_mask time_mask_frames precision threads devices num_nodes strategy"
 ).split()
-LATER = ["vocal_tract", "accelerator", "workers"]  # a folder from before does not name them
+LATER = ["vocal_tract", "temperature", "accelerator", "workers"]  # a folder from before does not name them
 
 
 def names(kind: type):
@@ -98,7 +98,7 @@ def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
     """What a recipe learned to say later, in its parts and in the model's shape: with its default it is the same."""
     recipe = find_recipe("phones").changed(model=AcousticConfig())
     old = flat(recipe)
-    del old["vocal_tract"], old["model"]["follow_level"]
+    del old["vocal_tract"], old["temperature"], old["model"]["follow_level"]
     for later in (recipe.changed(vocal_tract=0.1), recipe.changed(model=AcousticConfig(follow_level=True))):
         (tmp_path / "recipe.json").write_text(json.dumps(old))
         with pytest.raises(KwsError, match="another recipe"):

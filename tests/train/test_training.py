@@ -143,6 +143,14 @@ def test_the_same_recipe_gives_the_same_numbers_and_another_seed_others(stand_in
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
+def test_a_temperature_divides_the_logits_of_the_finished_model_and_nothing_else(stand_ins, tmp_path):
+    plain, softened = (
+        weights(train(tiny(stand_ins, tmp_path / str(t), "steps=2", f"temperature={t}"))) for t in (1.0, 4.0)
+    )
+    for name, expected in plain.items():
+        assert torch.equal(softened[name], expected / 4 if name.startswith("head.") else expected), name
+
+
 def test_stretched_frequencies_are_the_same_again_and_after_a_stop(stand_ins, tmp_path, monkeypatch):
     """Each step draws its factors from its own number, so that what goes on from a checkpoint repeats them."""
     settings = ("steps=4", "validate_every=2")
@@ -210,6 +218,8 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
         (["wake_words", "vocal_tract=-1"], "vocal_tract=-1 is no share of the frequencies: give 0 or more"),
         (["wake_words", "vocal_tract=2"], "vocal_tract=2 is no share of the frequencies"),
         (["wake_words", "vocal_tract=nan"], "vocal_tract"),
+        (["wake_words", "temperature=0"], "temperature=0.0 divides the logits: give a number above 0"),
+        (["wake_words", "temperature=-1"], "temperature=-1.0 divides the logits"),
         (["wake_words", "model.mixer=xas"], "model.mixer=xas: no mixer is called 'xas'; there are"),
     ],
 )
