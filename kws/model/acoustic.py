@@ -199,8 +199,8 @@ class AcousticModel(StreamingLayer):
         neural networks", arXiv 1706.04599).
         """
         with torch.no_grad():
-            self.head.weight /= temperature
-            self.head.bias /= temperature
+            self.head.weight.div_(temperature)
+            self.head.bias.div_(temperature)
 
     def phrase_posteriors(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of
