@@ -50,11 +50,11 @@ SYNTHETIC_SPEECH_COMMANDS = TrainingCorpus(
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
-SYNTHETIC_EXCERPTS = TrainingCorpus(
-    "synthetic_excerpts",
-    "Runs of words of mini LibriSpeech in synthesised voices (kws data synthesise --excerpts)",
-    "Apache-2.0; CC BY 4.0",
-    "voices of Kokoro-82M, hexgrad; texts of LibriSpeech",
+SYNTHETIC_PHRASES = TrainingCorpus(
+    "synthetic_phrases",
+    "Short phrases in synthesised voices (kws data synthesise --phrases)",
+    "Apache-2.0; CC BY 4.0; free for any use, notice kept",
+    "voices of Kokoro-82M, hexgrad; words of LibriSpeech and CMU AN4",
 )
 NOISE = TrainingCorpus(
     "noise",

@@ -100,7 +100,7 @@ def _configure_cut(parser: argparse.ArgumentParser) -> None:
 def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Make clips in about a hundred synthetic voices: the six wake words with sentences around them and words "
-        "that sound almost like them, or single words, or excerpts of a corpus's texts, or short phrases. A clip takes "
+        "that sound almost like them, or single words, or short phrases. A clip takes "
         "about 1.2 CPU seconds. Killed and given again, the command goes on."
     )
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the new corpus")
@@ -108,12 +108,11 @@ def _configure_synthesise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
-    what.add_argument("--excerpts", metavar="SOURCE", help="two to six words at a time of a corpus's transcripts")
     what.add_argument(
         "--phrases",
         metavar="SOURCE",
-        help="one to three words, of a corpus's transcripts or any that the dictionaries read alike, and excerpts; "
-        "never the wake words",
+        help="short phrases without the wake words: excerpts of a corpus's transcripts, and one to three words of "
+        "them or of the dictionary",
     )
     parser.add_argument("--count", type=int, default=4000, metavar="N", help="clips in the plan (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another plan (default %(default)s)")
@@ -275,7 +274,7 @@ def synthesised(args: argparse.Namespace) -> str:
     from kws.data.synthesis.tts import download
 
     models = args.models or args.root / "models"
-    script = script_of(args.words, args.excerpts, args.phrases)
+    script = script_of(args.words, args.phrases)
     if args.download:
         download(models)
     manifest = generate(args.root, models, script, args.count, args.seed, args.workers, new_styles=args.new_voices)
@@ -313,19 +312,15 @@ def stored(args: argparse.Namespace) -> str:
     )
 
 
-def script_of(words: list[str] | None, excerpts: str | None, phrases: str | None) -> Script:
-    """What is said: single words, excerpts of a corpus's texts, short phrases, or else
-    the wake words.
-    """
+def script_of(words: list[str] | None, phrases: str | None) -> Script:
+    """What is said: single words, short phrases, or else the wake words."""
     from kws.data.manifest import texts_of
     from kws.data.synthesis.phrases import PhraseScript, readable_words
-    from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, ExcerptScript, KeywordScript, WordScript
+    from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, WordScript
     from kws.lexicon import load_cmudict
 
     if words:
         return WordScript(tuple(words))
-    if excerpts:
-        return ExcerptScript(texts_of([excerpts]))
     if phrases:
         return PhraseScript(texts_of([phrases]), readable_words(load_cmudict()), WAKE_WORDS)
     return KeywordScript(CONFUSABLES)

@@ -18,7 +18,6 @@ from kws.data.synthesis.scripts import (
     CARRIERS,
     CONFUSABLES,
     WAKE_WORDS,
-    ExcerptScript,
     KeywordScript,
     WordScript,
     script_line,
@@ -142,14 +141,6 @@ class TestPhrases:
         script = WordScript(("on", "off", "off"))
         assert Counter(word for _, word in script.deal(rng())) == {"on": 1, "off": 2}
         assert script.draw(("bare", "off"), rng()).text == "off"
-
-    def test_excerpts_are_runs_of_their_texts(self):
-        texts = ("one two three four five six seven eight", "yes", "a b c")
-        script = ExcerptScript(texts)
-        assert sorted(text for _, text in script.deal(rng())) == sorted(texts)
-        for card in script.deal(rng()) * 20:
-            drawn = script.draw(card, rng(len(card[1])))
-            assert f" {drawn.text} " in f" {card[1]} " and len(drawn.text.split()) <= 6
 
     @given(seed=st.integers(0, 10_000))
     def test_phrases_are_excerpts_or_few_words_and_never_what_is_kept_for_measuring(self, seed):

@@ -12,7 +12,7 @@ from kws.data.cuts import cut_pieces, runs, single
 from kws.data.manifest import rows_of, texts_of
 from kws.data.synthesis.generate import NEW_STYLES, generate
 from kws.data.synthesis.phrases import PhraseScript, readable_words
-from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, ExcerptScript, KeywordScript, Script, WordScript
+from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
 from kws.lexicon import load_cmudict
 
@@ -60,10 +60,6 @@ def _speak(making: Making, root: Path, script: Script, count: int, new_styles: i
         generate(root, making.models, script, count, workers=making.workers, new_styles=new_styles)
 
 
-def _excerpts(making: Making, root: Path) -> None:
-    _speak(making, root, ExcerptScript(texts_of([f"{making.folder / 'mini_librispeech'}@train"])), 902)
-
-
 def _phrases(making: Making, root: Path) -> None:
     texts = texts_of([f"{making.folder / name}@train" for name in _SENTENCES])
     _speak(making, root, PhraseScript(texts, readable_words(load_cmudict()), WAKE_WORDS), 13_600, new_styles=900)
@@ -78,7 +74,6 @@ MADE = {
         MadeSet("cut_runs", lambda making, root: _cut(making, root, _SENTENCES[:1], runs(3.0)), _SENTENCES[:1]),
         MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 1924)),
         MadeSet("synthetic_speech_commands", lambda making, root: _speak(making, root, WordScript(SPOKEN), 2400)),
-        MadeSet("synthetic_excerpts", _excerpts, ("mini_librispeech",)),
         MadeSet("synthetic_phrases", _phrases, _SENTENCES),
     )
 }

@@ -171,24 +171,6 @@ class WordScript:
         return script_line("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
 
 
-@dataclass(frozen=True)
-class ExcerptScript:
-    """Runs of two to six words out of longer texts: what a corpus says, in other
-    voices.
-    """
-
-    texts: tuple[str, ...]
-
-    def deal(self, rng: np.random.Generator) -> list[Card]:
-        """Every text once."""
-        return shuffled([("carrier", text) for text in self.texts], rng)
-
-    def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
-        """A run of the text's words."""
-        said = excerpt(card[1].split(), (2, 6), rng)
-        return script_line("carrier", "", said + ENDINGS[rng.integers(len(ENDINGS))])
-
-
 def excerpt(words: Sequence[str], length: tuple[int, int], rng: np.random.Generator) -> str:
     """A run of the words of a text, of at least and at most so many where it has them."""
     count = min(len(words), int(rng.integers(length[0], length[1] + 1)))
