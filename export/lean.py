@@ -47,7 +47,7 @@ def _reckoned(number: ir.Value, again: list[ir.Node]) -> bool:
         if user.op_type in _ARITHMETIC:
             if not _reckoned(user.outputs[0], again):
                 return False
-        elif user.op_type == "Reshape" and user.outputs[0].shape == [1]:
+        elif user.op_type == "Reshape" and user.outputs[0].shape == [1] and not user.outputs[0].is_graph_output():
             again.append(user)
         else:
             return False
@@ -110,7 +110,7 @@ def _gather_at_once(node: ir.Node) -> None:
     lays out as the table again, is taken by the table itself.
     """
     gather = None if node.inputs[0] is None else node.inputs[0].producer()
-    if gather is None or gather.op_type != "Gather":
+    if gather is None or gather.op_type != "Gather" or node.outputs[0].is_graph_output():
         return
     source, places = gather.inputs
     listed = None if places is None else places.producer()
