@@ -67,8 +67,7 @@ class LevelledLogMel(StreamingLayer):
         """The level (B, 1, F) that follows `before` (B, 1, 1), of the frames' loudest
         bands (B, 1, F).
 
-        Beside a level that rises by FALL a frame nothing falls: so it is the greatest
-        until now.
+        Raised by FALL more with each frame no level falls: it is the greatest until now.
         """
         frames = loudest.shape[2]
         if frames <= MOST_FRAMES:  # as in every call of a graph
