@@ -15,8 +15,10 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 from torch._dynamo import config as tracing
 
+from kws.export.lean import lean
 from kws.model.acoustic import AcousticModel
 from kws.model.streaming import flatten_state, unflatten_state
+from kws.model.windows import MOST_FRAMES
 
 OPSET = 20
 _LARGEST = 2**22  # values of a tensor
@@ -47,7 +49,8 @@ def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
     together.
     """
     free = model.any_length and chunk_frames > 1
-    return max(1, model.config.window_frames // chunk_frames) if free else 1
+    frames = min(model.config.window_frames, MOST_FRAMES // model.subsampling.stride)
+    return max(1, frames // chunk_frames) if free else 1
 
 
 def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
@@ -99,5 +102,6 @@ def to_onnx(
         )
         # weights that are only put in another order become constants, however large
         optimizer.optimize_ir(program.model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)
+        lean(program.model)
         program.save(buffer)
     return onnx.load_from_string(buffer.getvalue())

@@ -81,7 +81,10 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
     logs = [node for node in proto.graph.node if node.op_type == "Log"]
     if len(logs) not in (1, 2):
         raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are one, or one of two")
-    proto.graph.node.append(helper.make_node("Identity", [logs[0].output[0]], ["features"]))
+    found = logs[0].output[0]
+    for node in proto.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["features" if name == found else name for name in names]
     shape: list[str | int | None] = ["batch", "feature_frames", mels]
     proto.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
 

@@ -3,7 +3,7 @@
 Shapes: B batch, S samples, T frames of 10 ms, M mel bands.
 
 Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing
-late. The 512-point DFT is computed in two stages (Cooley and Tukey 1965: 512 = 32 x 16)
+late. The 512-point DFT, of 400 samples and 112 zeros, is computed in two stages (Cooley and Tukey 1965: 512 = 32 x 16)
 as two small matrix products, which any runtime has; a single DFT matrix would weigh 0.8
 MB and an FFT operator is missing in many runtimes. Of real input, half of the first
 stage mirrors the other half and is left out. The mel bands are those of the HTK
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from kws.model.streaming import StreamingLayer
+from kws.model.windows import windows
 from kws.units import SAMPLE_RATE
 
 _Hz = TypeVar("_Hz", float, Tensor)
@@ -27,14 +28,14 @@ WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
 LOW_HZ, HIGH_HZ = 20.0, 7600.0  # the edges of the lowest and the highest mel band
 _POINTS = 512
 _ROWS, _COLUMNS = 32, 16  # n = 16 n1 + n2, k = k1 + 32 k2
-_HOPS = 3  # hops that a frame touches: 480 samples = 30 rows of 16; two more rows are zero padding
-_USED_ROWS = _HOPS * HOP_SAMPLES // _COLUMNS
+_USED_ROWS = WINDOW_SAMPLES // _COLUMNS  # 25: the others are zeros
+_PIECE = 80  # samples: a hop has two such pieces, a window five
 _USED_K1 = _ROWS // 2 + 1  # k1 = 17..31 mirror 15..1
 FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
 class FrontendState(NamedTuple):
-    tail: Tensor  # (B, 320) the last two hops of PCM
+    tail: Tensor  # (B, 240) the PCM that the next frame still sees
 
 
 class LogMel(StreamingLayer):
@@ -60,7 +61,7 @@ class LogMel(StreamingLayer):
         self.register_buffer("filters", _mel_of_squares(mels, low_hz, high_hz), persistent=False)
 
     def init_state(self, batch: int) -> FrontendState:
-        return FrontendState(self.zeros(batch, (_HOPS - 1) * HOP_SAMPLES))
+        return FrontendState(self.zeros(batch, self.look_back))
 
     def forward(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
         energies, state = self.energies(x, state)
@@ -71,26 +72,26 @@ class LogMel(StreamingLayer):
         batch, samples = x.shape
         frames = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
-        hops = pcm.reshape(batch, frames + _HOPS - 1, HOP_SAMPLES)
-        frame = torch.cat([hops[:, i : i + 1 - _HOPS or None] for i in range(_HOPS)], dim=2)
-        # stage 1 over n1, for all n2: (2 x 17 outputs: real and imaginary, k1) x (30 rows)
-        grid = self.first @ (frame.reshape(batch * frames, _USED_ROWS, _COLUMNS) * self.window)
-        # stage 2 over n2 and (real, imaginary), one matrix per k1, the twiddle factors inside
-        grid = grid.reshape(batch * frames, 2, _USED_K1, _COLUMNS).permute(2, 0, 1, 3)
-        spectrum = grid.reshape(_USED_K1, batch * frames, 2 * _COLUMNS) @ self.second
-        power = torch.square(spectrum).permute(1, 0, 2).reshape(batch, frames, _USED_K1 * 2 * _COLUMNS)
-        return power @ self.filters, FrontendState(pcm[:, -state.tail.shape[1] :])
+        pieces = pcm.reshape(batch, pcm.shape[1] // _PIECE, _PIECE)
+        frame = windows(pieces, WINDOW_SAMPLES // _PIECE, HOP_SAMPLES // _PIECE)
+        frame = frame.reshape(batch * frames, _USED_ROWS, _COLUMNS)
+        # stage 1 over n1, for all n2: (17 x 2 outputs: k1, real and imaginary) x (25 rows)
+        grid = self.first @ (frame * self.window)
+        # stage 2 over (real, imaginary) and n2, one matrix per k1, the twiddle factors inside
+        grid = grid.reshape(batch * frames, _USED_K1, 2 * _COLUMNS).transpose(0, 1)
+        spectrum = grid @ self.second
+        power = (spectrum * spectrum).transpose(0, 1).reshape(batch, frames, _USED_K1 * 2 * _COLUMNS)
+        return power @ self.filters, FrontendState(pcm[:, -self.look_back :])
 
 
 def _window() -> Tensor:
-    """A periodic Hann window over the last 400 of the 480 samples, (30, 16)."""
+    """A periodic Hann window of 400 samples, (25, 16)."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
-    padded = np.concatenate([np.zeros(_HOPS * HOP_SAMPLES - WINDOW_SAMPLES), hann])
-    return _float(padded.reshape(_USED_ROWS, _COLUMNS))
+    return _float(hann.reshape(_USED_ROWS, _COLUMNS))
 
 
 def _dft_stages() -> tuple[Tensor, Tensor]:
-    """Stage 1 (2 * 17, 30) and stage 2 (17, 2 * 16, 2 * 16) of the 512-point DFT of
+    """Stage 1 (17 * 2, 25) and stage 2 (17, 2 * 16, 2 * 16) of the 512-point DFT of
     real input.
     """
     k1, n1 = np.arange(_USED_K1), np.arange(_USED_ROWS)
@@ -100,7 +101,8 @@ def _dft_stages() -> tuple[Tensor, Tensor]:
     outer = np.exp(-2j * np.pi * n2[None, :, None] * k / _POINTS)
     real_in = np.concatenate([outer.real, outer.imag], axis=2)  # a real part contributes (re, im)
     imag_in = np.concatenate([-outer.imag, outer.real], axis=2)  # an imaginary part contributes (-im, re)
-    return _float(np.concatenate([inner.real, inner.imag])), _float(np.concatenate([real_in, imag_in], axis=1))
+    first = np.stack([inner.real, inner.imag], axis=1).reshape(2 * _USED_K1, _USED_ROWS)
+    return _float(first), _float(np.concatenate([real_in, imag_in], axis=1))
 
 
 def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:

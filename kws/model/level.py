@@ -20,21 +20,22 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kws.model.frontend import FLOOR, HOP_SAMPLES, FrontendState, LogMel
 from kws.model.streaming import StreamingLayer
+from kws.model.windows import MOST_FRAMES
 
 LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
 MOST_GAIN = 4.6  # 20 dB, in a stream
 MOST_SEGMENT_GAIN = 9.2  # 40 dB
 _FALL = 0.0046  # in 10 ms: 2 dB in a second
-_BLOCK = 128  # frames: as many as a call of a graph has at most
 _NEVER = 1e4  # more than any level
 
 
 class LevelState(NamedTuple):
     mel: FrontendState
-    level: Tensor  # (B, 1, 1) by how much s of the newest frame exceeds LOUD - MOST_GAIN
+    level: Tensor  # (B, 1, 1) by how much s of the newest frame exceeds LOUD - MOST_GAIN, where a gain has its most
 
 
 class LevelledLogMel(StreamingLayer):
@@ -42,14 +43,14 @@ class LevelledLogMel(StreamingLayer):
     the sound of late was quiet.
     """
 
-    fall: Tensor
+    fall: Tensor  # (128,): by how much a level has fallen after each frame of a block
     stride = HOP_SAMPLES
     look_back = None  # the level remembers for as long as it falls
 
     def __init__(self, mels: int) -> None:
         super().__init__()
         self.mel = LogMel(mels)
-        self.register_buffer("fall", _fall(), persistent=False)
+        self.register_buffer("fall", _FALL * torch.arange(1.0, MOST_FRAMES + 1), persistent=False)
 
     def init_state(self, batch: int) -> LevelState:
         return LevelState(self.mel.init_state(batch), self.zeros(batch, 1, 1))
@@ -57,22 +58,26 @@ class LevelledLogMel(StreamingLayer):
     def forward(self, x: Tensor, state: LevelState) -> tuple[Tensor, LevelState]:
         energies, mel_state = self.mel.energies(x, state.mel)
         mel = torch.log(energies + FLOOR)
-        loudest = torch.clamp(mel.amax(dim=2, keepdim=True) - (LOUD - MOST_GAIN), min=0.0)
-        level = self._level(loudest, state.level)
-        gain = torch.relu(MOST_GAIN - level)
-        return torch.log(energies * torch.exp(gain) + FLOOR), LevelState(mel_state, level[:, -1:])
+        level = self._level(mel.amax(dim=2)[:, None] - (LOUD - MOST_GAIN), state.level)
+        gain = torch.clamp(MOST_GAIN - level, 0.0, MOST_GAIN)
+        raised = torch.log(energies * torch.exp(gain).transpose(1, 2) + FLOOR)
+        return raised, LevelState(mel_state, level[..., -1:])
 
     def _level(self, loudest: Tensor, before: Tensor) -> Tensor:
-        """The level (B, F, 1) that follows `before` (B, 1, 1), of the frames' loudest
-        bands (B, F, 1).
+        """The level (B, 1, F) that follows `before` (B, 1, 1), of the frames' loudest
+        bands (B, 1, F).
+
+        Raised by FALL more with each frame no level falls: it is the greatest until now.
         """
-        frames = loudest.shape[1]
-        if frames <= _BLOCK:  # as in every call of a graph
-            return (torch.cat([before, loudest], dim=1) - self.fall[: frames + 1, :frames]).amax(dim=1)[..., None]
+        frames = loudest.shape[2]
+        if frames <= MOST_FRAMES:  # as in every call of a graph
+            fall = self.fall[:frames]
+            rising = functional.pad(loudest + fall, (MOST_FRAMES - 1, 0), value=-_NEVER)
+            return torch.maximum(functional.max_pool1d(rising, MOST_FRAMES, 1), before) - fall
         levels = [before]
-        for block in loudest.split(_BLOCK, dim=1):
-            levels.append(self._level(block, levels[-1][:, -1:]))
-        return torch.cat(levels[1:], dim=1)
+        for block in loudest.split(MOST_FRAMES, dim=2):
+            levels.append(self._level(block, levels[-1][..., -1:]))
+        return torch.cat(levels[1:], dim=2)
 
 
 def raised_segments(features: Tensor) -> Tensor:
@@ -86,11 +91,3 @@ def raised_segments(features: Tensor) -> Tensor:
 def make_frontend(mels: int, follow_level: bool) -> LogMel | LevelledLogMel:
     """The frontend of a model: energies as they are, or raised where sound is quiet."""
     return LevelledLogMel(mels) if follow_level else LogMel(mels)
-
-
-def _fall() -> Tensor:
-    """(129, 128): how far the level before the block, and each of its frames, has fallen
-    by frame t; a frame to come is out of reach.
-    """
-    source, t = torch.arange(-1, _BLOCK)[:, None], torch.arange(_BLOCK)[None, :]
-    return torch.where(source <= t, _FALL * (t - source), _NEVER)

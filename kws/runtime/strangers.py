@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 MOST_BYTES = 64_000_000  # of a model file; those that ship have 2.4 MB at most
-MOST_NODES = 5_000  # those that ship have 303; onnxruntime takes seconds to open so many
+MOST_NODES = 5_000  # those that ship have 240; onnxruntime takes seconds to open so many
 _MOST_PARTS = 500_000  # of a file: its fields, whatever they are
 MOST_MEMORY = 512 * 2**20  # bytes that one call may need at once
 MOST_S = 10.0  # that one call may take; the operator that runs then is still finished

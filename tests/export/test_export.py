@@ -1,6 +1,7 @@
 """Export: one file, verified, refused when it differs; the device hears from it what the checkpoint says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -89,7 +90,7 @@ def test_a_graph_that_differs_is_not_written(exported, tmp_path, monkeypatch, ca
         proto = onnx.load(exported(PATTERNS[0], 2)[1])
         for tensor in proto.graph.initializer:
             array = onnx.numpy_helper.to_array(tensor)
-            if array.shape == (30, 16):
+            if array.shape == (25, 16):
                 tensor.CopyFrom(onnx.numpy_helper.from_array(array * 1.01, tensor.name))
         return proto
 
@@ -126,3 +127,16 @@ def test_the_file_holds_no_machine_and_halves_its_weights(exported):
     assert [p.key for p in proto.metadata_props] == [METADATA_KEY]
     kinds = {onnx.numpy_helper.to_array(t).dtype for t in proto.graph.initializer if np.prod(t.dims) > 2000}
     assert np.dtype(np.float16) in kinds
+
+
+def test_a_model_may_look_further_back_than_a_call_is_long(tmp_path):
+    """2.56 s of the past, in calls of at most 1.28 s; its level is followed from call to call."""
+    from kws.model.acoustic import AcousticModel
+    from kws.model.checkpoint import load_checkpoint, save_checkpoint
+
+    small = load_checkpoint(checkpoint(tmp_path / "small.ckpt", "sa"))
+    config = replace(small.model.config, blocks=1, window_frames=64, follow_level=True)
+    save_checkpoint(tmp_path / "m.ckpt", AcousticModel(config), small.recipe, small.spellings, small.spent)
+    written = write.write_model(tmp_path / "m.ckpt", tmp_path / "m.onnx")
+    assert written.difference <= 1e-4
+    assert OnnxModel.load(tmp_path / "m.onnx").info.chunks_per_call == 16

@@ -68,7 +68,7 @@ class SelfAttention(StreamingMixer):
         frames = x.shape[1]
         q, kv = self.projections.by_head(x, guide)
         kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
-        after = AttentionState(kv[:, :, frames:])
+        after = AttentionState(kv[:, :, 1 - self.window or frames :])
         in_blocks = frames > self.window
         if in_blocks:
             q, kv = self._in_blocks(q, kv, self.window)
