@@ -49,7 +49,8 @@ def hear_speech(path: Path, rows: Iterable[Utterance], data: Sequence[DataSource
         recordings.append(Recording(len(heard), row.speaker, words))
     if not recordings:
         raise KwsError("none of the recordings can be read")
-    return StoredSpeech(digest(path), model.info.frame_samples, tuple(data), tuple(recordings), joined(posteriors))
+    packed = joined(posteriors, float(model.info.training.config.get("temperature", 1.0)))
+    return StoredSpeech(digest(path), model.info.frame_samples, tuple(data), tuple(recordings), packed)
 
 
 def _words(

@@ -6,6 +6,10 @@ level, in order of tokens, and a symbol that ends the frame: the bytes that bz2 
 (Burrows and Wheeler 1994), since neighbours say the same. What is not kept is read as the
 mean that it had where the frame's best token was the same and as likely.
 
+A model may have been softened (`AcousticModel.soften`): its logits were divided by a
+temperature, so that no token is unlikely. Then levels are those of the posteriors before,
+and reading softens them again.
+
 T frames, V tokens.
 """
 
@@ -13,12 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.arrays import Float32Array, IntArray
+from kws.arrays import Float32Array, Float64Array, IntArray
 from kws.errors import KwsError
+
+F = TypeVar("F", Float32Array, Float64Array)
 
 LEVELS = 6  # 0 to 5 nats below certainty: what scores lose by that is in recipes/phones/RESULTS.md
 _UNKEPT = LEVELS
@@ -34,12 +41,13 @@ class PackedPosteriors:
     levels: (T, V) uint8, LEVELS where a token is not kept. nats: (LEVELS,) the mean
     log-posterior of each level. rest: (V * LEVELS, V) uint8, for a frame's best token
     and its level the mean log-posteriors of what is not kept, in sixteenths of a nat
-    below 0.
+    below 0. temperature: by which the model was softened.
     """
 
     levels: NDArray[np.uint8]
     nats: tuple[float, ...]
     rest: NDArray[np.uint8]
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         frames, tokens = self.levels.shape
@@ -49,9 +57,9 @@ class PackedPosteriors:
             raise KwsError("a frame keeps no token")
 
     @classmethod
-    def of(cls, log_posteriors: Float32Array) -> PackedPosteriors:
+    def of(cls, log_posteriors: Float32Array, temperature: float = 1.0) -> PackedPosteriors:
         """Pack (T, V) log-posteriors of at least one frame."""
-        exact = np.asarray(log_posteriors, np.float64)
+        exact = _softened(np.asarray(log_posteriors, np.float64), 1 / temperature)
         levels = np.minimum(np.rint(-exact).clip(min=0), _UNKEPT).astype(np.uint8)
         levels[np.arange(len(levels)), exact.argmax(axis=1)] = levels.min(axis=1).clip(max=LEVELS - 1)
         nats = tuple(
@@ -64,7 +72,7 @@ class PackedPosteriors:
         np.add.at(sums, kinds, np.where(unkept, exact, 0.0))
         np.add.at(counts, kinds, unkept)
         means = np.where(counts > 0, sums / np.maximum(counts, 1), _RARE)
-        return cls(levels, nats, np.rint(-means / _STEP).clip(0, 255).astype(np.uint8))
+        return cls(levels, nats, np.rint(-means / _STEP).clip(0, 255).astype(np.uint8), temperature)
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -78,7 +86,7 @@ class PackedPosteriors:
         unkept = levels == _UNKEPT
         values[unkept] = (self.rest[_kinds(levels)] * np.float32(-_STEP))[unkept]
         values[rows < 0] = [0.0, *[_BLANK_FRAME] * (levels.shape[-1] - 1)]
-        return values
+        return _softened(values, self.temperature)
 
     def symbols(self) -> bytes:
         """The levels as bytes; `levels_of` reads them."""
@@ -109,9 +117,18 @@ def levels_of(symbols: bytes, frames: int, tokens: int) -> NDArray[np.uint8]:
     return levels
 
 
-def joined(parts: Sequence[Float32Array]) -> PackedPosteriors:
+def joined(parts: Sequence[Float32Array], temperature: float) -> PackedPosteriors:
     """The log-posteriors of several recordings, (T, V) each, one after the other."""
-    return PackedPosteriors.of(np.concatenate(parts))
+    return PackedPosteriors.of(np.concatenate(parts), temperature)
+
+
+def _softened(log_posteriors: F, temperature: float) -> F:
+    """(..., V) as if the logits had been divided by `temperature`."""
+    if temperature == 1:
+        return log_posteriors
+    logits = log_posteriors / temperature
+    logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return logits
 
 
 def _kinds(levels: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -28,6 +28,19 @@ def test_likely_tokens_come_back_to_a_nat_and_others_stay_unlikely(exact):
 
 
 @settings(max_examples=50, deadline=None)
+@given(spoken(), st.floats(0.5, 5.0))
+def test_softened_posteriors_are_packed_as_before_they_were_and_come_back_softened(exact, temperature):
+    rows = np.arange(len(exact))
+    plain = PackedPosteriors.of(exact)
+    softened = PackedPosteriors.of(log_softmax(exact.astype(np.float64) / temperature), temperature)
+    np.testing.assert_allclose(softened.nats, plain.nats, atol=2e-3)
+    assert (softened.levels != plain.levels).mean() <= 0.01  # rounding, at the border of two levels
+    expected = log_softmax(plain.frames(rows).astype(np.float64) / temperature)
+    same = (softened.levels == plain.levels).all(axis=1)
+    np.testing.assert_allclose(softened.frames(rows)[same], expected[same], atol=0.02)
+
+
+@settings(max_examples=50, deadline=None)
 @given(spoken())
 def test_symbols_lose_nothing(exact):
     packed = PackedPosteriors.of(exact)

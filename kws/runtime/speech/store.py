@@ -85,6 +85,7 @@ class StoredSpeech:
             self.data,
             tuple(recording.frames for recording in self.recordings),
             tuple(recording.speaker for recording in self.recordings),
+            self.posteriors.temperature,
         )
         words = "\n".join(" ".join(word for word, _ in recording.words) for recording in self.recordings)
         ends = np.array([end for recording in self.recordings for _, end in recording.words], "<u4")
@@ -110,6 +111,7 @@ class _About:
     data: tuple[DataSource, ...]
     frames: tuple[int, ...]
     speakers: tuple[str, ...]
+    temperature: float = 1.0
 
 
 def digest(model: Path) -> str:
@@ -159,6 +161,7 @@ def _parsed(entries: Mapping[str, bytes]) -> StoredSpeech:
     demand(0 < about.tokens <= 1000 and 0 < about.frame_samples <= SAMPLE_RATE, "it has no tokens, or no frames")
     demand(0 < sum(about.frames) <= _MOST_FRAMES, f"it has no frames, or more than {_MOST_FRAMES}")
     demand(all(-_MOST_NATS <= level <= 0 for level in about.nats), "its log-posteriors are none")
+    demand(0 < about.temperature <= _MOST_NATS, "its log-posteriors have no temperature")
     levels = levels_of(entries["symbols"], sum(about.frames), about.tokens)
     rest = np.frombuffer(entries["rest"], np.uint8)
     demand(rest.size == about.tokens**2 * LEVELS, "its tables are cut off")
@@ -172,7 +175,7 @@ def _parsed(entries: Mapping[str, bytes]) -> StoredSpeech:
         about.frame_samples,
         about.data,
         _recordings(about, texts, np.split(ends, np.cumsum(counts)[:-1])),
-        PackedPosteriors(levels, about.nats, rest.reshape(-1, about.tokens)),
+        PackedPosteriors(levels, about.nats, rest.reshape(-1, about.tokens), about.temperature),
     )
 
 
