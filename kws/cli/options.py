@@ -119,7 +119,7 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PHRASE",
-        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
+        help='a further phrase to hear, or one with its phones, - between words: "PHRASE=PH - ON ES" (may be repeated)',
     )
 
 

@@ -48,7 +48,7 @@ class Detector:
         self.keywords = info.keywords if keywords is None else tuple(keywords)
         for keyword in self.keywords:
             info.check_keyword(keyword)
-        self.scorer = scoring.scorer(info.tokens, [keyword.spellings for keyword in self.keywords])
+        self.scorer = scoring.scorer(info.tokens, [keyword.spelled for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
         self.second_pass = SecondPass(model, self.keywords) if verify and info.verifier is not None else None
@@ -80,10 +80,12 @@ class Detector:
     ) -> Detector:
         """A detector that hears further phrases too, without any training.
 
-        >>> detector.with_keywords(["good morning", "hey zorgo=HH EY Z AO R G OW"])
+        >>> detector.with_keywords(["good morning", "hey zorgo=HH EY - Z AO R G OW"])
 
         phrases: words that the CMU dictionary spells (the extra `lexicon`), or words with
-        their phones; or a mapping from each name to its spellings in the model's tokens.
+        their phones; or a mapping from each name to its spellings in the model's tokens, or
+        to such spellings and after how many tokens their words end (kws.borders.Spelled).
+        Between two words a pause of a second is heard as no pause.
         threshold: the score in (0, 1] at which they fire; None: the model's default for
         added phrases. Raises KwsError for a name that the detector hears already, for a
         phrase or a token that cannot be used and for a threshold outside (0, 1].
@@ -97,10 +99,7 @@ class Detector:
         for name in phrases:
             if name in known:
                 raise KwsError(f"the model hears '{name}' already")
-        added = [
-            Keyword(name, tuple(tuple(spelling) for spelling in spellings), threshold)
-            for name, spellings in phrases.items()
-        ]
+        added = [Keyword.of(name, spellings, threshold) for name, spellings in phrases.items()]
         return Detector(self.model, [*self.keywords, *added], verify=self.second_pass is not None)
 
     def with_phrases(self, *phrases: str, fa_per_hour: float = 0.5) -> Detector:
@@ -149,7 +148,7 @@ class Detector:
     def _new_gate(self) -> Gate:
         """A fresh gate, for one stream."""
         hold = 0 if self.second_pass is None else self.second_pass.info.hold_frames
-        return Gate(self.info.chunk_samples, quiet_chunks(self.info, hold))
+        return Gate(self.info.chunk_samples, quiet_chunks(self.info, self.scorer.longest_gap, hold))
 
     def detections(
         self,

@@ -224,7 +224,7 @@ class Stream:
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
         if self._second_pass is not None and features is not None:
-            scores, ages = self._second_pass.hear(features[0], scores, ages)
+            scores, ages = self._second_pass.hear(features[0], posteriors, scores, ages)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
         self._frame += len(posteriors)
         events = detector.detections(fired, scores, ages, first)

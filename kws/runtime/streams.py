@@ -104,7 +104,7 @@ class Streams:
         self._states.put(rows, (*following, *scored))
         if features is not None:
             for row, handle in enumerate(handles):
-                scores[row], ages[row] = handle._verify(features[row], scores[row], ages[row])
+                scores[row], ages[row] = handle._verify(features[row], posteriors[row], scores[row], ages[row])
         loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
         events = []
         for handle, heard, own_scores, own_ages in zip(handles, loud, scores, ages, strict=True):
@@ -228,11 +228,15 @@ class StreamHandle:
         return chunk.pcm
 
     def _verify(
-        self, features: Float32Array, scores: NDArray[np.float64], ages: NDArray[np.int64]
+        self,
+        features: Float32Array,
+        log_posteriors: Float32Array,
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The final scores and ages (F, K) of its present chunk."""
         assert self._second_pass is not None
-        return self._second_pass.hear(features, scores, ages)
+        return self._second_pass.hear(features, log_posteriors, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
         """The events of its present chunk, from scores and ages (F, K), and those whose
