@@ -123,6 +123,16 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
+    """--after-pause."""
+    parser.add_argument(
+        "--after-pause",
+        action="store_true",
+        help="hear phrases only after half a second of quiet, and not in the middle of a sentence; some are lost in "
+        "noise",
+    )
+
+
 def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
     """--json; `prints` says what is printed then."""
     parser.add_argument("--json", action="store_true", help=prints)
