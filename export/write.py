@@ -146,7 +146,7 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
     scoring = ScorerConfig(**recipe["scoring"])
     states = flatten_state(model.init_state(1))
     keywords = tuple(
-        Keyword(phrase_name(keyword), tuple(spellings), scoring.default_threshold)
+        Keyword.of(phrase_name(keyword), spellings, scoring.default_threshold)
         for keyword, spellings in checkpoint.spellings.items()
     )
     return ModelInfo(

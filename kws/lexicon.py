@@ -14,6 +14,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
+from kws.borders import WORD_END, Spelled, joined
 from kws.errors import KwsError, install
 from kws.numbers import digit_by_digit, in_words, is_joined, is_number
 
@@ -118,10 +119,16 @@ class Lexicon:
         return next((entries for entries in options if entries and self._words.keys() >= set(entries)), ())
 
     def spell(self, phrase: str) -> list[Spelling]:
-        """All spellings of `phrase` (at most 8), most usual first.
+        """All spellings of `phrase`, as `spell_words` gives them, without the borders."""
+        return list(self.spell_words(phrase))
 
-        ``"view glass=V Y UW G L AE S"`` gives the phones directly, with ``|`` between
-        several spellings. Raises KwsError that names every word without an entry.
+    def spell_words(self, phrase: str) -> Spelled:
+        """All spellings of `phrase` (at most 8), most usual first, and where their words
+        end.
+
+        ``"view glass=V Y UW - G L AE S"`` gives the phones directly, with ``-`` between
+        words, or without where no pause is to be heard, and ``|`` between several
+        spellings. Raises KwsError that names every word without an entry.
         """
         words, given, phones = phrase.partition("=")
         name = phrase_name(words)
@@ -130,21 +137,31 @@ class Lexicon:
         if given:
             return _parse_variants(name, phones)
         if name in self._words:
-            return list(self._words[name][:_MAX_SPELLINGS])
+            return dict.fromkeys(self._words[name][:_MAX_SPELLINGS], ())
         found = self.look_up(words)
         if not all(word.entries for word in found):
             raise KwsError(_missing(words.strip(), self.missing(words)))
         variants = product(*(self._words[entry] for word in found for entry in word.entries))
-        joined = (tuple(phone for word in choice for phone in word) for choice in variants)
-        return list(dict.fromkeys(islice(joined, _MAX_SPELLINGS)))
+        return joined(islice(variants, _MAX_SPELLINGS))
 
 
-def _parse_variants(name: str, phones: str) -> list[Spelling]:
+def _parse_variants(name: str, phones: str) -> Spelled:
     """The spellings that are given for a phrase, with ``|`` between them."""
     try:
-        return list(dict.fromkeys(parse_phones(variant) for variant in phones.split("|")))
+        return joined([_parse_words(variant) for variant in phones.split("|")])
     except KwsError as error:
         raise KwsError(f"'{name}': {error}") from error
+
+
+def _parse_words(phones: str) -> list[Spelling]:
+    """The spellings of the words of a phrase, with ``-`` between them."""
+    words: list[list[str]] = [[]]
+    for phone in phones.split():
+        if phone == WORD_END:
+            words.append([])
+        else:
+            words[-1].append(phone)
+    return [parse_phones(" ".join(word)) for word in words]
 
 
 def _nameless(phrase: str) -> str:
@@ -293,23 +310,24 @@ def spell(phrase: str) -> list[Spelling]:
     AO R G OW". Raises KwsError for a word that has no entry, and without phones where
     the dictionary is not installed (the extra `lexicon`).
     """
-    return next(iter(spell_all([phrase]).values()))
+    return list(next(iter(spell_all([phrase]).values())))
 
 
-def spell_all(phrases: Iterable[str]) -> dict[str, list[Spelling]]:
-    """`spell` of several phrases, by their names; one that is given twice has the
-    spellings of both. The dictionary is read once, and not at all if all have phones.
+def spell_all(phrases: Iterable[str]) -> dict[str, Spelled]:
+    """The spellings of several phrases with their borders, by name; a phrase that is given
+    twice has the spellings of both. The dictionary is read once, and not at all if all
+    have phones.
     """
     phrases = list(phrases)
     return spell_with(Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict(), phrases)
 
 
-def spell_with(lexicon: Lexicon, phrases: Iterable[str]) -> dict[str, list[Spelling]]:
+def spell_with(lexicon: Lexicon, phrases: Iterable[str]) -> dict[str, Spelled]:
     """`spell_all` with a dictionary that is read already."""
-    spelled: dict[str, list[Spelling]] = {}
+    spelled: dict[str, Spelled] = {}
     for phrase in phrases:
         name = phrase_name(phrase)
-        spelled[name] = list(dict.fromkeys([*spelled.get(name, []), *lexicon.spell(phrase)]))
+        spelled[name] = spelled.get(name, {}) | lexicon.spell_words(phrase)
         if (count := max(map(len, spelled[name]))) > _MOST_PHONES:
             raise KwsError(
                 f"'{name[:40]}...' has {count} phones, and {_MOST_PHONES} are the most that a phrase may have: choose "

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
-from kws.decoding.scorer import KeywordScorer, longest_path
+from kws.borders import Borders, Spelled, with_borders
+from kws.decoding.scorer import PAUSE_FRAMES, KeywordScorer, longest_path
 from kws.errors import KwsError
 from kws.jsonable import decode, demand
 from kws.lexicon import BLANK
@@ -56,12 +58,29 @@ class Calibration:
 class Keyword:
     """A phrase that the model hears: its spellings in tokens and the score at which it
     fires.
+
+    borders: of each spelling after how many tokens a word ends, where a speaker may pause;
+    empty where that is not known.
     """
 
     name: str
     spellings: tuple[tuple[str, ...], ...]
     threshold: float
     calibration: Calibration | None = None
+    borders: tuple[Borders, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, spellings: Iterable[Sequence[str]], threshold: float) -> Keyword:
+        """A keyword with the borders of its spellings, if those come with them, as `Spelled`
+        does.
+        """
+        own = with_borders(spellings)
+        return cls(name, tuple(own), threshold, borders=tuple(own.values()) if any(own.values()) else ())
+
+    @property
+    def spelled(self) -> Spelled:
+        """The spellings with their borders."""
+        return dict(zip(self.spellings, self.borders or repeat(()), strict=False))
 
 
 @dataclass(frozen=True)
@@ -76,27 +95,36 @@ class ScorerConfig:
     refractory_frames: int
     default_threshold: float  # of phrases that are added at run time
 
-    def longest_frames(self, spelling: Sequence[object]) -> int:
+    @property
+    def pause_frames(self) -> int:
+        """The longest run of blanks between two words."""
+        return max(PAUSE_FRAMES, self.max_gap_frames)
+
+    def longest_frames(self, spelling: Sequence[object], borders: Borders = ()) -> int:
         """How many frames a keyword that is spelled so may take: max_duration_frames,
-        and more where its phones need more.
+        more where its phones need more, and a pause more for each border.
         """
-        return longest_path(len(spelling), self.max_duration_frames)
+        pauses = len(borders) * (self.pause_frames - self.max_gap_frames)
+        return longest_path(len(spelling), self.max_duration_frames) + pauses
 
     def scorer(
-        self, tokens: Sequence[str], spellings: Sequence[Sequence[Sequence[str]]], lenience: int = 1
+        self, tokens: Sequence[str], spellings: Sequence[Collection[Sequence[str]]], lenience: int = 1
     ) -> KeywordScorer:
-        """The scorer of keywords, each given by its spellings in tokens.
+        """The scorer of keywords, each given by its spellings in tokens, or by those with
+        their borders (`Spelled`).
 
         lenience: times the limits of duration and gap.
         """
         ids = {token: number for number, token in enumerate(tokens)}
-        every = [spelling for options in spellings for spelling in options]
+        every = [spelled for own in spellings for spelled in with_borders(own).items()]
         return KeywordScorer(
-            [[ids[token] for token in spelling] for spelling in every],
-            [keyword for keyword, options in enumerate(spellings) for _ in options],
+            [[ids[token] for token in spelling] for spelling, _ in every],
+            [keyword for keyword, own in enumerate(spellings) for _ in with_borders(own)],
             peak_weight=self.peak_weight,
-            max_duration_frames=[lenience * self.longest_frames(spelling) for spelling in every],
+            max_duration_frames=[lenience * self.longest_frames(*spelled) for spelled in every],
             max_gap_frames=lenience * self.max_gap_frames,
+            borders=[ends for _, ends in every],
+            max_pause_frames=lenience * self.pause_frames,
         )
 
 
@@ -189,6 +217,7 @@ class ModelInfo:
         demand(spelled, f"keyword '{keyword.name}' has no spelling")
         strange = ", ".join(sorted({token for spelling in keyword.spellings for token in spelling} - known))
         demand(not strange, f"keyword '{keyword.name}' is spelled with unknown tokens: {strange}")
+        demand(_fit(keyword), f"the words of keyword '{keyword.name}' end where its spellings do not")
         demand(0 < keyword.threshold <= 1, f"the threshold of '{keyword.name}' is not in (0, 1]")
         calibration = keyword.calibration
         if calibration is not None:
@@ -219,6 +248,13 @@ class ModelInfo:
             raise KwsError(f"the manifest is not valid: {error}") from error
         assert isinstance(info, ModelInfo)
         return info
+
+
+def _fit(keyword: Keyword) -> bool:
+    """Whether the borders are those of the spellings."""
+    pairs = zip(keyword.spellings, keyword.borders, strict=False)
+    inside = all(list(own) == sorted(set(own) & set(range(1, len(spelling)))) for spelling, own in pairs)
+    return inside and len(keyword.borders) in (0, len(keyword.spellings))
 
 
 def embed(model: Any, info: ModelInfo, verifier: bytes | None = None) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.borders import joined, written
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
 from kws.lexicon import (
@@ -180,7 +181,37 @@ def test_an_underscore_inside_is_a_space(written, words):
 
 
 def test_a_phrase_that_is_given_twice_has_both_spellings():
-    assert spell_all(["x=B D", "y=B", "X=F|B D"]) == {"x": [("B", "D"), ("F",)], "y": [("B",)]}
+    both = {name: list(spelled) for name, spelled in spell_all(["x=B D", "y=B", "X=F|B D"]).items()}
+    assert both == {"x": [("B", "D"), ("F",)], "y": [("B",)]}
+
+
+def test_a_word_ends_where_its_phones_do(lexicon):
+    assert lexicon.spell_words("hey tomato hey") == {
+        ("HH", "EY", "T", "AH", "M", "EY", "T", "OW", "HH", "EY"): (2, 8),
+        ("HH", "EY", "T", "AH", "M", "AA", "T", "OW", "HH", "EY"): (2, 8),
+    }
+    assert lexicon.spell_words("snow boy=S N OW - B OY|S N OW B") == {
+        ("S", "N", "OW", "B", "OY"): (3,),
+        ("S", "N", "OW", "B"): (),
+    }
+
+
+phones_of_words = st.lists(st.lists(st.sampled_from(PHONES), min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+@given(st.lists(phones_of_words, min_size=1, max_size=3))
+def test_phones_are_read_as_they_are_written_with_their_borders(variants):
+    spelled = joined(variants)
+    text = "|".join(written(*one) for one in spelled.items())
+    assert Lexicon({}).spell_words(f"x={text}") == spelled
+    first = variants[0]
+    assert written(*next(iter(spelled.items()))) == " - ".join(map(" ".join, first))
+
+
+@pytest.mark.parametrize("phones", ["B - ", "- B", "B - - D", "B|-", "B-D"])
+def test_a_word_without_phones_is_refused(phones):
+    with pytest.raises(KwsError, match="phones"):
+        Lexicon({}).spell_words(f"x={phones}")
 
 
 def test_notes_on_a_phrase():

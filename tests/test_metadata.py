@@ -1,6 +1,7 @@
 """The manifest: what goes in comes out, and what is wrong is said in one sentence."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
@@ -98,6 +99,21 @@ def test_a_number_that_is_not_one_is_refused():
     text = json.dumps(changed(("scoring", "peak_weight"), float("nan")))
     with pytest.raises(KwsError, match="NaN is not a number"):
         ModelInfo.from_json(text)
+
+
+@pytest.mark.parametrize("borders", [[[0]], [[3]], [[2, 1]], [[1, 1]], [[], []], [[-1]], [["1"]], [1]])
+def test_words_that_end_where_the_spelling_does_not_are_refused(borders):
+    value = tones.manifest()
+    value["keywords"][0]["borders"] = borders  # of one spelling, of three tokens
+    with pytest.raises(KwsError, match=r"end where its spellings do not|borders"):
+        ModelInfo.from_json(json.dumps(value))
+
+
+def test_a_pause_between_words_takes_no_time_of_the_phrase():
+    scoring = ModelInfo.from_json(json.dumps(tones.manifest())).scoring
+    one = scoring.longest_frames("ABC")
+    assert [scoring.longest_frames("ABC", ends) - one for ends in ((), (1,), (1, 2))] == [0, 15, 30]
+    assert scoring.pause_frames == 30 and dataclasses.replace(scoring, max_gap_frames=40).pause_frames == 40
 
 
 def test_a_manifest_survives_the_journey():

@@ -5,7 +5,7 @@ import * as ort from "./vendor/ort.js";
 import { Gate, quietChunks } from "./gate.js";
 import { readManifest, withPhrase } from "./manifest.js";
 import { RATE, Resampler } from "./resample.js";
-import { EventPeaks, KeywordScorer, Trigger, longestPath } from "./scoring.js";
+import { EventPeaks, KeywordScorer, Trigger, longestPath, longestPause } from "./scoring.js";
 import { SecondPass } from "./second-pass.js";
 
 ort.env.wasm.numThreads = 1; // a chunk is too small to share, and one thread needs no special headers of the server
@@ -35,17 +35,25 @@ export class Detector {
     const { scoring, tokens, keywords } = manifest;
     const spellings = keywords.flatMap((keyword) => keyword.spellings);
     const owner = keywords.flatMap((keyword, index) => keyword.spellings.map(() => index));
-    const scorer = (spelled, owners) =>
+    const pause = longestPause(scoring.max_gap_frames);
+    const scorer = (spelled, owners, borders = spelled.map(() => [])) =>
       new KeywordScorer(
         spelled.map((spelling) => spelling.map((token) => tokens.indexOf(token))),
         owners,
         {
           peakWeight: scoring.peak_weight,
-          maxDurations: spelled.map(({ length }) => longestPath(length, scoring.max_duration_frames)),
+          maxDurations: spelled.map(
+            ({ length }, index) =>
+              longestPath(length, scoring.max_duration_frames) +
+              borders[index].length * (pause - scoring.max_gap_frames),
+          ),
           maxGapFrames: scoring.max_gap_frames,
+          borders,
+          maxPauseFrames: pause,
         },
       );
-    this.scorer = scorer(spellings, owner);
+    const borders = keywords.flatMap((keyword) => keyword.spellings.map((_, index) => keyword.borders?.[index] ?? []));
+    this.scorer = scorer(spellings, owner, borders);
     this.secondPass = verifier && new SecondPass(this, scorer);
   }
 
@@ -60,7 +68,7 @@ export class Detector {
    */
   stream(rate = RATE, thresholds = this.manifest.keywords.map((keyword) => keyword.threshold), gated = false) {
     const { manifest } = this;
-    return new Stream(this, rate, thresholds, gated ? new Gate(manifest.chunk_samples, quietChunks(manifest)) : null);
+    return new Stream(this, rate, thresholds, gated ? new Gate(manifest.chunk_samples, quietChunks(manifest, this.scorer.longestGap)) : null);
   }
 
   /** Finds the states that a few seconds of silence leave, in which streams begin: as in kws/runtime/session.py. */
@@ -184,7 +192,7 @@ export class Stream {
     [posteriors, this.states, features] = await detector.run(sound, this.states);
     let { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
     this.heard = state;
-    if (this.secondPass) ({ scores, ages } = await this.secondPass.hear(features, scores, ages));
+    if (this.secondPass) ({ scores, ages } = await this.secondPass.hear(features, posteriors, scores, ages));
     const seconds = (frame) => (frame * manifest.frame_samples) / RATE;
     const fired = this.trigger.run(scores, ages, first, this.watched);
     const events = fired.map(({ row, keyword }) => {

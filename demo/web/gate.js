@@ -12,9 +12,9 @@ const LEAST = -105 * UNIT;
 const NEVER = 1000 * UNIT;
 const TAPS = 4; // samples that a band looks at
 
-/** After how many quiet chunks nothing of what was said can still change an event. */
-export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }) {
-  const frames = scoring.max_gap_frames + (verifier?.hold_frames ?? 0) + scoring.refractory_frames;
+/** After how many quiet chunks nothing of what was said can still change an event; gap: the longest inside a path. */
+export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }, gap) {
+  const frames = gap + (verifier?.hold_frames ?? 0) + scoring.refractory_frames;
   return Math.ceil(frames / perChunk);
 }
 

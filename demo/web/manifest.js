@@ -36,7 +36,7 @@ const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => characte
 
 /**
  * The manifest with a further keyword, as `kws detect --keyword "PHRASE=PHONES"` adds it: phones of the model, | between
- * several spellings, the model's default threshold. Replaces one that was added under the same name. Throws an Error
+ * several spellings and - between words, the model's default threshold. Replaces one that was added under the same name. Throws an Error
  * with one sentence for a keyword of the model's own, and for what the model's tokens cannot spell.
  */
 export function withPhrase(manifest, phrase, phones) {
@@ -44,15 +44,20 @@ export function withPhrase(manifest, phrase, phones) {
   const name = words(phrase.toLowerCase()).join(" ");
   if (!name) throw new Error("The phrase has no name: write what is to be said.");
   const known = manifest.tokens.slice(1);
-  const spellings = phones.split("|").map((spelling) => words(spelling.toUpperCase().replace(STRESS, "")));
-  if (!spellings.every((spelling) => spelling.length)) throw new Error(`“${name}” has no phones: write how it sounds.`);
+  const spelled = phones.split("|").map((spelling) => {
+    const sounds = words(spelling.toUpperCase().replace(STRESS, "")).join(" ");
+    return sounds.split(" - ").map(words);
+  });
+  const spellings = spelled.map((spelling) => spelling.flat());
+  const borders = spelled.map((spelling) => spelling.slice(0, -1).map((_, n) => spelling.slice(0, n + 1).flat().length));
+  if (!spelled.every((spelling) => spelling.every((word) => word.length))) throw new Error(`“${name}” has no phones: write how it sounds.`);
   const strange = spellings.flat().filter((phone) => !known.includes(phone));
   if (strange.length)
     throw new Error(`The model has no phone ${[...new Set(strange)].join(", ")}. It has ${known.join(" ")}.`);
   const others = manifest.keywords.filter((keyword) => !(keyword.added && keyword.name === name));
   if (others.some((keyword) => keyword.name === name)) throw new Error(`The model hears “${name}” already.`);
   const { default_threshold: threshold } = manifest.scoring;
-  return { ...manifest, keywords: [...others, { name, spellings, threshold, added: true }] };
+  return { ...manifest, keywords: [...others, { name, spellings, borders, threshold, added: true }] };
 }
 
 function metadata(bytes) {

@@ -6,6 +6,10 @@
 
 export const FRAMES_PER_LABEL = 5; // of a long spelling's path: slow speech takes 200 ms a phone
 const LONG_FRAMES = 60;
+const PAUSE_FRAMES = 30; // between two words: 1.2 s
+
+/** The longest run of blanks between two words, where a model allows `usual` frames elsewhere. */
+export const longestPause = (usual) => Math.max(PAUSE_FRAMES, usual);
 
 /** How many frames the path of a spelling of so many labels may cover, where a model allows `usual` frames. */
 export function longestPath(labels, usual) {
@@ -18,9 +22,10 @@ export class KeywordScorer {
   /**
    * spellings: token ids of each spelling; owner: for each spelling the index of its keyword.
    * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model's manifest; maxDurations: frames that a path
-   * of each spelling may cover.
+   * of each spelling may cover; borders: of each spelling after how many labels a word ends, where a run of blanks may
+   * last maxPauseFrames.
    */
-  constructor(spellings, owner, { blank = 0, peakWeight, maxDurations, maxGapFrames }) {
+  constructor(spellings, owner, { blank = 0, peakWeight, maxDurations, maxGapFrames, borders = [], maxPauseFrames = 0 }) {
     const chains = spellings.map((labels) => labels.flatMap((label) => [blank, label]).slice(1));
     this.tokens = Int32Array.from(chains.flat());
     this.states = this.tokens.length;
@@ -29,7 +34,6 @@ export class KeywordScorer {
     this.lengths = spellings.map((labels) => labels.length);
     this.blank = blank;
     this.peakWeight = peakWeight;
-    this.maxGap = maxGapFrames;
     this.firsts = new Uint8Array(this.states);
     this.ends = [];
     for (const chain of chains) {
@@ -37,6 +41,12 @@ export class KeywordScorer {
       this.firsts[begin] = 1;
       this.ends.push(begin + chain.length - 1);
     }
+    this.maxGaps = new Float64Array(this.states).fill(maxGapFrames);
+    borders.forEach((ends, spelling) => {
+      const first = this.ends[spelling] - 2 * (this.lengths[spelling] - 1);
+      for (const end of ends) this.maxGaps[first + 2 * end - 1] = Math.max(maxGapFrames, maxPauseFrames);
+    });
+    this.longestGap = Math.max(maxGapFrames, ...this.maxGaps);
     // A path that has stayed too long in its first label begins anew, lest a hiss use up its duration.
     const ages = chains.flatMap((chain, spelling) => chain.map(() => maxDurations[spelling]));
     this.maxAges = Float64Array.from(ages, (age, s) => (this.firsts[s] ? Math.min(age, maxGapFrames) : age));
@@ -88,7 +98,7 @@ export class KeywordScorer {
       let llr = old.llr[from] + cost;
       let age = old.age[from] + 1;
       const gap = old.gap[from] + (isBlank ? 1 : 0);
-      if (age > this.maxAges[s] || gap > this.maxGap) {
+      if (age > this.maxAges[s] || gap > this.maxGaps[s]) {
         llr = this.firsts[s] ? cost : -Infinity;
         age = 1;
       }

@@ -2,9 +2,11 @@
 // (kws/runtime/second_pass.py in JavaScript).
 
 import * as ort from "./vendor/ort.js";
-import { CandidateFinder, FRAMES_PER_LABEL } from "./scoring.js";
+import { CandidateFinder, FRAMES_PER_LABEL, longestPause } from "./scoring.js";
 
 const LEAST = 1e-12;
+const PAUSE = 10; // blank frames
+const KEPT = 2; // of a pause at either end
 
 /** What verifies the candidates of a detector's keywords; immutable, shared by all streams. */
 export class SecondPass {
@@ -16,7 +18,10 @@ export class SecondPass {
     this.tokens = tokens.length;
     this.finder = new CandidateFinder(keywords.length, this.info.floor, this.info.hold_frames);
     this.places = keywords.map(({ name }) => this.info.words.indexOf(name));
-    const frames = Math.floor((this.info.segment_frames * manifest.sample_rate) / (100 * manifest.frame_samples));
+    this.perFrame = Math.floor((100 * manifest.frame_samples) / manifest.sample_rate); // features
+    const frames = Math.floor(this.info.segment_frames / this.perFrame);
+    this.hasPauses = keywords.map(({ borders }) => borders?.some((ends) => ends.length) ?? false);
+    this.mostCut = this.hasPauses.some(Boolean) ? longestPause(manifest.scoring.max_gap_frames) : 0;
     const fits = Math.max(1, Math.floor(frames / FRAMES_PER_LABEL));
     this.scorers = keywords.map(({ spellings }, index) => {
       if (this.places[index] >= 0) return null;
@@ -50,29 +55,65 @@ class SecondPassStream {
   constructor(pass) {
     const { segment_frames: frames, mels, silence } = pass.info;
     this.pass = pass;
-    this.kept = new Float32Array(frames * mels).fill(silence);
+    this.values = pass.perFrame * mels; // of a frame
+    this.kept = frames / pass.perFrame + pass.mostCut;
+    this.features = new Float32Array(this.kept * this.values).fill(silence);
+    this.blank = Array(this.kept).fill(true);
     this.state = pass.finder.initState();
   }
 
   /** The next frames: their final scores and ages (T, K), 0 but where a candidate is decided. */
-  async hear(features, scores, ages) {
-    const { pass } = this;
-    const size = this.kept.length;
-    const all = new Float32Array(size + features.length);
-    all.set(this.kept);
-    all.set(features, size);
-    this.kept = all.slice(features.length);
+  async hear(features, posteriors, scores, ages) {
+    const { pass, kept, values } = this;
+    const all = new Float32Array(this.features.length + features.length);
+    all.set(this.features);
+    all.set(features, this.features.length);
+    const blank = [...this.blank];
+    for (let at = 0; at < posteriors.length; at += pass.tokens) {
+      const row = posteriors.subarray(at, at + pass.tokens);
+      blank.push(row.every((value) => value <= row[0]));
+    }
+    this.features = all.slice(features.length);
+    this.blank = blank.slice(-kept);
     const { found, state } = pass.finder.run(scores, ages, this.state);
     this.state = state;
     const keywords = pass.places.length;
-    const perFrame = features.length / (scores.length / keywords);
     const final = { scores: new Float64Array(scores.length), ages: new Int32Array(ages.length) };
     for (const candidate of found) {
-      const end = size + (candidate.row + 1) * perFrame;
+      const first = candidate.row + 1;
+      const heard = this.#heard(blank.slice(first, first + kept), candidate);
+      const segment = new Float32Array(heard.length * values);
+      heard.forEach((frame, place) => {
+        const at = (first + frame) * values;
+        segment.set(all.subarray(at, at + values), place * values);
+      });
       const place = candidate.row * keywords + candidate.keyword;
-      final.scores[place] = await pass.score(all.slice(end - size, end), candidate);
+      final.scores[place] = await pass.score(segment, candidate);
       final.ages[place] = candidate.age;
     }
     return final;
   }
+
+  /** Which of the frames that are kept the verifier hears: the last ones, without the middle of a pause. */
+  #heard(blank, { keyword, age }) {
+    const { mostCut, hasPauses, info } = this.pass;
+    const frames = [...blank.keys()];
+    const size = this.kept - mostCut;
+    if (!hasPauses[keyword]) return frames.slice(-size);
+    const first = Math.max(0, this.kept - age);
+    const cut = pauses(blank.slice(first, this.kept - info.hold_frames)).map((frame) => first + frame);
+    const left = new Set(cut.slice(-mostCut));
+    return frames.filter((frame) => !left.has(frame)).slice(-size);
+  }
+}
+
+/** The frames to be left out of those of a path: of each run of blanks all but its begin and its end. */
+function pauses(blank) {
+  const found = [];
+  for (let begin = 0, at = 0; at <= blank.length; at++) {
+    if (blank[at]) continue;
+    if (at - begin >= PAUSE) for (let frame = begin + KEPT; frame < at - KEPT; frame++) found.push(frame);
+    begin = at + 1;
+  }
+  return found;
 }

@@ -84,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output is not None and not args.explain:
         args.usage_error("-o is for the pictures of --explain")
+    if args.after_pause and args.explain:
+        args.usage_error("--explain does not know of --after-pause: leave one of them out")
     if args.raw is not None:
         check_rate(args.raw)
     model, files = options.model_and_files(args)

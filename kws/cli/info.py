@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from kws.borders import written
 from kws.cli import options
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _keyword_rows(keyword: Keyword, names_data: bool) -> list[tuple[str, ...]]:
         data = f" of {calibration.data}" if names_data else ""
         found = f"{calibration.false_accepts} false in {calibration.hours:.2f} h{data}"
         target = f"{calibration.fa_per_hour:g} FA/h ({found})"
-    first, *others = [" ".join(spelling) for spelling in keyword.spellings]
+    first, *others = [written(*one) for one in keyword.spelled.items()]
     rows = [("", "", "", spelling) for spelling in others]
     return [(keyword.name, f"{keyword.threshold:.4f}", target, first), *rows]
 

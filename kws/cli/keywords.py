@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kws.cli.options import add_keyword_option, rate_per_hour
+from kws.cli.options import add_after_pause_option, add_keyword_option, rate_per_hour
 
 if TYPE_CHECKING:
     from kws.log import Log
@@ -20,10 +20,11 @@ FA_PER_HOUR = 0.5  # of a phrase that is typed
 
 
 def add_keyword_options(parser: argparse.ArgumentParser) -> None:
-    """--keyword, --only and --threshold, each of which may be repeated; `open_detectors`
-    reads them.
+    """--keyword, --only and --threshold, each of which may be repeated, --after-pause and
+    --fa-per-hour; `open_detectors` reads them.
     """
     add_keyword_option(parser)
+    add_after_pause_option(parser)
     parser.add_argument(
         "--only",
         action="append",
@@ -68,7 +69,8 @@ def open_detectors(args: argparse.Namespace, models: Sequence[str], say: Log, *,
     detectors[0] = calibrate(detectors[0], args.threshold, args.fa_per_hour, say)
     if args.only:
         detectors = only_these(detectors, args.only, args.keyword)
-    return with_thresholds(detectors, args.threshold)
+    detectors = with_thresholds(detectors, args.threshold)
+    return [detector.said_after_pause() for detector in detectors] if args.after_pause else detectors
 
 
 def unnamed_model(args: argparse.Namespace, *, known: bool = False) -> str:

@@ -119,7 +119,17 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PHRASE",
-        help='a further phrase to hear, or one with its phones: "PHRASE=PH ON ES" (may be repeated)',
+        help='a further phrase to hear, or one with its phones, - between words: "PHRASE=PH - ON ES" (may be repeated)',
+    )
+
+
+def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
+    """--after-pause."""
+    parser.add_argument(
+        "--after-pause",
+        action="store_true",
+        help="hear phrases only after half a second of quiet, and not in the middle of a sentence; some are lost in "
+        "noise",
     )
 
 

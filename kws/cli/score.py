@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kws.cli.keywords import FA_PER_HOUR, calibrate
 from kws.cli.options import (
+    add_after_pause_option,
     add_jobs_options,
     add_keyword_option,
     add_model_argument,
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_audio_options(parser)
     add_keyword_option(parser)
     add_source_option(parser, "--confusables", "phrases that sound like a keyword; counted apart, not in the hours")
+    add_after_pause_option(parser)
     add_pickup_options(parser, "every recording")
     parser.add_argument(
         "--gate",
@@ -111,9 +113,11 @@ def run(args: argparse.Namespace) -> int:
     from kws.runtime.keywords import model_for, notes
 
     against = read_report(args.against) if args.against else None
-    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate)
-    if args.gate and spec.is_engine:
-        raise KwsError(f"--gate is of models of kws, and {spec.model} is an engine of others")
+    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate, args.after_pause)
+    for option in ("gate", "after_pause"):
+        if spec.is_engine and getattr(args, option):
+            name = f"--{option.replace('_', '-')}"
+            raise KwsError(f"{name} is of models of kws, and {spec.model} is an engine of others")
     system = open_system(spec)
     if isinstance(system, KwsSystem):
         for note in notes(system.detector, args.keyword):

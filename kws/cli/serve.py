@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   kws serve
   kws serve --uri tcp://0.0.0.0:10400 --zeroconf --threshold computer=0.6
-  kws serve phones --keyword "good morning=G UH D M AO R N IH NG"
+  kws serve phones --keyword "good morning=G UH D - M AO R N IH NG"
   kws serve --uri unix:///run/kws.sock --custom-model-dir MY_MODELS
   kws serve --uri stdio://
 

@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from kws.borders import WORD_END, written
 from kws.cli import options
 from kws.cli.keywords import FA_PER_HOUR
 from kws.errors import KwsError
 from kws.runtime.shipped import PHRASE_MODEL
 
 if TYPE_CHECKING:
-    from kws.lexicon import Lexicon, Lookup, Spelling
+    from kws.borders import Spelled
+    from kws.lexicon import Lexicon, Lookup
     from kws.metadata import Keyword
     from kws.runtime.detector import Detector
     from kws.runtime.speech.store import StoredSpeech
@@ -59,7 +61,7 @@ class _Phrase:
 
     name: str
     typed: list[str]
-    spellings: list[Spelling] = field(default_factory=list)
+    spellings: Spelled = field(default_factory=dict)
     words: list[Lookup] = field(default_factory=list)
     error: str = ""
     borrowed: list[tuple[str, str]] = field(default_factory=list)
@@ -169,7 +171,7 @@ def _borrowed(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -> I
     for rank in range(max(map(len, alike.values()))):
         chosen = {word: others[min(rank, len(others) - 1)] for word, others in alike.items()}
         entries = [entry for word in phrase.words for entry in (word.entries or (chosen[word.word],))]
-        phones = " ".join(phone for entry in entries for phone in lexicon.spell(entry)[0])
+        phones = f" {WORD_END} ".join(" ".join(lexicon.spell(entry)[0]) for entry in entries)
         yield ", ".join(chosen.values()), f"{written}={phones}"
 
 
@@ -207,7 +209,7 @@ def _confusables(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -
     from kws.data.synthesis.near import sounding_like
 
     names = {phrase.name, " ".join(entry for word in phrase.words for entry in word.entries)}
-    return [near.text for near in sounding_like(names, phrase.spellings, lexicon, common, _CONFUSABLES)]
+    return [near.text for near in sounding_like(names, list(phrase.spellings), lexicon, common, _CONFUSABLES)]
 
 
 def _lines(phrase: _Phrase) -> list[str]:
@@ -215,7 +217,7 @@ def _lines(phrase: _Phrase) -> list[str]:
     facts: list[tuple[str, str]] = []
     if phrase.spellings:
         counts = sorted({len(spelling) for spelling in phrase.spellings})
-        facts += [("spelled", " ".join(spelling)) for spelling in phrase.spellings]
+        facts += [("spelled", written(*one)) for one in phrase.spellings.items()]
         facts.append(("phones", " or ".join(map(str, counts))))
     facts += [("word", _origin(word)) for word in phrase.words]
     facts += [("given", typed) for typed in phrase.typed if "=" in typed and phrase.spellings]
@@ -242,7 +244,7 @@ def _values(phrase: _Phrase) -> dict[str, Any]:
     assert phrase.keyword is not None
     return {
         "phrase": phrase.name,
-        "spellings": [" ".join(spelling) for spelling in phrase.spellings],
+        "spellings": [written(*one) for one in phrase.spellings.items()],
         "words": [word._asdict() for word in phrase.words],
         "notes": phrase.notes,
         "threshold": phrase.keyword.threshold,

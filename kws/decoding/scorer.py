@@ -27,10 +27,12 @@ from kws.errors import InputError
 
 FRAMES_PER_LABEL = 5  # of a long spelling's path: frames are 40 ms, and slow speech takes 200 ms a phone
 _LONG_FRAMES = 60  # what the path of a long spelling may cover at least
+PAUSE_FRAMES = 30  # between two words: 1.2 s, a pause of a second and the blanks around it
 
 
 def longest_path(labels: int, usual_frames: int) -> int:
-    """How many frames the path of a spelling of so many labels may cover.
+    """How many frames the path of a spelling of so many labels may cover, pauses between
+    words aside.
 
     usual_frames: what a model allows its keywords. A spelling that fits keeps exactly
     that, so that the scores of short phrases do not depend on this; a longer one gets
@@ -80,7 +82,8 @@ class KeywordScorer:
     path, one for all spellings or one for each. max_gap_frames: longest run of blanks
     inside a path (they cost nothing where blank is the best token, so that a limit is
     needed), and longest stay in its first label: then the path begins anew, lest a hiss
-    before the keyword use up its duration.
+    before the keyword use up its duration. borders: of each spelling after how many
+    labels a word ends; there a run of blanks may last max_pause_frames, if that is more.
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class KeywordScorer:
         peak_weight: float = 1.0,
         max_duration_frames: int | Sequence[int],
         max_gap_frames: int,
+        borders: Sequence[Sequence[int]] = (),
+        max_pause_frames: int = 0,
     ) -> None:
         self._owners = _spellings_of_keywords(spellings, owner, blank)
         self._one_each = self._owners.tolist() == [[k] for k in range(len(spellings))]
@@ -102,12 +107,17 @@ class KeywordScorer:
         durations = (
             [max_duration_frames] * len(spellings) if isinstance(max_duration_frames, int) else max_duration_frames
         )
-        self._chains = ViterbiGraph.of(spellings, blank, durations, max_gap_frames)
+        self._chains = ViterbiGraph.of(spellings, blank, durations, max_gap_frames, borders, max_pause_frames)
 
     @property
     def keywords(self) -> int:
         """The number of keywords, K."""
         return len(self._owners)
+
+    @property
+    def longest_gap(self) -> int:
+        """The longest run of blanks that a path may have inside, in frames."""
+        return self._chains.longest_gap
 
     def init_state(self, *batch: int) -> ScorerState:
         """The state of a fresh stream, or of B of them: no path anywhere."""

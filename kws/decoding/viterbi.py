@@ -95,10 +95,18 @@ class ViterbiGraph:
 
     @classmethod
     def of(
-        cls, spellings: Sequence[Sequence[int]], blank: int, max_durations: Sequence[int], max_gap: int
+        cls,
+        spellings: Sequence[Sequence[int]],
+        blank: int,
+        max_durations: Sequence[int],
+        max_gap: int,
+        borders: Sequence[Sequence[int]] = (),
+        max_pause: int = 0,
     ) -> ViterbiGraph:
         """The tables of spellings (token ids); the limits of a path are in frames, one
         duration for each spelling.
+
+        borders: of each spelling after how many labels a gap may be as long as max_pause.
         """
         chains = [_chain(labels, blank) for labels in spellings]
         lengths = [len(chain) for chain in chains]
@@ -111,8 +119,16 @@ class ViterbiGraph:
         max_ages[:-2] = np.repeat(np.asarray(max_durations, np.float64), np.array(lengths, np.intp))
         firsts = np.cumsum([0, *lengths])[:-1]
         max_ages[firsts] = np.minimum(max_ages[firsts], max_gap)
+        max_gaps = np.full(states, float(max_gap))
+        for first, own in zip(firsts, borders, strict=False):
+            max_gaps[[first + 2 * border - 1 for border in own]] = max(max_gap, max_pause)
         ends = np.cumsum(lengths, dtype=np.intp) - 1 + states
-        return cls(sources, ends, increments, max_ages, np.full(states, float(max_gap)))
+        return cls(sources, ends, increments, max_ages, max_gaps)
+
+    @property
+    def longest_gap(self) -> int:
+        """The longest run of blanks that a path may have inside, in frames."""
+        return int(self._max_gaps.max())
 
     def fresh(self, *batch: int) -> Float64Array:
         """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5):

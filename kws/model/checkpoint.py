@@ -3,16 +3,17 @@ as code.
 """
 
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from kws.borders import Spelled, with_borders
 from kws.errors import KwsError
 from kws.files import whole
-from kws.lexicon import Spelling
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
 
@@ -27,7 +28,7 @@ class Checkpoint(NamedTuple):
 
     model: AcousticModel
     recipe: dict[str, Any]
-    spellings: dict[str, list[Spelling]]
+    spellings: dict[str, Spelled]
     spent: dict[str, Any]
 
 
@@ -35,18 +36,20 @@ def save_checkpoint(
     path: Path,
     model: AcousticModel,
     recipe: dict[str, Any],
-    spellings: Mapping[str, Sequence[Sequence[str]]],
+    spellings: Mapping[str, Collection[Sequence[str]]],
     spent: dict[str, Any],
 ) -> None:
     """Writes `path` whole or not at all; large weights are rounded to half precision,
     as the model file holds them.
     """
+    spelled = {name: with_borders(own) for name, own in spellings.items()}
     values = {
         "format": _FORMAT,
         "config": model.config.to_dict(),
         "weights": halved(model),
         "recipe": recipe,
-        "spellings": {name: [list(spelling) for spelling in options] for name, options in spellings.items()},
+        "spellings": {name: [list(spelling) for spelling in own] for name, own in spelled.items()},
+        "borders": {name: [list(ends) for ends in own.values()] for name, own in spelled.items()},
         "spent": spent,
     }
     with whole(path) as partial:
@@ -85,7 +88,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     values = read_values(path, _FORMAT, "a finished checkpoint of kws: give the model.ckpt")
     model = AcousticModel(AcousticConfig.from_dict(values["config"]))
     model.load_state_dict(values["weights"])
-    spellings = {word: [tuple(s) for s in options] for word, options in values["spellings"].items()}
+    borders = values.get("borders", {})  # an older kws wrote none
+    spellings = {
+        word: {tuple(s): tuple(ends) for s, ends in zip(options, borders.get(word, repeat(())), strict=False)}
+        for word, options in values["spellings"].items()
+    }
     return Checkpoint(model.eval(), values["recipe"], spellings, values["spent"])
 
 

@@ -20,6 +20,7 @@ from kws.events import Detection
 from kws.lexicon import spell_all
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.gate import Gate, quiet_chunks
+from kws.runtime.pause_before import LEAST, PauseBefore
 from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find
@@ -35,12 +36,19 @@ class Detector:
     ...     print(detection.keyword, detection.end_s)
     """
 
-    def __init__(self, model: OnnxModel, keywords: Sequence[Keyword] | None = None, *, verify: bool = True) -> None:
+    def __init__(
+        self,
+        model: OnnxModel,
+        keywords: Sequence[Keyword] | None = None,
+        *,
+        verify: bool = True,
+        after_pause: bool = False,
+    ) -> None:
         """A detector for the model's own keywords, or for those given (spelled in the
         model's tokens).
 
         verify: with the second pass of a model that has one; False leaves the scores of
-        its first pass as they are.
+        its first pass as they are. after_pause: see `said_after_pause`.
         """
         info = model.info
         scoring = info.scoring
@@ -48,7 +56,8 @@ class Detector:
         self.keywords = info.keywords if keywords is None else tuple(keywords)
         for keyword in self.keywords:
             info.check_keyword(keyword)
-        self.scorer = scoring.scorer(info.tokens, [keyword.spellings for keyword in self.keywords])
+        self.after_pause = after_pause
+        self.scorer = scoring.scorer(info.tokens, [keyword.spelled for keyword in self.keywords])
         thresholds = [keyword.threshold for keyword in self.keywords]
         self.trigger = Trigger(thresholds, scoring.refractory_frames)
         self.second_pass = SecondPass(model, self.keywords) if verify and info.verifier is not None else None
@@ -80,10 +89,12 @@ class Detector:
     ) -> Detector:
         """A detector that hears further phrases too, without any training.
 
-        >>> detector.with_keywords(["good morning", "hey zorgo=HH EY Z AO R G OW"])
+        >>> detector.with_keywords(["good morning", "hey zorgo=HH EY - Z AO R G OW"])
 
         phrases: words that the CMU dictionary spells (the extra `lexicon`), or words with
-        their phones; or a mapping from each name to its spellings in the model's tokens.
+        their phones; or a mapping from each name to its spellings in the model's tokens, or
+        to such spellings and after how many tokens their words end (kws.borders.Spelled).
+        Between two words a pause of a second is heard as no pause.
         threshold: the score in (0, 1] at which they fire; None: the model's default for
         added phrases. Raises KwsError for a name that the detector hears already, for a
         phrase or a token that cannot be used and for a threshold outside (0, 1].
@@ -97,11 +108,8 @@ class Detector:
         for name in phrases:
             if name in known:
                 raise KwsError(f"the model hears '{name}' already")
-        added = [
-            Keyword(name, tuple(tuple(spelling) for spelling in spellings), threshold)
-            for name, spellings in phrases.items()
-        ]
-        return Detector(self.model, [*self.keywords, *added], verify=self.second_pass is not None)
+        added = [Keyword.of(name, spellings, threshold) for name, spellings in phrases.items()]
+        return self._with([*self.keywords, *added])
 
     def with_phrases(self, *phrases: str, fa_per_hour: float = 0.5) -> Detector:
         """A detector that hears further phrases too, each at a threshold of its own.
@@ -124,12 +132,23 @@ class Detector:
         added = self.with_keywords(phrases).keywords[len(self.keywords) :]
         found = calibrated(speech, self.info, added, fa_per_hour)
         keywords = [*self.keywords, *(phrase.keyword for phrase in found)]
-        return Detector(self.model, keywords, verify=self.second_pass is not None)
+        return self._with(keywords)
 
     def with_threshold(self, threshold: float) -> Detector:
         """A detector with one threshold, in (0, 1], for every keyword."""
         changed = [replace(keyword, threshold=threshold, calibration=None) for keyword in self.keywords]
-        return Detector(self.model, changed, verify=self.second_pass is not None)
+        return self._with(changed)
+
+    def said_after_pause(self) -> Detector:
+        """A detector that hears a phrase only after half a second of quiet, and not in
+        the middle of a sentence (see pause_before.py for what is quiet).
+        """
+        return Detector(self.model, self.keywords, verify=self.second_pass is not None, after_pause=True)
+
+    def _with(self, keywords: Sequence[Keyword]) -> Detector:
+        """The same detector with these keywords."""
+        verify = self.second_pass is not None
+        return Detector(self.model, keywords, verify=verify, after_pause=self.after_pause)
 
     def stream(self, sample_rate: int = units.SAMPLE_RATE, *, gate: bool = False) -> Stream:
         """A fresh stream of samples at sample_rate Hz; rates other than 16 kHz need
@@ -149,7 +168,19 @@ class Detector:
     def _new_gate(self) -> Gate:
         """A fresh gate, for one stream."""
         hold = 0 if self.second_pass is None else self.second_pass.info.hold_frames
-        return Gate(self.info.chunk_samples, quiet_chunks(self.info, hold))
+        return Gate(self.info.chunk_samples, quiet_chunks(self.info, self.scorer.longest_gap, hold))
+
+    def new_pause_before(self) -> PauseBefore | None:
+        """What one stream needs to hear phrases after a pause alone; None where they are
+        heard anywhere.
+        """
+        if not self.after_pause:
+            return None
+        hold = 0 if self.second_pass is None else self.second_pass.info.hold_frames
+        spelled = [one for keyword in self.keywords for one in keyword.spelled.items()]
+        longest = max((self.info.scoring.longest_frames(*one) for one in spelled), default=0)
+        least = min([LEAST, *(keyword.threshold for keyword in self.keywords)])
+        return PauseBefore(self.info.frame_samples, longest + hold, least)
 
     def detections(
         self,

@@ -134,10 +134,12 @@ class Gate:
         return np.maximum(levels, _LEAST)
 
 
-def quiet_chunks(info: ModelInfo, hold_frames: int) -> int:
+def quiet_chunks(info: ModelInfo, gap_frames: int, hold_frames: int) -> int:
     """After how many quiet chunks nothing of what was said can still change an event: a
     path has ended, its candidate is decided, and the keyword may fire again.
+
+    gap_frames: the longest run of blanks inside a path (`KeywordScorer.longest_gap`).
+    hold_frames: of the verifier, 0 without one.
     """
-    scoring = info.scoring
-    frames = scoring.max_gap_frames + hold_frames + scoring.refractory_frames
+    frames = gap_frames + hold_frames + info.scoring.refractory_frames
     return -(-frames // info.frames_per_chunk)

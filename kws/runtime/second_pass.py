@@ -5,6 +5,9 @@ The verifier is a second graph in the same model file. It hears the log-mel ener
 that the first pass hands on, so that no sound is kept, and runs only where the first
 pass proposes something: a few times a minute of speech, never in silence.
 
+It learned from phrases that were said in one, and its seconds do not reach over a long
+pause. So of a pause inside a phrase of several words it hears the begin and the end.
+
 F feature frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
 of the verifier.
 """
@@ -15,6 +18,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kws.arrays import Float32Array, Float64Array, IntArray
 from kws.decoding.candidates import Candidate, CandidateFinder
@@ -24,6 +28,8 @@ from kws.runtime.session import OnnxModel
 from kws.units import SAMPLE_RATE
 
 _LEAST = 1e-12
+_PAUSE = 10  # blank frames: 400 ms; fluent speech has no such run inside a phrase
+_KEPT = 2  # of a pause at either end
 
 
 class SecondPass:
@@ -42,6 +48,9 @@ class SecondPass:
         self.finder = CandidateFinder(len(keywords), self.info.floor, self.info.hold_frames)
         places = {name: place for place, name in enumerate(self.info.words)}
         self._places = [places.get(keyword.name) for keyword in keywords]
+        self.features_per_frame = 100 * model.info.frame_samples // SAMPLE_RATE
+        self.has_pauses = [any(keyword.borders) for keyword in keywords]
+        self.most_cut = model.info.scoring.pause_frames if any(self.has_pauses) else 0
         self._scorers = [
             _scorer(model.info, self.info, keyword) if keyword.name not in places else None for keyword in keywords
         ]
@@ -78,26 +87,46 @@ class SecondPassStream:
     def __init__(self, second_pass: SecondPass) -> None:
         self._pass = second_pass
         info = second_pass.info
-        self._keep = info.segment_frames
-        self._features = np.full((self._keep, info.mels), info.silence, np.float32)
+        self._per_frame = second_pass.features_per_frame
+        self._keep = info.segment_frames // self._per_frame + second_pass.most_cut
+        self._features = np.full((self._keep * self._per_frame, info.mels), info.silence, np.float32)
+        self._blank = np.ones(self._keep, bool)
         self._state = second_pass.finder.init_state()
 
-    def hear(self, features: Float32Array, scores: Float64Array, ages: IntArray) -> tuple[Float64Array, IntArray]:
+    def hear(
+        self, features: Float32Array, log_posteriors: Float32Array, scores: Float64Array, ages: IntArray
+    ) -> tuple[Float64Array, IntArray]:
         """The next frames of the stream, whose final scores and ages (T, K) are
         returned: 0 but where a candidate is decided.
 
-        features: (F, M), of the same sound as the first pass's scores and ages (T, K).
+        features: (F, M), of the same sound as the first pass's log_posteriors (T, V) and
+        its scores and ages (T, K).
         """
         features = np.concatenate([self._features, features])
-        self._features = features[-self._keep :]
+        blank = np.concatenate([self._blank, log_posteriors.argmax(axis=1) == 0])
+        self._features, self._blank = features[-len(self._features) :], blank[-self._keep :]
         found, self._state = self._pass.finder.run(scores, ages, self._state)
         final, final_ages = np.zeros_like(scores), np.zeros_like(ages)
-        per_frame = (len(features) - self._keep) // max(1, len(scores))
         for candidate in found:
-            end = self._keep + (candidate.row + 1) * per_frame
-            final[candidate.row, candidate.keyword] = self._pass.score(features[end - self._keep : end], candidate)
+            end = self._keep + candidate.row + 1
+            heard = np.arange(end - self._keep, end)[self._heard(blank[end - self._keep : end], candidate)]
+            rows = np.add.outer(heard * self._per_frame, np.arange(self._per_frame)).reshape(-1)
+            final[candidate.row, candidate.keyword] = self._pass.score(features[rows], candidate)
             final_ages[candidate.row, candidate.keyword] = candidate.age
         return final, final_ages
+
+    def _heard(self, blank: NDArray[np.bool_], candidate: Candidate) -> IntArray:
+        """Which of the last frames the verifier hears, as many as its segment has.
+
+        blank: of the frames that are kept, whether each is blank; the candidate is decided
+        in the last one.
+        """
+        size = len(blank) - self._pass.most_cut
+        if not self._pass.has_pauses[candidate.keyword]:
+            return np.arange(len(blank) - size, len(blank))
+        first = max(0, len(blank) - candidate.age)
+        cut = first + pauses(blank[first : len(blank) - self._pass.info.hold_frames])
+        return np.delete(np.arange(len(blank)), cut[-self._pass.most_cut :])[-size:]
 
     def frames(self, first_pass: int) -> int:
         """The frame, counted from 1, in which the next event is possible; `first_pass`:
@@ -106,6 +135,17 @@ class SecondPassStream:
         pending = self._pass.finder.frames_to_decide(self._state)
         new = first_pass + self._pass.info.hold_frames
         return new if pending is None else min(pending, new)
+
+
+def pauses(blank: NDArray[np.bool_]) -> IntArray:
+    """The frames to be left out of those of a path (T,), in order: of each pause all but
+    its begin and its end.
+
+    A pause is a run of at least _PAUSE blank frames.
+    """
+    sides = np.flatnonzero(np.diff(np.concatenate([[False], blank, [False]]).astype(np.int8)))
+    runs = [np.arange(begin + _KEPT, end - _KEPT) for begin, end in sides.reshape(-1, 2) if end - begin >= _PAUSE]
+    return np.concatenate([np.empty(0, np.int64), *runs])
 
 
 def labels_heard(info: ModelInfo, verifier: VerifierInfo) -> int:

@@ -21,6 +21,7 @@ from kws.events import Detection
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate, Part
+from kws.runtime.pause_before import PauseBefore
 from kws.runtime.second_pass import SecondPass, SecondPassStream
 from kws.runtime.session import OnnxModel
 
@@ -54,10 +55,14 @@ class AnyDetector(Protocol):
     trigger: Trigger
     second_pass: SecondPass | None
     wait_bound: WaitBound
+    after_pause: bool
 
     @property
     def info(self) -> ModelInfo:
         """What the model file says about itself."""
+
+    def new_pause_before(self) -> PauseBefore | None:
+        """What one stream needs to hear phrases after a pause alone."""
 
     def detections(
         self,
@@ -107,6 +112,7 @@ class Stream:
         self._frame = 0
         if self._gate is not None:
             self._gate.reset()
+        self._pause_before = self.detector.new_pause_before()
         self._begin_anew()
         self._trigger_state = self.detector.trigger.init_state()
         self._open_events = EventPeaks(self.detector.info.scoring.refractory_frames)
@@ -224,7 +230,9 @@ class Stream:
         posteriors = batch[0]
         scores, ages, self._scorer_state = detector.scorer.score(posteriors, self._scorer_state)
         if self._second_pass is not None and features is not None:
-            scores, ages = self._second_pass.hear(features[0], scores, ages)
+            scores, ages = self._second_pass.hear(features[0], posteriors, scores, ages)
+        if self._pause_before is not None:
+            scores = self._pause_before.hear(chunks[0], first, scores, ages)
         fired, self._trigger_state = detector.trigger.run(scores, ages, first, self._trigger_state)
         self._frame += len(posteriors)
         events = detector.detections(fired, scores, ages, first)

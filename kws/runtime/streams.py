@@ -104,7 +104,10 @@ class Streams:
         self._states.put(rows, (*following, *scored))
         if features is not None:
             for row, handle in enumerate(handles):
-                scores[row], ages[row] = handle._verify(features[row], scores[row], ages[row])
+                scores[row], ages[row] = handle._verify(features[row], posteriors[row], scores[row], ages[row])
+        if detector.after_pause:
+            for row, handle in enumerate(handles):
+                scores[row] = handle._after_pause(pcm[row], scores[row], ages[row])
         loud = np.any(detector.trigger.reached(scores), axis=(1, 2))
         events = []
         for handle, heard, own_scores, own_ages in zip(handles, loud, scores, ages, strict=True):
@@ -149,6 +152,7 @@ class StreamHandle:
         self._trigger_state = streams.detector.trigger.init_state()
         self._open_events = EventPeaks(streams.detector.info.scoring.refractory_frames)
         self._second_pass = fresh_second_pass(streams.detector)
+        self._pause_before = streams.detector.new_pause_before()
 
     @property
     def sample_rate(self) -> int:
@@ -228,11 +232,20 @@ class StreamHandle:
         return chunk.pcm
 
     def _verify(
-        self, features: Float32Array, scores: NDArray[np.float64], ages: NDArray[np.int64]
+        self,
+        features: Float32Array,
+        log_posteriors: Float32Array,
+        scores: NDArray[np.float64],
+        ages: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The final scores and ages (F, K) of its present chunk."""
         assert self._second_pass is not None
-        return self._second_pass.hear(features, scores, ages)
+        return self._second_pass.hear(features, log_posteriors, scores, ages)
+
+    def _after_pause(self, pcm: Samples, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The scores (F, K) of its present chunk, 0 where a phrase follows no pause."""
+        assert self._pause_before is not None
+        return self._pause_before.hear(pcm, self._frame, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
         """The events of its present chunk, from scores and ages (F, K), and those whose

@@ -2,7 +2,8 @@
 
 from functools import lru_cache
 
-from kws.lexicon import Lexicon, Spelling, load_cmudict, phrase_name
+from kws.borders import Spelled
+from kws.lexicon import Lexicon, load_cmudict, phrase_name
 from kws.train.recipe import Recipe
 
 
@@ -16,6 +17,8 @@ def _lexicon(extra_spellings: tuple[tuple[str, str], ...], keywords: tuple[str, 
     return load_cmudict().extended(extra_spellings).taught(keywords)
 
 
-def keyword_spellings(recipe: Recipe, lexicon: Lexicon) -> dict[str, list[Spelling]]:
-    """The spellings of each keyword of the recipe, by its name, in the recipe's order."""
-    return {phrase_name(keyword): lexicon.spell(keyword) for keyword in recipe.task.keywords}
+def keyword_spellings(recipe: Recipe, lexicon: Lexicon) -> dict[str, Spelled]:
+    """The spellings of each keyword of the recipe with their borders, by its name, in the
+    recipe's order.
+    """
+    return {phrase_name(keyword): lexicon.spell_words(keyword) for keyword in recipe.task.keywords}

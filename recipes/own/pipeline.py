@@ -16,6 +16,7 @@ import numpy as np
 
 from kws.arrays import Float64Array
 from kws.audio import read
+from kws.borders import Spelled, written
 from kws.data.manifest import Utterance, describe, read_manifest
 from kws.data.synthesis import confusables, tts
 from kws.data.synthesis.generate import generate
@@ -49,13 +50,18 @@ class TargetPhrase:
     """
 
     name: str
-    spellings: tuple[Spelling, ...]
+    spelled: Spelled
     as_phones: bool
+
+    @property
+    def spellings(self) -> tuple[Spelling, ...]:
+        """The spellings without their borders."""
+        return tuple(self.spelled)
 
     @property
     def keyword(self) -> str:
         """As recipes and the lexicon take it: with all its phones."""
-        return f"{self.name}={'|'.join(' '.join(spelling) for spelling in self.spellings)}"
+        return f"{self.name}={'|'.join(written(*one) for one in self.spelled.items())}"
 
     @property
     def said(self) -> str:
@@ -140,13 +146,13 @@ def spell(
     """
     name = phrase_name(asked)
     given = "=" in asked
-    known = lexicon.spell(asked) if given or not (heard and lexicon.missing(asked)) else []
+    known = lexicon.spell_words(asked) if given or not (heard and lexicon.missing(asked)) else {}
     if not heard:
-        return TargetPhrase(name, tuple(known), given)
-    spellings = spellings_heard(heard, known, tokens, scoring)
+        return TargetPhrase(name, known, given)
+    spellings = spellings_heard(heard, list(known), tokens, scoring)
     if not spellings:
         raise KwsError(f"the recordings do not tell how {name!r} is spelled: give phones, --phrase '{name}=S N OW'")
-    return TargetPhrase(name, tuple(spellings), given or not known)
+    return TargetPhrase(name, {spelling: known.get(spelling, ()) for spelling in spellings}, given or not known)
 
 
 def add_synthetic(

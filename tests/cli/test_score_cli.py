@@ -151,7 +151,8 @@ def test_recordings_without_the_channel_are_named_counted_and_skipped(folder):
     )
 
 
-def test_an_engine_of_others_has_no_gate_of_ours(folder):
-    refused = kws(folder, *scored.BEFORE, "--gate")
+@pytest.mark.parametrize("option", ["--gate", "--after-pause"])
+def test_an_engine_of_others_has_no_gate_of_ours(option, folder):
+    refused = kws(folder, *scored.BEFORE, option)
     assert refused.returncode == 1
-    assert refused.stderr == "kws: --gate is of models of kws, and engine.py:Before is an engine of others\n"
+    assert refused.stderr == f"kws: {option} is of models of kws, and engine.py:Before is an engine of others\n"

@@ -99,7 +99,7 @@ def test_what_is_printed_of_a_phrase(tone_model, capsys):
     assert {
         "  word        hey: the dictionary",
         "  word        zorgo: missing",
-        '  as          fargo: --keyword "hey zorgo=HH EY F AA R G OW"',
+        '  as          fargo: --keyword "hey zorgo=HH EY - F AA R G OW"',
     } <= set(blocks[2])
     assert any(line.startswith("  note        'bed' has 2 phones") for line in blocks[0])
     assert blocks[0][-1] == "  confusable  b"

@@ -74,7 +74,7 @@ def test_equals_the_enumeration_of_all_alignments(rows, labels, weight):
         )
 
 
-def slow_reference(posteriors, labels, weight, max_duration, max_gap):
+def slow_reference(posteriors, labels, weight, max_duration, max_gap, borders=(), max_pause=0):
     """One token per state in plain Python: a second writing of the same search, with its limits."""
     chain = [token for label in labels for token in (0, label)][1:]
     paths = {}
@@ -103,7 +103,7 @@ def slow_reference(posteriors, labels, weight, max_duration, max_gap):
             age = frame + 1 - path["begin"]
             if state == 0 and age > min(max_gap, max_duration):
                 following[0] = {"llr": row[token] - row.max(), "begin": frame, "gap": 0, "peaks": peaks}
-            elif age <= max_duration and path["gap"] <= max_gap:
+            elif age <= max_duration and path["gap"] <= max(max_gap, max_pause * ((state + 1) // 2 in borders)):
                 following[state] = path
         paths = following
         end = paths.get(len(chain) - 1)
@@ -119,16 +119,22 @@ def slow_reference(posteriors, labels, weight, max_duration, max_gap):
     st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=5), min_size=1, max_size=4),
     st.integers(1, 14),
     st.integers(0, 4),
+    st.integers(0, 9),
 )
 @settings(max_examples=80, deadline=None)
-def test_equals_a_slow_reference_with_limits_and_many_spellings(seed, spellings, max_duration, max_gap):
+def test_equals_a_slow_reference_with_limits_and_many_spellings(seed, spellings, max_duration, max_gap, max_pause):
     rng = np.random.default_rng(seed)
     posteriors = log_softmax(rng.normal(size=(40, 5)) * 2 + [1.5, 0, 0, 0, 0])
     owner = sorted(rng.integers(0, len(spellings), len(spellings)).tolist())
     owner = [sorted(set(owner)).index(k) for k in owner]
-    scorer = KeywordScorer(spellings, owner, peak_weight=0.7, max_duration_frames=max_duration, max_gap_frames=max_gap)
+    borders = [sorted(set(rng.integers(1, len(labels), 2).tolist())) if len(labels) > 1 else [] for labels in spellings]
+    limits = {"max_duration_frames": max_duration, "max_gap_frames": max_gap, "max_pause_frames": max_pause}
+    scorer = KeywordScorer(spellings, owner, peak_weight=0.7, borders=borders, **limits)
     scores, ages, _ = scorer.score(posteriors)
-    references = [list(slow_reference(posteriors, s, 0.7, max_duration, max_gap)) for s in spellings]
+    references = [
+        list(slow_reference(posteriors, labels, 0.7, max_duration, max_gap, ends, max_pause))
+        for labels, ends in zip(spellings, borders, strict=True)
+    ]
     assert scores.shape == (40, max(owner) + 1) == (40, scorer.keywords)
     for frame, keyword in itertools.product(range(40), range(scorer.keywords)):
         rivals = [reference[frame] for reference, k in zip(references, owner, strict=True) if k == keyword]
@@ -219,6 +225,16 @@ def test_equal_labels_need_a_blank_between_them():
 def test_a_run_of_blanks_may_be_as_long_as_the_limit(gap, heard):
     scores, _ = score_of(frames(1, 0, 0, 0, 0, 2), gap=gap)
     assert (scores[-1] > 0.9) == heard
+
+
+@pytest.mark.parametrize("pause", range(9))
+def test_between_words_a_run_of_blanks_may_be_longer_and_inside_them_not(pause):
+    limits = {"max_duration_frames": 50, "max_gap_frames": 2, "max_pause_frames": 6}
+    scorer = KeywordScorer([[1, 2, 3]], [0], borders=[[1]], **limits)
+    between, inside = frames(1, *[0] * pause, 2, 3), frames(1, 2, *[0] * pause, 3)
+    assert (scorer.score(between)[0].max() > 0.9) == (pause <= 6)
+    assert (scorer.score(inside)[0].max() > 0.9) == (pause <= 2)
+    assert scorer.longest_gap == 6
 
 
 def test_the_run_of_blanks_is_counted_anew_after_each_label():

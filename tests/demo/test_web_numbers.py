@@ -13,10 +13,12 @@ from kws.decoding.event_peaks import EventPeaks
 from kws.decoding.scorer import KeywordScorer, longest_path
 from kws.decoding.trigger import Trigger
 from kws.events import Detection
+from kws.lexicon import Lexicon
 from kws.runtime.detector import Detector
 from kws.runtime.gate import Gate
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
+from pauses import paused
 from webpage import evaluate, served, speak
 
 
@@ -32,7 +34,9 @@ def blank() -> Iterator[Browser]:
 
 HEAR = """
 const { EventPeaks, KeywordScorer, Trigger } = await import("/scoring.js");
-const scorer = new KeywordScorer(spellings, owner, { blank, peakWeight, maxDurations, maxGapFrames });
+const scorer = new KeywordScorer(spellings, owner, {
+  blank, peakWeight, maxDurations, maxGapFrames, borders, maxPauseFrames,
+});
 const trigger = new Trigger(thresholds, refractory);
 const watched = trigger.initState();
 const openEvents = new EventPeaks(refractory);
@@ -77,7 +81,9 @@ def test_scores_and_events_are_those_of_python(seed, blank):
         place += int(rng.integers(0, 15))
     posteriors = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
     longest = [20 + 5 * int(rng.integers(0, 3)) for _ in spellings]  # a long one may take longer
+    borders = [[len(labels) // 2] if len(labels) > 1 else [] for labels in spellings]
     limits = {"max_duration_frames": longest, "max_gap_frames": 5, "peak_weight": 0.7}
+    limits |= {"borders": borders, "max_pause_frames": 12}
     scorer = KeywordScorer(spellings, owner, blank=blank_id, **limits)
     trigger = Trigger([0.3, 0.5, 0.2, 0.4], 8)
     scores, ages, _ = scorer.score(posteriors, scorer.init_state())
@@ -87,7 +93,8 @@ def test_scores_and_events_are_those_of_python(seed, blank):
     cuts = np.sort(rng.integers(0, frames, 30))
     heard = evaluate(
         blank, HEAR, spellings=spellings, owner=owner, blank=blank_id, peakWeight=0.7, maxDurations=longest,
-        maxGapFrames=5, thresholds=[0.3, 0.5, 0.2, 0.4], refractory=8, tokens=tokens,
+        maxGapFrames=5, borders=borders, maxPauseFrames=12, thresholds=[0.3, 0.5, 0.2, 0.4], refractory=8,
+        tokens=tokens,
         chunks=[part.astype(float).tolist() for part in np.split(posteriors, cuts)],
     )  # fmt: skip
     np.testing.assert_allclose(np.reshape(heard["scores"], scores.shape), scores, rtol=1e-12, atol=1e-300)
@@ -230,7 +237,7 @@ def test_the_gate_lets_the_same_chunks_pass_as_in_python(blank):
 
 
 def test_a_stream_with_a_gate_hears_in_the_browser_what_it_hears_in_python(blank, tmp_path):
-    quiet = 1e-4 * np.random.default_rng(0).standard_normal(5 * 16_000)
+    quiet = 1e-4 * np.random.default_rng(0).standard_normal(6 * 16_000)
     pcm = (np.concatenate([quiet, audio.read(speak(tmp_path / "words.wav")), quiet]) * 32_767).astype("<i2")
     wanted = Detector.load().stream(gate=True).process(pcm, last=True)
     heard = evaluate(blank, STREAM, rate=16_000, block=4000, pcm=b64encode(pcm).decode(), gated=True)
@@ -240,3 +247,26 @@ def test_a_stream_with_a_gate_hears_in_the_browser_what_it_hears_in_python(blank
     assert len(spans) == 2
     for told in ("events", "peaks"):
         assert [(event["keyword"], event["start_s"], event["end_s"]) for event in heard[told]] == spans
+
+
+@pytest.mark.parametrize("pause_s", [0.5, 0.8])
+def test_a_pause_between_two_words_is_heard_in_the_browser_as_in_python(pause_s, blank):
+    pcm = (paused(pause_s) * 32_767).astype("<i2")
+    wanted = Detector.load().stream().process(pcm, last=True)
+    heard = evaluate(blank, STREAM, rate=16_000, block=4000, pcm=b64encode(pcm).decode(), gated=False)
+    assert np.abs(np.reshape(heard["scores"], wanted.scores.shape) - wanted.scores).max() < 1e-4
+    assert [event["keyword"] for event in heard["events"]] == ["smart mirror"]
+
+
+TYPED = """
+const { readManifest, withPhrase } = await import("/manifest.js");
+const manifest = readManifest(new Uint8Array(await (await fetch("/models/wake-words.onnx")).arrayBuffer())).manifest;
+return withPhrase(manifest, "hey you", phones).keywords.at(-1);
+"""
+
+
+@pytest.mark.parametrize("phones", ["HH EY Y UW", "HH EY1 - Y UW0", "hh ey - y uw|HH EY Y AH|HH - EY Y - OW"])
+def test_typed_phones_have_the_borders_of_python(phones, blank):
+    added = evaluate(blank, TYPED, phones=phones)
+    borders = [tuple(ends) for ends in added["borders"]]
+    assert dict(zip(map(tuple, added["spellings"]), borders, strict=True)) == Lexicon({}).spell_words(f"x={phones}")

@@ -16,6 +16,7 @@ import pairs
 import tones
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
+from pauses import paused
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED   EEB  "
 
@@ -196,3 +197,51 @@ def test_of_a_phrase_longer_than_its_segment_the_verifier_hears_the_end(pair):
     rows = np.log(np.random.default_rng(0).dirichlet(np.ones(len(pair.info.tokens)), 30))
     assert (whole.score(rows)[0] == end.score(rows)[0]).all()
     assert whole.score(rows)[0].max() > 0
+
+
+@pytest.fixture(scope="module")
+def two_words(pair) -> Detector:
+    """`abc` as two words: AB and C."""
+    (abc, *others) = pair.keywords
+    return Detector(pair.model, [replace(abc, borders=((2,),)), *others])
+
+
+def said(pause_s: float) -> np.ndarray:
+    """AB, a pause, and C."""
+    return np.concatenate([tones.speak("    AB"), np.zeros(round(pause_s * 16_000), np.float32), tones.speak("C    ")])
+
+
+@pytest.mark.parametrize("pause_s", [0.6, 0.8, 1.0])
+def test_of_a_pause_between_words_the_verifier_hears_no_more_than_of_a_short_one(two_words, pause_s):
+    """Its segment has 1.2 s, and a phrase with a pause of a second takes longer."""
+    short, long = (two_words.stream().process(said(seconds), last=True) for seconds in (0.4, pause_s))
+    best = short.scores[:, 0].max()
+    assert best > 0 and long.scores[:, 0].max() == pytest.approx(best, rel=0.02)
+    assert long.ages[long.scores[:, 0].argmax(), 0] > short.ages[short.scores[:, 0].argmax(), 0]
+
+
+def test_a_phrase_without_a_pause_scores_the_same_bits_whether_it_may_have_one(pair, two_words, tune, wanted):
+    heard = two_words.stream().process(tune, last=True)
+    np.testing.assert_array_equal(heard.scores, wanted.scores)
+    assert heard.detections == wanted.detections
+
+
+@given(st.lists(st.integers(0, 60_000), max_size=8))
+@settings(max_examples=10, deadline=None)
+def test_blocks_change_nothing_of_a_phrase_with_a_pause(two_words, cuts):
+    sound = said(0.9)
+    whole, stream = two_words.stream().process(sound, last=True).scores, two_words.stream()
+    parts = [stream.process(part).scores for part in np.split(sound, sorted(cuts))]
+    np.testing.assert_array_equal(np.concatenate([*parts, stream.process(sound[:0], last=True).scores]), whole)
+
+
+def test_the_gate_stays_open_in_a_pause(two_words):
+    sound = said(1.0)
+    events = [two_words.stream(gate=gate).process(sound, last=True).detections for gate in (False, True)]
+    assert events[0] == events[1] and [event.keyword for event in events[0]] == ["abc"]
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3, 0.5, 0.8])
+def test_the_shipped_model_hears_a_pause_between_two_words(pause_s):
+    events = Detector.load().stream().process(paused(pause_s), last=True).detections
+    assert [event.keyword for event in events] == ["smart mirror"]

@@ -22,7 +22,7 @@ KEYWORDS = {"abc": [["A", "B", "C"]], "fed": [["F", "E", "D"], ["F", "E"]], "eel
 def manifest(**changes: Any) -> dict[str, Any]:
     """A valid manifest, with top-level fields replaced."""
     keywords = [
-        {"name": name, "spellings": spellings, "threshold": 0.5, "calibration": None}
+        {"name": name, "spellings": spellings, "threshold": 0.5, "calibration": None, "borders": []}
         for name, spellings in KEYWORDS.items()
     ]
     keywords[0]["calibration"] = {

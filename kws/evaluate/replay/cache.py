@@ -47,8 +47,9 @@ def system_digest(spec: SystemSpec, system: System) -> str:
     """
     if isinstance(system, KwsSystem):
         content = hashlib.blake2b(system.detector.model.path.read_bytes()).hexdigest()
-        spelled = [(keyword.name, keyword.spellings) for keyword in system.detector.keywords]
-        return digest(content, spelled, spec.gate) if spec.gate else digest(content, spelled)
+        spelled = [(keyword.name, keyword.spellings, *keyword.borders) for keyword in system.detector.keywords]
+        options = [name for name in ("gate", "after_pause") if getattr(spec, name)]
+        return digest(content, spelled, *options)
     about = {name: value for name, value in asdict(system.about()).items() if name not in ("name", "engine")}
     adapter = spec.file.read_bytes() if spec.file else spec.model
     return digest(sorted(about.items()), system.keywords, spec.keywords, system.chunk_samples, adapter)

@@ -115,11 +115,13 @@ class SystemSpec:
 
     model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's,
     FILE.py:CLASS or MODULE:CLASS. gate: whether a model of kws sleeps while it is quiet.
+    after_pause: whether it hears phrases after a pause alone.
     """
 
     model: str
     keywords: tuple[str, ...] = ()
     gate: bool = False
+    after_pause: bool = False
 
     @property
     def is_engine(self) -> bool:
@@ -155,7 +157,8 @@ def _open(spec: SystemSpec, version: tuple[int, int] | None) -> System:  # noqa:
         make = _adapter(ENGINES.get(spec.model, spec.model))
         with _blamed(spec.model, "its constructor"):
             return EngineSystem(spec.model, make(list(spec.keywords)))
-    return KwsSystem(open_detector(spec.model, list(spec.keywords)), gate=spec.gate)
+    detector = open_detector(spec.model, list(spec.keywords))
+    return KwsSystem(detector.said_after_pause() if spec.after_pause else detector, gate=spec.gate)
 
 
 class KwsSystem:

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.borders import Borders
 from kws.decoding.scorer import Path, best_path
 from kws.lexicon import PHONES, Spelling
 from kws.metadata import Keyword
@@ -122,6 +123,11 @@ class Diagnosis:
         return tuple(phone.name for phone in self.phones)
 
     @property
+    def borders(self) -> Borders:
+        """After how many labels of the spelling a word ends."""
+        return self.keyword.spelled[self.spelling]
+
+    @property
     def fired(self) -> bool:
         """Whether it is an event."""
         return self.cause == "fired"
@@ -151,7 +157,7 @@ def tell(
     """
     keyword = detector.keywords[attempt.keyword]
     scoring = detector.info.scoring
-    spelled = [k.spellings for k in detector.keywords]
+    spelled = [k.spelled for k in detector.keywords]
     scorer = scoring.scorer(detector.info.tokens, spelled, LENIENCE if slow else 1)
     rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
     path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
@@ -166,7 +172,7 @@ def tell(
     if attempt in events:
         cause, event = "fired", None
     elif slow:
-        cause = "too long" if attempt.age > scoring.longest_frames(spelling) else "gap"
+        cause = "too long" if attempt.age > scoring.longest_frames(spelling, keyword.spelled[spelling]) else "gap"
     elif verdict is not None and not verdict.accepted:
         cause = "refused"
     elif attempt.score >= least:

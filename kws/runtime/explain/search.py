@@ -109,7 +109,7 @@ class Search:
 
     def __init__(self, detector: Detector) -> None:
         scoring = detector.info.scoring
-        spellings = [keyword.spellings for keyword in detector.keywords]
+        spelled = [keyword.spelled for keyword in detector.keywords]
         self._stream = detector.stream()
         self._numbers = {keyword.name: number for number, keyword in enumerate(detector.keywords)}
         self._final_thresholds = [keyword.threshold for keyword in detector.keywords]
@@ -120,14 +120,14 @@ class Search:
         self._hold = 0 if detector.info.verifier is None else detector.info.verifier.hold_frames
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._frame_samples = detector.info.frame_samples
-        self._scorers = (detector.scorer, scoring.scorer(detector.info.tokens, spellings, LENIENCE))
+        self._scorers = (detector.scorer, scoring.scorer(detector.info.tokens, spelled, LENIENCE))
         self._states = (self._scorers[0].init_state(), self._scorers[1].init_state())
         self._refractory = max(1, scoring.refractory_frames)
         self._around = max(-(-_AROUND_SAMPLES // self._frame_samples), self._refractory)
-        longest = max((scoring.longest_frames(one) for own in spellings for one in own), default=0)
+        longest = max((scoring.longest_frames(*one) for own in spelled for one in own.items()), default=0)
         self._longest = max(LENIENCE * longest, 2 * self._around)
         self._settled = (max(longest, self._around), self._longest)
-        self._peaks = (_Peaks(len(spellings)), _Peaks(len(spellings)))
+        self._peaks = (_Peaks(len(spelled)), _Peaks(len(spelled)))
         self.events: list[Attempt] = []
         self._unsettled: list[Attempt] = []
         self._blocks: list[tuple[StreamResult, ScorerState, ScorerState]] = []

@@ -96,18 +96,25 @@ def _why(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
         limit = _ms(scoring.refractory_frames, info)
         yield f"it came {after} after the event at {_at(diagnosis.event + 1, info):.2f} s; {limit} must lie between"
     elif diagnosis.cause == "too long":
-        longest = scoring.longest_frames(diagnosis.spelling)
+        longest = scoring.longest_frames(diagnosis.spelling, diagnosis.borders)
         length, limit = (_ms(n, info) for n in (diagnosis.frame + 1 - diagnosis.start, longest))
         yield f"all of it was heard, but over {length}; it may take at most {limit}"
-    if diagnosis.gap > scoring.max_gap_frames:
-        label = max(range(len(diagnosis.phones)), key=lambda n: diagnosis.phones[n].gap)
-        gap, limit = (_ms(n, info) for n in (diagnosis.gap, scoring.max_gap_frames))
-        before, after = diagnosis.phones[label - 1].name, diagnosis.phones[label].name
-        yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
+    yield from _gap(diagnosis, info)
     if diagnosis.cause in ("phones", "nothing like it"):
         if info.verifier is not None:
             yield "the verifier was not asked"
         yield from _lacks(diagnosis, info)
+
+
+def _gap(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
+    """The longest silence inside the phrase that is too long, if any is."""
+    scoring, phones = info.scoring, diagnosis.phones
+    limits = [scoring.pause_frames if n in diagnosis.borders else scoring.max_gap_frames for n in range(len(phones))]
+    label = max(range(len(phones)), key=lambda n: phones[n].gap - limits[n])
+    if phones[label].gap > limits[label]:
+        gap, limit = (_ms(n, info) for n in (phones[label].gap, limits[label]))
+        before, after = phones[label - 1].name, phones[label].name
+        yield f"between {before} and {after} there were {gap} without any phone; at most {limit} may be"
 
 
 def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:

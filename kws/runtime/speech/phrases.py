@@ -83,7 +83,7 @@ def calibrated(
 
     info: of the model that the speech is of.
     """
-    scorer = info.scoring.scorer(info.tokens, [keyword.spellings for keyword in keywords])
+    scorer = info.scoring.scorer(info.tokens, [keyword.spelled for keyword in keywords])
     every = replay.peaks(speech, scorer, info.scoring)
     return [_calibrated(speech, keyword, own, fa_per_hour) for keyword, own in zip(keywords, every, strict=True)]
 

@@ -42,7 +42,7 @@ def peaks(speech: StoredSpeech, scorer: KeywordScorer, scoring: ScorerConfig) ->
 
     scoring: what `scorer` was made with.
     """
-    layout = _layout([recording.frames for recording in speech.recordings], scoring.max_gap_frames + 1)
+    layout = _layout([recording.frames for recording in speech.recordings], scorer.longest_gap + 1)
     scores, ages = _scores(speech.posteriors, scorer, layout)
     found: list[list[Peak]] = []
     for keyword in range(scorer.keywords):

@@ -49,11 +49,11 @@ class Losses(nn.Module):
     def __init__(self, recipe: Recipe, config: AcousticConfig, lexicon: Lexicon) -> None:
         super().__init__()
         self.recipe = recipe
-        keywords = keyword_spellings(recipe, lexicon).values()
+        keywords = [list(own) for own in keyword_spellings(recipe, lexicon).values()]
         words = [lexicon.spell(word) for word in recipe.task.words]
         self.words = WordScores(words, config.tokens) if words else None
         self.decoder = Decoder(config) if recipe.task.decoder_weight else None
-        self.phrases = PhraseFinder(list(keywords), config.tokens) if recipe.task.phrase_weight else None
+        self.phrases = PhraseFinder(keywords, config.tokens) if recipe.task.phrase_weight else None
 
     def forward(self, model: AcousticModel, mel: Tensor, batch: Batch) -> list[Term]:
         """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes first."""

@@ -125,6 +125,15 @@ def test_a_file_that_cannot_be_read_to_its_end_is_named(system, tmp_path, damage
         replay(system, TestItem(path, "broken", "negative"), Rules())
 
 
+def test_phrases_after_a_pause_are_those_of_another_system(tone_model):
+    specs = [SystemSpec(str(tone_model), after_pause=asked) for asked in (False, True)]
+    anywhere, after = (open_system(spec) for spec in specs)
+    assert system_digest(specs[0], anywhere) != system_digest(specs[1], after)
+    sound = np.tile(tones.speak("ABCABC"), 2)
+    heard = [(system.stream().process(sound).scores > 0.3).sum() for system in (anywhere, after)]
+    assert heard[0] > heard[1] > 0
+
+
 def test_a_gate_is_another_system_to_what_was_replayed_before(tone_model):
     """The model sleeps in the quiet, so scores there are others: no store may take one for the other."""
     specs = [SystemSpec(str(tone_model), gate=gate) for gate in (False, True)]
