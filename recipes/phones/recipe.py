@@ -36,7 +36,7 @@ RECIPE = Recipe(
         model=AcousticConfig(follow_level=True),
         scenes=SceneConfig(telephone_probability=0.15),
         # for phrases that the model was not trained on; see RESULTS.md
-        scoring=dataclasses.replace(default_scoring(), peak_weight=0.5, default_threshold=0.3),
+        scoring=dataclasses.replace(default_scoring(), peak_weight=0.5, default_threshold=0.25),
         vocal_tract=0.1,
         temperature=3.0,
     ),
