@@ -172,6 +172,7 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
 
 def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
     config = {key: recipe[key] for key in ("model", "scenes", "learning_rate", "precision")} | {"spent": spent}
+    config |= {key: recipe[key] for key in ("temperature", "vocal_tract") if key in recipe}  # older recipes lack them
     return Training(recipe["name"], recipe["seed"], recipe["steps"], data_sources(recipe), config)
 
 
