@@ -206,6 +206,9 @@ class ModelInfo:
         demand(len(set(names)) == len(names), "two keywords have the same name")
         for keyword in self.keywords:
             self.check_keyword(keyword)
+        temperature = self.training.config.get("temperature", 1.0)
+        number = isinstance(temperature, int | float) and 0 < temperature < 1000
+        demand(number, f"its temperature is {temperature!r}, not a number above 0")
 
     def check_keyword(self, keyword: Keyword) -> None:
         """Raise KwsError unless the model's tokens can spell the keyword and its
@@ -223,6 +226,13 @@ class ModelInfo:
         if calibration is not None:
             counts = (calibration.fa_per_hour, calibration.false_accepts, calibration.hours)
             demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
+
+    @property
+    def temperature(self) -> float:
+        """By which the model's logits were divided after training, which serves phrases;
+        what is made of whole clips or few bytes takes it back.
+        """
+        return float(self.training.config.get("temperature", 1.0))
 
     def to_json(self) -> str:
         """The text for the model's metadata."""

@@ -49,7 +49,7 @@ def hear_speech(path: Path, rows: Iterable[Utterance], data: Sequence[DataSource
         recordings.append(Recording(len(heard), row.speaker, words))
     if not recordings:
         raise KwsError("none of the recordings can be read")
-    packed = joined(posteriors, float(model.info.training.config.get("temperature", 1.0)))
+    packed = joined(posteriors, model.info.temperature)
     return StoredSpeech(digest(path), model.info.frame_samples, tuple(data), tuple(recordings), packed)
 
 

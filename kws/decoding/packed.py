@@ -17,15 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.arrays import Float32Array, Float64Array, IntArray
+from kws.arrays import Float32Array, IntArray
+from kws.decoding.temperature import softened
 from kws.errors import KwsError
-
-F = TypeVar("F", Float32Array, Float64Array)
 
 LEVELS = 6  # 0 to 5 nats below certainty: what scores lose by that is in recipes/phones/RESULTS.md
 _UNKEPT = LEVELS
@@ -59,7 +57,7 @@ class PackedPosteriors:
     @classmethod
     def of(cls, log_posteriors: Float32Array, temperature: float = 1.0) -> PackedPosteriors:
         """Pack (T, V) log-posteriors of at least one frame."""
-        exact = _softened(np.asarray(log_posteriors, np.float64), 1 / temperature)
+        exact = softened(np.asarray(log_posteriors, np.float64), 1 / temperature)
         levels = np.minimum(np.rint(-exact).clip(min=0), _UNKEPT).astype(np.uint8)
         levels[np.arange(len(levels)), exact.argmax(axis=1)] = levels.min(axis=1).clip(max=LEVELS - 1)
         nats = tuple(
@@ -86,7 +84,7 @@ class PackedPosteriors:
         unkept = levels == _UNKEPT
         values[unkept] = (self.rest[_kinds(levels)] * np.float32(-_STEP))[unkept]
         values[rows < 0] = [0.0, *[_BLANK_FRAME] * (levels.shape[-1] - 1)]
-        return _softened(values, self.temperature)
+        return softened(values, self.temperature)
 
     def symbols(self) -> bytes:
         """The levels as bytes; `levels_of` reads them."""
@@ -120,15 +118,6 @@ def levels_of(symbols: bytes, frames: int, tokens: int) -> NDArray[np.uint8]:
 def joined(parts: Sequence[Float32Array], temperature: float) -> PackedPosteriors:
     """The log-posteriors of several recordings, (T, V) each, one after the other."""
     return PackedPosteriors.of(np.concatenate(parts), temperature)
-
-
-def _softened(log_posteriors: F, temperature: float) -> F:
-    """(..., V) as if the logits had been divided by `temperature`."""
-    if temperature == 1:
-        return log_posteriors
-    logits = log_posteriors / temperature
-    logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return logits
 
 
 def _kinds(levels: NDArray[np.uint8]) -> NDArray[np.intp]:

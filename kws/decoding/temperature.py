@@ -1,0 +1,22 @@
+"""Log-posteriors at another temperature (Guo et al. 2017, "On calibration of modern neural
+networks", arXiv 1706.04599).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from kws.arrays import Float32Array, Float64Array
+
+F = TypeVar("F", Float32Array, Float64Array)
+
+
+def softened(log_posteriors: F, temperature: float) -> F:
+    """(..., V) as if the logits had been divided by `temperature`; 1 changes nothing."""
+    if temperature == 1:
+        return log_posteriors
+    logits = log_posteriors / temperature
+    logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return logits
