@@ -55,7 +55,8 @@ def main() -> None:
     every = np.concatenate(heard)
     recordings = [Recording(len(frames)) for frames in heard]
     true: Any = SimpleNamespace(recordings=recordings, posteriors=Exact(every))
-    kept: Any = SimpleNamespace(recordings=recordings, posteriors=PackedPosteriors.of(every))
+    packed = PackedPosteriors.of(every, detector.info.temperature)
+    kept: Any = SimpleNamespace(recordings=recordings, posteriors=packed)
     report(detector, true, kept)
 
 
