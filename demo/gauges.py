@@ -17,7 +17,7 @@ from kws.runtime.detector import Detector
 from kws.runtime.stream import StreamResult
 
 SILENT_DBFS = -100.0  # digital silence, for want of a logarithm
-NEAR = 0.5  # a score above this share of its threshold is a near miss
+NEAR = 0.5  # a score above this share of its threshold is a near miss, before a model is softened
 _REST_FRAMES = 12  # this long below that share, and the word is over
 _HOLD_S = 3.0
 _CPU_WINDOW_S = 5.0
@@ -39,7 +39,8 @@ class NearMisses:
 
     def __init__(self, detector: Detector) -> None:
         self._names = [keyword.name for keyword in detector.keywords]
-        self._near = NEAR * np.array([keyword.threshold for keyword in detector.keywords])
+        near = NEAR ** (1 / detector.info.temperature)
+        self._near = near * np.array([keyword.threshold for keyword in detector.keywords])
         self._best = np.zeros(len(self._names))  # of the attempt that is going on; 0: none is
         self._fired = np.zeros(len(self._names), bool)
         self._rest = np.zeros(len(self._names), int)

@@ -136,14 +136,15 @@ class Screen:
         fires = round(width * _FIRES_AT)
         yield Text(f"{'keyword':<{_LABEL}}{'score':<{fires}}{'fires':<{width - fires}}   best    needed", "dim")
         keywords, gauges = self._detector.keywords, self.gauges
-        closeness = [held / keyword.threshold for held, keyword in zip(gauges.held, keywords, strict=True)]
+        sharp = self._detector.info.temperature  # scores of a softened model lie close together
+        closeness = [(held / keyword.threshold) ** sharp for held, keyword in zip(gauges.held, keywords, strict=True)]
         room = max(3, self._console.height - _FIXED_LINES - _STORIES)
         shown = sorted(range(len(keywords)), key=lambda k: -closeness[k])[:room]
         for k in sorted(shown):
             threshold = keywords[k].threshold
             style = colour(closeness[k]) if closeness[k] > NEAR else ""
             line = Text(set_cell_size(keywords[k].name, _LABEL - 1) + " ", style)
-            line.append_text(bar(gauges.scores[k] / threshold, closeness[k], width))
+            line.append_text(bar((gauges.scores[k] / threshold) ** sharp, closeness[k], width))
             line.append(f"   {gauges.held[k]:.2f}").append(f" of {threshold:.2f}", "not bold dim default")
             yield line
         if len(shown) < len(keywords):

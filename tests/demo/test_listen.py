@@ -490,6 +490,17 @@ def test_a_near_miss_is_one_attempt_above_half_the_threshold_that_did_not_fire(d
     assert [pieces.hear(result([score])) for score in [0.3, 0.4, *rest]][-1] == [("abc", 0.4)]
 
 
+def test_scores_of_a_softened_model_must_come_closer_to_be_near_misses():
+    keywords = [SimpleNamespace(name="abc", threshold=0.24)]
+    softened = SimpleNamespace(keywords=keywords, info=SimpleNamespace(temperature=3.0))
+    rest = [0.1] * 12
+    assert (
+        NearMisses(softened).hear(SimpleNamespace(scores=np.array([[s] for s in [0.15, *rest]]), detections=[])) == []
+    )
+    near = SimpleNamespace(scores=np.array([[s] for s in [0.2, *rest]]), detections=[])
+    assert NearMisses(softened).hear(near) == [("abc", 0.2)]
+
+
 def test_decibels():
     assert dbfs(1.0) == 0 and dbfs(0.1) == pytest.approx(-20) and dbfs(0.0) == SILENT_DBFS
 
