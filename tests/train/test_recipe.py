@@ -108,7 +108,7 @@ def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
 
 def test_the_shipped_checkpoint_loads_and_is_a_start():
     checkpoint = load_checkpoint(find_checkpoint("phones"))
-    assert set(checkpoint.recipe) <= set(FLAT) and checkpoint.recipe["name"] == "phones"
+    assert set(checkpoint.recipe) <= {*FLAT, *LATER} and checkpoint.recipe["name"] == "phones"
     start = first_model(find_recipe("fewshot"))
     for name, weight in checkpoint.model.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)
