@@ -39,10 +39,11 @@ class Sketch(NamedTuple):
 
 def sketch(samples: Samples) -> Sketch:
     """Of a clip (S,) at 16 kHz that is not silent."""
+    step = round(SAMPLE_RATE / (2 * _EDGES_HZ[-1]))
+    samples = np.pad(samples, (0, -len(samples) % step))  # otherwise the wave is stretched, each clip's by its own
     whole = np.fft.rfft(samples.astype(np.float64))
     hz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
-    rate = 2 * _EDGES_HZ[-1]
-    length = max(2, round(len(samples) * rate / SAMPLE_RATE))
+    length = max(2, len(samples) // step)
     kept = np.where((hz >= _EDGES_HZ[0]) & (hz < _EDGES_HZ[-1]), whole, 0)[: length // 2 + 1]
     powers = np.array([(np.abs(whole[_between(hz, band)]) ** 2).sum() for band in range(len(_EDGES_HZ) - 1)])
     wave = np.fft.irfft(kept, length).astype(np.float32)

@@ -28,7 +28,7 @@ def test_likely_tokens_come_back_to_a_nat_and_others_stay_unlikely(exact):
 
 
 @settings(max_examples=50, deadline=None)
-@given(spoken(), st.floats(0.5, 5.0))
+@given(spoken(), st.floats(0.5, 5.0).filter(lambda temperature: temperature != 1))
 def test_softened_posteriors_are_packed_as_before_they_were_and_come_back_softened(exact, temperature):
     rows = np.arange(len(exact))
     plain = PackedPosteriors.of(exact)
