@@ -24,7 +24,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("soundfile")
 soxr = pytest.importorskip("soxr")
 
-from kws.data.copies import copies, sketch
+from kws.data.copies import copies, sketch  # noqa: E402
 from kws.data.manifest import read_manifest, shared_speakers  # noqa: E402
 from kws.data.synthesis import generate  # noqa: E402
 from kws.data.synthesis.confusables import (  # noqa: E402
