@@ -18,9 +18,9 @@ from phrase_thresholds import AT_ONCE, names_of_phrases
 from kws import audio
 from kws.data.manifest import rows_of
 from kws.decoding.packed import PackedPosteriors
+from kws.decoding.trigger import LEAST as LEAST_THRESHOLD
 from kws.lexicon import spell_all
 from kws.runtime.detector import Detector
-from kws.runtime.speech.phrases import LEAST as LEAST_THRESHOLD
 from kws.runtime.speech.replay import FLOOR, Peak, peaks
 from kws.runtime.speech.store import Recording
 from kws.runtime.speech.tail import tail_of

@@ -16,6 +16,7 @@ from typing import Any
 
 from kws.borders import Borders, Spelled, with_borders
 from kws.decoding.scorer import PAUSE_FRAMES, KeywordScorer, longest_path
+from kws.decoding.temperature import is_temperature
 from kws.errors import KwsError
 from kws.jsonable import decode, demand
 from kws.lexicon import BLANK
@@ -207,8 +208,7 @@ class ModelInfo:
         for keyword in self.keywords:
             self.check_keyword(keyword)
         temperature = self.training.config.get("temperature", 1.0)
-        number = isinstance(temperature, int | float) and 0 < temperature < 1000
-        demand(number, f"its temperature is {temperature!r}, not a number above 0")
+        demand(is_temperature(temperature), f"its temperature, {temperature!r}, divides no logits")
 
     def check_keyword(self, keyword: Keyword) -> None:
         """Raise KwsError unless the model's tokens can spell the keyword and its

@@ -10,7 +10,14 @@ import numpy as np
 
 from kws.arrays import Float32Array, Float64Array
 
+MOST_TEMPERATURE = 100.0
+
 F = TypeVar("F", Float32Array, Float64Array)
+
+
+def is_temperature(value: object) -> bool:
+    """Whether logits can be divided by it."""
+    return isinstance(value, int | float) and 0 < value <= MOST_TEMPERATURE
 
 
 def softened(log_posteriors: F, temperature: float) -> F:

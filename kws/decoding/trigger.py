@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kws.arrays import Float64Array, IntArray
 
+LEAST = 0.01  # no lower score counts: such scores come by the hundred an hour
 _LONG_AGO = -(2**62)
 
 

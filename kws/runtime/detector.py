@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws import units
-from kws.decoding.trigger import Trigger
+from kws.decoding.trigger import LEAST, Trigger
 from kws.decoding.wait_bound import WaitBound
 from kws.errors import InputError, KwsError
 from kws.events import Detection
 from kws.lexicon import spell_all
 from kws.metadata import Keyword, ModelInfo
 from kws.runtime.gate import Gate, quiet_chunks
-from kws.runtime.pause_before import LEAST, PauseBefore
+from kws.runtime.pause_before import PauseBefore
 from kws.runtime.second_pass import SecondPass
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import DEFAULT_MODEL, find

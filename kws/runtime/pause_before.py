@@ -14,7 +14,6 @@ import numpy as np
 
 from kws.arrays import Float64Array, IntArray, Samples
 
-LEAST = 0.01  # no lower score is counted by kws score
 BEFORE_FRAMES = 15
 _ONSET_FRAMES = 5
 _QUIETER = 10 ** (-10 / 10)

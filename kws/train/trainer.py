@@ -15,7 +15,6 @@ trained on, and gradients are those of the whole batch. What differs from one pr
 what chance decides inside the model (dropout, masks).
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
+from kws.decoding.temperature import MOST_TEMPERATURE, is_temperature
 from kws.errors import KwsError
 from kws.log import Log, silent
 from kws.model.acoustic import parameter_count, verify_own_mixers
@@ -168,8 +168,11 @@ def refuse_impossible(recipe: Recipe) -> None:
 
 def refuse_temperature(temperature: float) -> None:
     """Raise KwsError for a temperature that logits cannot be divided by."""
-    if not 0 < temperature < math.inf:
-        raise KwsError(f"temperature={temperature} divides the logits: give a number above 0, 1 to change nothing")
+    if not is_temperature(temperature):
+        raise KwsError(
+            f"temperature={temperature} divides the logits: give a number above 0 and up to {MOST_TEMPERATURE:g}, "
+            f"1 to change nothing"
+        )
 
 
 def refuse_no_workers(run: RunConfig) -> None:

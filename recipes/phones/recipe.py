@@ -8,7 +8,7 @@ words that it was not trained on can be measured there. FOLDER holds the corpora
 
     kws data get --for phones --root FOLDER --download
 
-Data: mini_librispeech, cut_runs, an4, speech_commands, synthetic_phrases, noise. The phrases take about 10 hours of one
+Data: mini_librispeech, cut_runs, an4, speech_commands, synthetic_phrases, noise. The phrases take about 5 hours of one
 core to synthesise (`--workers`): most of what the model knows of words that somebody calls to a device comes from them.
 """
 

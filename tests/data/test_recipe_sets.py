@@ -200,6 +200,14 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
     assert asked == [*models, ("synthetic_wake_words", 1924, 2)]
 
 
+def test_phrases_that_are_made_already_need_no_dictionary(tmp_path, monkeypatch):
+    monkeypatch.setattr(made_module, "readable_words", lambda lexicon: pytest.fail("they are made already"))
+    for name in ("mini_librispeech", "an4", "synthetic_phrases"):
+        layouts.table(tmp_path / name / "manifest.csv", ["audio", "seconds", "split"], [["a.flac", 1.0, "train"]])
+    (tmp_path / "synthetic_phrases" / "complete.json").write_text("{}")
+    made_module.MADE["synthetic_phrases"].make(Making(tmp_path, tmp_path / "models"), tmp_path / "synthetic_phrases")
+
+
 def test_the_words_that_are_made_are_those_that_are_lacking():
     recorded = {Path(row["file"]).parent.name for row in read_list("speech_commands_v1")} | {*public._V2_WORDS}
     assert set(LACKING) == set(speech_commands.WORDS) - recorded == set(SPOKEN) and len(SPOKEN) == 36

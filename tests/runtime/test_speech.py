@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 import stored
 import tones
+from kws.decoding.trigger import LEAST
 from kws.errors import InputError, KwsError
 from kws.runtime.detector import Detector
 from kws.runtime.speech import replay
-from kws.runtime.speech.phrases import LEAST, calibrated, speech_of
+from kws.runtime.speech.phrases import calibrated, speech_of
 from kws.runtime.speech.store import digest, place, read_speech
 from kws.runtime.speech.tail import tail_of
 

@@ -53,16 +53,27 @@ def _cut(making: Making, root: Path, sources: tuple[str, ...], choose: Callable[
         cut_pieces(root, rows_of([str(making.folder / name) for name in sources]), choose, load_cmudict())
 
 
-def _speak(making: Making, root: Path, script: Script, count: int, new_styles: int = NEW_STYLES) -> None:
+def _speak(making: Making, root: Path, script: Callable[[], Script], count: int, new_styles: int = NEW_STYLES) -> None:
     if not (root / "complete.json").exists():
         if making.download:
             download_models(making.models)
-        generate(root, making.models, script, count, workers=making.workers, new_styles=new_styles)
+        generate(root, making.models, script(), count, workers=making.workers, new_styles=new_styles)
+
+
+def _wake_words(making: Making, root: Path) -> None:
+    _speak(making, root, lambda: KeywordScript(CONFUSABLES), 1924)
+
+
+def _single_words(making: Making, root: Path) -> None:
+    _speak(making, root, lambda: WordScript(SPOKEN), 2400)
 
 
 def _phrases(making: Making, root: Path) -> None:
-    texts = texts_of([f"{making.folder / name}@train" for name in _SENTENCES])
-    _speak(making, root, PhraseScript(texts, readable_words(load_cmudict()), WAKE_WORDS), 13_600, new_styles=900)
+    def script() -> Script:
+        texts = texts_of([f"{making.folder / name}@train" for name in _SENTENCES])
+        return PhraseScript(texts, readable_words(load_cmudict()), WAKE_WORDS)
+
+    _speak(making, root, script, 13_600, new_styles=900)
 
 
 _SENTENCES = ("mini_librispeech", "an4")
@@ -72,8 +83,8 @@ MADE = {
         MadeSet("rooms", lambda _, root: rooms.CORPUS.prepare(root)),
         MadeSet("cut_words", lambda making, root: _cut(making, root, _SENTENCES, single(LACKING)), _SENTENCES),
         MadeSet("cut_runs", lambda making, root: _cut(making, root, _SENTENCES[:1], runs(3.0)), _SENTENCES[:1]),
-        MadeSet("synthetic_wake_words", lambda making, root: _speak(making, root, KeywordScript(CONFUSABLES), 1924)),
-        MadeSet("synthetic_speech_commands", lambda making, root: _speak(making, root, WordScript(SPOKEN), 2400)),
+        MadeSet("synthetic_wake_words", _wake_words),
+        MadeSet("synthetic_speech_commands", _single_words),
         MadeSet("synthetic_phrases", _phrases, _SENTENCES),
     )
 }

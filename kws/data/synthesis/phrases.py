@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.data.synthesis.scripts import Card, ScriptLine, excerpt, script_line, shuffled
+from kws.data.synthesis.scripts import Card, ScriptLine, script_line, shuffled
 from kws.data.synthesis.tts import arpabet
 from kws.errors import require
 from kws.lexicon import Lexicon, Spelling, contains
@@ -54,7 +54,10 @@ class PhraseScript:
 
     def _phrase(self, text: Sequence[str], rng: np.random.Generator) -> str:
         if rng.random() < _EXCERPTS:
-            return excerpt(text, _EXCERPT_WORDS, rng)
+            least, most = _EXCERPT_WORDS
+            count = min(len(text), int(rng.integers(least, most + 1)))
+            start = int(rng.integers(len(text) - count + 1))
+            return " ".join(text[start : start + count])
         count = int(rng.integers(_LONGEST)) + 1
         sources = [text if rng.random() < _FROM_THE_TEXT else self.words for _ in range(count)]
         return " ".join(source[int(rng.integers(len(source)))] for source in sources)

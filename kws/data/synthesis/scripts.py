@@ -8,7 +8,7 @@ spells all its words. Those of the six wake words were chosen by hand;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -169,13 +169,6 @@ class WordScript:
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """The word, with some punctuation."""
         return script_line("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
-
-
-def excerpt(words: Sequence[str], length: tuple[int, int], rng: np.random.Generator) -> str:
-    """A run of the words of a text, of at least and at most so many where it has them."""
-    count = min(len(words), int(rng.integers(length[0], length[1] + 1)))
-    start = int(rng.integers(len(words) - count + 1))
-    return " ".join(words[start : start + count])
 
 
 def shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:

@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kws.decoding.trigger import LEAST
+
 Role = Literal["positive", "negative", "confusable"]
 
 CLEAN = "clean"
-FLOOR = 1e-2  # scores below are never thresholds: they come by the hundred an hour, and a sweep would take minutes
+FLOOR = LEAST  # scores below are never thresholds: a sweep would take minutes
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kws.decoding.trigger import LEAST
 from kws.digits import probability
 from kws.errors import KwsError
 from kws.lexicon import contains
@@ -18,7 +19,6 @@ from kws.runtime.speech.tail import tail_of
 _NAMED = 3  # of what a phrase sounds like
 _DIGITS = 10_000  # of a threshold
 _AROUND_FRAMES = 19  # 0.75 s: as kws score counts, an event so long after its word is still the word's
-LEAST = 0.01  # no threshold is lower: kws score counts at none
 HARD = 0.38  # of 360 recordings of six typed phrases one in four reaches it: see recipes/phones/RESULTS.md
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from kws.decoding.packed import LEVELS, PackedPosteriors, levels_of
+from kws.decoding.temperature import is_temperature
 from kws.errors import KwsError
 from kws.files import whole
 from kws.jsonable import decode, demand
@@ -161,7 +162,7 @@ def _parsed(entries: Mapping[str, bytes]) -> StoredSpeech:
     demand(0 < about.tokens <= 1000 and 0 < about.frame_samples <= SAMPLE_RATE, "it has no tokens, or no frames")
     demand(0 < sum(about.frames) <= _MOST_FRAMES, f"it has no frames, or more than {_MOST_FRAMES}")
     demand(all(-_MOST_NATS <= level <= 0 for level in about.nats), "its log-posteriors are none")
-    demand(0 < about.temperature <= _MOST_NATS, "its log-posteriors have no temperature")
+    demand(is_temperature(about.temperature), "its log-posteriors have no temperature")
     levels = levels_of(entries["symbols"], sum(about.frames), about.tokens)
     rest = np.frombuffer(entries["rest"], np.uint8)
     demand(rest.size == about.tokens**2 * LEVELS, "its tables are cut off")
