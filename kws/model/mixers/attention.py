@@ -66,7 +66,7 @@ class SelfAttention(StreamingMixer):
 
     def forward(self, x: Tensor, state: AttentionState, guide: Tensor | None = None) -> tuple[Tensor, AttentionState]:
         frames = x.shape[1]
-        q, kv = self.projections.by_head(x, guide)
+        q, kv = self.projections.project(x, guide)
         kv = torch.cat([state.kv.to(kv.dtype), kv], dim=2)
         after = AttentionState(kv[:, :, 1 - self.window or frames :])
         in_blocks = frames > self.window
@@ -78,7 +78,7 @@ class SelfAttention(StreamingMixer):
     def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
         """What attention does on (B, T, D): all queries as one block."""
         state = self.init_state(len(x))
-        q, kv = self.projections.by_head(x, guide)
+        q, kv = self.projections.project(x, guide)
         a, y, v = self._attend(q, torch.cat([state.kv.to(kv.dtype), kv], dim=2), guide)
         return Observation(a[..., self.window - 1 :], y, v[..., self.window - 1 :, :])
 
@@ -94,8 +94,8 @@ class SelfAttention(StreamingMixer):
     def _attend(self, q: Tensor, kv: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
         k, v = self.projections.keys_and_values(kv)
-        bias = self.projections.table(guide).flip(1)[:, None]
-        scores = in_window(self.projections.similarity(q, k), self.window)
+        bias = self.projections.bias(guide).flip(1)[:, None]
+        scores = in_window(self.projections.score(q, k), self.window)
         a, null = self.projections.weigh(scores + (bias if q.dim() == 4 else bias[:, None]), q)
         a = among_keys(a)
         return a, self.projections.sums(a, null, v), v
@@ -163,10 +163,10 @@ class FullSelfAttention(SegmentMixer):
     def _attend(self, x: Tensor, lengths: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (B, H, T, T), sums and values (B, H, T, K)."""
         p = self.projections
-        q, kv = p.by_head(x, guide)
+        q, kv = p.project(x, guide)
         k, v = p.keys_and_values(kv)
         beyond = torch.where(_inside(x, lengths), 0.0, MASKED)[:, None, None, :]
-        scores = p.similarity(q, k) + self._bias(x.shape[1])
+        scores = p.score(q, k) + self._bias(x.shape[1])
         scores += beyond
         a, null = p.weigh(scores, q)
         return a, p.sums(a, null, v), v
@@ -175,7 +175,7 @@ class FullSelfAttention(SegmentMixer):
         """(H, T, T): the bias of query i and key j at distance i - j, from T - 1 down
         to 1 - T along a row.
         """
-        row = self.projections.table(None).flip(1)
+        row = self.projections.bias(None).flip(1)
         spare = frames - 1 - self.window
         if spare < 0:
             row = row[:, -spare:spare]

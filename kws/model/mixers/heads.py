@@ -8,8 +8,8 @@ may be blocks.
 
 b is a learned bias per head and distance in place of positions (after Shaw et al. 2018
 and Raffel et al. 2020: distances never grow in a stream, so nothing drifts). W_Q, W_K
-and W_V carry no bias. Another kind of attention is a subclass with its own `by_head`,
-`score`, `similarity` or `table`; attention.py decides which keys a query meets.
+and W_V carry no bias. Another kind of attention is a subclass with its own `project`,
+`key_width`, `score` or `bias`; attention.py decides which keys a query meets.
 
 With the switch `null` a learned key and value per head join the softmax and the sum
 (after the sink token of Xiao et al. 2023, "Efficient Streaming Language Models with
@@ -50,21 +50,16 @@ class Heads(nn.Module):
         self.distance_bias = nn.Parameter(torch.zeros(self.heads, distances))
         self.has_null = switches.null or switches.nodiag
         if self.has_null:
-            self.null_key = nn.Parameter(_FRESH * torch.randn(self.heads, self.query_width))
+            self.null_key = nn.Parameter(_FRESH * torch.randn(self.heads, self.key_width or self.head_width))
             self.null_value = nn.Parameter(_FRESH * torch.randn(self.heads, self.head_width))
         self.sink = nn.Parameter(torch.zeros(self.heads, 1)) if switches.sink else None
 
     @property
-    def query_width(self) -> int:
-        """The numbers of a query and of the key that it is scored against."""
+    def key_width(self) -> int:
+        """The numbers of a cached key: those of a query, or 0 where no key is kept."""
         return self.head_width
 
-    @property
-    def key_width(self) -> int:
-        """The numbers of a cached key."""
-        return self.query_width
-
-    def by_head(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
+    def project(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, D) -> q (B, H, T, K), k and v side by side (B, H, T, 2 K).
 
         q and k are those of the guide, where there is one.
@@ -87,7 +82,7 @@ class Heads(nn.Module):
         return functional.linear(x, of_heads).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def keys_and_values(self, kv: Tensor) -> tuple[Tensor, Tensor]:
-        """The two parts of what `by_head` put side by side."""
+        """The two parts of what `project` put side by side."""
         k, v = kv.split([self.key_width, self.head_width], dim=-1)
         return k, v
 
@@ -95,11 +90,7 @@ class Heads(nn.Module):
         """(..., C, L): q . k / sqrt(K) of queries (..., C, K) and keys (..., L, K)."""
         return q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width))
 
-    def similarity(self, q: Tensor, k: Tensor) -> Tensor:
-        """`score` of frames: (..., C, K) and (..., L, K) -> (..., C, L)."""
-        return self.score(q, k)
-
-    def table(self, guide: Tensor | None) -> Tensor:
+    def bias(self, guide: Tensor | None) -> Tensor:
         """(H, distances): what is added to a score for its distance."""
         if self.excluded is None:
             return self.distance_bias

@@ -19,11 +19,11 @@ class ImportanceHeads(Heads):
     """Heads whose key is the frame's q . k, and whose query is 1."""
 
     @property
-    def query_width(self) -> int:
+    def key_width(self) -> int:
         return 1
 
-    def by_head(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
-        q, kv = super().by_head(x, guide)
+    def project(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
+        q, kv = super().project(x, guide)
         k, v = kv.split(self.head_width, dim=-1)
         importance = (functional.silu(q) * k).sum(-1, keepdim=True)
         return torch.ones_like(importance), torch.cat([importance, v], dim=-1)

@@ -27,7 +27,7 @@ class PositionHeads(Heads):
     def key_width(self) -> int:
         return 0
 
-    def by_head(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
+    def project(self, x: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, D) -> the reference's last query for each frame (B, H, T, K), which
         `null` needs, and v alone.
         """
@@ -38,15 +38,15 @@ class PositionHeads(Heads):
             x.shape[0], -1, x.shape[1], -1
         ), v  # len(x) would write the batch into an exported graph
 
-    def keys_and_values(self, kv: Tensor) -> tuple[Tensor, Tensor]:
-        return kv, kv  # in the keys' place anything of their number will do
-
-    def similarity(self, q: Tensor, k: Tensor) -> Tensor:
+    def score(self, q: Tensor, k: Tensor) -> Tensor:
+        """0 for the frames of the cache, whose keys have no numbers."""
+        if k.shape[-1]:
+            return super().score(q, k)
         return torch.zeros_like(q[..., :1]).expand(*q.shape[:-1], k.shape[-2])
 
-    def table(self, guide: Tensor | None) -> Tensor:
+    def bias(self, guide: Tensor | None) -> Tensor:
         q, k = self._reference(guide)
-        return super().table(guide) + self.score(q[:, :, -1:], k)[0, :, 0].flip(1)
+        return super().bias(guide) + self.score(q[:, :, -1:], k)[0, :, 0].flip(1)
 
     def _reference(self, guide: Tensor | None) -> tuple[Tensor, Tensor]:
         """The reference's q and k, (1, H, W, K)."""
