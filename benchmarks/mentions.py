@@ -14,7 +14,7 @@ import numpy as np
 
 from kws import audio
 from kws.data.manifest import Utterance, rows_of
-from kws.lexicon import contains, says
+from kws.lexicon.text import contains, says
 from kws.runtime.detector import Detector
 from kws.units import samples
 

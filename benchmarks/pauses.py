@@ -25,11 +25,12 @@ import numpy as np
 
 from kws import audio
 from kws.arrays import Samples
-from kws.borders import written
 from kws.data.alignment import Aligner
 from kws.data.manifest import Utterance, rows_of
 from kws.errors import KwsError
-from kws.lexicon import contains, load_cmudict
+from kws.lexicon import load_cmudict
+from kws.lexicon.borders import written
+from kws.lexicon.text import contains
 from kws.runtime.detector import Detector
 from kws.units import SAMPLE_RATE, samples, seconds
 

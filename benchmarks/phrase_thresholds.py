@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kws.lexicon import contains, spell_all
+from kws.lexicon import spell_all
+from kws.lexicon.text import contains
 from kws.runtime.detector import Detector
 from kws.runtime.speech.phrases import required_speech
 from kws.runtime.speech.replay import FLOOR, peaks

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from kws import units
 from kws.arrays import Samples
+from kws.audio.pickup import Loudest, Mixdown, Pickup
 from kws.errors import InputError, KwsError, require
-from kws.pickup import Loudest, Mixdown, Pickup
 
 _BLOCK_MS = 80  # the chunk of the models: shorter blocks wake the processor more often, and nothing comes sooner
 _KEPT_S = 2.0  # that the system is asked to keep: more means that this machine cannot keep up

@@ -25,7 +25,7 @@ from kws.arrays import Samples
 from kws.data.synthesis.scripts import WAKE_WORDS, spoken_form, transcript
 from kws.data.synthesis.tts import Synthesiser, Voice, download
 from kws.errors import KwsError, require
-from kws.lexicon import contains
+from kws.lexicon.text import contains
 from kws.units import SAMPLE_RATE
 
 LICENCES = {

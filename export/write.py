@@ -20,7 +20,7 @@ from kws.errors import KwsError
 from kws.export.graph import chunks_per_call, export_graph
 from kws.export.verify import TOLERANCE, largest_difference
 from kws.files import whole
-from kws.lexicon import phrase_name
+from kws.lexicon.text import phrase_name
 from kws.metadata import ONE_PASS_SCHEMA, DataSource, Keyword, ModelInfo, ScorerConfig, StateSpec, Training, embed
 from kws.model.acoustic import parameter_count
 from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint

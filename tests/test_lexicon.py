@@ -6,22 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.borders import joined, written
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.lexicon import (
-    PHONES,
-    TOKENS,
-    Lexicon,
-    contains,
-    load_cmudict,
-    normalise,
-    parse_phones,
-    phrase_name,
-    phrase_notes,
-    says,
-    spell_all,
-)
+from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones, spell_all
+from kws.lexicon.borders import joined, written
+from kws.lexicon.notes import phrase_notes
+from kws.lexicon.text import contains, normalise, phrase_name, says
 
 LINES = [
     ";;; a comment",

@@ -12,7 +12,7 @@ from kws.data.corpora import corpus_names
 from kws.errors import KwsError, going_on
 
 if TYPE_CHECKING:
-    from kws.data.corpora.base import Prepared
+    from kws.data.prepare.build import Prepared
     from kws.data.synthesis.scripts import Script
 
 
@@ -196,8 +196,8 @@ def got_for(args: argparse.Namespace) -> str:
 
 def report(name: str, prepared: Prepared) -> str:
     """What a manifest holds, by split, and what was left out, by kind."""
-    from kws.data.corpora.base import SPLITS
     from kws.data.manifest import describe
+    from kws.data.prepare.clip import SPLITS
 
     state = "" if prepared.fresh else " (done before, nothing has changed)"
     lines = [f"{name}: {describe(prepared.rows)} in {prepared.manifest}{state}"]

@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _detected(args: argparse.Namespace, model: str | None, files: list[str]) -> Iterator[str | KwsError]:
     """A line for each event: live as it fires, of a file once its peak is known."""
-    from kws.pipes import is_live
+    from kws.audio.pipes import is_live
 
     (detector,) = open_detectors(args, [model] if model else [], _say)
     for file in files:
@@ -140,7 +140,7 @@ def _explained(args: argparse.Namespace, model: str | None, files: list[str]) ->
     """The lines that explain each file, once its picture is drawn; without matplotlib
     the words alone.
     """
-    from kws.lexicon import phrase_name
+    from kws.lexicon.text import phrase_name
     from kws.runtime.explain import explainer, figure, text
 
     (detector,) = open_detectors(args, [model] if model else [], _say, known=True)
@@ -176,8 +176,9 @@ def _hear(stream: _Stream[_Heard], file: str, args: argparse.Namespace) -> Itera
     """What a stream hears in a file, as it hears it, and in the end what was wrong with
     the file, if anything was; on the way it says where the file is too quiet.
     """
-    from kws import pipes, units
-    from kws.pickup import Loudest
+    from kws import units
+    from kws.audio import pipes
+    from kws.audio.pickup import Loudest
 
     pickup = options.pickup(args)
     loudest = Loudest(pickup.gain_db)

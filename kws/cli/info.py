@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kws.borders import written
 from kws.cli import options
+from kws.lexicon.borders import written
 
 if TYPE_CHECKING:
     from kws.metadata import Keyword, ModelInfo, VerifierInfo

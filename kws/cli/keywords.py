@@ -77,7 +77,7 @@ def unnamed_model(args: argparse.Namespace, *, known: bool = False) -> str:
     """The model where the user names none: `phones` for --keyword, unless --only or
     --threshold names a word of wake-words.
     """
-    from kws.lexicon import phrase_name
+    from kws.lexicon.text import phrase_name
     from kws.runtime.keywords import model_for
 
     words = {*map(phrase_name, args.only), *(one.keyword for one in args.threshold if one.keyword is not None)}
@@ -102,7 +102,7 @@ def calibrate(detector: Detector, thresholds: Collection[Threshold], fa_per_hour
 
 
 def _threshold(text: str) -> Threshold:
-    from kws.lexicon import phrase_name
+    from kws.lexicon.text import phrase_name
     from kws.runtime.keywords import Threshold
 
     keyword, _, number = text.rpartition("=")

@@ -25,7 +25,7 @@ from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
 from kws.runtime.shipped import PHRASE_MODEL, shipped
 
 if TYPE_CHECKING:
-    from kws.pickup import Pickup
+    from kws.audio.pickup import Pickup
 
 UNNAMED = f"{DEFAULT_MODEL}, and {PHRASE_MODEL} for --keyword"
 SOURCE_HELP = "manifests, MANIFEST@SPLIT or folders of audio"
@@ -157,7 +157,7 @@ def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
 
 def pickup(args: argparse.Namespace) -> Pickup:
     """What the options of `add_pickup_options` say."""
-    from kws.pickup import Pickup
+    from kws.audio.pickup import Pickup
 
     return Pickup(args.channel, args.gain)
 
@@ -207,7 +207,7 @@ def not_negative(text: str) -> float:
 
 def _decibels(text: str) -> float:
     """Reads a gain, -60 to 60 dB."""
-    from kws.pickup import MOST_GAIN_DB  # numpy is not imported for help
+    from kws.audio.pickup import MOST_GAIN_DB  # numpy is not imported for help
 
     if not -MOST_GAIN_DB <= float(text) <= MOST_GAIN_DB:
         raise argparse.ArgumentTypeError(f"{text} is not a gain of -{MOST_GAIN_DB:g} to {MOST_GAIN_DB:g} dB")

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from kws.borders import WORD_END, written
 from kws.cli import options
 from kws.cli.keywords import FA_PER_HOUR
 from kws.errors import KwsError
+from kws.lexicon.borders import WORD_END, written
 from kws.runtime.shipped import PHRASE_MODEL
 
 if TYPE_CHECKING:
-    from kws.borders import Spelled
     from kws.lexicon import Lexicon, Lookup
+    from kws.lexicon.borders import Spelled
     from kws.metadata import Keyword
     from kws.runtime.detector import Detector
     from kws.runtime.speech.store import StoredSpeech
@@ -105,7 +105,7 @@ def _model_and_phrases(args: argparse.Namespace) -> tuple[str, list[str]]:
 
 def _by_name(typed: Sequence[str]) -> dict[str, list[str]]:
     """The phrases by their names; one without a name, which is an error, by itself."""
-    from kws.lexicon import phrase_name
+    from kws.lexicon.text import phrase_name
 
     found: dict[str, list[str]] = {}
     for phrase in typed:
@@ -161,7 +161,7 @@ def _borrowed(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -> I
     nearest, and so on.
     """
     from kws.data.synthesis.near import written_like
-    from kws.lexicon import phrase_name
+    from kws.lexicon.text import phrase_name
 
     missing = [word.word for word in phrase.words if not word.entries]
     alike = {word: written_like(word, lexicon, common, _PROPOSALS) for word in missing}

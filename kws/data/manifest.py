@@ -2,7 +2,7 @@
 
 A manifest is a CSV file in UTF-8; what Excel makes of one is understood. It has the
 columns audio (relative to its folder), seconds, text (empty where there is none; read as
-`kws.lexicon.normalise` has it), speaker, split; further columns are allowed. Of these,
+`kws.lexicon.text.normalise` has it), speaker, split; further columns are allowed. Of these,
 start and end say where in the audio the text is said (seconds); a recording in which
 several things are said has a row for each.
 """
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from kws.errors import KwsError
 from kws.files import whole
-from kws.lexicon import normalise
+from kws.lexicon.text import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")

@@ -10,7 +10,7 @@ from kws.evaluate.count.metrics import at_rate, det
 from kws.evaluate.replay.recording import CLEAN, Replayed
 from kws.lab.sounds import FRAME_SAMPLES
 from kws.lab.study import Study
-from kws.lexicon import phrase_name
+from kws.lexicon.text import phrase_name
 
 
 @dataclass(frozen=True)

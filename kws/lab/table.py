@@ -18,7 +18,7 @@ from kws.lab.run_one import Result
 from kws.lab.sounds import Sounds
 from kws.lab.study import Cell, Group, Places, Study
 from kws.lab.tasks import folder
-from kws.lexicon import phrase_name
+from kws.lexicon.text import phrase_name
 
 _SEED = 0  # of the bootstrap
 

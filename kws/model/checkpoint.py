@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kws.borders import Spelled, with_borders
 from kws.errors import KwsError
 from kws.files import whole
+from kws.lexicon.borders import Spelled, with_borders
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
 

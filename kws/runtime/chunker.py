@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Samples
 from kws.audio import Resampler, check_rate
+from kws.audio.pickup import LOUDEST
 from kws.errors import InputError
-from kws.pickup import LOUDEST
 
 _FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
 _INT16 = np.dtype(np.int16)

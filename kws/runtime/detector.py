@@ -93,7 +93,7 @@ class Detector:
 
         phrases: words that the CMU dictionary spells (the extra `lexicon`), or words with
         their phones; or a mapping from each name to its spellings in the model's tokens, or
-        to such spellings and after how many tokens their words end (kws.borders.Spelled).
+        to such spellings and after how many tokens their words end (kws.lexicon.borders.Spelled).
         Between two words a pause of a second is heard as no pause.
         threshold: the score in (0, 1] at which they fire; None: the model's default for
         added phrases. Raises KwsError for a name that the detector hears already, for a

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from kws.errors import KwsError, nearest
-from kws.lexicon import phrase_name, phrase_notes
+from kws.lexicon.notes import phrase_notes
+from kws.lexicon.text import phrase_name
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
 from kws.runtime.second_pass import labels_heard

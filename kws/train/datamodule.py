@@ -19,7 +19,8 @@ from kws.data.scenes import Batch, SceneDataset, SceneSource, Supply
 from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
-from kws.lexicon import Lexicon, phrase_name
+from kws.lexicon import Lexicon
+from kws.lexicon.text import phrase_name
 from kws.log import Log
 from kws.model.encoder import Subsampling
 from kws.model.frontend import HOP_SAMPLES

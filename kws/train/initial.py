@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kws.data.scenes import SceneDataset
 from kws.errors import KwsError
-from kws.lexicon import phrase_name
+from kws.lexicon.text import phrase_name
 from kws.model.acoustic import AcousticModel
 from kws.model.checkpoint import find_checkpoint, load_checkpoint
 from kws.train.recipe import Recipe

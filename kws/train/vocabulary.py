@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
-from kws.borders import Spelled
-from kws.lexicon import Lexicon, load_cmudict, phrase_name
+from kws.lexicon import Lexicon, load_cmudict
+from kws.lexicon.borders import Spelled
+from kws.lexicon.text import phrase_name
 from kws.train.recipe import Recipe
 
 

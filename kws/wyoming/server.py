@@ -17,9 +17,9 @@ from wyoming.audio import AudioChunk
 from wyoming.error import Error
 from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_event
 
+from kws.audio.pickup import AS_IT_IS, Pickup
 from kws.errors import KwsError
 from kws.log import Log, silent
-from kws.pickup import AS_IT_IS, Pickup
 from kws.wyoming.announce import announced
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.doors import open_door

@@ -18,10 +18,10 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from kws.arrays import Float32Array
 from kws.audio import check_rate, from_pcm
+from kws.audio.pickup import AS_IT_IS, Loudest, Mixdown, Pickup
 from kws.errors import InputError, KwsError
 from kws.events import Detection as Heard
 from kws.log import Log, silent
-from kws.pickup import AS_IT_IS, Loudest, Mixdown, Pickup
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.streams import ClientStream, ClientStreams
 

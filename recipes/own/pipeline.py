@@ -16,15 +16,17 @@ import numpy as np
 
 from kws.arrays import Float64Array
 from kws.audio import read
-from kws.borders import Spelled, written
 from kws.data.manifest import Utterance, describe, read_manifest
+from kws.data.prepare.usable import Wanted
 from kws.data.synthesis import confusables, tts
 from kws.data.synthesis.generate import generate
 from kws.data.synthesis.scripts import KeywordScript
-from kws.data.usable import Wanted
 from kws.errors import KwsError
 from kws.evaluate.count.thresholds import notes
-from kws.lexicon import Lexicon, Spelling, contains, load_cmudict, phrase_name, phrase_notes, says
+from kws.lexicon import Lexicon, Spelling, load_cmudict
+from kws.lexicon.borders import Spelled, written
+from kws.lexicon.notes import phrase_notes
+from kws.lexicon.text import contains, phrase_name, says
 from kws.log import Log
 from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel

@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kws.data.corpora.base import Clip, Fault, Listing, Prepared, build, files_below
 from kws.data.manifest import AUDIO_SUFFIXES, Utterance, may_be_sound, read_manifest, rows_of
-from kws.data.usable import LOOKED, Wanted, looked_at
+from kws.data.prepare.build import Prepared, build
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
+from kws.data.prepare.usable import LOOKED, Wanted, looked_at
 from kws.errors import KwsError
-from kws.lexicon import says
+from kws.lexicon.text import says
 from kws.log import Log
 
 NEGATIVES = "negatives"
@@ -52,7 +53,7 @@ def prepare(source: Path, phrase: str, root: Path, wanted: Wanted, log: Log) -> 
     A fifth is held out as split "dev": whole speakers where there are three or more,
     files otherwise (the speaker is then left empty, for such a split does not keep
     speakers apart). A file or a row that cannot be read, or is of no use
-    (`kws.data.usable`), is named and skipped; no copy is left that could be held out.
+    (`kws.data.prepare.usable`), is named and skipped; no copy is left that could be held out.
     Idempotent. Raises KwsError when there are not two recordings.
     """
     asked = {"looked": LOOKED, "longest_s": wanted.longest_s}

@@ -16,13 +16,15 @@ from kws.audio import read
 from kws.cli.main import main
 from kws.data.manifest import Utterance, read_manifest, shared_speakers, write_manifest
 from kws.errors import KwsError
-from kws.lexicon import normalise
+from kws.lexicon.text import normalise
 
 pytest.importorskip("soundfile", reason="recordings are read by soundfile, of the extra `audio`")
 pytest.importorskip("tqdm", reason="of the extra `train`")
 
-from kws.data.corpora import base, registry, speech_commands
-from kws.data.corpora.base import SPLITS, Clip, hash_split, keep_held_out
+from kws.data.corpora import registry, speech_commands
+from kws.data.prepare import build
+from kws.data.prepare.clip import SPLITS, Clip
+from kws.data.prepare.splits import hash_split, keep_held_out
 
 MADE = {
     "speech_commands": (layouts.speech_commands, ()),
@@ -322,7 +324,7 @@ def test_an_interrupted_preparation_is_done_again(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(base, "_write_json", lambda path, content: stop() if content else path.write_text("{}"))
+        patch.setattr(build, "_write_json", lambda path, content: stop() if content else path.write_text("{}"))
         with pytest.raises(KeyboardInterrupt):
             prepare("noise", tmp_path)
     assert (tmp_path / "manifest.csv").exists()

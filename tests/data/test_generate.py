@@ -26,7 +26,8 @@ from kws.data.synthesis.scripts import (
 )  # fmt: skip
 from kws.data.synthesis.tts import Voice
 from kws.errors import KwsError
-from kws.lexicon import contains, load_cmudict
+from kws.lexicon import load_cmudict
+from kws.lexicon.text import contains
 
 pytest.importorskip("soundfile", reason="the phrase set is written by soundfile, of the extras `audio` and `tts`")
 

@@ -5,8 +5,8 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.data.synthesis.edits import to_prefixes
 from kws.data.synthesis.near import sounding_like, written_like
-from kws.edits import to_prefixes
 from kws.lexicon import Lexicon
 
 LEXICON = Lexicon.from_lines(

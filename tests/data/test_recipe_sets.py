@@ -20,8 +20,8 @@ pytest.importorskip("soundfile", reason="recordings are read by soundfile, of th
 pytest.importorskip("tqdm", reason="of the extra `train`")
 
 from kws.data.corpora import librispeech, speech_commands
-from kws.data.corpora.base import hash_split
 from kws.data.manifest import read_manifest, shared_speakers
+from kws.data.prepare.splits import hash_split
 from kws.data.recipe_sets import bring as bring_module
 from kws.data.recipe_sets import made as made_module
 from kws.data.recipe_sets import public

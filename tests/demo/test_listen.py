@@ -19,6 +19,7 @@ import pytest
 
 import tones
 from kws import audio
+from kws.audio.pickup import AS_IT_IS
 from kws.cli.listen import table
 from kws.demo import microphone as microphones
 from kws.demo.command import Command
@@ -27,7 +28,6 @@ from kws.demo.live import LiveBlock, LiveDetection, listen
 from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
-from kws.pickup import AS_IT_IS
 from kws.runtime.detector import Detector
 from trees import ROOT
 from vmic import Listening, virtual_microphone

@@ -24,8 +24,9 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("soundfile")
 soxr = pytest.importorskip("soxr")
 
-from kws.data.copies import copies, sketch  # noqa: E402
 from kws.data.manifest import read_manifest, shared_speakers  # noqa: E402
+from kws.data.prepare.copies import copies, sketch  # noqa: E402
+from kws.data.prepare.usable import Wanted  # noqa: E402
 from kws.data.synthesis import generate  # noqa: E402
 from kws.data.synthesis.confusables import (  # noqa: E402
     SAME_TO_MANY,
@@ -37,9 +38,9 @@ from kws.data.synthesis.confusables import (  # noqa: E402
     units_of,
 )
 from kws.data.synthesis.scripts import transcript  # noqa: E402
-from kws.data.usable import Wanted  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
-from kws.lexicon import PHONES, TOKENS, Lexicon, contains, load_cmudict, parse_phones  # noqa: E402
+from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones  # noqa: E402
+from kws.lexicon.text import contains  # noqa: E402
 from kws.metadata import ScorerConfig  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.recipes.own import deliver, recordings  # noqa: E402

@@ -30,7 +30,7 @@ def table(path: Path, header: list[str], rows: list[list[object]]) -> Path:
 
 
 def speech_commands(root: Path, which: str = "speech_commands_v0.02") -> Path:
-    from kws.data.corpora.base import hash_split  # the published lists are made by this hash
+    from kws.data.prepare.splits import hash_split  # the published lists are made by this hash
 
     folder, lists = root / which, {"dev": [], "test": [], "train": []}
     for word in ("yes", "marvin"):

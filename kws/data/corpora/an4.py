@@ -12,8 +12,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Corpus, Fault, Listing, files_below, first_folder
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 
 # CMU publishes no checksum: the first fetch's is kept.
 ARCHIVE = Archive("http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz")

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import AbsentError, Clip, Corpus, Listing, hash_split
+from kws.data.corpora.base import AbsentError, Corpus
 from kws.data.download import Archive
+from kws.data.prepare.clip import Clip, Listing
+from kws.data.prepare.splits import hash_split
 
 # MD5 as published by Zenodo.
 _MD5 = {

@@ -11,8 +11,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Corpus, Fault, Listing, files_below, first_folder
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 from kws.errors import KwsError
 
 SPLIT_OF_FOLD = {"1": "train", "2": "train", "3": "train", "4": "dev", "5": "test"}

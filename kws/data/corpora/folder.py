@@ -12,22 +12,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kws.data.corpora.base import (
-    SPLITS,
-    Clip,
-    Corpus,
-    Fault,
-    Listing,
-    Prepared,
-    build,
-    files_below,
-    hash_split,
-    split_by_file,
-)
+from kws.data.corpora.base import Corpus
 from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound, open_table
-from kws.data.usable import LOOKED, Wanted, looked_at
+from kws.data.prepare.build import Prepared, build
+from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.prepare.splits import hash_split, split_by_file
+from kws.data.prepare.usable import LOOKED, Wanted, looked_at
 from kws.errors import KwsError
-from kws.lexicon import normalise
+from kws.lexicon.text import normalise
 
 
 def phrase_of(folder: str) -> str:

@@ -10,17 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kws.data.corpora.base import (
-    SPLITS,
-    Clip,
-    Corpus,
-    Fault,
-    Listing,
-    files_below,
-    first_folder,
-    keep_held_out,
-    read_lists,
-)
+from kws.data.corpora.base import Corpus, first_folder, read_lists
+from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.prepare.splits import keep_held_out
 from kws.errors import KwsError
 
 PHRASE = "hey snips"

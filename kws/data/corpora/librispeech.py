@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import AbsentError, Clip, Corpus, Fault, Listing, Prepared, files_below
+from kws.data.corpora.base import AbsentError, Corpus
 from kws.data.download import Archive
+from kws.data.prepare.build import Prepared
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 
 _SERVER = "https://www.openslr.org/resources"
 # MD5 from openslr.org/resources/31/md5sum.txt, SHA-256 from torchaudio.datasets.librispeech.

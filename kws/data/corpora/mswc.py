@@ -11,17 +11,10 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import (
-    SPLITS,
-    Clip,
-    Corpus,
-    Fault,
-    Listing,
-    files_below,
-    first_folder,
-    keep_held_out,
-)
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
+from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.prepare.splits import keep_held_out
 from kws.errors import KwsError
 
 _SERVER = "https://mswc.mlcommons-storage.org"

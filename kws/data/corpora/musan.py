@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Corpus, Listing, files_below, first_folder, hash_split
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
+from kws.data.prepare.clip import Clip, Listing, files_below
+from kws.data.prepare.splits import hash_split
 
 # MD5 as OpenSLR's users check it (WeNet, PaddleSpeech).
 ARCHIVE = Archive("https://www.openslr.org/resources/17/musan.tar.gz", "md5:0c472d4fc0c5141eca47ad1ffeb2a7df")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Corpus, Listing, files_below, split_by_file
+from kws.data.corpora.base import Corpus
+from kws.data.prepare.clip import Clip, Listing, files_below
+from kws.data.prepare.splits import split_by_file
 
 
 def _clips(source: Path, _: Sequence[str]) -> Listing:

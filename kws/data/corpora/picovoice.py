@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Corpus, Listing, first_folder
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.corpora.folder import from_folders
 from kws.data.download import Archive
+from kws.data.prepare.clip import Listing
 
 # GitHub packs this when it is asked for and publishes no checksum: the first fetch's is kept.
 ARCHIVE = Archive(

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kws.data.corpora.base import Clip, Corpus, Listing, files_below, hash_split
+from kws.data.corpora.base import Corpus
+from kws.data.prepare.clip import Clip, Listing, files_below
+from kws.data.prepare.splits import hash_split
 
 
 def by_room(source: Path, _: Sequence[str] = ()) -> Listing:

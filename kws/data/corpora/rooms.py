@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from kws.arrays import Float64Array, Samples
-from kws.data.corpora.base import Corpus, Prepared, build
+from kws.data.corpora.base import Corpus
 from kws.data.corpora.responses import by_room
+from kws.data.prepare.build import Prepared, build
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 

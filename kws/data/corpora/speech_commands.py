@@ -17,18 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 from kws.audio import read
-from kws.data.corpora.base import (
-    Clip,
-    Corpus,
-    Fault,
-    Listing,
-    Prepared,
-    build,
-    files_below,
-    first_folder,
-    hash_split,
-)
+from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
+from kws.data.prepare.build import Prepared, build
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
+from kws.data.prepare.splits import hash_split
 from kws.errors import KwsError, require
 from kws.lexicon import SILENCE, UNKNOWN
 from kws.units import SAMPLE_RATE

@@ -7,8 +7,9 @@ import importlib.resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.data.corpora.base import MARKER, AbsentError
+from kws.data.corpora.base import AbsentError
 from kws.data.manifest import describe, read_manifest
+from kws.data.prepare.build import MARKER
 from kws.data.recipe_sets.made import MADE, Making
 from kws.data.recipe_sets.public import PUBLIC
 from kws.errors import KwsError

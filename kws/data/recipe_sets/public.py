@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from kws.data.corpora import an4, esc50, librispeech, picovoice, speech_commands
-from kws.data.corpora.base import AbsentError, Clip, Listing, Prepared, build, files_below, hash_split
+from kws.data.corpora.base import AbsentError
 from kws.data.download import Archive, Wanted, bring
+from kws.data.prepare.build import Prepared, build
+from kws.data.prepare.clip import Clip, Listing, files_below
+from kws.data.prepare.splits import hash_split
 
 _V1, _V2 = (speech_commands.ARCHIVES[part] for part in ("v1", "v2"))
 _V2_WORDS = ("yes", "no", "up", "down")

@@ -19,7 +19,8 @@ from zlib import crc32
 import numpy as np
 
 from kws.errors import KwsError
-from kws.lexicon import PHONES, Lexicon, Spelling, phrase_name
+from kws.lexicon import PHONES, Lexicon, Spelling
+from kws.lexicon.text import phrase_name
 
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 # Who says one for the other still says the same word: a confusable must differ by more.

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kws.edits import to_prefixes
-from kws.lexicon import Lexicon, Spelling, contains
+from kws.data.synthesis.edits import to_prefixes
+from kws.lexicon import Lexicon, Spelling
+from kws.lexicon.text import contains
 
 _MOST_EDITS = 2
 _SHARE = 3  # a third of a phrase's phones may differ: two of three would be any word

@@ -18,7 +18,8 @@ import numpy as np
 from kws.data.synthesis.scripts import Card, ScriptLine, script_line, shuffled
 from kws.data.synthesis.tts import arpabet
 from kws.errors import require
-from kws.lexicon import Lexicon, Spelling, contains
+from kws.lexicon import Lexicon, Spelling
+from kws.lexicon.text import contains
 
 _EXCERPTS = 0.25  # of the phrases; the others are words at random
 _FROM_THE_TEXT = 0.45  # of those words; the others are any that can be read

@@ -16,7 +16,7 @@ import numpy as np
 
 from kws.data.synthesis.confusables import sound_name
 from kws.data.synthesis.tts import kokoro_phones
-from kws.lexicon import normalise
+from kws.lexicon.text import normalise
 
 Kind = Literal["bare", "carrier", "confusable"]
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from kws.audio import read
-from kws.data.corpora.base import files_below
 from kws.data.corpora.speech_commands import WORDS, label
 from kws.data.manifest import rows_of
+from kws.data.prepare.clip import files_below
 from kws.errors import KwsError
 from kws.evaluate.count.intervals import wilson
 from kws.lexicon import SILENCE, UNKNOWN, Spelling, load_cmudict

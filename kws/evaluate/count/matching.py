@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kws.decoding.trigger import Trigger
 from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
-from kws.lexicon import contains, says
+from kws.lexicon.text import contains, says
 from kws.units import samples
 
 if TYPE_CHECKING:  # training counts too, and opens no system

@@ -18,6 +18,7 @@ import numpy as np
 
 from kws import audio
 from kws.arrays import Samples
+from kws.audio.pickup import AS_IT_IS, Pickup, amplified
 from kws.data import augment
 from kws.data.manifest import rows_of
 from kws.errors import KwsError
@@ -25,7 +26,6 @@ from kws.evaluate.replay.files import STEP, sound_of
 from kws.evaluate.replay.mixing import SILENT, in_noise, in_room
 from kws.evaluate.replay.recorded import at_level, over_telephone, speech_begins
 from kws.evaluate.replay.recording import CLEAN, TestItem
-from kws.pickup import AS_IT_IS, Pickup, amplified
 from kws.units import samples
 
 ROOM = "room"

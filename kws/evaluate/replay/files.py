@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kws import audio
 from kws.arrays import Samples
+from kws.audio.pickup import Pickup
 from kws.data import augment
 from kws.errors import KwsError
-from kws.pickup import Pickup
 
 FileIdentity = tuple[str, int, int]
 

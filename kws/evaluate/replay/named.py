@@ -5,15 +5,15 @@ conditions that are asked for.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from kws.audio.pickup import AS_IT_IS, Pickup
 from kws.errors import KwsError
 from kws.evaluate.replay.conditions import ROOM, Rules, mixed_kind, parse_condition, sound_files, with_sound
 from kws.evaluate.replay.many import replay_all
 from kws.evaluate.replay.recording import CLEAN, Replayed
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.evaluate.replay.systems import SystemSpec, open_system
-from kws.lexicon import says
+from kws.lexicon.text import says
 from kws.log import Log
-from kws.pickup import AS_IT_IS, Pickup
 from kws.units import SAMPLE_RATE, samples, seconds
 
 NOISES = ("20 dB", "10 dB", "5 dB", "0 dB")  # where noise is given and no conditions are asked for

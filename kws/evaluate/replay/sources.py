@@ -9,7 +9,7 @@ from pathlib import Path
 from kws.data.manifest import Utterance, place_of, rows_of
 from kws.errors import KwsError
 from kws.evaluate.replay.recording import CLEAN, Label, Role, TestItem
-from kws.lexicon import says
+from kws.lexicon.text import says
 from kws.units import samples
 
 _PARTS = 3  # of a path that is below no corpus: corpus, folder, file

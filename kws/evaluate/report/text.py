@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from kws.audio.pickup import Pickup
 from kws.digits import two_digits
 from kws.evaluate.count.intervals import hours_for
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount, OperatingPoint, Report
-from kws.pickup import Pickup
 
 _FEW_HOURS = 0.1  # are told in seconds
 _ONSET_S = 0.3  # from the begin of a recording

@@ -19,9 +19,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.borders import Borders
 from kws.decoding.scorer import Path, best_path
 from kws.lexicon import PHONES, Spelling
+from kws.lexicon.borders import Borders
 from kws.metadata import Keyword
 from kws.runtime.detector import Detector
 from kws.runtime.explain.search import LENIENCE, Attempt, Excerpt, Verdict, limit

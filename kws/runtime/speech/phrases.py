@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from kws.decoding.trigger import LEAST
 from kws.digits import probability
 from kws.errors import KwsError
-from kws.lexicon import contains
+from kws.lexicon.text import contains
 from kws.metadata import Calibration, Keyword, ModelInfo
 from kws.runtime.session import OnnxModel
 from kws.runtime.speech import replay

@@ -22,7 +22,8 @@ from kws.data.tapes import Tape, record
 from kws.data.transcripts import transcribe
 from kws.decoding.candidates import CandidateFinder
 from kws.errors import KwsError
-from kws.lexicon import Lexicon, contains, load_cmudict
+from kws.lexicon import Lexicon, load_cmudict
+from kws.lexicon.text import contains
 from kws.log import Log, silent
 from kws.model.verifier import LEAD_SAMPLES
 from kws.parallel import on_cores

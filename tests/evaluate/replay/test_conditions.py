@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from corpora import write_wav
 from kws import audio
+from kws.audio.pickup import Pickup
 from kws.data import augment
 from kws.errors import KwsError
 from kws.evaluate.replay import conditions, files, mixing
 from kws.evaluate.replay.conditions import Rules, blocks, excerpt, parse_condition
 from kws.evaluate.replay.recording import Label, TestItem
-from kws.pickup import Pickup
 
 pytest.importorskip("scipy")
 

@@ -59,7 +59,7 @@ from kws.evaluate.replay import many
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.recording import Label, TestItem
 from kws.evaluate.replay.systems import SystemSpec
-from kws.pickup import Pickup
+from kws.audio.pickup import Pickup
 many._BATCH_S = 0.0
 try:
     many.replay_all({self.spec!r}, {self.sources!r}, {RULES!r}, skipped=[], **{words!r})

@@ -2,10 +2,10 @@
 HTML.
 """
 
+from kws.audio.pickup import Pickup
 from kws.digits import figure
 from kws.evaluate.report.model import Report
 from kws.evaluate.report.page.markup import text
-from kws.pickup import Pickup
 
 _CHOSEN = (
     "are the lowest with at most that many false accepts per hour of each keyword, and up to 0.02 above the first "

@@ -8,9 +8,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws import audio, pipes
+from kws import audio
+from kws.audio import pipes
+from kws.audio.pickup import QUIET_DBFS, Loudest, Mixdown, Pickup
 from kws.errors import InputError, KwsError
-from kws.pickup import QUIET_DBFS, Loudest, Mixdown, Pickup
 
 RATE = 16_000
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kws.arrays import Float32Array
-from kws.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
+from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
 from kws.errors import KwsError, require
 
 Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (n, C)

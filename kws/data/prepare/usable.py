@@ -17,8 +17,9 @@ import numpy as np
 
 from kws.arrays import Samples
 from kws.audio import blocks
-from kws.data.copies import Sketch, copies, sketch
-from kws.data.corpora.base import Clip, Fault, Listing, printable, threads, unreadable
+from kws.data.prepare.build import threads, unreadable
+from kws.data.prepare.clip import Clip, Fault, Listing, printable
+from kws.data.prepare.copies import Sketch, copies, sketch
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 

@@ -1,9 +1,9 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
-Files of .wav with PCM, float or G.711 samples need nothing but numpy (`kws.riff`); all
+Files of .wav with PCM, float or G.711 samples need nothing but numpy (`kws.audio.riff`); all
 others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go through FFmpeg's libraries
-(`kws.media`), and other rates through soxr, both brought by the extra `audio`. Channels
-are averaged, unless they cancel each other or one is asked for (`kws.pickup`). Rates
+(`kws.audio.media`), and other rates through soxr, both brought by the extra `audio`. Channels
+are averaged, unless they cancel each other or one is asked for (`kws.audio.pickup`). Rates
 from 8 kHz up are resampled; below that speech lacks what a model listens to, and the
 file is refused.
 """
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kws import containers, media, riff
 from kws.arrays import Float32Array, Samples
+from kws.audio import containers, media, riff
+from kws.audio.pickup import AS_IT_IS, Mixdown, Pickup
+from kws.audio.riff import from_pcm as from_pcm
 from kws.errors import InputError, KwsError, require
-from kws.pickup import AS_IT_IS, Mixdown, Pickup
-from kws.riff import from_pcm as from_pcm
 from kws.units import SAMPLE_RATE
 
 _Rated = tuple[int, Float32Array]  # a rate in Hz, and samples

@@ -228,7 +228,7 @@ def test_a_pipe_is_read_as_a_file_is():
         def seek(self, *_):
             raise OSError("a pipe")
 
-    from kws import riff
+    from kws.audio import riff
 
     file = io.BufferedReader(Pipe(content))
     header = riff.open_wave(file)

@@ -20,8 +20,8 @@ import numpy as np
 
 from kws import audio
 from kws.arrays import Samples
+from kws.audio.pickup import AS_IT_IS, Mixdown, Pickup
 from kws.errors import InputError, KwsError
-from kws.pickup import AS_IT_IS, Mixdown, Pickup
 from kws.units import SAMPLE_RATE
 
 STDIN = "-"

@@ -7,16 +7,16 @@ the dictionary knows can be listened for.
 
 import importlib.util
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
-from kws.borders import WORD_END, Spelled, joined
 from kws.errors import KwsError, install
-from kws.numbers import digit_by_digit, in_words, is_joined, is_number
+from kws.lexicon.borders import WORD_END, Spelled, joined
+from kws.lexicon.numbers import digit_by_digit, in_words, is_joined, is_number
+from kws.lexicon.text import normalise, phrase_name, without_accents
 
 PHONES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
@@ -28,12 +28,8 @@ UNKNOWN, SILENCE = "_unknown_", "_silence_"  # classes of clips beside those of 
 
 Spelling = tuple[str, ...]
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060", "'"))
 _STRESS = re.compile(r"\d")
 _VARIANT = re.compile(r"\(\d+\)$")
-_UNDERSCORES_INSIDE = re.compile(r"(?<=[^\s_])_+(?=[^\s_])")
-_FEW_PHONES = 4  # a phrase of fewer fires hundreds of times an hour
-_MANY_PHONES = 41  # of 12 words, the longest phrases that were tried: see docs/your-phrase.md
 _MOST_PHONES = 100  # 20 s
 _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply without end
 
@@ -115,7 +111,7 @@ class Lexicon:
         return found
 
     def _entries(self, word: str) -> tuple[str, ...]:
-        options = ((word,), (_without_accents(word),), in_words(word))
+        options = ((word,), (without_accents(word),), in_words(word))
         return next((entries for entries in options if entries and self._words.keys() >= set(entries)), ())
 
     def spell(self, phrase: str) -> list[Spelling]:
@@ -188,12 +184,6 @@ def _is_english(word: str) -> bool:
     return word.isascii() and word.replace("'", "").isalpha()
 
 
-def _without_accents(word: str) -> str:
-    """``"caf\u00e9"`` -> ``"cafe"``."""
-    letters = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
-
-
 @lru_cache(maxsize=1024)  # a dictionary has a million phones, of a hundred kinds
 def _without_stress(phone: str) -> str:
     """``"EY1"`` -> ``"EY"``."""
@@ -210,96 +200,6 @@ def parse_phones(text: str) -> Spelling:
         wrong = f"not ARPAbet phones: {', '.join(unknown)}" if unknown else "no phones given"
         raise KwsError(f"{wrong}; the phones are {' '.join(PHONES)}")
     return phones
-
-
-def phrase_name(phrase: str) -> str:
-    """The name a phrase is reported under: its words, normalised, without the phones
-    that may follow ``=``.
-    """
-    return normalise(phrase.partition("=")[0])
-
-
-def normalise(text: str) -> str:
-    """Words as transcripts and names of keywords have them: ``"Turn on the
-    View-Glass!"`` is turn on the view glass.
-
-    Unicode NFKC, lower case, one space between words; letters, their marks, digits,
-    apostrophes and the underscores around classes such as ``_unknown_`` stay, and
-    whatever else can be seen divides words, ``smart_mirror`` too. Normalising again
-    changes nothing.
-    """
-    if not text.isascii():
-        visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
-        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).lower())
-    words = " ".join(map(_divided, text.translate(_APOSTROPHES).lower().split())).split()
-    return " ".join(word for word in words if any(map(str.isalnum, word)))
-
-
-def _divided(word: str) -> str:
-    """A word with spaces for its punctuation."""
-    if word.isalnum():
-        return word
-    divided = "".join(c if c in "'_" or unicodedata.category(c)[0] in "LMN" else " " for c in word)
-    return _UNDERSCORES_INSIDE.sub(" ", divided)
-
-
-def phrase_notes(phrase: str, spellings: Iterable[Spelling]) -> list[str]:
-    """What somebody who asks for `phrase` should know: which characters are not heard,
-    and that a phrase of few phones fires by itself, or one of many may never. A sentence each.
-    """
-    name = phrase_name(phrase)
-    notes = []
-    if dropped := _dropped(phrase.partition("=")[0]):
-        notes.append(f"{' '.join(dropped)} is left out of '{name}': only letters, digits and apostrophes can be heard")
-    if (count := min(map(len, spellings), default=_FEW_PHONES)) < _FEW_PHONES:
-        phones = "one phone, which is" if count == 1 else f"{count} phones, which are"
-        notes.append(
-            f"'{name}' has {phones} in much of all speech: expect many false events, "
-            f"or choose a phrase of {_FEW_PHONES} phones or more"
-        )
-    if count > _MANY_PHONES:
-        notes.append(
-            f"'{name}' has {count} phones, and no phrase of more than {_MANY_PHONES} (about 12 words) was ever tried: "
-            "choose a shorter one"
-        )
-    return notes
-
-
-def _dropped(words: str) -> list[str]:
-    """The characters of a phrase that its name lacks, each once; what joins words, such
-    as a hyphen, is no loss.
-    """
-    seen = [c for c in dict.fromkeys(words.translate(_APOSTROPHES)) if not c.isspace() and c not in "'_"]
-    return [
-        c
-        for c in seen
-        if not normalise(c) and unicodedata.category(c)[0] not in "MC" and unicodedata.category(c) != "Pd"
-    ]
-
-
-def contains(text: str, phrase: str) -> bool:
-    """Whether the words of `phrase` stand in `text` in that order, side by side, maybe
-    with a possessive 's.
-
-    Case and punctuation do not count: "turn on the computer." and "the computer's off"
-    contain "Computer", "computers" does not.
-    """
-    asked = _compared(phrase)
-    pattern = "".join(f" {word}(?:'s)?" for word in asked) + " "  # of letters, marks, digits: nothing to escape
-    return bool(asked) and re.search(pattern, f" {' '.join(_compared(text))} ") is not None
-
-
-def says(text: str, phrase: str) -> bool:
-    """Whether `text` is `phrase` and nothing else, but for case and punctuation."""
-    return _compared(text) == _compared(phrase)
-
-
-@lru_cache(maxsize=4096)  # matching compares each text with every keyword, again and again
-def _compared(text: str) -> tuple[str, ...]:
-    """The words of a text as they are compared: apostrophes around them are quotation
-    marks, or a plural's.
-    """
-    return tuple(word.strip("'") for word in normalise(text).casefold().split())
 
 
 def spell(phrase: str) -> list[Spelling]:
