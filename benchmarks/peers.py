@@ -22,11 +22,11 @@ import sys
 import wave
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from peer_table import NOISE, RATES, Json, markdown, row
+from peer_table import NOISE, RATES, Cost, Result, markdown, row
 
 from kws import audio
 from kws.data.manifest import rows_of
@@ -153,30 +153,32 @@ def sound(sources: Sequence[str], seconds: float, path: Path) -> Path:
 
 def costs(
     args: argparse.Namespace, systems: Sequence[tuple[str, str, str, tuple[str, ...]]], failures: dict[str, str]
-) -> dict[str, Json]:
+) -> dict[str, Cost]:
     """CPU seconds per second of sound and peak MB: medians of rounds. systems: key,
     python, place, keywords.
     """
     recording = sound(args.negatives, args.seconds, args.output / "minute.wav")
-    rounds: dict[str, list[Json]] = {}
+    rounds: dict[str, list[dict[str, float]]] = {}
     for _ in range(args.rounds):
         for key, python, place, keywords in systems:
             with noted(failures, f"cost of {key}"):
                 log = args.output / f"cost-{key}.log"
                 printed = run(log, python, ROOT / "benchmarks/cost.py", place, recording, *keywords)
                 rounds.setdefault(key, []).append(json.loads(printed.splitlines()[-1]))
-    return {
-        key: {
-            "cpu_s_per_audio_s": statistics.median(one["cpu_s"] / one["audio_s"] for one in found),
-            "cpu_lowest_highest": [f(one["cpu_s"] / one["audio_s"] for one in found) for f in (min, max)],
-            "peak_mb": statistics.median(one["peak_mb"] for one in found),
-            "rounds": len(found),
-        }
-        for key, found in rounds.items()
-    }
+    return {key: _cost(found) for key, found in rounds.items()}
 
 
-def compare(args: argparse.Namespace) -> Json:
+def _cost(rounds: Sequence[dict[str, float]]) -> Cost:
+    cpu = [one["cpu_s"] / one["audio_s"] for one in rounds]
+    return Cost(
+        cpu_s_per_audio_s=statistics.median(cpu),
+        cpu_lowest_highest=(min(cpu), max(cpu)),
+        peak_mb=statistics.median(one["peak_mb"] for one in rounds),
+        rounds=len(rounds),
+    )
+
+
+def compare(args: argparse.Namespace) -> Result:
     """Everything: environments, scores, costs, rows."""
     failures: dict[str, str] = {}
     ours = open_system(SystemSpec(args.model, tuple(args.keyword)))
@@ -200,14 +202,14 @@ def compare(args: argparse.Namespace) -> Json:
     commit = subprocess.run(
         ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )
-    return {
-        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
-        "commit": commit.stdout.strip() or None,
-        "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
-        "command": shlex.join(["python", "benchmarks/peers.py", *sys.argv[1:]]),
-        "rows": rows,
-        "failures": failures,
-    }
+    return Result(
+        date=dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        commit=commit.stdout.strip() or None,
+        machine=f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
+        command=shlex.join(["python", "benchmarks/peers.py", *sys.argv[1:]]),
+        rows=tuple(rows),
+        failures=failures,
+    )
 
 
 def main() -> None:
@@ -231,7 +233,7 @@ def main() -> None:
         result = compare(args)
     except (KwsError, Failed) as error:
         sys.exit(f"peers: {error}")
-    (args.output / "peers.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    (args.output / "peers.json").write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     (args.output / "peers.md").write_text(markdown(result), encoding="utf-8")
     print(markdown(result), end="")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from kws.cli.options import add_json_option, add_model_and_files_arguments, log_to_stderr, model_and_files
 from kws.errors import KwsError
@@ -38,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints accuracy and confusions."""
-    from kws.evaluate.count.classify import as_text, confusion_of, find_clips, report_of, spell_classes
+    from kws.evaluate.count.classify import Classification, confusion_of, find_clips, spell_classes
     from kws.runtime.classifier import Classifier
     from kws.runtime.detector import Detector
 
@@ -51,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     confusion = confusion_of(classifier, clips, skipped)
     for line in skipped:
         log_to_stderr(f"skipped: {line}")
-    report = report_of(confusion, len(skipped))
-    if not report["total"]:
+    result = Classification.of(confusion, len(skipped))
+    if not result.total:
         raise KwsError(f"none of the {len(skipped)} clips could be read: {skipped[0]}")
-    print(json.dumps(report) if args.json else as_text(report))
+    print(result.to_json() if args.json else result)
     return 0

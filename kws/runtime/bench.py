@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float32Array
 from kws.errors import KwsError
-from kws.runtime.board import read_board
+from kws.runtime.board import Board, read_board
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 
@@ -69,12 +68,49 @@ def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallC
     costs = {}
     for name, sound in sounds.items():
         cpu_s = statistics.median(turn[name][0] for turn in passes) / units.seconds(sound.size)
-        calls = _spread(np.concatenate([turn[name][1] for turn in passes]))
-        costs[name] = CallCost(1e6 * cpu_s, calls["p50"], calls["p99"])
+        calls = Spread.of(np.concatenate([turn[name][1] for turn in passes]))
+        costs[name] = CallCost(1e6 * cpu_s, calls.p50, calls.p99)
     return costs
 
 
-def measure(detector: Detector) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Spread:
+    """Percentiles of wall times, in microseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float] | NDArray[np.float64]) -> Spread:
+        """The percentiles of seconds."""
+        return cls(*(float(value) for value in np.percentile(seconds, [50, 95, 99]) * 1e6))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a model costs on one thread. audio_s: of sound in all passes. verifier_us: of a
+    candidate; None for a model of one pass. start_s: from a new process to its first
+    scores. peak_mb: of that process.
+    """
+
+    model: str
+    parameters: int
+    file_mb: float
+    machine: Board
+    audio_s: float
+    chunk_ms: float
+    cpu_s_per_audio_s: float
+    times_real_time: float
+    model_us: Spread
+    scorer_us: Spread
+    push_us: Spread
+    start_s: float
+    peak_mb: float
+    verifier_us: Spread | None = None
+
+
+def measure(detector: Detector) -> Figures:
     """The figures of one model: CPU seconds of the process, wall time of single calls
     and of a start.
     """
@@ -84,25 +120,24 @@ def measure(detector: Detector) -> dict[str, Any]:
     _time_push(detector, sound)  # the first calls allocate
     passes = [_time_push(detector, sound) for _ in range(_PASSES)]
     cpu = statistics.median(seconds for seconds, _ in passes) / audio_s
-    model_us, scorer_us = _time_parts(detector, sound)
+    model_s, scorer_s = _time_parts(detector, sound)
     start_s, peak_mb = _time_start(detector.model.path)
-    verifier = {} if info.verifier is None else {"verifier_us": _spread(_time_verifier(detector.model))}
-    return {
-        "model": info.name,
-        "parameters": info.parameters,
-        "file_mb": round(detector.model.path.stat().st_size / 1e6, 3),
-        "machine": asdict(read_board()),
-        "audio_s": audio_s * _PASSES,
-        "chunk_ms": 1000 * units.seconds(info.chunk_samples),
-        "cpu_s_per_audio_s": cpu,
-        "times_real_time": 1 / cpu,
-        "model_us": _spread(model_us),
-        "scorer_us": _spread(scorer_us),
-        **verifier,
-        "push_us": _spread(np.concatenate([times for _, times in passes])),
-        "start_s": start_s,
-        "peak_mb": peak_mb,
-    }
+    return Figures(
+        model=info.name,
+        parameters=info.parameters,
+        file_mb=round(detector.model.path.stat().st_size / 1e6, 3),
+        machine=read_board(),
+        audio_s=audio_s * _PASSES,
+        chunk_ms=1000 * units.seconds(info.chunk_samples),
+        cpu_s_per_audio_s=cpu,
+        times_real_time=1 / cpu,
+        model_us=Spread.of(model_s),
+        scorer_us=Spread.of(scorer_s),
+        push_us=Spread.of(np.concatenate([times for _, times in passes])),
+        start_s=start_s,
+        peak_mb=peak_mb,
+        verifier_us=None if info.verifier is None else Spread.of(_time_verifier(detector.model)),
+    )
 
 
 def _noise(chunk_samples: int) -> Float32Array:
@@ -183,9 +218,3 @@ def _time_start(model: Path) -> tuple[float, float]:
             raise KwsError("the process that measures start-up and memory failed")
         peaks.append(float(peak))
     return statistics.median(seconds), max(peaks)
-
-
-def _spread(seconds: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
-    """Percentiles in microseconds."""
-    p50, p95, p99 = np.percentile(seconds, [50, 95, 99]) * 1e6
-    return {"p50": float(p50), "p95": float(p95), "p99": float(p99)}

@@ -49,12 +49,12 @@ def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
     table = benchmark("peer_table", monkeypatch)
     words = {"alexa": [(1, 0, 10)] * 3, "jarvis": [(3, 2, 20), (4, 1, 20), (2, 2, 20)], "x": [(9, 9, 9)] * 3}
     report = made_report(words)
-    row = table.row("ours", report, ["alexa", "jarvis"], {"cpu_s_per_audio_s": 0.0123, "peak_mb": 66.0})
-    assert [(p["misses"], p["positives"], p["false_accepts"]) for p in row["points"].values()] == [
+    row = table.row("ours", report, ["alexa", "jarvis"], table.Cost(0.0123, (0.01, 0.02), 66.0, 5))
+    assert [(p.missed.misses, p.missed.positives, p.false_accepts) for p in row.points.values()] == [
         (4, 30, 2), (5, 30, 1), (3, 30, 2)
     ]  # fmt: skip
-    assert row["points"]["1"]["noise"]["misses"] == 6 and row["latency_ms"]["n"] == 10
-    result = {"rows": [row], "failures": {"x": "no wheel"}, "date": "d", "commit": "c", "machine": "m", "command": "k"}
+    assert row.points["1"].noise.misses == 6 and row.latency_ms.n == 10
+    result = table.Result("d", "c", "m", "k", (row,), {"x": "no wheel"})
     text = table.markdown(result)
     line = next(line for line in text.splitlines() if line.startswith("| ours: alexa, jarvis"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -68,7 +68,7 @@ def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
 def test_a_row_without_noise_costs_or_word_ends_has_empty_cells(monkeypatch):
     table = benchmark("peer_table", monkeypatch)
     row = table.row("ours", made_report({"jarvis": [(0, 0, 5)] * 3}, conditions=False, ends=False), ["jarvis"], None)
-    result = {"rows": [row], "failures": {}, "date": "d", "commit": "c", "machine": "m", "command": "k"}
+    result = table.Result("d", "c", "m", "k", (row,), {})
     last = table.markdown(result).splitlines()[-1]
     cells = [cell.strip() for cell in last.strip("|").split("|")]
     assert [i for i, cell in enumerate(cells) if not cell] == [3, 5, 7, 8, 9]

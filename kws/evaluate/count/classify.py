@@ -2,9 +2,11 @@
 comes to.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -86,39 +88,49 @@ def _progress(clips: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, Path]]
     yield from tqdm(files, "classifying", unit="clip", leave=False, disable=None)
 
 
-def report_of(confusion: Confusion, skipped: int) -> dict[str, Any]:
-    """Counts, accuracy with its 95 % interval (Wilson) and the confusion matrix, as
-    JSON values.
-    """
-    per_class = {
-        name: {"correct": heard.get(name, 0), "total": sum(heard.values())} for name, heard in confusion.items()
-    }
-    correct = sum(counts["correct"] for counts in per_class.values())
-    total = sum(counts["total"] for counts in per_class.values())
-    return {
-        "accuracy": correct / total if total else None,
-        "correct": correct,
-        "total": total,
-        "interval95": list(wilson(correct, total)),
-        "skipped": skipped,
-        "per_class": per_class,
-        "confusion": confusion,
-    }
+@dataclass(frozen=True)
+class ClassCount:
+    """The clips of one class, and how many of them were taken for it."""
+
+    correct: int
+    total: int
 
 
-def as_text(report: dict[str, Any]) -> str:
-    """The report for people: a line per class with what it was taken for, then the
-    accuracy.
-    """
-    lines = [f"{'class':<12}{'right':>11}{'':>9}  taken for"]
-    for name, counts in report["per_class"].items():
-        heard = sorted(report["confusion"][name].items(), key=lambda item: -item[1])
-        wrong = ", ".join(f"{other} {count}" for other, count in heard if other != name)
-        share = counts["correct"] / max(1, counts["total"])
-        lines.append(f"{name:<12}{counts['correct']:>5}/{counts['total']:<5}{share:>9.1%}  {wrong}".rstrip())
-    low, high = report["interval95"]
-    lines.append(
-        f"accuracy {report['correct']}/{report['total']} = {report['accuracy']:.2%} "
-        f"(95 %: {low:.2%} to {high:.2%}), {report['skipped']} skipped"
-    )
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Classification:
+    """What came of clips of single words. interval95: of the accuracy (Wilson)."""
+
+    accuracy: float | None
+    correct: int
+    total: int
+    interval95: tuple[float, float]
+    skipped: int
+    per_class: Mapping[str, ClassCount]
+    confusion: Confusion
+
+    @classmethod
+    def of(cls, confusion: Confusion, skipped: int) -> "Classification":
+        """The counts of a confusion matrix; skipped: clips that could not be read."""
+        counts = {name: ClassCount(heard.get(name, 0), sum(heard.values())) for name, heard in confusion.items()}
+        correct, total = sum(one.correct for one in counts.values()), sum(one.total for one in counts.values())
+        accuracy = correct / total if total else None
+        return cls(accuracy, correct, total, wilson(correct, total), skipped, counts, confusion)
+
+    def to_json(self) -> str:
+        """One JSON object with the names of the fields."""
+        return json.dumps(asdict(self))
+
+    def __str__(self) -> str:
+        """For people: a line per class with what it was taken for, then the accuracy."""
+        lines = [f"{'class':<12}{'right':>11}{'':>9}  taken for"]
+        for name, counts in self.per_class.items():
+            heard = sorted(self.confusion[name].items(), key=lambda item: -item[1])
+            wrong = ", ".join(f"{other} {count}" for other, count in heard if other != name)
+            share = counts.correct / max(1, counts.total)
+            lines.append(f"{name:<12}{counts.correct:>5}/{counts.total:<5}{share:>9.1%}  {wrong}".rstrip())
+        low, high = self.interval95
+        lines.append(
+            f"accuracy {self.correct}/{self.total} = {self.correct / max(1, self.total):.2%} "
+            f"(95 %: {low:.2%} to {high:.2%}), {self.skipped} skipped"
+        )
+        return "\n".join(lines)

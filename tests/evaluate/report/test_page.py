@@ -258,11 +258,11 @@ def test_the_sound_around_an_event_is_asked_for(start_s, end_s, asked):
     clip = clips.cut(event, listen)
     ((audio, condition, *span),) = calls
     assert (audio, condition) == ("a.flac", "clean") and span == pytest.approx(asked)
-    assert clip["seconds"] == pytest.approx(asked[1] - asked[0])
+    assert clip.seconds == pytest.approx(asked[1] - asked[0])
     if start_s is None:
-        assert clip["mark"] == []
+        assert clip.mark == ()
     else:
-        assert clip["start"] + clip["mark"][0] == pytest.approx(start_s, abs=2e-3)
+        assert clip.start + clip.mark[0] == pytest.approx(start_s, abs=2e-3)
 
 
 @pytest.mark.parametrize("samples", [1, 500, 16_000, 52_000])

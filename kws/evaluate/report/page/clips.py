@@ -3,9 +3,9 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -154,34 +154,46 @@ def _accepts(report: Report) -> Iterator[Event]:
         )
 
 
-def cut(event: Event, sound: Sound) -> dict[str, Any]:
-    """The sound around an event as JSON values: base64 of an MP3, its drawing, and
-    where the event is in it.
-
-    A sound that cannot be had any more gives a `note` in place of these.
+@dataclass(frozen=True)
+class Clip:
+    """The sound around an event. start: seconds into its recording. mark: where the event
+    is in the clip, in seconds, where that is known. bars: its drawing (`bars`). mp3: in
+    base64.
     """
+
+    start: float
+    seconds: float
+    mark: tuple[float, ...]
+    bars: str
+    mp3: str
+
+
+@dataclass(frozen=True)
+class NoClip:
+    """Why a sound cannot be had any more."""
+
+    note: str
+
+
+def cut(event: Event, sound: Sound) -> Clip | NoClip:
+    """The sound around an event."""
     start = 0.0 if event.start_s is None else max(0.0, event.start_s - BEFORE_S)
     end = start + _LONGEST_S if event.end_s is None else min(event.end_s + AFTER_S, start + _LONGEST_S)
     try:
         samples = sound(event.audio, event.condition, start, end)
     except KwsError as error:
-        return {"note": str(error)}
+        return NoClip(str(error))
     if not len(samples):
-        return {"note": f"{event.name} has no sound there"}
+        return NoClip(f"{event.name} has no sound there")
     seconds = len(samples) / SAMPLE_RATE
     marks = () if event.start_s is None or event.end_s is None else (event.start_s - start, event.end_s - start)
-    return {
-        "start": round(start, 3),
-        "seconds": round(seconds, 3),
-        "mark": [round(min(mark, seconds), 3) for mark in marks],
-        "bars": bars(samples),
-        "mp3": base64.b64encode(mp3(samples)).decode("ascii"),
-    }
-
-
-def cut_all(found: Iterable[Event], sound: Sound) -> list[dict[str, Any]]:
-    """`cut` of each."""
-    return [cut(event, sound) for event in found]
+    return Clip(
+        start=round(start, 3),
+        seconds=round(seconds, 3),
+        mark=tuple(round(min(mark, seconds), 3) for mark in marks),
+        bars=bars(samples),
+        mp3=base64.b64encode(mp3(samples)).decode("ascii"),
+    )
 
 
 def bars(samples: Samples) -> str:

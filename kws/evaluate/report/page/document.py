@@ -12,7 +12,7 @@ from typing import Any
 
 from kws.evaluate.report.model import MissCount, Report
 from kws.evaluate.report.page import charts, markup, sections
-from kws.evaluate.report.page.clips import Event, Sound, cut_all, events
+from kws.evaluate.report.page.clips import Clip, Event, NoClip, Sound, cut, events
 from kws.evaluate.report.page.method import facts, method
 
 _CLIPS = 200  # in the page; a report of 8 MB still opens at once and goes through a mail
@@ -29,7 +29,7 @@ def write_page(report: Report, sound: Sound, path: Path) -> None:
     that it allows.
     """
     found = events(report)
-    clips = cut_all(found[:_CLIPS], sound)
+    clips = [cut(event, sound) for event in found[:_CLIPS]]
     script = "(() => {\n" + "\n".join(map(_file, _SCRIPTS)) + "})();"
     style = _file("page.css")
     parts = {
@@ -56,7 +56,7 @@ def write_page(report: Report, sound: Sound, path: Path) -> None:
     path.write_text(Template(_file("page.html")).substitute(parts), encoding="utf-8", errors="backslashreplace")
 
 
-def page_data(report: Report, found: Sequence[Event], clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def page_data(report: Report, found: Sequence[Event], clips: Sequence[Clip | NoClip]) -> dict[str, Any]:
     """What the page's script draws: numbers that were all computed here."""
     hours = max((keyword.hours for keyword in report.keywords.values()), default=0.0)
     other = charts.earlier(report)
@@ -83,7 +83,7 @@ def page_data(report: Report, found: Sequence[Event], clips: Sequence[Mapping[st
         ],
         "all": {"conditions": _counts(report.all.conditions)},
         "events": [{k: v for k, v in asdict(event).items() if k != "audio"} for event in found],
-        "clips": list(clips),
+        "clips": [asdict(clip) for clip in clips],
     }
 
 
