@@ -113,8 +113,8 @@ def train_in_turns(threads: int, changes: list[str]) -> None:
     from kws.model.acoustic import AcousticModel
     from kws.recipes.tiny.recipe import RECIPE, make_data
     from kws.train.datamodule import SceneModule
-    from kws.train.malloc import keep_freed_memory
-    from kws.train.override import override
+    from kws.train.process.malloc import keep_freed_memory
+    from kws.train.recipes.override import override
     from kws.train.task import CTCTask
     from kws.train.trainer import make_trainer
     from kws.train.vocabulary import lexicon_of

@@ -26,16 +26,16 @@ import torch
 from pytorch_lightning.callbacks import Timer
 
 from kws.audio import read
-from kws.data.scene_config import SceneConfig
-from kws.data.scenes import SceneDataset, SceneSource
+from kws.data.scenes.config import SceneConfig
+from kws.data.scenes.dataset import SceneDataset, SceneSource
 from kws.errors import KwsError
 from kws.log import silent
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.train.datamodule import SceneModule
-from kws.train.malloc import keep_freed_memory
-from kws.train.override import override
+from kws.train.process.malloc import keep_freed_memory
 from kws.train.recipe import Recipe
-from kws.train.recipe_file import find_recipe
+from kws.train.recipes.file import find_recipe
+from kws.train.recipes.override import override
 from kws.train.task import CTCTask
 from kws.train.trainer import make_trainer
 from kws.train.vocabulary import lexicon_of

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from peer_table import NOISE, RATES, Cost, Result, markdown, row
+from support.peer_table import NOISE, RATES, Cost, Result, markdown, row
 
 from kws import audio
 from kws.data.manifest import rows_of
@@ -163,7 +163,7 @@ def costs(
         for key, python, place, keywords in systems:
             with noted(failures, f"cost of {key}"):
                 log = args.output / f"cost-{key}.log"
-                printed = run(log, python, ROOT / "benchmarks/cost.py", place, recording, *keywords)
+                printed = run(log, python, ROOT / "benchmarks/support/cost.py", place, recording, *keywords)
                 rounds.setdefault(key, []).append(json.loads(printed.splitlines()[-1]))
     return {key: _cost(found) for key, found in rounds.items()}
 

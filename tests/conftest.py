@@ -8,7 +8,7 @@ import pytest
 import tones
 from kws import lexicon
 from kws.runtime.detector import Detector
-from kws.train.waiting import wait_asleep
+from kws.train.process.waiting import wait_asleep
 
 
 def pytest_configure() -> None:

@@ -74,13 +74,13 @@ WALKS = {
         (
             Step(
                 "Read the recipe",
-                "kws/train/recipe_file.py: load_recipe",
+                "kws/train/recipes/file.py: load_recipe",
                 "a typed Python value; key=value changes single fields",
                 "Recipe",
             ),
             Step(
                 "Mix a batch",
-                "kws/data/scenes.py: SceneDataset.__getitem__",
+                "kws/data/scenes/dataset.py: SceneDataset.__getitem__",
                 "clips in rows, with rooms, noise and levels, from (seed, step)",
                 "pcm (B, S): 8 rows of 20 s; targets, target_lengths",
             ),

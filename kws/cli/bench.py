@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kws.cli import options
 
 if TYPE_CHECKING:
-    from kws.runtime.bench import Figures
+    from kws.runtime.bench.measure import Figures
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the figures as text or JSON."""
-    from kws.runtime.bench import measure
+    from kws.runtime.bench.measure import measure
     from kws.runtime.detector import Detector
 
     figures = measure(Detector.load(args.model))

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from kws.evaluate.replay.conditions import Rules
     from kws.evaluate.replay.named import replay_named
     from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
-    from kws.evaluate.report.build import operating_point, pooled
+    from kws.evaluate.report.points import operating_point, pooled
     from kws.evaluate.report.text import counts_table
 
     if not args.negatives:

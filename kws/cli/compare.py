@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the trainings that are missing, and print where the tables lie."""
     with going_on("the same command goes on with the runs that were finished"):
-        from kws.train.waiting import wait_asleep
+        from kws.train.process.waiting import wait_asleep
 
         wait_asleep()
         from kws.lab.comparison import compare, open_study  # torch takes seconds

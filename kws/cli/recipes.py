@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kws.train.shipped import copy_recipe, describe, shipped_recipe, shipped_recipes
+from kws.train.recipes.shipped import copy_recipe, describe, shipped_recipe, shipped_recipes
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

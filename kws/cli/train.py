@@ -10,7 +10,7 @@ from kws.errors import going_on
 
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe
-    from kws.train.recipe_file import RecipeFile
+    from kws.train.recipes.file import RecipeFile
     from kws.train.verifier.recipe import VerifierRecipe
 
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the training and say where the model lies."""
-    from kws.train.waiting import wait_asleep
+    from kws.train.process.waiting import wait_asleep
 
     wait_asleep()
     file, options, recipe = chosen(args)
@@ -62,7 +62,7 @@ def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Re
     """The recipe file that the arguments name, the options of its own, and its recipe
     with the changes.
     """
-    from kws.train.recipe_file import load_recipe
+    from kws.train.recipes.file import load_recipe
 
     file = load_recipe(args.recipe)
     parser = argparse.ArgumentParser(
@@ -75,6 +75,6 @@ def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Re
         file.configure(parser)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")
     options = parser.parse_intermixed_args(args.changes)
-    from kws.train.override import override
+    from kws.train.recipes.override import override
 
     return file, options, override(file.RECIPE, options.changes)

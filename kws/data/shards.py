@@ -30,7 +30,7 @@ from tqdm import tqdm
 from kws.audio import read
 from kws.data.clips import PCM, Clips
 from kws.data.manifest import Utterance, read_manifest, refuse_shared_speakers
-from kws.data.scenes import SceneSource
+from kws.data.scenes.dataset import SceneSource
 from kws.errors import KwsError, require
 from kws.files import write_text
 from kws.log import Log

@@ -34,7 +34,7 @@ from kws.lab.tasks import (
 )
 from kws.log import Log
 from kws.parallel import on_cores, on_dask
-from kws.train.override import override
+from kws.train.recipes.override import override
 from kws.train.trainer import refuse_impossible
 
 

@@ -9,7 +9,7 @@ from kws.evaluate.report.page.figures import save
 from kws.lab.curves import Curve, draw_curves
 from kws.lab.study import Group, Places, Study
 from kws.lab.table import SpokenKeywords, runs_of
-from kws.train.override import override
+from kws.train.recipes.override import override
 
 _FRAMES_PER_S = 25
 

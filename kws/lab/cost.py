@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from kws.export.write import write_model
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.config import AcousticConfig
-from kws.runtime.bench import CallCost, time_graphs
+from kws.runtime.bench.measure import CallCost, time_graphs
 from kws.runtime.session import OnnxModel
 from kws.train.losses.total import ctc_loss
-from kws.train.malloc import keep_freed_memory
+from kws.train.process.malloc import keep_freed_memory
 from kws.units import SAMPLE_RATE
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from kws.errors import KwsError
 from kws.lab.smoothness.measure import Sizes
-from kws.train.override import override
 from kws.train.recipe import Recipe
-from kws.train.recipe_file import load_file
+from kws.train.recipes.file import load_file
+from kws.train.recipes.override import override
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kws.data.features import FeatureDataset
+from kws.data.scenes.features import FeatureDataset
 from kws.lab import run_one
 from kws.lab.attention.measure_run import observe_run
 from kws.lab.operating_points import points

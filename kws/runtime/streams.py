@@ -23,8 +23,8 @@ from kws.errors import InputError
 from kws.events import Detection
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate
-from kws.runtime.session import States
 from kws.runtime.stream import AnyDetector, fresh_second_pass
+from kws.runtime.stream_rows import StreamRows
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
 
@@ -49,7 +49,7 @@ class Streams:
         """gate: makes the gate of each stream; None: the model hears everything."""
         self.detector = detector
         self._gate = gate
-        self._states = _Rows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
+        self._states = StreamRows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
         self.peaks: list[tuple[StreamHandle, Detection]] = []
 
@@ -270,51 +270,3 @@ class StreamHandle:
         if self._ended and not self._chunks:
             peaks += self._open_events.end()
         return peaks
-
-
-class _Rows:
-    """Arrays with a row for each stream; a row that a stream gives up serves the next."""
-
-    def __init__(self, fresh: States) -> None:
-        """fresh: what a new stream begins with, each (1, ...)."""
-        self._fresh = fresh
-        self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
-        self._free: list[int] = []
-
-    def add(self) -> int:
-        """The number of a fresh row; where none is free there are twice as many from
-        now on.
-        """
-        if not self._free:
-            size = len(self._arrays[0])
-            more = max(size, 1)
-            self._free = list(range(size + more - 1, size - 1, -1))
-            pairs = zip(self._arrays, self._fresh, strict=True)
-            self._arrays = [np.concatenate([array, *[fresh] * more]) for array, fresh in pairs]
-        row = self._free.pop()
-        self.renew(row)
-        return row
-
-    def renew(self, row: int) -> None:
-        """Make a row as a new stream's."""
-        self.put([row], self._fresh)
-
-    def remove(self, row: int) -> None:
-        """Another stream may have the row."""
-        self._free.append(row)
-
-    def of(self, rows: list[int]) -> States:
-        """The arrays of B rows, each (B, ...), to be read."""
-        index = _index(rows)
-        return tuple(array[index] for array in self._arrays)
-
-    def put(self, rows: list[int], values: States) -> None:
-        """New values (B, ...) of rows."""
-        index = _index(rows)
-        for array, new in zip(self._arrays, values, strict=True):
-            array[index] = new
-
-
-def _index(rows: list[int]) -> slice | NDArray[np.intp]:
-    """What numpy finds rows by: one row without copying it."""
-    return np.array(rows) if len(rows) > 1 else slice(rows[0], rows[0] + 1)

@@ -13,9 +13,9 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, Subset
 
 from kws.data.clips import Clips, load_clips, same_samples
-from kws.data.features import FeatureDataset
 from kws.data.manifest import Utterance, describe, read_manifest, refuse_shared_speakers
-from kws.data.scenes import Batch, SceneDataset, SceneSource, Supply
+from kws.data.scenes.dataset import Batch, SceneDataset, SceneSource, Supply
+from kws.data.scenes.features import FeatureDataset
 from kws.data.shards import Shards, ShardSource, find_shards
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError

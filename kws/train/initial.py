@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from kws.data.scenes import SceneDataset
+from kws.data.scenes.dataset import SceneDataset
 from kws.errors import KwsError
 from kws.lexicon.text import phrase_name
 from kws.model.acoustic import AcousticModel

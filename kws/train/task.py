@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
 
-from kws.data.scenes import Batch
+from kws.data.scenes.dataset import Batch
 from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import best_path
 from kws.evaluate.count.matching import Counting

@@ -34,13 +34,13 @@ from kws.model.acoustic import parameter_count, verify_own_mixers
 from kws.model.checkpoint import save_checkpoint
 from kws.model.mixers import is_streaming
 from kws.train.datamodule import SceneModule
-from kws.train.identity import claim, without_paths
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
-from kws.train.interruption import OwnSigterm, interruptible
 from kws.train.losses.total import refuse_weights
-from kws.train.malloc import keep_freed_memory
-from kws.train.progress import TrainingBar
+from kws.train.process.interruption import OwnSigterm, interruptible
+from kws.train.process.malloc import keep_freed_memory
+from kws.train.process.progress import TrainingBar
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
+from kws.train.recipes.identity import claim, without_paths
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
 from kws.train.warp import refuse_warp

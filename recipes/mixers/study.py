@@ -14,7 +14,7 @@ Data: wake_words, speech_commands, mini_librispeech, cut_runs, an4,
 synthetic_wake_words, librispeech_many_speakers, noise.
 """
 
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.config import AcousticConfig

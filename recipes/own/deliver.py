@@ -18,8 +18,8 @@ from kws.export.write import write_model
 from kws.log import Log
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from kws.runtime.detector import Detector
-from kws.train.identity import claim, without_paths
 from kws.train.recipe import Recipe
+from kws.train.recipes.identity import claim, without_paths
 from kws.train.trainer import train
 from kws.train.vocabulary import keyword_spellings, lexicon_of
 

@@ -14,7 +14,7 @@ core to synthesise (`--workers`): most of what the model knows of words that som
 
 import dataclasses
 
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.model.config import AcousticConfig
 from kws.recipes import training_corpora as corpora
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, default_scoring

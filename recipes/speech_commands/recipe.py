@@ -18,7 +18,7 @@ Data: speech_commands, cut_words, synthetic_speech_commands, noise.
 """
 
 from kws.data.corpora.speech_commands import WORDS
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.recipes import training_corpora as corpora
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.data.manifest import Utterance, read_manifest, write_manifest
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.data.synthesis.confusables import Unit, holds, units_of
 from kws.lexicon import PHONES, Lexicon, load_cmudict
 from kws.log import Log

@@ -21,7 +21,7 @@ Data: wake_words, synthetic_wake_words, mini_librispeech, common_voice, accented
 librispeech_many_speakers, an4, noise, measured_rooms.
 """
 
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.model.config import VerifierConfig
 from kws.recipes import training_corpora as corpora
 from kws.recipes.wake_words.recipe import RECIPE as FIRST_PASS

@@ -46,7 +46,7 @@ def made_report(keywords: dict, conditions: bool = True, ends: bool = True) -> R
 
 
 def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
-    table = benchmark("peer_table", monkeypatch)
+    table = benchmark("support.peer_table", monkeypatch)
     words = {"alexa": [(1, 0, 10)] * 3, "jarvis": [(3, 2, 20), (4, 1, 20), (2, 2, 20)], "x": [(9, 9, 9)] * 3}
     report = made_report(words)
     row = table.row("ours", report, ["alexa", "jarvis"], table.Cost(0.0123, (0.01, 0.02), 66.0, 5))
@@ -66,7 +66,7 @@ def test_a_row_sums_the_shared_keywords_alone(monkeypatch):
 
 
 def test_a_row_without_noise_costs_or_word_ends_has_empty_cells(monkeypatch):
-    table = benchmark("peer_table", monkeypatch)
+    table = benchmark("support.peer_table", monkeypatch)
     row = table.row("ours", made_report({"jarvis": [(0, 0, 5)] * 3}, conditions=False, ends=False), ["jarvis"], None)
     result = table.Result("d", "c", "m", "k", (row,), {})
     last = table.markdown(result).splitlines()[-1]
@@ -107,7 +107,7 @@ def test_costs_are_measured_in_a_process_of_their_own(kind, tone_model, tmp_path
     (tmp_path / "adapter.py").write_text(ADAPTER)
     write_wav(tmp_path / "sound.wav", tones.speak("ABC" * 30))
     place = tone_model if kind == "model" else "adapter:Loud"
-    command = [sys.executable, ROOT / "benchmarks/cost.py", place, tmp_path / "sound.wav", "abc"]
+    command = [sys.executable, ROOT / "benchmarks/support/cost.py", place, tmp_path / "sound.wav", "abc"]
     environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from kws.arrays import Samples  # noqa: E402
 from kws.data import augment  # noqa: E402
 from kws.data.clips import Clips, load_clips  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
+from kws.data.scenes.dataset import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.train.specaugment import SpecAugment  # noqa: E402
 
 RATE = 16_000

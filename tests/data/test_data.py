@@ -17,7 +17,7 @@ from kws.data import augment  # noqa: E402
 from kws.data.clips import load_clips  # noqa: E402
 from kws.data.corpora import folder  # noqa: E402
 from kws.data.manifest import Utterance, read_manifest, rows_of, shared_speakers, write_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
+from kws.data.scenes.dataset import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st  # noqa: E402
 from kws.cli.main import main  # noqa: E402
 from kws.data.clips import Clips, load_clips  # noqa: E402
 from kws.data.manifest import Utterance, read_manifest  # noqa: E402
-from kws.data.scenes import SceneConfig, SceneDataset, SceneSource  # noqa: E402
+from kws.data.scenes.dataset import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.data.shards import INDEX, ShardSource, find_shards, pack  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 

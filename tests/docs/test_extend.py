@@ -23,7 +23,7 @@ from kws.lexicon import load_cmudict
 from kws.model.acoustic import AcousticModel
 from kws.recipes.tiny.recipe import RECIPE
 from kws.train.losses.total import Losses
-from kws.train.override import override
+from kws.train.recipes.override import override
 
 for changes in [], ["confidence_weight=0.1"]:
     recipe = override(RECIPE, changes)

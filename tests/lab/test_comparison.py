@@ -30,7 +30,7 @@ from kws.train.vocabulary import lexicon_of  # noqa: E402
 STUDY = '''
 """A study small enough for a test."""
 import dataclasses
-from kws.data.scenes import SceneConfig
+from kws.data.scenes.dataset import SceneConfig
 from kws.lab.smoothness.measure import Sizes
 from kws.lab.study import Cell, Group, Study
 from kws.model.acoustic import AcousticConfig

@@ -10,7 +10,7 @@ pytest.importorskip("pytorch_lightning")
 from kws.lab.study import Places, load_study
 from kws.lab.tasks import folder, search_seed
 from kws.model.acoustic import AcousticModel
-from kws.train.override import override
+from kws.train.recipes.override import override
 
 
 def test_shipped_study_names_cells_once_and_matches_parameters():

@@ -62,7 +62,7 @@ OWNERS: dict[str, set[str]] = {
     "webdataset": {"kws.data.shards"},  # opens files and URLs that the user names
     "pyroomacoustics": {"kws.data.corpora.rooms"},
     # elsewhere time is a sample count
-    "time": {"kws.cli.keywords", "kws.demo", "kws.runtime.bench", "kws.lab.cost", "kws.train.progress"},
+    "time": {"kws.cli.keywords", "kws.demo", "kws.runtime.bench.measure", "kws.lab.cost", "kws.train.process.progress"},
     "timeit": set(),
     "random": set(),  # randomness comes from a generator that was passed in
     **{name: {"kws.data.download"} for name in NETWORK},

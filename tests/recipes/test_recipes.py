@@ -47,7 +47,7 @@ from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
-from kws.train.shipped import shipped_recipes  # noqa: E402
+from kws.train.recipes.shipped import shipped_recipes  # noqa: E402
 
 SCORING = ScorerConfig(1.0, 50, 12, 25, 0.3)
 NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from kws.runtime.board import read_board
+from kws.runtime.bench.board import read_board
 
 PI = {
     "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4\n",

@@ -20,16 +20,16 @@ pytest.importorskip("pocketsphinx")
 
 from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
-from kws.train.identity import claim  # noqa: E402
-from kws.train.override import override  # noqa: E402
 from kws.train.recipe import Recipe  # noqa: E402
-from kws.train.recipe_file import find_recipe  # noqa: E402
+from kws.train.recipes.file import find_recipe  # noqa: E402
+from kws.train.recipes.identity import claim  # noqa: E402
+from kws.train.recipes.override import override  # noqa: E402
 from kws.train.trainer import train  # noqa: E402
 
 # Three rows for two processes: shares that differ. Without dropout and masks, whose chance is each process's own.
 RECIPE = """
 from kws.model.acoustic import AcousticConfig
-from kws.data.scenes import SceneConfig
+from kws.data.scenes.dataset import SceneConfig
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 
 RECIPE = Recipe(

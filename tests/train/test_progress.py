@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
 
-from kws.train.progress import Pace, other_work
+from kws.train.process.progress import Pace, other_work
 
 
 def seconds(told: str) -> float:

@@ -13,11 +13,11 @@ pytest.importorskip("pytorch_lightning")
 from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
-from kws.train.identity import claim, flat  # noqa: E402
 from kws.train.initial import first_model  # noqa: E402
-from kws.train.override import override  # noqa: E402
 from kws.train.recipe import Recipe  # noqa: E402
-from kws.train.recipe_file import find_recipe  # noqa: E402
+from kws.train.recipes.file import find_recipe  # noqa: E402
+from kws.train.recipes.identity import claim, flat  # noqa: E402
+from kws.train.recipes.override import override  # noqa: E402
 
 # The keys of recipe.json and of checkpoints' recipes as kws 0.1.0 wrote them, before recipes had parts.
 FLAT = (

@@ -24,8 +24,8 @@ from kws.train.initial import first_model, with_phrases  # noqa: E402
 from kws.train.losses.decoder import EDGE, Decoder  # noqa: E402
 from kws.train.losses.phrase_branch import PhraseFinder  # noqa: E402
 from kws.train.losses.total import ctc_losses  # noqa: E402
-from kws.train.override import override  # noqa: E402
 from kws.train.recipe import Recipe, RunConfig, TaskConfig, TrainingCorpus, default_scoring  # noqa: E402
+from kws.train.recipes.override import override  # noqa: E402
 from kws.train.trainer import EpochCheckpoint, train  # noqa: E402
 
 TOKENS = ("<blank>", "A", "B", "C")

@@ -19,7 +19,7 @@ from command import kws  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 
 RECIPE = """
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.model.config import AcousticConfig
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 RECIPE = Recipe(

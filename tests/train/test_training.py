@@ -24,9 +24,9 @@ from kws.log import silent  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.train.datamodule import SceneModule  # noqa: E402
 from kws.train.losses.total import ctc_loss  # noqa: E402
-from kws.train.override import override  # noqa: E402
 from kws.train.recipe import Recipe, TrainingCorpus  # noqa: E402
-from kws.train.recipe_file import find_recipe  # noqa: E402
+from kws.train.recipes.file import find_recipe  # noqa: E402
+from kws.train.recipes.override import override  # noqa: E402
 from kws.train.task import CTCTask, warmup_cosine  # noqa: E402
 from kws.train.trainer import train  # noqa: E402
 from trees import ROOT  # noqa: E402

@@ -27,8 +27,8 @@ from kws.model.frontend import hz_to_mel, mel_to_hz  # noqa: E402
 from kws.model.verifier import Verifier  # noqa: E402
 from kws.model.verifier_checkpoint import load_verifier  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
-from kws.train.override import override  # noqa: E402
-from kws.train.recipe_file import find_recipe, load_recipe  # noqa: E402
+from kws.train.recipes.file import find_recipe, load_recipe  # noqa: E402
+from kws.train.recipes.override import override  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
 from kws.train.trainer import EpochCheckpoint  # noqa: E402
 from kws.train.verifier.folds import in_fold  # noqa: E402

@@ -10,8 +10,8 @@ import numpy as np
 from kws.errors import KwsError
 from kws.evaluate.count.intervals import mcnemar, paired_bootstrap
 from kws.evaluate.replay.conditions import mixed_kind
-from kws.evaluate.report.build import miss_count
 from kws.evaluate.report.model import ComparedKeyword, Comparison, ComparisonRow, Interval, Report, Trial
+from kws.evaluate.report.points import miss_count
 
 _Key = tuple[str, str, str, float | None]  # name of the recording, keyword, condition, start: the same in both reports
 

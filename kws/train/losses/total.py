@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kws.data.scenes import Batch
+from kws.data.scenes.dataset import Batch
 from kws.errors import KwsError
 from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel

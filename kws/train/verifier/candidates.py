@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kws.data.tapes import Tape
+from kws.data.scenes.tapes import Tape
 from kws.decoding.candidates import CandidateFinder
 from kws.runtime.detector import Detector
 from kws.units import SAMPLE_RATE

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kws.data.scene_config import SceneConfig
-from kws.data.surroundings import Surroundings
+from kws.data.scenes.config import SceneConfig
+from kws.data.scenes.surroundings import Surroundings
 from kws.model.frontend import HOP_SAMPLES
 from kws.model.verifier import Verifier
 from kws.train.verifier.candidates import Proposal

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 from kws.model.config import VerifierConfig
 from kws.train.recipe import OptimConfig, RunConfig, TrainingCorpus, changed
 
 
 @dataclass(frozen=True)
 class SegmentConfig:
-    """What a batch is made of: segments of tapes (kws.data.tapes), by their kind.
+    """What a batch is made of: segments of tapes (kws.data.scenes.tapes), by their kind.
 
     rows: of a batch. keyword, candidate, off_time, spelled: shares of segments around a
     keyword that the first pass proposes; around what it proposes wrongly; in which a

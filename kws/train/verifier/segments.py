@@ -21,9 +21,9 @@ import torch
 from torch.utils.data import Dataset
 
 from kws.arrays import Samples
-from kws.data.features import keep_batch, kept_batch
-from kws.data.surroundings import Surroundings, happens
-from kws.data.tapes import Tape
+from kws.data.scenes.features import keep_batch, kept_batch
+from kws.data.scenes.surroundings import Surroundings, happens
+from kws.data.scenes.tapes import Tape
 from kws.errors import KwsError
 from kws.model.frontend import HOP_SAMPLES, LogMel
 from kws.model.verifier import LEAD_SAMPLES

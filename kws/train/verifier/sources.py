@@ -17,8 +17,8 @@ import numpy.typing as npt
 from kws.arrays import Samples
 from kws.data.clips import Clips, load_clips
 from kws.data.manifest import describe, read_manifest
-from kws.data.surroundings import Surroundings
-from kws.data.tapes import Tape, record
+from kws.data.scenes.surroundings import Surroundings
+from kws.data.scenes.tapes import Tape, record
 from kws.data.transcripts import transcribe
 from kws.decoding.candidates import CandidateFinder
 from kws.errors import KwsError

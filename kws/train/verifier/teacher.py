@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kws.data.tapes import Tape
+from kws.data.scenes.tapes import Tape
 from kws.errors import KwsError, require
 from kws.onnxruntime_import import load_onnxruntime
 

@@ -23,11 +23,11 @@ from kws.model.acoustic import parameter_count
 from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.datamodule import EpochSteps
-from kws.train.identity import claim, flat
-from kws.train.interruption import OwnSigterm, interruptible
-from kws.train.malloc import keep_freed_memory
-from kws.train.progress import TrainingBar
+from kws.train.process.interruption import OwnSigterm, interruptible
+from kws.train.process.malloc import keep_freed_memory
+from kws.train.process.progress import TrainingBar
 from kws.train.recipe import TrainingCorpus
+from kws.train.recipes.identity import claim, flat
 from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
 from kws.train.verifier.held_out import count, held_out
 from kws.train.verifier.recipe import VerifierRecipe

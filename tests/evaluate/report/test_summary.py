@@ -8,8 +8,8 @@ import pytest
 from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import count
 from kws.evaluate.replay.recording import Label, Replayed, TestItem
-from kws.evaluate.report.build import operating_point, pooled
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount
+from kws.evaluate.report.points import operating_point, pooled
 from kws.evaluate.report.text import as_text, comparison_text, counts_table, fa_text
 from reports import make_report, typed
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from kws.data.scenes import Batch, SceneDataset
+from kws.data.scenes.dataset import Batch, SceneDataset
 from kws.model.config import AcousticConfig
 from kws.model.level import make_frontend
 

@@ -11,7 +11,7 @@ import numpy as np
 from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
-from kws.data.scene_config import SceneConfig
+from kws.data.scenes.config import SceneConfig
 
 SPEECH_DBFS = -26.0  # speech level before the row's own gain
 _EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against that level: louder than any speech too

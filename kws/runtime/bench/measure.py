@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Float32Array
 from kws.errors import KwsError
-from kws.runtime.board import Board, read_board
+from kws.runtime.bench.board import Board, read_board
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 
@@ -34,7 +34,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from kws.runtime.detector import Detector
-from kws.runtime.peak import peak_mb
+from kws.runtime.bench.peak import peak_mb
 stream = Detector.load(sys.argv[2]).stream()
 stream.push(np.zeros(16000, np.int16))
 print("ready", flush=True)
@@ -204,7 +204,7 @@ def _time_start(model: Path) -> tuple[float, float]:
     """Seconds from starting a process to its first scores (median), and its peak memory
     in MB.
     """
-    package_home = Path(__file__).resolve().parents[2]
+    package_home = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", _PROCESS, str(package_home), str(model)]
     seconds, peaks = [], []
     for _ in range(_STARTS):

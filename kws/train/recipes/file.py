@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kws.errors import KwsError
 from kws.log import Log
 from kws.python_file import load_python_file
-from kws.train.shipped import shipped_recipes
+from kws.train.recipes.shipped import shipped_recipes
 
 if TYPE_CHECKING:
     from kws.train.recipe import Recipe

@@ -1,8 +1,8 @@
 """What one engine costs: hear a recording on one thread, and print CPU seconds, seconds
 heard and peak memory as JSON.
 
-    python benchmarks/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
-    python benchmarks/cost.py MODEL RECORDING.wav KEYWORD...
+    python benchmarks/support/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
+    python benchmarks/support/cost.py MODEL RECORDING.wav KEYWORD...
 
 A process of its own for each measurement, started by peers.py. It imports what a device
 would need and no more, so that memory is that of the engine; what is heard first is not
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from kws.runtime.peak import peak_mb
+from kws.runtime.bench.peak import peak_mb
 
 _RATE = 16_000
 _SETTLING_S = 5.0

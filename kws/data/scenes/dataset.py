@@ -23,8 +23,8 @@ from torch.utils.data import Dataset
 from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
-from kws.data.scene_config import SceneConfig
-from kws.data.surroundings import SPEECH_DBFS, Surroundings, happens
+from kws.data.scenes.config import SceneConfig
+from kws.data.scenes.surroundings import SPEECH_DBFS, Surroundings, happens
 from kws.errors import KwsError
 from kws.units import SAMPLE_RATE
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kws.evaluate.count.intervals import wilson
 from kws.evaluate.replay.recording import CLEAN
-from kws.evaluate.report.build import latency_of
 from kws.evaluate.report.model import Latency, MissCount, OperatingPoint, Report
+from kws.evaluate.report.points import latency_of
 
 RATES = (0.5, 1.0)  # FA/h of each keyword
 NOISE = "10 dB"

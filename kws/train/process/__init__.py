@@ -1,0 +1,1 @@
+"""The process that trains: its memory, its threads, its stop, its progress bar."""

@@ -1,0 +1,1 @@
+"""Recipes by name or file: finding, changing, and telling them apart."""
