@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n"
-        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives mini_librispeech@dev my_radio_recordings\n"
-        "  kws calibrate wake-words --fa-per-hour 0.5 --negatives my_radio_recordings -o mine.onnx"
+        "  kws calibrate model.onnx --fa-per-hour 0.5 --negatives an4@dev my_radio\n"
+        "  kws calibrate wake-words --fa-per-hour 0.5 --negatives my_radio -o mine.onnx"
     )
     add_model_argument(parser)
     add_audio_options(parser)

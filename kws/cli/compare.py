@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws compare mixers data=FOLDER -o runs/mixers --jobs 2\n"
         "  kws compare mixers data=FOLDER -o runs/mixers --groups streaming xsa\n"
-        "  kws compare my_study.py data=FOLDER steps=6000 model.width=128 -o runs/larger --dask tcp://HOST:8786\n"
+        "  kws compare mine.py data=FOLDER -o runs/mine --dask tcp://HOST:8786\n"
         "A comparison that was broken off goes on when the same command is given again."
     )
     parser.add_argument("study", help="a study that ships (mixers), or a .py file with a constant STUDY")

@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
   kws detect recording.wav
   kws detect my-model.onnx *.flac --json
   kws detect --only computer --threshold computer=0.4 recording.wav
-  kws detect --keyword "hey computer" --keyword "zorgo=Z AO R G OW" recording.wav
+  kws detect --keyword "good night" --keyword "zorgo=Z AO R G OW" recording.wav
   ffmpeg -v error -i film.mkv -f wav - | kws detect -
   arecord -t raw -f S16_LE -r 16000 | kws detect --raw 16000 -
   kws detect --gain 20 --channel 2 far-away.wav

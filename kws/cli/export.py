@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
         "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
-        "  kws export runs/verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx\n"
+        "  kws export runs/mine/verifier.ckpt --first-pass wake-words -o mine.onnx\n"
         "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
     )
     parser.add_argument("checkpoint", type=Path, help="model.ckpt or verifier.ckpt, as `kws train` wrote it")

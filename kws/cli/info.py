@@ -16,7 +16,7 @@ from kws.lexicon.borders import written
 if TYPE_CHECKING:
     from kws.metadata import Keyword, ModelInfo, VerifierInfo
 
-_WIDTH = 100  # columns
+_WIDTH = 80  # columns
 _ITEM_BYTES = {"float32": 4, "int64": 8}
 
 

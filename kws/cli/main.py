@@ -14,6 +14,7 @@ import errno
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -23,6 +24,19 @@ from typing import NamedTuple, TextIO
 from kws import __version__
 from kws.cli.stopping import stoppable
 from kws.errors import KwsError, Terminated, install, nearest
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose paragraphs are as wide as the terminal; one with an indented line, such
+    as examples, stays as it is.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrapped = (
+            paragraph if "\n " in paragraph else textwrap.fill(paragraph, width, break_on_hyphens=False)
+            for paragraph in text.strip().split("\n\n")
+        )
+        return textwrap.indent("\n\n".join(wrapped), indent)
 
 
 class Verb(NamedTuple):
@@ -44,7 +58,7 @@ VERBS = {
     "train": Verb("train a model from a recipe", "train"),
     "recipes": Verb("list, show or copy the recipes that ship", "train"),
     "export": Verb("write a checkpoint as one .onnx file, and verify it", "train"),
-    "compare": Verb("train the models of a study side by side, and lay out what came of it", "train,score"),
+    "compare": Verb("train the models of a study side by side, and compare them", "train,score"),
     "calibrate": Verb("set thresholds for a rate of false accepts per hour", "score"),
     "classify": Verb("count how many clips of single words are classified right", "score"),
     "score": Verb("count false rejects and false accepts over long audio", "score"),
@@ -158,7 +172,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"kws {verb}",
         description=VERBS[verb].help,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     import_module(f"kws.cli.{verb}").configure(parser)
@@ -173,8 +187,9 @@ def answer(words: Sequence[str]) -> int:  # noqa: RET503 - parser.error does not
         prog="kws",
         usage="kws VERB [ARGUMENTS]",
         description="A streaming voice-trigger detector.",
-        epilog=f"verbs:\n{listing}\n\n`kws VERB --help` explains one verb, with examples.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"verbs:\n{listing}\n\n`kws VERB --help` explains one verb, with examples. A verb that hears takes a "
+        "model as its first word, or behind -m: an .onnx file, or the name of a model that ships with kws.",
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"kws {__version__}")

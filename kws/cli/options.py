@@ -1,11 +1,12 @@
 """The options that verbs share, each declared once, and the parsers of their values.
 
-**How a model is named, in every verb.** MODEL is the first word after the verb: the
-path of an .onnx file, or the name of a model that ships with kws. It may be left out,
-and is then `wake-words`, or `phones` where phrases are typed (--keyword). In verbs whose
-other words are files (`detect`, `classify`), a first word is taken for the model only if
-it ends in .onnx, or is the name of a shipped model and of no file; there `-m MODEL`
-names the model whatever the files are called.
+**How a model is named, in every verb.** MODEL is the first word after the verb, or
+stands behind `-m` anywhere: the path of an .onnx file, or the name of a model that ships
+with kws. It may be left out, and is then `wake-words`, or `phones` where phrases are
+typed (--keyword). In verbs whose other words are files or phrases (`detect`,
+`classify`, `spell`), a first word is taken for the model only if it ends in .onnx, or is
+the name of a shipped model and of no file; there `-m` names the model whatever the files
+are called.
 
 Only argparse and the names of the shipped models are imported here, so that help is
 quick.
@@ -18,7 +19,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kws.errors import KwsError
 from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
@@ -39,28 +40,50 @@ _LONGEST_PAUSE_S = 600.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
 
+class _OneModel(argparse.Action):
+    """Keeps the one model of a command; a usage error where it is named twice."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if getattr(namespace, "model_named", False):
+            parser.error("the model is named twice: once as the first word or behind -m is enough")
+        namespace.model, namespace.model_named = values, True
+
+
+class _EveryModel(argparse.Action):
+    """Gathers the models of a command in their order."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        namespace.models = [*(namespace.models or ()), *([values] if option else values)]
+
+
 def add_model_argument(parser: argparse.ArgumentParser, also: str = "", *, takes_phrases: bool = False) -> None:
-    """MODEL as the first word, stored as `model`; `also` says what else than a model
-    the verb takes there.
+    """MODEL as the first word, or `-m MODEL`, stored as `model`; `also` says what else
+    than a model the verb takes there.
 
     takes_phrases: the verb has --keyword, and `model` is None where no model is named.
     """
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default=None if takes_phrases else DEFAULT_MODEL,
-        metavar="MODEL",
-        help=f"an .onnx file or the name of a shipped model ({UNNAMED if takes_phrases else DEFAULT_MODEL}){also}",
-    )
+    usual = UNNAMED if takes_phrases else DEFAULT_MODEL
+    named = f"an .onnx file or the name of a shipped model ({usual}){also}"
+    parser.set_defaults(model=None if takes_phrases else DEFAULT_MODEL)
+    absent = argparse.SUPPRESS  # as the default of the first word: it would undo what -m said
+    parser.add_argument("model", nargs="?", action=_OneModel, default=absent, metavar="MODEL", help=named)
+    parser.add_argument("-m", "--model", action=_OneModel, default=absent, metavar="MODEL", help="the same")
 
 
 def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Any number of MODELs, stored as the list `models`; `default` says what an empty
-    list means.
+    """Any number of MODELs, each a word or behind `-m`, stored as `models`, in
+    their order;
+    `default` says what an empty list means.
     """
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=f".onnx files or names of shipped models ({default})"
-    )
+    named = f".onnx files or names of shipped models ({default})"
+    parser.set_defaults(models=())  # an empty list makes parse_intermixed_args warn
+    absent = argparse.SUPPRESS
+    parser.add_argument("models", nargs="*", action=_EveryModel, default=absent, metavar="MODEL", help=named)
+    parser.add_argument("-m", action=_EveryModel, dest="models", default=absent, metavar="MODEL", help="one of them")
 
 
 def add_model_and_files_arguments(parser: argparse.ArgumentParser, file: str, files_help: str, default: str) -> None:

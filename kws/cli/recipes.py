@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws recipes list\n"
         "  kws recipes show phrase\n"
-        "  kws recipes copy wake_words my_words     # then: kws train my_words data=FOLDER"
+        "  kws recipes copy wake_words mine    # then: kws train mine data=FOLDER"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list | show | copy")
     actions.add_parser("list", help="names, what each makes, and the data that it needs")

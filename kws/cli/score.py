@@ -30,10 +30,10 @@ from kws.errors import KwsError
 RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told
 
 _EXAMPLES = """examples:
-  kws score --positives wake_words/manifest.csv@dev --negatives mini_librispeech@dev -o report
-  kws score model.onnx --positives P.csv --negatives N.csv RADIO_FOLDER --noise noise@dev -o report
-  kws score phones --keyword jarvis --positives P.csv --negatives N.csv --confusables CONFUSABLES.csv
-  kws score new.onnx --positives P.csv --negatives N.csv --against report -o report-of-new
+  kws score --positives wake_words@dev --negatives an4@dev -o report
+  kws score mine.onnx --positives P.csv --negatives N.csv RADIO --noise DIR
+  kws score phones --keyword jarvis --positives P.csv --confusables LIKE_IT.csv
+  kws score new.onnx --positives P.csv --negatives N.csv --against report -o new
   kws score openwakeword --keyword alexa --positives P.csv --negatives N.csv
 """
 

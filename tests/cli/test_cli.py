@@ -11,6 +11,7 @@ import types
 import pytest
 
 import kws
+from kws.cli.data import _ACTIONS as DATA_ACTIONS
 from kws.cli.main import VERBS, Verb, main, verb_parser
 from kws.errors import KwsError
 
@@ -125,6 +126,41 @@ def test_the_public_names_of_training():
     pytest.importorskip("torch")
     pytest.importorskip("kws.model.contract")
     assert kws.Recipe.__name__ == "Recipe" and callable(kws.verify_streaming)
+
+
+@pytest.mark.parametrize("name", [*VERBS, *(f"data {action}" for action in DATA_ACTIONS), ""])
+def test_help_is_as_wide_as_a_terminal(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*name.split(), "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], "wake-words"),
+        (["phones"], "phones"),
+        (["-m", "phones"], "phones"),
+        (["--json", "--model", "phones"], "phones"),
+    ],
+)
+def test_a_model_is_the_first_word_or_behind_m(words, wanted, capsys):
+    assert main(["info", *words]) == 0
+    assert wanted in capsys.readouterr().out.partition("\n")[0] + wanted * ("--json" in words)
+
+
+@pytest.mark.parametrize("words", ["info", "bench", "listen", "calibrate --fa-per-hour 1 --negatives a", "score"])
+def test_a_model_that_is_named_twice_is_a_usage_error(words, capsys):
+    assert main([*words.split(), "-m", "wake-words", "--", "phones"]) == 2
+    assert "the model is named twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["serve", "web"])
+def test_models_are_words_or_behind_m(verb):
+    parser = verb_parser(verb)
+    output = ["-o", "site"] if verb == "web" else []
+    assert parser.parse_intermixed_args(["a.onnx", "-m", "b.onnx", *output]).models == ["b.onnx", "a.onnx"]
+    assert parser.parse_intermixed_args(output).models == ()
 
 
 @pytest.mark.parametrize("name", VERBS)

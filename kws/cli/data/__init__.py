@@ -30,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  kws data\n"
         "  kws data get speech_commands --root data/speech_commands --download\n"
-        "  kws data get --for wake_words --root data --download    # all that a recipe needs\n"
-        "  kws data get folder --root data/mine --from recordings    # recordings/hey_computer/anna/1.wav ...\n"
+        "  kws data get --for wake_words --root data --download   # all of a recipe\n"
+        "  kws data get folder --root data/mine --from recordings  # WORD/SPEAKER/1.wav\n"
         "  kws data pack data/librispeech -o data/librispeech_shards\n"
         "  kws data align data/wake_words -o data/wake_words/aligned.csv\n"
-        "  kws data cut data/mini_librispeech data/an4 --root data/cut_words --words on off stop\n"
+        "  kws data cut data/an4 --root data/cut_words --words on off stop\n"
         "  kws data synthesise --root data/synthetic --download --count 4000 --workers 2\n"
-        "  kws data store mine.onnx data/mini_librispeech@dev data/my_radio -o mine.speech"
+        "  kws data store mine.onnx data/an4@dev data/my_radio -o mine.speech"
     )
     actions = parser.add_subparsers(dest="action", metavar="list | get | pack | align | cut | synthesise | store")
     actions.add_parser("list", help="the corpora, their licences and where they come from (also `kws data` alone)")
