@@ -26,7 +26,7 @@ from kws.data.synthesis.scripts import WAKE_WORDS, spoken_form, transcript
 from kws.data.synthesis.tts import Synthesiser, Voice, download
 from kws.errors import KwsError, require
 from kws.lexicon.text import contains
-from kws.units import SAMPLE_RATE
+from kws.units import HOP_SAMPLES, SAMPLE_RATE
 
 LICENCES = {
     "kokoro": "Kokoro-82M by hexgrad, Apache-2.0; int8 ONNX export by thewh1teagle, MIT",
@@ -113,7 +113,7 @@ def align(samples: Samples, text: str, keyword: str) -> tuple[int, int]:
     for first in range(len(words)):
         if words[first : first + len(wanted)] == wanted:
             last = spoken[first + len(wanted) - 1]
-            return spoken[first].start_frame * SAMPLE_RATE // 100, (last.end_frame + 1) * SAMPLE_RATE // 100
+            return spoken[first].start_frame * HOP_SAMPLES, (last.end_frame + 1) * HOP_SAMPLES
     raise KwsError(f"the aligner did not find {keyword!r} in {text!r}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 SAMPLE_RATE = 16_000  # Hz, of every model, manifest and event
+HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms, of log-mel energies and of pocketsphinx
+FLUSH_SAMPLES = SAMPLE_RATE // 2  # of silence after a sound, whose last posteriors come some frames later
 
 
 def seconds(samples: int, rate: int = SAMPLE_RATE) -> float:

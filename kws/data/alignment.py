@@ -16,9 +16,8 @@ from kws.data.manifest import Utterance
 from kws.data.transcripts import guess
 from kws.errors import KwsError, require
 from kws.lexicon import Lexicon, load_cmudict
-from kws.units import SAMPLE_RATE, seconds
+from kws.units import HOP_SAMPLES, SAMPLE_RATE, seconds
 
-_FRAME_SAMPLES = SAMPLE_RATE // 100  # of pocketsphinx
 _LEAD = int(0.3 * SAMPLE_RATE)  # the aligner wants silence at both ends
 
 Pieces = list[tuple[str, int, int]]  # what is said from which sample to which
@@ -46,8 +45,8 @@ class Aligner:
         return [
             (
                 segment.word.partition("(")[0],
-                max(0, segment.start_frame * _FRAME_SAMPLES - _LEAD),
-                (segment.end_frame + 1) * _FRAME_SAMPLES - _LEAD,
+                max(0, segment.start_frame * HOP_SAMPLES - _LEAD),
+                (segment.end_frame + 1) * HOP_SAMPLES - _LEAD,
             )
             for segment in self.decoder.seg() or []
             if not segment.word.startswith(("<", "["))

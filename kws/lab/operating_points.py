@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from kws.evaluate.count.matching import Counting, occurrences
 from kws.evaluate.count.metrics import at_rate, det
 from kws.evaluate.replay.recording import CLEAN, Replayed
-from kws.lab.sounds import FRAME_SAMPLES
 from kws.lab.study import Study
 from kws.lexicon.text import phrase_name
+from kws.model.encoder import FRAME_SAMPLES
 
 
 @dataclass(frozen=True)

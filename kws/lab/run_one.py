@@ -20,10 +20,11 @@ from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import KeywordScorer, best_path
 from kws.errors import KwsError
 from kws.evaluate.replay.recording import Replayed
-from kws.lab.sounds import FRAME_SAMPLES, LEAD_FRAMES, Sounds
+from kws.lab.sounds import LEAD_FRAMES, Sounds
 from kws.lab.study import Study
 from kws.model.acoustic import AcousticModel, parameter_count
 from kws.model.checkpoint import Checkpoint, load_checkpoint
+from kws.model.encoder import FRAME_SAMPLES
 from kws.train.losses.total import ctc_loss
 from kws.train.recipe import Recipe
 from kws.train.trainer import train

@@ -23,12 +23,11 @@ from kws.evaluate.replay.files import file_identity
 from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.evaluate.replay.sources import sources_of, under_conditions
 from kws.lab.study import Places, Study
-from kws.model.encoder import Subsampling
-from kws.model.frontend import HOP_SAMPLES, LogMel
+from kws.model.encoder import FRAME_SAMPLES
+from kws.model.frontend import LogMel
 from kws.train.vocabulary import lexicon_of
 from kws.units import samples
 
-FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 RULES = Rules(silence_s=1.0)
 LEAD_FRAMES = RULES.lead_samples(FRAME_SAMPLES) // FRAME_SAMPLES
 KINDS = ("keyword", "speech", "noise")

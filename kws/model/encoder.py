@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from kws.model.streaming import State, StreamingLayer
 from kws.model.windows import along_time, windows
+from kws.units import HOP_SAMPLES
 
 
 class ConvState(NamedTuple):
@@ -58,6 +59,9 @@ class Subsampling(StreamingLayer):
         x, first = self.first(x, state[0])
         x, second = self.second(x, state[1])
         return x, (first, second)
+
+
+FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride  # 40 ms
 
 
 class ConvFeedForward(StreamingLayer):

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from kws.model.streaming import StreamingLayer
 from kws.model.windows import windows
-from kws.units import SAMPLE_RATE
+from kws.units import HOP_SAMPLES, SAMPLE_RATE
 
 _Hz = TypeVar("_Hz", float, Tensor)
 
-HOP_SAMPLES = SAMPLE_RATE // 100  # 10 ms
 WINDOW_SAMPLES = SAMPLE_RATE // 40  # 25 ms
 LOW_HZ, HIGH_HZ = 20.0, 7600.0  # the edges of the lowest and the highest mel band
 _POINTS = 512

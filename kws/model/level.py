@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kws.model.frontend import FLOOR, HOP_SAMPLES, FrontendState, LogMel
+from kws.model.frontend import FLOOR, FrontendState, LogMel
 from kws.model.streaming import StreamingLayer
 from kws.model.windows import MOST_FRAMES
+from kws.units import HOP_SAMPLES
 
 LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
 MOST_GAIN = 4.6  # 20 dB, in a stream

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from kws.errors import KwsError
 from kws.model.config import VerifierConfig
 from kws.model.encoder import Block, Subsampling
-from kws.model.frontend import FLOOR, HOP_SAMPLES
+from kws.model.frontend import FLOOR
 from kws.model.level import raised_segments
 from kws.model.mixers import MixerConfig, SegmentMixer, make_mixer, parse_pattern
+from kws.units import HOP_SAMPLES
 
 _BLANK_BIAS = 3.0
 _RARE = -2.0  # of the log-odds: most segments hold no word

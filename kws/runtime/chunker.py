@@ -17,7 +17,6 @@ from kws.audio import Resampler, check_rate
 from kws.audio.pickup import LOUDEST
 from kws.errors import InputError
 
-_FLUSH_SAMPLES = units.samples(0.5)  # a model's posteriors come some frames after the sound
 _INT16 = np.dtype(np.int16)
 _TYPES = (_INT16, np.dtype(np.float32))
 
@@ -69,8 +68,8 @@ class Chunker:
             pcm = self._resampler.push(pcm, last)
         if last:
             self._ended = True
-            used = self._fill + pcm.size + _FLUSH_SAMPLES
-            pcm = np.concatenate([pcm, np.zeros(_FLUSH_SAMPLES + -used % self._chunk_samples, np.float32)])
+            used = self._fill + pcm.size + units.FLUSH_SAMPLES
+            pcm = np.concatenate([pcm, np.zeros(units.FLUSH_SAMPLES + -used % self._chunk_samples, np.float32)])
         return self._chunks(pcm)
 
     def _chunks(self, pcm: Samples) -> Iterator[Samples]:

@@ -26,6 +26,7 @@ from kws.metadata import METADATA_KEY, VERIFIER_KEY, ModelInfo
 from kws.onnxruntime_import import load_onnxruntime
 from kws.runtime.shipped import ships
 from kws.runtime.strangers import MOST_BYTES, GuardedSession, check, single_thread
+from kws.units import HOP_SAMPLES
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,7 +51,6 @@ class Output(NamedTuple):
 
 _TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _VERIFIER_OUTPUTS = ["log_odds", "log_posteriors"]
-_FEATURES_PER_S = 100
 _QUIET_S = 4  # more than the look-back of the shipped models: no frame before it is remembered
 
 
@@ -202,7 +202,7 @@ class OnnxModel:
         verifier = self.info.verifier
         if verifier is None or features is None:
             return
-        frames = chunks * self.info.chunk_samples * _FEATURES_PER_S // self.info.sample_rate
+        frames = chunks * self.info.chunk_samples // HOP_SAMPLES
         if features.shape != (1, frames, verifier.mels):
             raise KwsError(f"the graph gave features of shape {features.shape}, not {(1, frames, verifier.mels)}")
 
@@ -213,7 +213,7 @@ class OnnxModel:
             return
         silence = np.full((verifier.segment_frames, verifier.mels), verifier.silence, np.float32)
         log_odds, posteriors = self.verify(silence)
-        frames = verifier.segment_frames * info.sample_rate // _FEATURES_PER_S // info.frame_samples
+        frames = verifier.segment_frames * HOP_SAMPLES // info.frame_samples
         found, wanted = (log_odds.shape, posteriors.shape), ((len(verifier.words),), (frames, len(info.tokens)))
         if found != wanted:
             raise KwsError(f"the verifier gave log-odds and log-posteriors of shapes {found}, not {wanted}")

@@ -22,13 +22,9 @@ from kws.errors import KwsError
 from kws.lexicon import Lexicon
 from kws.lexicon.text import phrase_name
 from kws.log import Log
-from kws.model.encoder import Subsampling
-from kws.model.frontend import HOP_SAMPLES
+from kws.model.encoder import FRAME_SAMPLES
 from kws.train.recipe import Recipe, TrainingCorpus
-from kws.units import SAMPLE_RATE
-
-_FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
-_LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a validation clip
+from kws.units import FLUSH_SAMPLES
 
 
 class EpochSteps(Sampler[int]):
@@ -64,8 +60,8 @@ class WholeClips(Dataset[dict[str, Any]]):
         return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        pcm = np.pad(self.clips.read(index), _LEAD_SAMPLES)
-        pcm = np.pad(pcm, (0, -len(pcm) % _FRAME_SAMPLES))
+        pcm = np.pad(self.clips.read(index), FLUSH_SAMPLES)
+        pcm = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
         text = self.clips.utterances[index].text
         keyword = text if text in self.keywords else None
         return {"pcm": torch.from_numpy(pcm)[None], "keyword": keyword, "targets": self.targets[index]}

@@ -16,10 +16,9 @@ from kws.decoding.scorer import best_path
 from kws.lexicon import Spelling
 from kws.metadata import ScorerConfig
 from kws.model.acoustic import AcousticModel
-from kws.units import SAMPLE_RATE
+from kws.units import FLUSH_SAMPLES
 
 MOST_ADDED = 3
-_LEAD_SAMPLES = SAMPLE_RATE // 2  # silence around a recording
 _SHORTEST = 3  # phones: anything shorter is heard everywhere
 _FEWEST, _MOST = 0.6, 1.6  # phones of a candidate, in those of the usual spelling
 _GAIN = 0.02  # of the mean score, for which a further spelling is worth its false accepts
@@ -31,7 +30,7 @@ _NEARLY = 0.8  # of the best mean score: of such candidates the longest is the s
 
 def log_posteriors(model: AcousticModel, samples: Samples) -> Float64Array:
     """(T, V) of one recording, half a second of silence on both sides."""
-    pcm = np.pad(samples, _LEAD_SAMPLES)
+    pcm = np.pad(samples, FLUSH_SAMPLES)
     pcm = np.pad(pcm, (0, -len(pcm) % model.stride))
     with torch.no_grad():
         whole = torch.from_numpy(pcm)[None]

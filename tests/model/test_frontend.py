@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 
 from kws.audio import read  # noqa: E402
 from kws.data.torchaudio_import import load_torchaudio  # noqa: E402
-from kws.model.frontend import HOP_SAMPLES, WINDOW_SAMPLES, LogMel  # noqa: E402
+from kws.model.frontend import WINDOW_SAMPLES, LogMel  # noqa: E402
+from kws.units import HOP_SAMPLES  # noqa: E402
 from trees import ROOT  # noqa: E402
 
 

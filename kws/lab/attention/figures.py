@@ -14,10 +14,11 @@ from kws.errors import KwsError, require
 from kws.evaluate.report.page.figures import GREY, plain
 from kws.lab.attention.measure import Row
 from kws.lab.curves import Curve, draw_curves
-from kws.model.encoder import Subsampling
+from kws.model.encoder import FRAME_SAMPLES, Subsampling
 from kws.model.mixers.attention import Observation
+from kws.units import SAMPLE_RATE
 
-FRAME_S = 0.04
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 _BRIGHTEST = 0.995  # quantile of the weights at the end of the colours
 _LEVELS = (0.02, 0.995)  # quantiles of the mel at the ends of the greys
 _LATER = "how much later the frame that looks is, s"

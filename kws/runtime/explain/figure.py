@@ -24,7 +24,7 @@ from kws.runtime.explain.diagnosis import Diagnosis
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.search import Excerpt
 from kws.runtime.explain.text import headline, reasons, sound_facts
-from kws.units import SAMPLE_RATE
+from kws.units import HOP_SAMPLES, SAMPLE_RATE
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -106,7 +106,7 @@ def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
     """Draw the mel spectrogram of samples (S,) at 16 kHz, the first of them at second
     `start_s`.
     """
-    hop = max(SAMPLE_RATE // 100, samples.size // _COLUMNS)
+    hop = max(HOP_SAMPLES, samples.size // _COLUMNS)
     decibels = mel_db(samples, hop)
     top = max(float(decibels.max()), _NOTHING_DB + _RANGE_DB)  # silence is white
     extent = (start_s, start_s + decibels.shape[1] * hop / SAMPLE_RATE, _mel(_LOWEST_HZ), _mel(SAMPLE_RATE / 2))

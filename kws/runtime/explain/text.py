@@ -11,7 +11,7 @@ from kws.metadata import ModelInfo
 from kws.runtime.explain.diagnosis import CLEAR, Diagnosis, Phone
 from kws.runtime.explain.explainer import Explanation
 from kws.runtime.explain.sound import Sound
-from kws.units import SAMPLE_RATE, seconds
+from kws.units import HOP_SAMPLES, SAMPLE_RATE, seconds
 
 _FAINT = 0.1  # the posterior from which on a phone was heard a little
 _SURE = 0.995  # a score from here on is written as 1.00
@@ -121,7 +121,7 @@ def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
     """What the verifier was asked, and what would have changed its answer."""
     verdict, verifier = diagnosis.verdict, info.verifier
     assert verdict is not None and verifier is not None
-    span = f"{seconds(verifier.segment_frames * SAMPLE_RATE // 100):.3g} s"
+    span = f"{seconds(verifier.segment_frames * HOP_SAMPLES):.3g} s"
     yield f"the first pass proposed it with {probability(diagnosis.score)}; the verifier heard the {span} up to then"
     if verdict.accepted:
         yield _silent_above(verdict.peak)

@@ -17,12 +17,11 @@ import torch
 
 from kws.data.scenes.config import SceneConfig
 from kws.data.scenes.surroundings import Surroundings
-from kws.model.frontend import HOP_SAMPLES
 from kws.model.verifier import Verifier
 from kws.train.verifier.candidates import Proposal
 from kws.train.verifier.recipe import VerifierTaskConfig
 from kws.train.verifier.segments import SegmentDataset, TapeSource
-from kws.units import seconds
+from kws.units import HOP_SAMPLES, seconds
 
 FA_PER_HOUR = (0.5, 1.0, 2.0)  # of each keyword
 _SNRS_DB = {"clean": None, "10 dB": 10.0, "5 dB": 5.0}

@@ -25,12 +25,12 @@ from kws.data.scenes.features import keep_batch, kept_batch
 from kws.data.scenes.surroundings import Surroundings, happens
 from kws.data.scenes.tapes import Tape
 from kws.errors import KwsError
-from kws.model.frontend import HOP_SAMPLES, LogMel
+from kws.model.frontend import LogMel
 from kws.model.verifier import LEAD_SAMPLES
 from kws.train.verifier import teacher
 from kws.train.verifier.candidates import Proposal
 from kws.train.verifier.recipe import VerifierTaskConfig
-from kws.units import SAMPLE_RATE, samples
+from kws.units import HOP_SAMPLES, samples
 
 _NOT_YET_S = (-1.1, -0.7)  # from where a keyword would be verified to where an off-time segment ends
 _LONG_AGO_S = (1.0, 1.9)
@@ -97,7 +97,7 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         self.sources, self.task = sources, task
         self.surroundings = surroundings
         self.frontend = LogMel(task.model.mels)
-        self.length = task.model.segment_frames * SAMPLE_RATE // 100
+        self.length = task.model.segment_frames * HOP_SAMPLES
         self.samples = self.length + LEAD_SAMPLES
         self.embeddings = (self.length - teacher.SPAN_SAMPLES) // teacher.STEP_SAMPLES + 1
         right = [[(s, p) for s in sources for p in s.proposals if p.said[k]] for k in range(len(task.keywords))]

@@ -36,7 +36,7 @@ from kws.train.verifier.folds import in_fold
 from kws.train.verifier.recipe import VerifierRecipe, VerifierTaskConfig
 from kws.train.verifier.segments import SegmentDataset, TapeSource
 from kws.train.verifier.teacher import Teacher
-from kws.units import SAMPLE_RATE
+from kws.units import HOP_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def segments(recipe: VerifierRecipe, log: Log) -> SegmentDataset:
     lexicon = load_cmudict().extended(task.extra_spellings)
     sources = [_source(job, detector, teach, lexicon, log) for job in jobs]
     noise, rooms = (_sounds(root, corpus, writable / ".decoded", log) for corpus in (task.noise, task.rooms))
-    length = task.model.segment_frames * SAMPLE_RATE // 100 + LEAD_SAMPLES
+    length = task.model.segment_frames * HOP_SAMPLES + LEAD_SAMPLES
 
     def voice(most: int, rng: np.random.Generator) -> Samples:
         tape = sources[int(rng.integers(len(sources)))].tape

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kws.model.encoder import Subsampling
-from kws.model.frontend import HOP_SAMPLES
+from kws.model.encoder import FRAME_SAMPLES
 from kws.model.verifier import Verifier
 from kws.train.specaugment import SpecAugment
 from kws.train.task import adamw
@@ -21,7 +20,6 @@ from kws.train.verifier import teacher
 from kws.train.verifier.recipe import VerifierRecipe
 from kws.train.warp import VocalTractWarp
 
-_FRAME_SAMPLES = HOP_SAMPLES * Subsampling.stride
 _HIDDEN = 192
 
 
@@ -75,8 +73,8 @@ class VerifierTask(pl.LightningModule):
         frame in its middle.
         """
         count = batch["embeddings"].shape[1]
-        places = torch.arange(count) * (teacher.STEP_SAMPLES // _FRAME_SAMPLES) + teacher.SPAN_SAMPLES // (
-            2 * _FRAME_SAMPLES
+        places = torch.arange(count) * (teacher.STEP_SAMPLES // FRAME_SAMPLES) + teacher.SPAN_SAMPLES // (
+            2 * FRAME_SAMPLES
         )
         wanted = (batch["embeddings"].float() - self.embedding_mean) / self.embedding_deviation
         errors = torch.square(self.learner(hidden[:, places]) - wanted).mean(dim=(1, 2))
