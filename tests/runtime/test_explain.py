@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,15 +17,18 @@ from hypothesis import strategies as st
 
 import pairs
 import tones
+from kws import audio
 from kws.decoding.scorer import KeywordScorer, best_path
+from kws.decoding.temperature import softened
 from kws.runtime.detector import Detector
-from kws.runtime.explain.diagnosis import Phone, parts_lacking, phones_of, propose
+from kws.runtime.explain.diagnosis import CLEAR, Phone, parts_lacking, phones_of, posteriors_of, propose
 from kws.runtime.explain.explainer import MOST_PICTURED, Explainer
 from kws.runtime.explain.figure import mel_db, picture_paths, spectrogram
 from kws.runtime.explain.sound import Sound, level_db
 from kws.runtime.explain.text import as_values, in_words, sound_facts
 from kws.runtime.keywords import open_detector
 from posteriors import frames, log_softmax
+from trees import ROOT
 from waves import write_wave
 
 TOKENS = ("<blank>", "A", "B", "C", "D")
@@ -66,7 +70,9 @@ def test_the_traced_path_has_the_score_and_keeps_the_rules(seed, cut):
             assert after - before in (0, 1, 2)
             if after - before == 2:
                 assert before % 2 == 0 and labels[before // 2] != labels[after // 2]
-        phones = phones_of(path, tuple(TOKENS[t] for t in labels), posteriors[cut : frame + 1], TOKENS, cut)
+        phones = phones_of(
+            path, tuple(TOKENS[t] for t in labels), np.exp(posteriors[cut : frame + 1].astype(np.float64)), TOKENS, cut
+        )
         log = sum(p.llr + p.gap_llr + 0.7 * p.peak for p in phones) / len(phones)
         assert log == pytest.approx(math.log(scores[frame, keyword]), abs=1e-9)
         for number, phone in enumerate(phones):
@@ -111,7 +117,25 @@ def test_what_lacks_is_the_fewest_parts_that_reach_the_threshold(parts, threshol
         assert not chosen or math.exp(left / len(phones)) < threshold * (1 + 1e-9)
 
 
-# The stories.
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_a_phone_is_judged_by_what_the_model_heard_before_its_temperature(temperature):
+    sharp = log_softmax(np.random.default_rng(0).normal(0, 4, (20, 5)))
+    excerpt = SimpleNamespace(log_posteriors=softened(sharp, temperature).astype(np.float32))
+    found = posteriors_of(excerpt, SimpleNamespace(temperature=temperature))
+    assert np.allclose(found, np.exp(sharp), atol=1e-5)
+
+
+def test_softened_phones_that_are_clear_are_not_called_weak():
+    """`phones` has a temperature of 3: its posteriors are far from 1 where it is sure."""
+    detector = open_detector("phones", ["jarvis"], known=True)
+    assert detector.info.temperature > 1
+    sound = audio.read(ROOT / "demo/hear.wav")
+    fired = next(d for d in explain(detector, sound, ["jarvis"]).diagnoses if d.fired)
+    clear = [phone.best >= CLEAR for phone in fired.phones]
+    assert sum(clear) >= 3 > sum(math.exp(phone.peak) >= CLEAR for phone in fired.phones)
+
+
+# The diagnoses.
 
 
 def explain(detector, samples, asked=(), block=16000):
@@ -221,9 +245,9 @@ def test_a_word_that_is_cut_off_is_told(detector):
 
 
 def test_a_quiet_word_is_told(detector):
-    diagnosis, words = diagnosis_of(detector, tones.speak("  ABC   ") * np.float32(0.01))
-    assert not diagnosis.fired and diagnosis.level_db == pytest.approx(-53, abs=2)
-    assert "it is quiet there, -5" in words
+    diagnosis, words = diagnosis_of(detector, tones.speak("  ABC   ") * np.float32(0.003))
+    assert not diagnosis.fired and diagnosis.level_db == pytest.approx(-63.5, abs=2)
+    assert "it is quiet there, -6" in words
 
 
 def test_a_near_miss_says_which_threshold_would_do(detector):

@@ -19,10 +19,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kws.arrays import Float64Array
 from kws.decoding.scorer import Path, best_path
+from kws.decoding.temperature import softened
 from kws.lexicon import PHONES, Spelling
 from kws.lexicon.borders import Borders
-from kws.metadata import Keyword
+from kws.metadata import Keyword, ModelInfo
 from kws.runtime.detector import Detector
 from kws.runtime.explain.search import LENIENCE, Attempt, Excerpt, Verdict, limit
 from kws.runtime.explain.sound import level_db
@@ -42,7 +44,8 @@ class Phone(NamedTuple):
     """One label of a path, and the blanks before it.
 
     start, end: its frames since the stream began, `end` behind the last. best: the
-    highest posterior that counts for it; peak: its logarithm. llr, gap_llr: what its
+    highest posterior that counts for it; peak: the log-posterior that the score has of it,
+    softened by the model's temperature. llr, gap_llr: what its
     frames and those of the blanks before it cost against the best path. gap: the number
     of these blanks. rival, rival_best: the other token that the model heard most there;
     its name is None where it was heard little, or less than the label itself.
@@ -155,30 +158,22 @@ def tell(
     """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events:
     those of the stream so far. verdict: of the verifier, where it was asked.
     """
-    keyword = detector.keywords[attempt.keyword]
-    scoring = detector.info.scoring
+    info, scoring, keyword = detector.info, detector.info.scoring, detector.keywords[attempt.keyword]
     spelled = [k.spelled for k in detector.keywords]
-    scorer = scoring.scorer(detector.info.tokens, spelled, LENIENCE if slow else 1)
-    rows = excerpt.log_posteriors[: attempt.frame + 1 - excerpt.first_frame]
-    path = scorer.trace(rows, attempt.keyword, excerpt.lenient if slow else excerpt.strict)
+    scorer = scoring.scorer(info.tokens, spelled, LENIENCE if slow else 1)
+    rows = slice(0, attempt.frame + 1 - excerpt.first_frame)
+    state = excerpt.lenient if slow else excerpt.strict
+    path = scorer.trace(excerpt.log_posteriors[rows], attempt.keyword, state)
     assert path is not None, "an attempt has a path"
     spelling = [one for own in spelled for one in own][path.spelling]
-    phones = phones_of(path, spelling, rows, detector.info.tokens, excerpt.first_frame)
+    posteriors = posteriors_of(excerpt, info)
+    phones = phones_of(path, spelling, posteriors[rows], info.tokens, excerpt.first_frame)
     least = limit(detector, attempt.keyword)
     lacking, extra_sounds, score_if_perfect = parts_lacking(phones, scoring.peak_weight, least)
-    unclear = sum(phone.best < CLEAR for phone in phones)
-    cause: Cause = "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
-    event = next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
-    if attempt in events:
-        cause, event = "fired", None
-    elif slow:
-        cause = "too long" if attempt.age > scoring.longest_frames(spelling, keyword.spelled[spelling]) else "gap"
-    elif verdict is not None and not verdict.accepted:
-        cause = "refused"
-    elif attempt.score >= least:
-        cause = "refractory"
-    frame_samples = detector.info.frame_samples
-    stretch = slice(*((f - excerpt.first_frame) * frame_samples for f in (attempt.start, attempt.frame + 1)))
+    longest = scoring.longest_frames(spelling, keyword.spelled[spelling])
+    cause = _outcome(attempt, attempt in events, slow, longest, least, verdict) or _failing(phones, lacking)
+    stretch = slice(*((f - excerpt.first_frame) * info.frame_samples for f in (attempt.start, attempt.frame + 1)))
+    held = 0 if verdict is None or info.verifier is None else info.verifier.hold_frames
     return Diagnosis(
         keyword,
         attempt.keyword,
@@ -188,16 +183,14 @@ def tell(
         verdict,
         attempt.start,
         attempt.frame,
-        attempt.frame
-        if verdict is None or detector.info.verifier is None
-        else attempt.frame + detector.info.verifier.hold_frames,
+        attempt.frame + held,
         phones,
         path.places,
-        heard_in(excerpt, detector.info.tokens),
+        heard_in(excerpt, posteriors, info.tokens),
         lacking,
         extra_sounds,
         score_if_perfect,
-        event if cause == "refractory" else None,
+        _event_before(attempt, events) if cause == "refractory" else None,
         _peak(attempt, excerpt, scoring.refractory_frames),
         level_db(excerpt.samples[stretch]),
         None,
@@ -205,14 +198,43 @@ def tell(
     )
 
 
+def _outcome(
+    attempt: Attempt, fired: bool, slow: bool, longest_frames: int, least: float, verdict: Verdict | None
+) -> Cause | None:
+    """The cause that is not in the phones; None where it is."""
+    if fired:
+        return "fired"
+    if slow:
+        return "too long" if attempt.age > longest_frames else "gap"
+    if verdict is not None and not verdict.accepted:
+        return "refused"
+    return "refractory" if attempt.score >= least else None
+
+
+def _failing(phones: tuple[Phone, ...], lacking: tuple[int, ...]) -> Cause:
+    """Whether some phones failed, or nearly all."""
+    unclear = sum(phone.best < CLEAR for phone in phones)
+    return "nothing like it" if 2 * min(unclear, len(lacking)) >= len(phones) else "phones"
+
+
+def _event_before(attempt: Attempt, events: list[Attempt]) -> int | None:
+    """The frame of the keyword's last event before the attempt."""
+    return next((e.frame for e in reversed(events) if e.keyword == attempt.keyword and e.frame <= attempt.frame), None)
+
+
+def posteriors_of(excerpt: Excerpt, info: ModelInfo) -> Float64Array:
+    """(T, V): what the model heard, without the temperature that softens its scores."""
+    return np.exp(softened(excerpt.log_posteriors.astype(np.float64), 1 / info.temperature))
+
+
 def phones_of(
-    path: Path, spelling: Spelling, log_posteriors: NDArray[np.float32], tokens: tuple[str, ...], first_frame: int
+    path: Path, spelling: Spelling, posteriors: Float64Array, tokens: tuple[str, ...], first_frame: int
 ) -> tuple[Phone, ...]:
-    """The labels of a path that ends with the last of the excerpt's frames (n, V), the
-    first being `first_frame`.
+    """The labels of a path that ends with the last of the excerpt's frames, whose
+    posteriors are (T, V), the first being `first_frame`.
     """
-    posteriors = np.exp(log_posteriors[-len(path.places) :].astype(np.float64))
-    start = first_frame + len(log_posteriors) - len(path.places)
+    start = first_frame + len(posteriors) - len(path.places)
+    posteriors = posteriors[-len(path.places) :]
     costs = np.diff(path.llr, prepend=0.0)
     spans = [np.flatnonzero(path.places == 2 * label) for label in range(len(spelling))]
     found = []
@@ -223,18 +245,18 @@ def phones_of(
         )
         others = posteriors[around].max(axis=0)
         others[[0, *(tokens.index(spelling[n]) for n in range(max(0, label - 1), min(len(spans), label + 2)))]] = 0.0
-        peak = float(path.peaks[span[-1]])
+        best = float(posteriors[span, tokens.index(name)].max())
         found.append(
             Phone(
                 name,
                 start + int(span[0]),
                 start + int(span[-1]) + 1,
-                math.exp(min(0.0, peak)),
-                peak,
+                best,
+                float(path.peaks[span[-1]]),
                 float(costs[span].sum()),
                 int(blanks.sum()),
                 float(costs[blanks].sum()),
-                tokens[int(others.argmax())] if others.max() >= max(_RIVAL, math.exp(peak)) else None,
+                tokens[int(others.argmax())] if others.max() >= max(_RIVAL, best) else None,
                 float(others.max()),
             )
         )
@@ -260,13 +282,13 @@ def parts_lacking(
     return tuple(lacking), tuple(extra_sounds), math.exp(min(0.0, log / len(phones)))
 
 
-def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...]:
+def heard_in(excerpt: Excerpt, posteriors: Float64Array, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...]:
     """The best path of the excerpt."""
     found = best_path(excerpt.log_posteriors)
     ends = [*(begin for _, begin in found), len(excerpt.log_posteriors)][1:]
     heard = []
     for (token, begin), end in zip(found, ends, strict=False):
-        best = float(np.exp(excerpt.log_posteriors[begin:end, token].max()))
+        best = float(posteriors[begin:end, token].max())
         heard.append(HeardPhone(tokens[token], begin + excerpt.first_frame, best))
     return tuple(heard)
 

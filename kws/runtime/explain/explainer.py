@@ -117,7 +117,8 @@ class Explainer:
         verdict = None if slow else self._search.verdict(attempt)
         if verdict is not None:
             return max(_UNVERIFIED, verdict.score / verdict.threshold)
-        share = attempt.score / limit(self._detector, attempt.keyword)
+        sharp = self._detector.info.temperature  # scores of a softened model lie close together
+        share = (attempt.score / limit(self._detector, attempt.keyword)) ** sharp
         return share if self._detector.info.verifier is None else _UNVERIFIED * min(1.0, share)
 
     def _fits(self, attempt: Attempt) -> bool:
