@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.cli.keywords import FA_PER_HOUR, calibrate
 from kws.cli.options import (
@@ -26,6 +27,10 @@ from kws.cli.options import (
     whole_number,
 )
 from kws.errors import KwsError
+
+if TYPE_CHECKING:
+    from kws.evaluate.replay.systems import System, SystemSpec
+    from kws.evaluate.report.model import Report
 
 RATES = (0.05, 0.1, 0.5, 1.0)  # FA/h at which false rejects are told
 
@@ -105,25 +110,13 @@ def run(args: argparse.Namespace) -> int:
     after all of that is done.
     """
     from kws.evaluate.replay.named import conditions_of, mixing_rules, replay_named
-    from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
     from kws.evaluate.report.build import Evaluation, Named
-    from kws.evaluate.report.compare import compare, read_report
+    from kws.evaluate.report.compare import read_report
     from kws.evaluate.report.text import as_text, comparison_text
     from kws.evaluate.report.write import write_report
-    from kws.runtime.keywords import model_for, notes
 
     against = read_report(args.against) if args.against else None
-    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate, args.after_pause)
-    for option in ("gate", "after_pause"):
-        if spec.is_engine and getattr(args, option):
-            name = f"--{option.replace('_', '-')}"
-            raise KwsError(f"{name} is of models of kws, and {spec.model} is an engine of others")
-    system = open_system(spec)
-    if isinstance(system, KwsSystem):
-        for note in notes(system.detector, args.keyword):
-            log_to_stderr(note)
-        rate = FA_PER_HOUR if FA_PER_HOUR in args.fa_per_hour else min(args.fa_per_hour)
-        system = KwsSystem(calibrate(system.detector, (), rate, log_to_stderr))
+    spec, system = _opened(args)
     unusable: list[str] = []
     rules = mixing_rules(args.silence, args.seed, args.noise, args.rooms, unusable, pickup(args))
     for line in unusable:
@@ -145,12 +138,7 @@ def run(args: argparse.Namespace) -> int:
     evaluation = Evaluation(system, recordings, sorted(set(args.fa_per_hour)), rules)
     named = Named(args.positives, args.negatives, args.confusables, args.noise, args.rooms)
     report = evaluation.report(shlex.join(["kws", *sys.argv[1:]]), named, [*unusable, *skipped])
-    refused = None
-    if against:
-        try:
-            report = dataclasses.replace(report, comparison=compare(report, against, args.seed))
-        except KwsError as error:
-            refused = error
+    report, refused = _compared(report, against, args.seed)
     print(as_text(report))
     if report.comparison:
         print(f"\n{comparison_text(report.comparison)}")
@@ -159,3 +147,34 @@ def run(args: argparse.Namespace) -> int:
     if refused:
         raise refused
     return 0
+
+
+def _opened(args: argparse.Namespace) -> tuple[SystemSpec, System]:
+    """The system that is scored; typed phrases of a model of kws have their thresholds."""
+    from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
+    from kws.runtime.keywords import model_for, notes
+
+    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate, args.after_pause)
+    for option in ("gate", "after_pause"):
+        if spec.is_engine and getattr(args, option):
+            name = f"--{option.replace('_', '-')}"
+            raise KwsError(f"{name} is of models of kws, and {spec.model} is an engine of others")
+    system = open_system(spec)
+    if not isinstance(system, KwsSystem):
+        return spec, system
+    for note in notes(system.detector, args.keyword):
+        log_to_stderr(note)
+    rate = FA_PER_HOUR if FA_PER_HOUR in args.fa_per_hour else min(args.fa_per_hour)
+    return spec, KwsSystem(calibrate(system.detector, (), rate, log_to_stderr))
+
+
+def _compared(report: Report, against: Report | None, seed: int) -> tuple[Report, KwsError | None]:
+    """The report with its comparison to another, or why that is refused."""
+    from kws.evaluate.report.compare import compare
+
+    if against is None:
+        return report, None
+    try:
+        return dataclasses.replace(report, comparison=compare(report, against, seed)), None
+    except KwsError as error:
+        return report, error

@@ -29,6 +29,11 @@ class StreamRows:
         self.renew(row)
         return row
 
+    @property
+    def used(self) -> int:
+        """The number of rows that streams have."""
+        return len(self._arrays[0]) - len(self._free)
+
     def renew(self, row: int) -> None:
         """Make a row as a new stream's."""
         self.put([row], self._fresh)

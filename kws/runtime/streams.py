@@ -53,6 +53,9 @@ class Streams:
         self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
         self.peaks: list[tuple[StreamHandle, Detection]] = []
 
+    def __repr__(self) -> str:
+        return f"<Streams of {self.detector.info.name}: {self._states.used} streams, {self.waiting} wait>"
+
     def join(self, sample_rate: int = units.SAMPLE_RATE) -> StreamHandle:
         """A fresh stream of samples at sample_rate Hz; raises as `Detector.stream`
         does.
@@ -153,6 +156,10 @@ class StreamHandle:
         self._open_events = EventPeaks(streams.detector.info.scoring.refractory_frames)
         self._second_pass = fresh_second_pass(streams.detector)
         self._pause_before = streams.detector.new_pause_before()
+
+    def __repr__(self) -> str:
+        state = "has left" if self._streams is None else f"{self.waiting} chunks wait"
+        return f"<StreamHandle at {self.sample_rate} Hz: {units.seconds(self._taken):.2f} s taken, {state}>"
 
     @property
     def sample_rate(self) -> int:

@@ -15,9 +15,7 @@ from kws.units import HOP_SAMPLES, SAMPLE_RATE, seconds
 
 _FAINT = 0.1  # the posterior from which on a phone was heard a little
 _SURE = 0.995  # a score from here on is written as 1.00
-_QUIET_DB = (
-    -60.0
-)  # of the loudest 20 ms: a peak of about -50 dBFS, below which the model misses more (kws.audio.pickup)
+_QUIET_DB = -60.0  # of the loudest 20 ms, so a peak of about -50 dBFS: from there on models miss more
 _CLIPPED = 0.001
 _TELEPHONE_DB = -45.0
 _EDGE_FRAMES = 3
