@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from kws.cli import options
 from kws.cli.keywords import add_keyword_options, open_detectors
@@ -96,79 +96,101 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+class Shown(Protocol):
+    """Where a person or a program sees what is heard: `Lines`, `JsonLines` or a Screen."""
+
+    def tell(self, note: str) -> None:
+        """A line about the microphone, the recording or the command."""
+
+    def watch(self, heard: LiveBlock | None) -> None:
+        """Follow the sound."""
+
+    def fire(self, event: LiveDetection) -> None:
+        """An event."""
+
+    def settle(self, event: LiveDetection) -> None:
+        """The peak of an event is known, a second after it fired."""
+
+
+class Lines:
+    """Events as lines of text on standard output, all else on standard error."""
+
+    def tell(self, note: str) -> None:
+        say(f"kws: {note}")
+
+    def watch(self, heard: LiveBlock | None) -> None:
+        """Lines do not follow the sound."""
+
+    def fire(self, event: LiveDetection) -> None:
+        print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
+
+    def settle(self, event: LiveDetection) -> None:
+        print(f"{event.time:%H:%M:%S}  {event.keyword}  (peak {event.peak:.2f})", flush=True)
+
+
+class JsonLines(Lines):
+    """Events as lines of JSON."""
+
+    def fire(self, event: LiveDetection) -> None:
+        print(json.dumps(event.as_values()), flush=True)
+
+    def settle(self, event: LiveDetection) -> None:
+        print(json.dumps(event.peak_values()), flush=True)
+
+
 class Front:
-    """What a person or a program sees: the screen, lines of text, or lines of JSON; and
-    the command for each event.
-    """
+    """What is shown of the sound, and the command that runs at each event."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._json = args.json
         self._recording = f"kept in {args.record}" if args.record else ""
-        self._with_screen = not args.json and sys.stdout.isatty() and find_spec("rich") is not None
-        output = subprocess.DEVNULL if self._with_screen else sys.stderr
+        self.has_meter = not args.json and sys.stdout.isatty() and find_spec("rich") is not None
+        self._shown: Shown = JsonLines() if args.json else Lines()
         self._command: Command | None = None
         if args.exec:
             from kws.demo import command
 
+            output = subprocess.DEVNULL if self.has_meter else sys.stderr
             self._command = command.Command(args.exec, output, self.tell)
-        self._screen: Any = None
         self._greeting: Callable[[], str] | None = None
 
     def begin(self, stack: ExitStack, detector: Detector, microphone: Microphone) -> None:
         """Say what is listened to."""
-        if self._with_screen:
+        if self.has_meter:
             from kws.demo.screen import Screen
 
             screen = Screen(detector, lambda: str(microphone), lambda: microphone.overflows, self._recording)
-            self._screen = stack.enter_context(screen)
+            self._shown = stack.enter_context(screen)
             return
         words = ", ".join(keyword.name for keyword in detector.keywords)
         self._greeting = lambda: f"listening for {words} on {microphone}; Ctrl-C stops"
 
-    @property
-    def has_meter(self) -> bool:
-        """Whether somebody watches the sound."""
-        return self._with_screen
-
     def tell(self, line: str) -> None:
         """A line about the microphone, the recording or the command."""
-        if self._screen is not None:
-            self._screen.tell(line)
-        else:
-            self._say(f"kws: {line}")
+        self._shown.tell(line)
 
     def watch(self, heard: LiveBlock | None) -> None:
         """Follow the sound; the microphone is open when this is called first."""
         if self._greeting is not None:
-            self._say(self._greeting())
+            say(self._greeting())
             self._greeting = None
         if self._command is not None:
             self._command.check()
-        if self._screen is not None:
-            self._screen.watch(heard)
+        self._shown.watch(heard)
 
     def fire(self, event: LiveDetection) -> None:
+        """An event, and its command."""
         if self._command is not None:
             self._command.start(json.dumps(event.as_values()))
-        if self._screen is not None:
-            self._screen.fire(event)
-        elif self._json:
-            print(json.dumps(event.as_values()), flush=True)
-        else:
-            print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
+        self._shown.fire(event)
 
     def settle(self, event: LiveDetection) -> None:
         """The peak of an event is known, a second after it fired."""
-        if self._screen is not None:
-            self._screen.settle(event)
-        elif self._json:
-            print(json.dumps(event.peak_values()), flush=True)
-        else:
-            print(f"{event.time:%H:%M:%S}  {event.keyword}  (peak {event.peak:.2f})", flush=True)
+        self._shown.settle(event)
 
-    @staticmethod
-    def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def table(found: list[Device]) -> str:
