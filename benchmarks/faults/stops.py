@@ -1,16 +1,19 @@
-"""Stops: kill -9 and a full disk while kws trains, prepares, exports, calibrates and scores. The same command, given
-again, ends with what it would have ended with.
+"""Stops: kill -9, a limit on the size of files and a full disk while kws trains,
+prepares, exports, calibrates and scores. The same command, given again, ends with what
+it would have ended with.
 """
 
 import hashlib
 import json
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from kws.metadata import METADATA_KEY
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "demo/hear.wav"
 RATE = 16_000
+_DISK_BYTES = 2**29
 TIMES = {"report.json": ("created", "seconds", "date", "command")}  # what two runs may differ in
 
 
@@ -54,31 +58,51 @@ JOBS = (
 
 
 def stops(setting: Setting, jobs: tuple[Job, ...] = JOBS) -> Iterator[Row]:
-    """For each job so many kills, and so many full disks, at moments of chance."""
+    """For each job so many kills, file limits and full disks, at moments of chance."""
     for job in jobs:
         place = setting.folder / job.name.partition(",")[0]
+        place.mkdir()
         wanted, took = _whole(job, place)
-        for kind in ("kill -9", "a full disk"):
-            with timed(Row(f"{kind} while {job.name}")) as row:
-                for number in range(setting.cases):
-                    _clear(job, place)
-                    place_in_it = (number + float(np.random.default_rng([7, number]).uniform())) / setting.cases
-                    if kind == "kill -9":
-                        finished = _kill(job, place, took * place_in_it)
-                    else:
-                        finished = _fill(row, job, place, int(100 * 10 ** (4 * place_in_it)))  # 100 bytes to 1 MB
-                    if not (finished or _digests(job, place) == wanted):  # killed on its way out
-                        again = _kws(place, job.words)
-                        row.check(
-                            again.returncode == 0, f"the same command ended with {again.returncode}: {again.stderr}"
-                        )
-                    row.check(_digests(job, place) == wanted, "other results")
-            yield row
+        for kind, stop in (("kill -9", _kill), ("a limit on the size of files", _limit)):
+            yield _row(setting.cases, f"{kind} while {job.name}", job, place, wanted, took, stop)
+        disk = place.with_name(f"{place.name}-disk")
+        with _disk(disk) as is_disk:
+            if is_disk:  # mounting takes root
+                wanted, took = _whole(job, disk)
+                yield _row(setting.cases, f"a full disk while {job.name}", job, disk, wanted, took, _fill)
+
+
+def _row(
+    cases: int, name: str, job: Job, place: Path, wanted: dict[str, str], took: float, stop: Callable[..., bool]
+) -> Row:
+    """Each case is stopped somewhere in the job, then done by the same command."""
+    with timed(Row(name)) as row:
+        for number in range(cases):
+            _clear(job, place)
+            part = (number + float(np.random.default_rng([7, number]).uniform())) / cases
+            finished = stop(row, job, place, part, took)
+            if not (finished or _digests(job, place) == wanted):  # killed on its way out
+                again = _kws(place, job.words)
+                row.check(again.returncode == 0, f"the same command ended with {again.returncode}: {again.stderr}")
+            row.check(_digests(job, place) == wanted, "other results")
+    return row
+
+
+@contextmanager
+def _disk(place: Path) -> Iterator[bool]:
+    """A disk of its own, in memory, at `place`; whether it could be had."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", place]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", place], check=True)
 
 
 def _whole(job: Job, place: Path) -> tuple[dict[str, str], float]:
     """What the job ends with when nothing stops it, and how long it takes."""
-    place.mkdir()
     _write_inputs(place)
     for words in job.before:
         assert _kws(place, words).returncode == 0
@@ -97,24 +121,39 @@ def _clear(job: Job, place: Path) -> None:
         shutil.rmtree(top, ignore_errors=True) if top.is_dir() else top.unlink(missing_ok=True)
 
 
-def _kill(job: Job, place: Path, after_s: float) -> bool:
-    """Whether the command was quicker."""
+def _kill(_: Row, job: Job, place: Path, part: float, took: float) -> bool:
+    """Kill the command after a part of its time. Whether it was quicker."""
     process = subprocess.Popen(_command(job.words), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return process.wait(after_s) == 0
+        return process.wait(took * part) == 0
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return False
 
 
-def _fill(row: Row, job: Job, place: Path, room: int) -> bool:
-    """No file may grow beyond so many bytes, as on a full disk, of which the command says a sentence. Whether it had
-    room enough.
-    """
-    done = _kws(place, job.words, room)
-    row.check("Traceback" not in done.stderr, f"a traceback with room for {room} bytes: {done.stderr[-300:]}")
-    row.check(done.returncode in (0, 1), f"ended with {done.returncode} with room for {room} bytes")
+def _limit(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
+    """No file may grow beyond 100 bytes to 1 MB, of which the command says a sentence. Whether it had room enough."""
+    room = int(100 * 10 ** (4 * part))
+    return _told(row, _kws(place, job.words, room), f"files of {room} bytes at most")
+
+
+def _fill(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
+    """The disk has room for 4 kB to 4 MB, of which the command says a sentence. Whether it had room enough."""
+    room = 4096 * int(10 ** (3 * part))
+    ballast = place / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(place).free - room)
+    try:
+        return _told(row, _kws(place, job.words), f"room for {room} bytes")
+    finally:
+        ballast.unlink()
+
+
+def _told(row: Row, done: subprocess.CompletedProcess[str], how: str) -> bool:
+    """Whether the command ended well; one that did not has said a sentence."""
+    row.check("Traceback" not in done.stderr, f"a traceback with {how}: {done.stderr[-300:]}")
+    row.check(done.returncode in (0, 1), f"ended with {done.returncode} with {how}")
     return done.returncode == 0
 
 
