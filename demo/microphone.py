@@ -116,7 +116,7 @@ class Microphone:
         self._pickup = Pickup(channel, gain_db)
         self._tell = tell
         self._overflows = 0
-        self._source: _Source | None = None
+        self._opened: _OpenDevice | None = None
         self.device = self._find()
         if device is not None and device.isdigit():  # numbers change when something is plugged in, ALSA's as well
             self._wanted = self.device.name.partition(" (hw:")[0]
@@ -124,11 +124,11 @@ class Microphone:
     @property
     def overflows(self) -> int:
         """How often sound was lost because this machine was busy."""
-        return self._overflows + (self._source.overflows if self._source else 0)
+        return self._overflows + (self._opened.overflows if self._opened else 0)
 
     def __str__(self) -> str:
         """Its name with what is heard of it."""
-        channels = self._source.channels if self._source else self._native()
+        channels = self._opened.channels if self._opened else self._native()
         channel = self._pickup.channel
         mixed = f"channel {channel} of {channels}" if channel else f"{channels} channels averaged"
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
@@ -163,19 +163,19 @@ class Microphone:
 
     def _hear(self, opening: int, wait_s: Callable[[], float]) -> Generator[Block | None, None, float]:
         """Blocks until the device is lost; returns when the last one came."""
-        source, told, told_at = self._source, 0, -_TOLD_EVERY_S
-        assert source is not None
+        device, told, told_at = self._opened, 0, -_TOLD_EVERY_S
+        assert device is not None
         loudest: Loudest | None = Loudest(self._pickup.gain_db)
         arrived = time.monotonic()
         while True:
-            block = source.take(opening, wait_s())
-            if block is None and not (source.is_active and time.monotonic() < arrived + _STALLED_S):
+            block = device.take(opening, wait_s())
+            if block is None and not (device.is_active and time.monotonic() < arrived + _STALLED_S):
                 return arrived
             if block is not None:
                 arrived = block.arrived
                 loudest = loudest and self._judged(loudest, block)
-            if source.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
-                told, told_at = source.overflows, time.monotonic()
+            if device.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
+                told, told_at = device.overflows, time.monotonic()
                 self._tell(f"some sound was lost, as this machine was busy (overflow {self.overflows})")
             yield block
 
@@ -221,24 +221,24 @@ class Microphone:
         """
         channels = self._native()
         try:
-            self._source = _Source(self._sounddevice, self.device, channels, self._pickup)
+            self._opened = _OpenDevice(self._sounddevice, self.device, channels, self._pickup)
         except (ValueError, self._sounddevice.PortAudioError):
             if channels == 1 or self._pickup.channel is not None:
                 raise
-            self._source = _Source(self._sounddevice, self.device, 1, self._pickup)
+            self._opened = _OpenDevice(self._sounddevice, self.device, 1, self._pickup)
 
     def _native(self) -> int:
         """How many channels to open."""
         return self.device.channels if self.device.channels <= _MOST_CHANNELS else self._pickup.channel or 1
 
     def _close(self) -> None:
-        if self._source is not None:
-            self._overflows += self._source.overflows
-            self._source.close()
-            self._source = None
+        if self._opened is not None:
+            self._overflows += self._opened.overflows
+            self._opened.close()
+            self._opened = None
 
 
-class _Source:
+class _OpenDevice:
     """An open device: the system keeps its sound until it is fetched.
 
     Fetching costs less than being called for each block by PortAudio's thread, which

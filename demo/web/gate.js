@@ -22,7 +22,7 @@ export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }, g
 export class Gate {
   constructor(chunkSamples, quiet) {
     this.frame = chunkSamples % FRAME === 0 ? FRAME : chunkSamples;
-    this.patience = quiet;
+    this.quietChunks = quiet;
     this.mostKept = Math.ceil(Math.floor(KEPT_S * RATE) / chunkSamples);
     this.samples = new Float64Array(TAPS - 1);
     this.bands = [0, 1].map(() => ({ floor: NEVER, powers: [0, 0] }));
@@ -36,7 +36,7 @@ export class Gate {
    * what was passed over is lost, so that the model hears on as after silence: {heard, before, anew}.
    */
   take(chunk) {
-    const asleep = this.quiet >= this.patience;
+    const asleep = this.quiet >= this.quietChunks;
     const loud = this.#isLoud(chunk);
     this.quiet = loud ? 0 : this.quiet + 1;
     if (asleep && !loud) {

@@ -210,7 +210,7 @@ WALKS = {
         (
             Step(
                 "Sleep, then fetch",
-                "demo/microphone.py: _Source.take",
+                "demo/microphone.py: _OpenDevice.take",
                 "sleeps as long as no event is possible, then takes what is there",
                 "Block(samples (S,) float32, rate, arrived, opening)",
                 ("up to 2 s of sound,", "kept by PortAudio"),

@@ -88,7 +88,7 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
     opening = file.peek(4)[:4]
     if opening == b"OggS" and file.seekable():
         for span in ogg_links(file):
-            yield _Part(_Source(file, span), is_whole=partial(bool, span.whole))
+            yield _Part(_UnnamedFile(file, span), is_whole=partial(bool, span.whole))
     elif opening == b"OggS":
         pipe = OggPipe(file)
         while pipe.next_link():
@@ -97,9 +97,9 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
         # In a file of open length the last packet is always marked.
         marks_count = opening == b"riff" or (opening == b"caff" and not is_open_ended(file))
         mp3 = mp3_length(file)
-        yield _Part(_Source(file, None), marks_count, mp3)
+        yield _Part(_UnnamedFile(file, None), marks_count, mp3)
     else:
-        yield _Part(_Source(file, None), opening == b"riff")
+        yield _Part(_UnnamedFile(file, None), opening == b"riff")
 
 
 class _Claim(NamedTuple):
@@ -213,7 +213,7 @@ class _Decoder:
             raise KwsError(f"ends inside a page after {self.heard_s:.2f} s: it is truncated")
 
 
-class _Source:
+class _UnnamedFile:
     """A file, or a part of it, for FFmpeg: without its name, whose ending would weigh
     more than its content. A pipe cannot be sought in.
     """

@@ -1,13 +1,13 @@
 """Streaming keyword scores from CTC log-posteriors.
 
-Every spelling of every keyword is a chain of its labels with optional blanks between
-them. A free-start Viterbi search keeps one best path per state of all chains at once; a
-path pays, each frame, the difference between its token's log-posterior and the best
-token's (the greedy background), so that scores are log-likelihood ratios, bounded and
-free of drift. A keyword ends on its last label only: ending on the blank after it would
-keep the score up until speech resumes.
+A spelling's states are its labels, with an optional blank between each two. A free-start
+Viterbi search keeps one best path for each state of all spellings at once. In each frame
+a path pays the difference between the best token's log-posterior (the greedy background)
+and its own token's, so that scores are log-likelihood ratios, bounded and free of drift. A
+keyword ends on its last label only: ending on the blank after it would keep the score up
+until speech resumes.
 
-T frames, V tokens, K keywords, P spellings, S states of all chains (see viterbi.py), B
+T frames, V tokens, K keywords, P spellings, Q states of all spellings (see viterbi.py), B
 streams scored at once.
 """
 
@@ -45,7 +45,7 @@ def longest_path(labels: int, usual_frames: int) -> int:
 class ScorerState(NamedTuple):
     """All that a stream's scorer remembers; its size never changes.
 
-    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams; the columns are those of viterbi.py.
+    paths: (2, Q + 2, 5), or (B, 2, Q + 2, 5) of B streams; the columns are those of viterbi.py.
         paths[0]: the best path of each state.
         paths[1]: the same paths as the label that is entered next sees them: the peak of the
         present label is added to DONE, and GAP is 0.
@@ -107,7 +107,7 @@ class KeywordScorer:
         durations = (
             [max_duration_frames] * len(spellings) if isinstance(max_duration_frames, int) else max_duration_frames
         )
-        self._chains = ViterbiGraph.of(spellings, blank, durations, max_gap_frames, borders, max_pause_frames)
+        self._graph = ViterbiGraph.of(spellings, blank, durations, max_gap_frames, borders, max_pause_frames)
 
     @property
     def keywords(self) -> int:
@@ -117,11 +117,11 @@ class KeywordScorer:
     @property
     def longest_gap(self) -> int:
         """The longest run of blanks that a path may have inside, in frames."""
-        return self._chains.longest_gap
+        return self._graph.longest_gap
 
     def init_state(self, *batch: int) -> ScorerState:
         """The state of a fresh stream, or of B of them: no path anywhere."""
-        return ScorerState(self._chains.fresh(*batch))
+        return ScorerState(self._graph.fresh(*batch))
 
     def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[Float64Array, IntArray, ScorerState]:
         """Score one frame: `score` for log-posteriors of shape (V,); scores and ages
@@ -153,9 +153,9 @@ class KeywordScorer:
             raise InputError(f"log-posteriors of shape {posteriors.shape} cannot follow paths of shape {paths.shape}")
         arguments = self._arguments(posteriors.reshape(-1, tokens))
         if batch:
-            ends, paths = self._chains.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
+            ends, paths = self._graph.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
         else:
-            ends, paths = self._chains.search(arguments, paths)
+            ends, paths = self._graph.search(arguments, paths)
         return *self._keyword_scores(ends), ScorerState(paths)
 
     def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
@@ -171,7 +171,7 @@ class KeywordScorer:
         for row in np.asarray(log_posteriors):
             state = self.step(row, state)[2]
             history.append(state.paths)
-        ends = state.paths.reshape(-1, COLUMNS)[self._chains.ends]
+        ends = state.paths.reshape(-1, COLUMNS)[self._graph.ends]
         own = self._owners[keyword]
         spelling = int(own[self._spelling_scores(ends[None])[0, own].argmax()])
         _, age, *_ = ends[spelling]
@@ -179,10 +179,10 @@ class KeywordScorer:
             return None
         if age >= len(history):
             raise ValueError(f"the path covers {age:.0f} frames, and {len(history) - 1} are given")
-        count = self._chains.states
-        states = [int(self._chains.ends[spelling]) - count]
+        count = self._graph.states
+        states = [int(self._graph.ends[spelling]) - count]
         for paths in reversed(history[len(history) - int(age) : -1]):
-            sources = self._chains.sources[states[-1]]
+            sources = self._graph.sources[states[-1]]
             choice = paths.reshape(-1, COLUMNS)[sources, LLR].argmax()
             states.append(int(sources[choice]) % count)
         states.reverse()
@@ -191,7 +191,7 @@ class KeywordScorer:
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
     def _arguments(self, posteriors: Float64Array) -> Float64Array:
-        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of
+        """Log-posteriors (rows, V) to the arguments (rows, 3, Q + 2) of
         `ViterbiGraph.search`.
         """
         rows, tokens = posteriors.shape

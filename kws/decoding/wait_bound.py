@@ -11,7 +11,7 @@ Where more than three labels are missing, each is taken to last a frame and a ha
 ms) on average. A keyword that is said faster is heard, with the same score, up to a
 third of the wait later.
 
-U labels of a spelling, S states of all spellings.
+U labels of a spelling, Q states of all spellings.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def save(recordings: Sequence[Replayed], path: Path) -> None:
             file,
             counts=[len(r.frames) for r in recordings],
             samples=[r.samples for r in recordings],
-            names=[f"{r.source.name} {r.source.condition}" for r in recordings],
+            names=[f"{r.item.name} {r.item.condition}" for r in recordings],
             frames=np.concatenate([r.frames for r in recordings]),
             scores=np.concatenate([r.scores for r in recordings]),
             ages=np.concatenate([r.ages for r in recordings]),

@@ -60,7 +60,7 @@ class Gate:
     def __init__(self, chunk_samples: int, quiet_chunks: int) -> None:
         self._chunk = chunk_samples
         self._frame = _FRAME if chunk_samples % _FRAME == 0 else chunk_samples
-        self._patience = quiet_chunks
+        self._quiet_chunks = quiet_chunks
         self._most_kept = -(-samples(KEPT_S) // chunk_samples)
         self.reset()
 
@@ -76,7 +76,7 @@ class Gate:
     @property
     def asleep(self) -> bool:
         """Whether the model sleeps."""
-        return self._quiet >= self._patience
+        return self._quiet >= self._quiet_chunks
 
     def take(self, pcm: Samples) -> Iterator[Part]:
         """The next chunks (1, n * chunk_samples) in parts, in order of time."""

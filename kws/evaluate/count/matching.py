@@ -221,7 +221,7 @@ def occurrences(
     """Each occurrence of a keyword in a recording, and whether it is heard at
     `threshold`.
     """
-    found = windows(recording.source, keyword, counting)
+    found = windows(recording.item, keyword, counting)
     if not any(window.label for window in found):
         return
     rows = events(recording, index, threshold, counting)

@@ -61,7 +61,7 @@ def count(
     changes = np.zeros((3, len(tried) + 1), np.int64)
     positives = negative = 0
     for recording in recordings:
-        found = windows(recording.source, keyword, counting)
+        found = windows(recording.item, keyword, counting)
         for at, change in tally(recording, index, found, ascending, counting):
             changes[:, at] += change
         positives += sum(window.label is not None for window in found)

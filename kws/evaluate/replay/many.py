@@ -35,7 +35,7 @@ class Job(NamedTuple):
     """
 
     number: int
-    source: TestItem
+    item: TestItem
     rules: Rules
     key: str
     files: tuple[FileIdentity, ...]
@@ -52,7 +52,7 @@ class Batch(NamedTuple):
 
     def __str__(self) -> str:
         more = f" and {len(self.jobs) - 1} more" if len(self.jobs) > 1 else ""
-        return f"{self.jobs[0].source.audio}{more}"
+        return f"{self.jobs[0].item.audio}{more}"
 
 
 class Outcome(NamedTuple):
@@ -95,7 +95,7 @@ def replay_all(
                 heard = {number: recording for number, recording, _ in outcomes if recording is not None}
                 if kept:
                     kept.write([(planned[number].key, recording) for number, recording in heard.items()])
-                found |= {number: replace(heard[number], source=sources[number]) for number in heard}
+                found |= {number: replace(heard[number], item=sources[number]) for number in heard}
                 problems |= {number: problem for number, _, problem in outcomes if problem}
                 progress.done(outcome.number for outcome in outcomes)
     skipped += [problems[number] for number in sorted(problems)]
@@ -128,7 +128,7 @@ def work(batch: Batch, report: OnProgress) -> list[Outcome]:
 
 def _attempt(system: System, job: Job, report: OnProgress) -> Outcome:
     try:
-        heard = replay(system, job.source, job.rules, report=lambda seconds: report(job.number, seconds))
+        heard = replay(system, job.item, job.rules, report=lambda seconds: report(job.number, seconds))
     except SourceError as error:
         return Outcome(job.number, None, str(error))
     return Outcome(job.number, heard, "")

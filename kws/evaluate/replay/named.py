@@ -105,7 +105,7 @@ def replay_named(
     skipped[:0] = faults
     if not recordings:
         raise KwsError("there is no recording to hear: give --positives or --negatives, and check their splits")
-    clean = [recording for recording in recordings if recording.source.condition == CLEAN]
+    clean = [recording for recording in recordings if recording.item.condition == CLEAN]
     hours = sum(recording.samples for recording in clean) / SAMPLE_RATE / 3600
     log(f"{len(clean)} recordings, {hours:.2f} h, {len(sources) - len(clean) + len(faults)} skipped")
     return recordings
@@ -121,11 +121,9 @@ def _labelled_inside(recordings: Iterable[Replayed], skipped: list[str]) -> Iter
     one.
     """
     for recording in recordings:
-        latest = max(recording.source.labels, key=lambda label: label.end or 0, default=None)
+        latest = max(recording.item.labels, key=lambda label: label.end or 0, default=None)
         if latest is None or (latest.end or 0) <= recording.samples + samples(_ROUNDED_S):
             yield recording
-        elif recording.source.condition == CLEAN:
+        elif recording.item.condition == CLEAN:
             ends = f"ends at {seconds(latest.end or 0):.2f} s in its manifest"
-            skipped.append(
-                f"{recording.source.audio} has {seconds(recording.samples):.2f} s, and '{latest.text}' {ends}"
-            )
+            skipped.append(f"{recording.item.audio} has {seconds(recording.samples):.2f} s, and '{latest.text}' {ends}")

@@ -51,11 +51,11 @@ class Replayed:
     counted from its start.
 
     samples: length at 16 kHz. frames (N,): numbers of frames, negative in the silence
-    before the source; frame i ends at sample (i + 1) * frame_samples of the system.
+    before the item; frame i ends at sample (i + 1) * frame_samples of the system.
     scores, ages (N, K): as `kws.decoding.scorer` gives them.
     """
 
-    source: TestItem
+    item: TestItem
     samples: int
     frames: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Replayed:
     @classmethod
     def of(
         cls,
-        source: TestItem,
+        item: TestItem,
         samples: int,
         scores: npt.NDArray[np.float64],
         ages: npt.NDArray[np.int64],
@@ -74,4 +74,4 @@ class Replayed:
         them being `first_frame`.
         """
         kept = np.flatnonzero((scores > FLOOR).any(axis=1))
-        return cls(source, samples, kept + first_frame, scores[kept], ages[kept])
+        return cls(item, samples, kept + first_frame, scores[kept], ages[kept])

@@ -73,12 +73,12 @@ class Evaluation:
         self.system, self.rates, self.rules = system, list(rates), rules
         self.counting = Counting.of(system)
         self.recordings = list(recordings)
-        self.clean = [r for r in recordings if r.source.condition == CLEAN and r.source.role != "confusable"]
-        self.confusables = [r for r in recordings if r.source.role == "confusable"]
-        self.positives = [r for r in recordings if r.source.role != "confusable" and r.source.labels]
-        self.conditions = list(dict.fromkeys(r.source.condition for r in recordings))
+        self.clean = [r for r in recordings if r.item.condition == CLEAN and r.item.role != "confusable"]
+        self.confusables = [r for r in recordings if r.item.role == "confusable"]
+        self.positives = [r for r in recordings if r.item.role != "confusable" and r.item.labels]
+        self.conditions = list(dict.fromkeys(r.item.condition for r in recordings))
         before = np.cumsum([0, *(r.samples for r in self.clean)])
-        self.begins = {r.source: seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
+        self.begins = {r.item: seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
         self.results = [self._results(index) for index in range(len(system.keywords))]
 
     def _results(self, index: int) -> KeywordResults:
@@ -137,7 +137,7 @@ class Evaluation:
 
     def _by_condition(self, heard: Sequence[Sequence[Occurrence]]) -> dict[str, tuple[MissCount, ...]]:
         return {
-            name: tuple(_misses([o for o in found if o.recording.source.condition == name]) for found in heard)
+            name: tuple(_misses([o for o in found if o.recording.item.condition == name]) for found in heard)
             for name in self.conditions
         }
 
@@ -158,9 +158,9 @@ class Evaluation:
         keyword, points = self.system.keywords[index], self.results[index].points
         found: dict[str, list[ConfusableCount]] = {}
         for recording in self.confusables:
-            if windows(recording.source, keyword, self.counting):
+            if windows(recording.item, keyword, self.counting):
                 continue  # it says the keyword
-            text = " / ".join(dict.fromkeys(label.text for label in recording.source.labels)) or "(no text)"
+            text = " / ".join(dict.fromkeys(label.text for label in recording.item.labels)) or "(no text)"
             fires = [len(events(recording, index, point.threshold, self.counting)) for point in points]
             before = found.setdefault(text, [ConfusableCount(0, 0)] * len(fires))
             found[text] = [ConfusableCount(c.fires + n, c.clips + 1) for c, n in zip(before, fires, strict=True)]
@@ -169,7 +169,7 @@ class Evaluation:
     def _trials(self, index: int) -> list[Trial]:
         rows = []
         for same in zip(*self.results[index].heard, strict=True):
-            first, source = same[0], same[0].recording.source
+            first, source = same[0], same[0].recording.item
             label = first.label
             rows.append(
                 Trial(
@@ -194,7 +194,7 @@ class Evaluation:
         thresholds = [point.threshold for point in self.results[index].points]
         rows = []
         for recording in [*self.clean, *self.confusables]:
-            source, found = recording.source, windows(recording.source, keyword, self.counting)
+            source, found = recording.item, windows(recording.item, keyword, self.counting)
             for row, scores in accepts_at(recording, index, found, thresholds, self.counting).items():
                 end_s = self._end_s(recording, row)
                 rows.append(
@@ -222,7 +222,7 @@ class Evaluation:
         if occurrence.row is None or occurrence.label.end is None:
             return None
         chunk, frame = self.system.chunk_samples, self.system.frame_samples
-        lead = self.rules.lead_samples(frame, occurrence.recording.source)
+        lead = self.rules.lead_samples(frame, occurrence.recording.item)
         fired = end_samples(occurrence.recording, [occurrence.row], self.counting)[0] + lead
         return 1000 * (-(-fired // chunk) * chunk - lead - occurrence.label.end) / SAMPLE_RATE
 
@@ -230,7 +230,7 @@ class Evaluation:
         """What was heard. The digests of names, lengths and labels (of noises and rooms: names and bytes) tell whether
         two reports rest on the same audio.
         """
-        heard = [(r.source.name, r.samples, [(x.text, x.start, x.end) for x in r.source.labels]) for r in self.clean]
+        heard = [(r.item.name, r.samples, [(x.text, x.start, x.end) for x in r.item.labels]) for r in self.clean]
         mixed = (self.rules.noise, self.rules.rirs)
         noise, rooms = (digest([(file.name, file.stat().st_size) for file in files]) for files in mixed)
         return ScoredData(
@@ -239,7 +239,7 @@ class Evaluation:
             confusables=tuple(named.confusables),
             noise=named.noise,
             rooms=named.rooms,
-            recordings=sum(r.source.condition == CLEAN for r in self.recordings),
+            recordings=sum(r.item.condition == CLEAN for r in self.recordings),
             hours=hours(self.clean),
             digests=Digests(digest(sorted(heard, key=repr)), noise, rooms),
             skipped=tuple(skipped),
@@ -282,7 +282,7 @@ def accepts_at(
 
 
 def _is_clean(occurrence: Occurrence) -> bool:
-    return occurrence.recording.source.condition == CLEAN
+    return occurrence.recording.item.condition == CLEAN
 
 
 def _misses(found: Sequence[Occurrence]) -> MissCount:

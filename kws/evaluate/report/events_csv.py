@@ -33,7 +33,7 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
     for index, result in enumerate(evaluation.results):
         for target, point in zip(["", *evaluation.rates], result.points, strict=True):
             for recording in evaluation.recordings:
-                source = recording.source
+                source = recording.item
                 heard = (source.name, source.audio, source.role, source.condition)
                 for time, *scores, verdict in _judged(evaluation, recording, index, point.threshold):
                     yield point.keyword, target, point.threshold, *heard, seconds(time), *scores, verdict
@@ -45,7 +45,7 @@ def _judged(
     """(sample, score, peak, verdict) of each event."""
     rows = events(recording, index, threshold, evaluation.counting)
     times = end_samples(recording, rows, evaluation.counting)
-    found = match(times, windows(recording.source, evaluation.system.keywords[index], evaluation.counting))
+    found = match(times, windows(recording.item, evaluation.system.keywords[index], evaluation.counting))
     verdicts = dict.fromkeys((event for _, event in found.hits), "hit")
     verdicts |= dict.fromkeys(found.false_accepts, "false accept") | dict.fromkeys(found.repeats, "repeat")
     for event, (row, time) in enumerate(zip(rows, times, strict=True)):

@@ -21,7 +21,7 @@ def write_report(report: Report, evaluation: Evaluation, folder: Path) -> list[P
     evaluation: what the report was made of; the page's clips are cut from its
     recordings.
     """
-    sources = {(str(r.source.audio), r.source.condition): r.source for r in evaluation.recordings}
+    sources = {(str(r.item.audio), r.item.condition): r.item for r in evaluation.recordings}
 
     def sound(audio: str, condition: str, start_s: float, end_s: float) -> Samples:
         return excerpt(sources[audio, condition], evaluation.rules, start_s, end_s)

@@ -26,13 +26,15 @@ def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
     """The lines of an explanation: for each diagnosis a headline and its reasons, then
     faults of the sound.
     """
-    lines = [line for diagnosis in explanation.diagnoses for line in story_lines(diagnosis, explanation.sound, info)]
+    lines = [
+        line for diagnosis in explanation.diagnoses for line in diagnosis_lines(diagnosis, explanation.sound, info)
+    ]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
     return [*lines, *(f"the sound: {fact}" for fact in sound_facts(explanation.sound))]
 
 
-def story_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
+def diagnosis_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
     """What happened, in a line, and below it each phone and why."""
     below = [*_table(diagnosis), *reasons(diagnosis, sound, info)]
     return [headline(diagnosis, info), *(f"  {line}" for line in below)]
