@@ -2,7 +2,7 @@
 command).
 
 The file holds the graph (frontend included), the weights in half precision (cast back
-to single precision when the file is opened) and the manifest. It is written only if it
+to single precision when the file is opened) and the model info. It is written only if it
 computes what the checkpoint computes.
 """
 
@@ -76,7 +76,7 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
 
 def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
     """Stores weights of these sizes in half precision, takes the exporter's notes away,
-    and adds the manifest.
+    and adds the model info.
     """
     halve_weights(proto, sizes)
     without_notes(proto)

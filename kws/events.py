@@ -11,7 +11,7 @@ from kws import units
 class Detection:
     """A keyword heard in a stream.
 
-    keyword: its name in the manifest. score: in [0, 1], of the frame at which it fired.
+    keyword: its name in the model info. score: in [0, 1], of the frame at which it fired.
     start, end: samples at 16 kHz since the stream began; `start` is where the keyword's
     path begins, `end` the end of the frame at which it fired. peak: the highest score
     from that frame on until the keyword may fire again, 1 s later, or until the stream

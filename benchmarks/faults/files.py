@@ -84,7 +84,7 @@ def _one_sentence(error: KwsError, path: Path) -> str:
 
 
 def models(setting: Setting) -> Iterator[Row]:
-    """Models made to mislead, with a lying manifest, damaged or truncated; what loads must hear a second of silence."""
+    """Models made to mislead: a lying model info, damaged, truncated. What loads must hear a second of silence."""
     proto = onnx.load(str(setting.model))
     built = [build(proto) for build in hostile.BUILT]
     whole = setting.model.read_bytes()

@@ -149,9 +149,9 @@ def _without_minutes(content: bytes) -> bytes:
     model = onnx.load_from_string(content)
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            manifest = json.loads(entry.value)
-            manifest["training"]["config"].pop("spent", None)
-            entry.value = json.dumps(manifest)
+            info = json.loads(entry.value)
+            info["training"]["config"].pop("spent", None)
+            entry.value = json.dumps(info)
     return model.SerializeToString()
 
 

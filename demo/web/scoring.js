@@ -21,7 +21,7 @@ export function longestPath(labels, usual) {
 export class KeywordScorer {
   /**
    * spellings: token ids of each spelling; owner: for each spelling the index of its keyword.
-   * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model's manifest; maxDurations: frames that a path
+   * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model info; maxDurations: frames that a path
    * of each spelling may cover; borders: of each spelling after how many labels a word ends, where a run of blanks may
    * last maxPauseFrames.
    */

@@ -12,11 +12,11 @@ const FIRING_ROWS = 3;
 const LEGIBLE_PX = 90; // a second must be that wide for the phones to be named
 
 export class Timeline {
-  /** manifest: of the model whose posteriors and scores are shown. */
-  constructor(canvas, manifest) {
+  /** info: the model info of the model whose posteriors and scores are shown. */
+  constructor(canvas, info) {
     this.canvas = canvas;
     this.tinted = document.createElement("canvas");
-    this.open(manifest);
+    this.open(info);
   }
 
   /** Begins anew with another model. */

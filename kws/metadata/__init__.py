@@ -1,4 +1,4 @@
-"""The manifest: what a model file says about itself, as JSON in the model's metadata.
+"""The model info: what a model file says about itself, as JSON in its metadata.
 
 One `.onnx` file is the whole product, so nothing that running needs is said anywhere
 else.
@@ -21,7 +21,7 @@ from kws.metadata.checks import check, check_keyword
 
 SCHEMA = 2  # raised when an older kws would misread the file; added fields do not need that
 ONE_PASS_SCHEMA = 1  # of files without a verifier, which an older kws reads as well
-METADATA_KEY = "kws.manifest"
+METADATA_KEY = "kws.manifest"  # of the model info; the key is older than that name, and shipped files have it
 VERIFIER_KEY = "kws.verifier"  # the verifier's own ONNX file, in base64
 
 
@@ -210,7 +210,7 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
-        """Read a manifest. Raises KwsError with one sentence for anything that
+        """Read a model info. Raises KwsError with one sentence for anything that
         `to_json` cannot have written.
 
         Fields unknown to this version are passed over: a later version may add some.
@@ -218,20 +218,20 @@ class ModelInfo:
         try:
             data = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise KwsError(f"the manifest is not JSON ({error})") from error
+            raise KwsError(f"the model info is not JSON ({error})") from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
-            raise KwsError(f"the manifest has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
+            raise KwsError(f"the model info has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
         try:
             info = decode(cls, data)
         except KwsError as error:
-            raise KwsError(f"the manifest is not valid: {error}") from error
+            raise KwsError(f"the model info is not valid: {error}") from error
         assert isinstance(info, ModelInfo)
         return info
 
 
 def embed(model: Any, info: ModelInfo, verifier: bytes | None = None) -> None:
-    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older
+    """Put the model info into the metadata of an onnx.ModelProto, in place of an older
     one; and, where one is given, the ONNX file of its verifier.
     """
     _put(model, METADATA_KEY, info.to_json())

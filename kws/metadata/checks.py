@@ -1,4 +1,4 @@
-"""Whether the parts of a manifest fit each other, and whether any model can be so large:
+"""Whether the parts of a model info fit each other, and whether any model can be so large:
 what is refused here has cost no memory yet.
 """
 
@@ -23,7 +23,7 @@ _MOST_FRAMES = 1_000_000
 
 
 def check(info: ModelInfo) -> None:
-    """Raise KwsError for the first part of a manifest that does not fit the others."""
+    """Raise KwsError for the first part of a model info that does not fit the others."""
     _check_clock(info)
     _check_tokens(info)
     _check_states(info.states)

@@ -82,8 +82,8 @@ class OnnxModel:
         """Open a model file for one thread.
 
         Raises KwsError with one sentence naming the file where it is missing,
-        truncated, not ONNX, without a valid manifest, of a newer schema, with a graph
-        that its manifest does not describe, or with one that needs more of the machine
+        truncated, not ONNX, without a valid model info, of a newer schema, with a graph
+        that its model info does not describe, or with one that needs more of the machine
         than a stranger may ask for (see strangers.py).
         """
         path = Path(path)
@@ -94,7 +94,7 @@ class OnnxModel:
             metadata = session.get_modelmeta().custom_metadata_map
             text = metadata.get(METADATA_KEY)
             if text is None:
-                raise KwsError("it is an ONNX file, but not one of kws: it has no manifest")
+                raise KwsError("it is an ONNX file, but not one of kws: it has no model info")
             info = ModelInfo.from_json(text)
             verifier = None if info.verifier is None else _verifier(metadata)
             checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
@@ -225,7 +225,7 @@ def _verifier(metadata: dict[str, str]) -> bytes:
     """The ONNX file of the verifier that a model file carries in its metadata."""
     text = metadata.get(VERIFIER_KEY)
     if text is None:
-        raise KwsError("its manifest calls for a verifier, and the file has none")
+        raise KwsError("its model info calls for a verifier, and the file has none")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
@@ -276,7 +276,7 @@ def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[in
     """
     if sorted(tensor.name for tensor in found) != sorted(names):
         have = ", ".join(tensor.name for tensor in found)
-        raise KwsError(f"the manifest calls for the tensors {', '.join(names)}, the graph has {have}")
+        raise KwsError(f"the model info calls for the tensors {', '.join(names)}, the graph has {have}")
     by_name = {tensor.name: tensor for tensor in found}
     for name, (kind, shape) in zip(names, wanted, strict=True):
         tensor = by_name[name]
@@ -285,7 +285,7 @@ def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[in
             for axis, size in zip(tensor.shape, shape, strict=True)
         )
         if tensor.type != kind or not fits:
-            raise KwsError(f"'{name}' of the graph is {tensor.type} {tensor.shape}, the manifest says {kind} {shape}")
+            raise KwsError(f"'{name}' of the graph is {tensor.type} {tensor.shape}, the model info says {kind} {shape}")
 
 
 def _first_line(error: Exception) -> str:
