@@ -66,7 +66,7 @@ def show(console: Console, picture: Path) -> None:
     detector = Detector.load()
     console.print(
         f"[bold]{detector.info.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
-        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with near misses and noise; "
+        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with confusables and noise; "
         "it was not trained on these voices.\n",
         soft_wrap=True,
     )

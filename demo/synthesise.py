@@ -34,7 +34,7 @@ LICENCES = {
     "piper": "Piper voice en_US-joe-medium, data CC0, package MIT",
 }
 
-# (voice, sentence). Wake words alone, behind hey/okay and inside sentences; near misses; plain speech.
+# (voice, sentence). Wake words alone, behind hey/okay and inside sentences; confusables; plain speech.
 SCRIPT = (
     ("kokoro:af_heart", "Alexa."),
     ("kokoro:am_michael", "I left my umbrella at the office again, and it is raining."),

@@ -179,6 +179,7 @@ def add_synthetic(
     folder = (output / "data" / SYNTHETIC.folder).absolute()
     generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
     sounds = {u.text: " ".join(u.spellings[0]) for other in similar for u in other.units if not u.is_word}
+    # The title calls confusables near misses: with another one a training that was begun before would be another recipe.
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 
@@ -189,9 +190,9 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
     """
     name = phrase_name(recipe.task.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
-    near = [row for row in made if not contains(row.text, name)]
+    similar = [row for row in made if not contains(row.text, name)]
     real, sources = real_negatives(recipe, material, name)
-    negatives = real or near
+    negatives = real or similar
     warnings = warn(material, negatives, bool(real), log)
     sources = sources if real else "synthetic voices"
     delivered = deliver(recipe, negatives, sources, fa_per_hour, log)
@@ -212,7 +213,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
         if own
         else [],
         "synthetic voices held out": [row for row in made if says(row.text, name)],
-        "synthetic near misses held out, which it should not hear": near if real else [],
+        "synthetic confusables held out, which it should not hear": similar if real else [],
     }
     for what, rows in tests.items():
         if rows:

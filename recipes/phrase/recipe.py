@@ -3,7 +3,7 @@
     kws train phrase --phrase "hey computer" --download data=FOLDER
     kws train phrase --phrase "hey computer" --recordings DIR data=FOLDER
 
-Synthesises the phrase, sentences around it and near misses in many voices, trains on from the shipped phone model,
+Synthesises the phrase, sentences around it and confusables in many voices, trains on from the shipped phone model,
 calibrates, and writes runs/hey-computer/model.onnx (output=FOLDER for another place). DIR holds sound files of the
 phrase, in a folder per speaker where there are several; DIR/negatives, if there, anything else.
 FOLDER holds prepared corpora (`kws data get --for phrase`); those named below are used that

@@ -114,8 +114,8 @@ def confusables_of(phrase: str, lexicon: Lexicon, count: int) -> list[Confusable
 
 
 def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> Iterator[Confusable]:
-    """Confusable misses of one unit that are one phone off, or share its beginning or
-    its end, nearest first.
+    """The confusables of one unit that are one phone off, or share its beginning or its
+    end, nearest first.
     """
     own = unit.spellings[0]
     if kind == "off":
