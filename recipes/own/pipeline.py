@@ -179,7 +179,7 @@ def add_synthetic(
     folder = (output / "data" / SYNTHETIC.folder).absolute()
     generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
     sounds = {u.text: " ".join(u.spellings[0]) for other in similar for u in other.units if not u.is_word}
-    # The title calls confusables near misses: with another one a training that was begun before would be another recipe.
+    # "near misses" stays in the title: with another one, a training that was begun before would be another recipe.
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 
