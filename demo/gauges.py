@@ -1,6 +1,6 @@
 """What the screen of `kws listen` shows: level, scores, near misses, processor.
 
-n frames, K keywords.
+T frames, K keywords.
 """
 
 import math

@@ -37,7 +37,7 @@ class Truth(NamedTuple):
 
 
 class DemoRun(NamedTuple):
-    """What the detector made of the recording: its events, and scores (n, K) of frames
+    """What the detector made of the recording: its events, and scores (T, K) of frames
     of 40 ms.
     """
 

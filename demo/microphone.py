@@ -1,7 +1,7 @@
 """A microphone as an endless row of mono blocks at the device's own rate: an unplugged
 one is waited for.
 
-n samples, C channels.
+S samples, C channels.
 """
 
 import math
@@ -41,7 +41,7 @@ class Device(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Sound (n,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
+    """Sound (S,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
 
     opening: counts how often the device was opened; between two openings sound was
     lost.

@@ -56,7 +56,7 @@ class Recorder:
         self._count = 0  # samples since the opening
 
     def hear(self, samples: Samples) -> None:
-        """The next samples (n,) of the device."""
+        """The next samples (S,) of the device."""
         self._ring.append(samples)
         self._held += samples.size
         self._count += samples.size

@@ -1,7 +1,7 @@
 """Writing two passes as one file: a first pass as it is, its features handed on, and
 beside it the verifier (`kws export VERIFIER.ckpt --first-pass MODEL`).
 
-Shapes: B streams, F frames of 10 ms, M mel bands.
+Shapes: B streams, F hops of 10 ms, M mel bands.
 """
 
 import dataclasses

@@ -3,8 +3,8 @@
 
 import { RATE } from "./resample.js";
 
-const KEPT_S = 0.48; // of the sound before the first loud frame that the model hears after all
-const FRAME = 320; // samples
+const KEPT_S = 0.48; // of the sound before the first loud slice that the model hears after all
+const SLICE = 320; // samples
 const UNIT = 256; // of a decibel
 const LOUD = 3 * UNIT; // above the floor
 const RISE = 15; // in 20 ms: 3 dB in a second
@@ -21,7 +21,7 @@ export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }, g
 /** The gate of one stream: which chunks its model hears. */
 export class Gate {
   constructor(chunkSamples, quiet) {
-    this.frame = chunkSamples % FRAME === 0 ? FRAME : chunkSamples;
+    this.slice = chunkSamples % SLICE === 0 ? SLICE : chunkSamples;
     this.quietChunks = quiet;
     this.mostKept = Math.ceil(Math.floor(KEPT_S * RATE) / chunkSamples);
     this.samples = new Float64Array(TAPS - 1);
@@ -56,19 +56,19 @@ export class Gate {
     x.set(chunk, TAPS - 1);
     this.samples = x.slice(-(TAPS - 1));
     let loud = false;
-    for (let at = 0; at < chunk.length; at += this.frame) {
+    for (let at = 0; at < chunk.length; at += this.slice) {
       const sums = [0, 0];
-      for (let n = at + 3; n < at + 3 + this.frame; n++) {
+      for (let n = at + 3; n < at + 3 + this.slice; n++) {
         const [third, second, first] = [x[n] - x[n - 1], x[n - 1] - x[n - 2], x[n - 2] - x[n - 3]];
         sums[0] += (third + 2 * second + first) ** 2;
         sums[1] += (third - second) ** 2;
       }
-      sums.forEach((sum, band) => (loud = this.#exceeds(this.bands[band], sum / this.frame) || loud));
+      sums.forEach((sum, band) => (loud = this.#exceeds(this.bands[band], sum / this.slice) || loud));
     }
     return loud;
   }
 
-  /** Whether a frame of this power is loud in a band, whose floor follows it. */
+  /** Whether a slice of this power is loud in a band, whose floor follows it. */
   #exceeds(band, power) {
     const [first, second] = band.powers;
     band.powers = [second, power];

@@ -117,7 +117,7 @@ class Resampler:
         self._stream = soxr.ResampleStream(source_rate, rate, 1, dtype="float32", quality="HQ")
 
     def push(self, samples: Samples, last: bool = False) -> Samples:
-        """The samples (n,) that can be given out by now; after `last` no more may come."""
+        """The samples (S,) that can be given out by now; after `last` no more may come."""
         resampled: Samples = self._stream.resample_chunk(samples, last=last)
         return resampled
 
@@ -131,7 +131,7 @@ def check_rate(rate: int) -> None:
 
 
 def _resampled(path: Path, rate: int, start_s: float, pickup: Pickup) -> Generator[Samples, None, None]:
-    """A file's samples (n,) at one rate; what was decoded before it broke comes first."""
+    """A file's samples (S,) at one rate; what was decoded before it broke comes first."""
     current, resampler = rate, None
     failure = None
     with closing(_mono(path, start_s, pickup)) as pieces:
@@ -159,7 +159,7 @@ def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
 
 
 def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None, None]:
-    """A file's samples (n,) at its own rates, once they are known to be finite."""
+    """A file's samples (S,) at its own rates, once they are known to be finite."""
     with closing(_decoded(path, start_s)) as pieces:
         mixdown = Mixdown(pickup)
         for rate, piece in pieces:
@@ -173,7 +173,7 @@ def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None,
 
 
 def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
-    """A file's samples (n, channels) from a place on, each piece with its rate in Hz."""
+    """A file's samples (S, channels) from a place on, each piece with its rate in Hz."""
     try:
         with path.open("rb") as file:
             head = file.peek(12)[:12]

@@ -18,7 +18,7 @@ from kws.arrays import Float32Array
 from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
 from kws.errors import KwsError, require
 
-Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (n, C)
+Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (S, C)
 
 _PIECE_FRAMES = 4_096
 # Only these are tried, so that no file can make FFmpeg open another one, as a playlist does.
@@ -256,7 +256,7 @@ def _open(av: Any, source: Any) -> tuple[Any, Any]:
 
 
 def _scaled(frame: Any) -> Float32Array:
-    """The samples (n, C) of a decoded frame, full scale 1."""
+    """The samples (S, C) of a decoded frame, full scale 1."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":

@@ -1,7 +1,7 @@
 """What is picked up of a sound before a detector hears it: which channel, how much
 louder, and what to say where it is too quiet.
 
-n samples, C channels.
+S samples, C channels.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Mixdown:
         self._louder: int | None = None
 
     def push(self, piece: Float32Array) -> Samples:
-        """Samples (n,) of a piece (n, C). Raises InputError as `Pickup.check` does."""
+        """Samples (S,) of a piece (S, C). Raises InputError as `Pickup.check` does."""
         self._pickup.check(piece.shape[1])
         return amplified(self._mixed(piece), self._pickup.gain_db)
 
@@ -90,7 +90,7 @@ class Mixdown:
 
 
 def amplified(samples: Samples, gain_db: float) -> Samples:
-    """Samples (n,) multiplied, and clipped at full scale, as a converter clips.
+    """Samples (S,) multiplied, and clipped at full scale, as a converter clips.
 
     Integers that nobody has scaled stay as they are, for whoever hears them to refuse.
     """
@@ -111,7 +111,7 @@ class Loudest:
         self._peak = 0.0
 
     def add(self, samples: Samples) -> None:
-        """The next samples (n,)."""
+        """The next samples (S,)."""
         self.samples += samples.size
         self._peak = max(self._peak, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
 

@@ -82,7 +82,7 @@ def open_wave(file: BufferedReader) -> Wave | None:
 
 
 def pieces(file: BufferedReader, wave: Wave, start: int) -> Iterator[Float32Array]:
-    """The samples (n, C) from frame `start` on, as long as there are any; `file` stands
+    """The samples (S, C) from frame `start` on, as long as there are any; `file` stands
     at the first.
     """
     left = wave.frames
@@ -100,7 +100,7 @@ def pieces(file: BufferedReader, wave: Wave, start: int) -> Iterator[Float32Arra
 
 
 def decoded(data: bytes, wave: Wave) -> Samples:
-    """Samples (n,), channels interleaved, from what a file holds."""
+    """Samples (S,), channels interleaved, from what a file holds."""
     if wave.encoding == "float":
         return np.frombuffer(data, f"<f{wave.width}").astype(np.float32)
     if wave.encoding == "pcm":
@@ -110,7 +110,7 @@ def decoded(data: bytes, wave: Wave) -> Samples:
 
 
 def from_pcm(data: bytes, width: int) -> Samples:
-    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
+    """Samples (S,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
     unsigned, to 8.
     """
     if width == 1:

@@ -144,7 +144,7 @@ class Training:
 class VerifierInfo:
     """The second pass of a model file (see kws.runtime.second_pass).
 
-    segment_frames: frames of 10 ms that it hears at once. mels: bands of its features.
+    segment_frames: hops of 10 ms that it hears at once. mels: bands of its features.
     silence: the features of digital silence, which stand before the begin of a stream.
     words: the keywords that it tells apart, in the order of its log-odds. floor: the
     first pass's score from which on it is asked. hold_frames: how many frames after the

@@ -80,8 +80,8 @@ class AcousticModel(StreamingLayer):
             frames += block.mixer.look_back + block.feed_forward.past
         if self.frontend.look_back is None:
             return None
-        mel_frames = frames * self.subsampling.stride + self.subsampling.past
-        return mel_frames * self.frontend.stride + self.frontend.look_back
+        hops = frames * self.subsampling.stride + self.subsampling.past
+        return hops * self.frontend.stride + self.frontend.look_back
 
     def _blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
@@ -102,8 +102,8 @@ class AcousticModel(StreamingLayer):
         self.register_buffer("fixed_reference", mel)
 
     def set_reference(self, log_mel: Tensor) -> None:
-        """Log-mel energies (F, M) of one training utterance, whose first 4 W frames of
-        10 ms `fixed` mixers read.
+        """Keeps log-mel energies (F, M) of one training utterance, for `fixed` mixers:
+        they read its first 4 W hops of 10 ms.
 
         Nothing happens in a model without such mixers. Raises KwsError where the
         utterance is too short.

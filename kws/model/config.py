@@ -49,7 +49,7 @@ class VerifierConfig:
     in AcousticConfig.
 
     mixer: of segments, such as `xsa+full`. words: the keywords that it tells apart.
-    segment_frames: frames of 10 ms that it hears at once. word_blocks: blocks behind the
+    segment_frames: hops of 10 ms that it hears at once. word_blocks: blocks behind the
     others that serve the words alone, not phones.
     """
 

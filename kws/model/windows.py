@@ -1,6 +1,6 @@
-"""What each output frame of a convolution over time sees.
+"""The input rows that each output row of a convolution over time sees.
 
-Shapes: B batch, T output frames, D width.
+Shapes: B batch, T rows of output (hops or frames), D width.
 
 In training these are slices, one for each place in the kernel. In a graph that is
 exported they are one Gather, which costs a device less than as many slices.
@@ -9,7 +9,7 @@ exported they are one Gather, which costs a device less than as many slices.
 import torch
 from torch import Tensor
 
-MOST_FRAMES = 128  # of 10 ms: as many as a call of an exported graph has at most
+MOST_HOPS = 128  # as many as a call of an exported graph has at most
 
 
 def windows(x: Tensor, kernel: int, stride: int = 1) -> Tensor:
@@ -17,7 +17,7 @@ def windows(x: Tensor, kernel: int, stride: int = 1) -> Tensor:
     if not torch.compiler.is_exporting():
         return torch.stack(_shifted(x, kernel, stride), dim=2)
     frames = (x.shape[1] - (kernel - stride)) // stride
-    most = frames if isinstance(frames, int) else MOST_FRAMES
+    most = frames if isinstance(frames, int) else MOST_HOPS
     seen = stride * torch.arange(most)[:, None] + torch.arange(kernel)
     return x.index_select(1, seen[:frames].flatten()).unflatten(1, (frames, kernel))
 

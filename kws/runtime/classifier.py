@@ -50,7 +50,7 @@ class Classifier:
         self.likelihood = CtcLikelihood(spellings)
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz ->
+        """Log-likelihood of each class for a clip, (S,) float32 at 16 kHz ->
         (classes,).
         """
         stream = self.detector.stream()
@@ -60,7 +60,7 @@ class Classifier:
         return np.array([self._of_class(name, scores[own]) for name, own in zip(self.names, self.owners, strict=True)])
 
     def __call__(self, samples: NDArray[np.float32]) -> str:
-        """The likeliest class of a clip, (n,) float32 at 16 kHz."""
+        """The likeliest class of a clip, (S,) float32 at 16 kHz."""
         return self.names[int(self.scores(samples).argmax())]
 
     @staticmethod

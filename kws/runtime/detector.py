@@ -1,6 +1,6 @@
 """Detector: a model and the keywords it listens for.
 
-n frames, K keywords, V tokens.
+T frames, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Detector:
         first_frame: int,
     ) -> list[Detection]:
         """The events that `Trigger.run` found, as (row, keyword), in scores and ages
-        (n, K) from a frame on.
+        (T, K) from a frame on.
         """
         frame_samples = self.info.frame_samples
         return [

@@ -8,7 +8,7 @@ pass proposes something: a few times a minute of speech, never in silence.
 It learned from phrases that were said in one, and its seconds do not reach over a long
 pause. So of a pause inside a phrase of several words it hears the begin and the end.
 
-F feature frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
+F hops of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
 of the verifier.
 """
 

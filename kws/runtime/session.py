@@ -1,12 +1,12 @@
 """A model file opened for running by onnxruntime.
 
-B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm`
+B streams at once, C chunks and T frames per call, V tokens. The graph takes `pcm`
 (B, C * chunk_samples) and the states named in its model info, and gives
-`log_posteriors` (B, F, V) and each state's successor, "next." + name.
+`log_posteriors` (B, T, V) and each state's successor, "next." + name.
 
-In a model of two passes it also gives `features` (B, frames of 10 ms, M mel bands), the
+In a model of two passes it also gives `features` (B, F hops of 10 ms, M mel bands), the
 log-mel energies. A second graph, the verifier, takes the last `segment_frames` of them
-and gives `log_odds` (1, words) and `log_posteriors` (1, frames, V).
+and gives `log_odds` (1, W words) and `log_posteriors` (1, T, V).
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ States = tuple[NDArray[Any], ...]
 class Output(NamedTuple):
     """What one call of the graph gives.
 
-    log_posteriors: (B, F, V). states: for the next call. features: (B, frames of 10 ms,
-    M), or None in a model of one pass.
+    log_posteriors: (B, T, V). states: for the next call. features: (B, F, M), or None in a model of one pass.
     """
 
     log_posteriors: Float32Array

@@ -1,6 +1,6 @@
 """Stream: what one microphone remembers.
 
-n frames, K keywords, V tokens.
+T frames, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class StreamResult(NamedTuple):
     """What a stream made of the samples that it was given.
 
     detections: as `Stream.push` gives them. For each frame that was completed: scores
-    (n, K) in [0, 1], ages (n, K), the frames that the path of a score covers, and
-    log_posteriors (n, V). first_frame: the number of the first of these frames since
+    (T, K) in [0, 1], ages (T, K), the frames that the path of a score covers, and
+    log_posteriors (T, V). first_frame: the number of the first of these frames since
     the stream began; frame i ends at sample (i + 1) * frame_samples.
     """
 
@@ -146,7 +146,7 @@ class Stream:
         """Hear the next samples of the stream; the events that they complete, in order
         of time.
 
-        samples: (n,) int16, or float32 in [-1, 1], at the stream's rate; any n. Raises
+        samples: (S,) int16, or float32 in [-1, 1], at the stream's rate; any S. Raises
         InputError for any other type or shape, for NaN or infinity, for integers in
         floats, and after `flush`; the stream is then as it was before.
         """

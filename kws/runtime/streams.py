@@ -2,7 +2,7 @@
 through the model together.
 
 A chunk costs less than half as much among others as alone (figures:
-benchmarks/streams.py). B streams run at once, N rows for streams, F frames per chunk, K
+benchmarks/streams.py). B streams run at once, N rows for streams, T frames per chunk, K
 keywords.
 """
 
@@ -238,17 +238,17 @@ class StreamHandle:
         scores: NDArray[np.float64],
         ages: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The final scores and ages (F, K) of its present chunk."""
+        """The final scores and ages (T, K) of its present chunk."""
         assert self._second_pass is not None
         return self._second_pass.hear(features, log_posteriors, scores, ages)
 
     def _after_pause(self, pcm: Samples, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The scores (F, K) of its present chunk, 0 where a phrase follows no pause."""
+        """The scores (T, K) of its present chunk, 0 where a phrase follows no pause."""
         assert self._pause_before is not None
         return self._pause_before.hear(pcm, self._frame, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
-        """The events of its present chunk, from scores and ages (F, K), and those whose
+        """The events of its present chunk, from scores and ages (T, K), and those whose
         peak is known now.
         """
         assert self._streams is not None

@@ -1,7 +1,7 @@
 """What a training starts from: new weights, those of a checkpoint or of a trunk, and
 constants of the first batches.
 
-Shapes: F frames of 10 ms, M mel bands.
+Shapes: F hops of 10 ms, M mel bands.
 """
 
 import dataclasses

@@ -69,7 +69,7 @@ class TaskConfig:
     model.phrases to fit.
 
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest
-    SpecAugment time mask, in frames of 10 ms, one for every two seconds of a row; 0 is none.
+    SpecAugment time mask, in hops of 10 ms, one for every two seconds of a row; 0 is none.
     vocal_tract: by how much the frequency axis of a row is stretched or pressed at most
     (kws.train.warp); 0 is not.
 

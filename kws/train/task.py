@@ -1,7 +1,7 @@
 """The training task: losses over scenes, and validation by the scorer that the device
 runs.
 
-Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
+Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 """
 
 import math

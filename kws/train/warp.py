@@ -2,7 +2,7 @@
 person had said it (Jaitly and Hinton 2013, "Vocal Tract Length Perturbation (VTLP)
 improves speech recognition").
 
-Shapes: B rows, F frames of 10 ms, M mel bands.
+Shapes: B rows, F hops of 10 ms, M mel bands.
 """
 
 import numpy as np

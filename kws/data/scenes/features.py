@@ -5,7 +5,7 @@ A batch is a function of the scenes, their seed and the step alone, so that ever
 training with the same three meets the same features, whether it computes them or finds
 them.
 
-Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
+Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Upper bounds of the local Lipschitz constant of one attention block, from its weights
 and its attention map.
 
-Shapes: B rows (utterances), H heads, T frames (queries and keys, n = T), D width, K = D
+Shapes: B rows (utterances), H heads, T frames (queries and keys), D width, K = D
 / H.
 
 One head: s_ij = x_i^T A x_j + b_ij, A = W_Q^T W_K / sqrt(K), p_i = softmax_j s_ij, y_i
@@ -31,14 +31,14 @@ XSA: z_i = N_i y_i, N_i = I - v_i v_i^T / (r + e), r = |v_i|^2, and |N_i dy_i| <
   s^2 (|w|^2 p^2 + |w|^2 |q|^2 + 2 k |w||q||a||p| + k^2 a^2 p^2) <= s^2 max(1, k)(1 + k)(|w|^2 + a^2)(p^2 + |q|^2),
   as 2 |w||q||a||p| <= |w|^2 |q|^2 + a^2 p^2. It touches each i apart, and |dv_i| <= ||V|| |dx_i|.
 
-What follows: c <= n always and c <= W for a window of W frames, so a limited left
+What follows: c <= T always and c <= W for a window of W frames, so a limited left
 context caps the constant, while a sink (one key that all attend to) is exactly what
-makes c ~ n; XSA does not remove that.
+makes c ~ T; XSA does not remove that.
 
 Beside it stands the bound of Castin, Ablin and Peyre 2024 ("How Smooth Is Attention?",
-arXiv 2312.14820) for any n points in the ball of radius R: sqrt(3) ||V|| (||A||^2 R^4
-(4 n + 1) + n)^(1/2). With c <= n and (p + q + r)^2 <= 3 (p^2 + q^2 + r^2), b^2 <= 3
-||V||^2 (||A||^2 R^4 (n + 1) + n): b is never above it, under any mask.
+arXiv 2312.14820) for any T points in the ball of radius R: sqrt(3) ||V|| (||A||^2 R^4
+(4 T + 1) + T)^(1/2). With c <= T and (p + q + r)^2 <= 3 (p^2 + q^2 + r^2), b^2 <= 3
+||V||^2 (||A||^2 R^4 (T + 1) + T): b is never above it, under any mask.
 """
 
 from typing import NamedTuple
@@ -85,7 +85,7 @@ def attention_bounds(head: HeadWeights, seen: Attended, exclusion_epsilon: float
     """
     a = head.query.transpose(1, 2) @ head.key / head.query.shape[1] ** 0.5
     query_key, value, output = _norm(a), _norm(head.value), _norm(head.output)  # (H,), (H,), ()
-    n = seen.x.shape[1]
+    frames = seen.x.shape[1]
     radius = seen.x.norm(dim=2).amax(dim=1)  # (B,)
     reach = query_key * radius[:, None] ** 2  # (B, H) ||A|| R^2
     column = seen.weights.sum(dim=2).amax(dim=2)  # (B, H)
@@ -93,7 +93,7 @@ def attention_bounds(head: HeadWeights, seen: Attended, exclusion_epsilon: float
     by_head = value * (root + reach * (1 + root))
     if exclusion_epsilon is not None:
         by_head = by_head + value * _exclusion_gain(seen.mixed, seen.values, exclusion_epsilon).amax(dim=2)
-    general = value * (3 * (reach**2 * (4 * n + 1) + n)).sqrt()
+    general = value * (3 * (reach**2 * (4 * frames + 1) + frames)).sqrt()
     return Bounds(
         ours=output * by_head.norm(dim=1),
         general=output * general.norm(dim=1),

@@ -43,7 +43,7 @@ class Spread:
 class Exponent:
     """How fast the constant of a part grows, with a 95 % interval.
 
-    against "frames": e of sigma ~ n^e, of the part at `depth`. against "depth": e of
+    against "frames": e of sigma ~ T^e for T frames, of the part at `depth`. against "depth": e of
     sigma ~ exp(e l), l counting blocks, of the prefixes at `frames`. The other one of
     depth and frames is 0.
     """

@@ -1,13 +1,13 @@
 """How smooth a model is: local Lipschitz constants of its parts at real sounds, against
 length and depth.
 
-Shapes: B utterances, n frames of 40 ms, M mel bands, D width.
+Shapes: B utterances, T frames of 40 ms, M mel bands, D width, V tokens.
 
-    mixer l   f_l, one mixer without its residual, at the input that it really gets: (n, D) -> (n, D)
-    prefix l  F_l, the subsampled sound to the output of block l: (n, D) -> (n, D)
-    model     G, normalised mel to log-posteriors: (4 n, M) -> (n, V)
+    mixer l   f_l, one mixer without its residual, at the input that it really gets: (T, D) -> (T, D)
+    prefix l  F_l, the subsampled sound to the output of block l: (T, D) -> (T, D)
+    model     G, normalised mel to log-posteriors: (4 T, M) -> (T, V)
 
-Every part is measured at the middle n frames of each utterance, so that shorter pieces
+Every part is measured at the middle T frames of each utterance, so that shorter pieces
 lie inside longer ones, by power iteration (jacobian.py: a lower bound of the local
 constant), and attention besides by its bounds (bounds.py). A constant says what the
 worst infinitesimal change does. What finite ones do is tried on G: noise of random
@@ -43,7 +43,7 @@ from kws.model.mixers.xsa import EPSILON
 class Sizes:
     """How much to measure.
 
-    frames: n, in frames of 40 ms. iterations, restarts, tolerance: of the power
+    frames: T, in frames of 40 ms. iterations, restarts, tolerance: of the power
     iteration. noise: the size of each element of the change that is tried on normalised
     mel. ascent_steps: of the gradient ascent.
     """
@@ -192,13 +192,13 @@ def _check(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes) -> None:
 
 
 def _middle(mel: Tensor, frames: int) -> Tensor:
-    """The middle (1, 4 n, M) of (1, 4 T, M), beginning at a frame of 40 ms."""
+    """The middle (1, 4 T, M) of a longer (1, 4 L, M), beginning at a frame of 40 ms."""
     start = 4 * ((mel.shape[1] // 4 - frames) // 2)
     return mel[:, start : start + 4 * frames]
 
 
 def _parts(model: AcousticModel, mel: Tensor) -> Iterator[tuple[str, int, Function, Tensor]]:
-    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 n,
+    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 T,
     M).
     """
     front = model.subsampling(mel, model.subsampling.init_state(len(mel)))[0]
@@ -245,7 +245,7 @@ def _whole(model: AcousticModel, mel: Tensor) -> Tensor:
 
 
 def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
-    """The bounds at `x` (B, n, D), what the projections of block `depth` read; none
+    """The bounds at `x` (B, T, D), what the projections of block `depth` read; none
     unless it is plain SA or XSA.
     """
     specs = parse_pattern(model.config.mixer)
@@ -266,7 +266,7 @@ def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
 
 
 def _responses(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.random.Generator) -> list[Response]:
-    """Finite changes of `mel` (B, 4 n, M), all of the length that random signs times
+    """Finite changes of `mel` (B, 4 T, M), all of the length that random signs times
     sizes.noise have.
     """
     change = sizes.noise * torch.from_numpy(rng.choice([-1.0, 1.0], tuple(mel.shape))).to(mel)

@@ -18,8 +18,8 @@ from kws.lab.tasks import folder
 
 STATES = ("initial", "trained")
 _COLUMNS = (
-    "exponent of n: G",
-    "exponent of n: mixers, by block",
+    "exponent of T: G",
+    "exponent of T: mixers, by block",
     "growth by block",
     "last mixer / own bound",
     "/ general bound",

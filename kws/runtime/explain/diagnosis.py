@@ -6,7 +6,7 @@ weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py), 
 each part of a path has a share in it, and the score that the path would have with some
 parts perfect is known without any model.
 
-n frames of an excerpt, V tokens.
+T frames of an excerpt, V tokens.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def tell(
 def phones_of(
     path: Path, spelling: Spelling, log_posteriors: NDArray[np.float32], tokens: tuple[str, ...], first_frame: int
 ) -> tuple[Phone, ...]:
-    """The labels of a path that ends with the last of the excerpt's frames (n, V), the
+    """The labels of a path that ends with the last of the excerpt's frames (T, V), the
     first being `first_frame`.
     """
     posteriors = np.exp(log_posteriors[-len(path.places) :].astype(np.float64))

@@ -1,7 +1,7 @@
 """Where in a stream a keyword fired and where it came nearest to it, in memory that
 does not grow with the stream.
 
-n frames of a block, K keywords, V tokens.
+T frames of a block, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Excerpt:
     """The stretch of a stream around an attempt.
 
     first_frame: its first frame since the stream began. samples (S,): its sound.
-    log_posteriors (n, V), scores and ages (n, K). strict, lenient: what the two scorers
+    log_posteriors (T, V), scores and ages (T, K). strict, lenient: what the two scorers
     remembered before it.
     """
 

@@ -6,7 +6,7 @@ known, training may also ask that they be likelier than the phones of every othe
 the posterior of a word is its CTC likelihood over the sum of all (maximum mutual
 information over whole words; Bahl et al. 1986, Povey et al. 2016).
 
-Shapes: B rows, T frames of 40 ms, V tokens, W words, N spellings of all words.
+Shapes: B rows, T frames of 40 ms, V tokens, W words, P spellings of all words.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ The verifier is asked alone, without the first pass's score, since the first pas
 met them. Thresholds are chosen on the very negatives that are counted, for each keyword
 alone, and candidates are counted, not events: good for steering, not for a report.
 
-K keywords, N candidates, F frames of 10 ms, M mel bands.
+K keywords, N candidates, F hops of 10 ms, M mel bands.
 """
 
 from dataclasses import dataclass, replace

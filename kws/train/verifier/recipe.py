@@ -51,7 +51,7 @@ class VerifierTaskConfig:
     the words. word_gradient: by which the gradient of the words' loss reaches what the
     three share; below 1 the few speakers of the words shape it less.
 
-    frequency_mask, time_mask_frames: as in a training of a first pass. vocal_tract: by how
+    frequency_mask, time_mask_frames (in hops): as in a training of a first pass. vocal_tract: by how
     much the frequency axis of a segment is stretched at most, a share of 1.
     """
 

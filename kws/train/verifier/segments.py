@@ -4,7 +4,7 @@ never be.
 A batch is a function of (seed, step) alone, so that a resumed training sees what an
 uninterrupted one would have seen.
 
-Shapes: B rows, F frames of 10 ms of a segment, M mel bands, K keywords, N embeddings of a
+Shapes: B rows, F hops of 10 ms of a segment, M mel bands, K keywords, N embeddings of a
 segment, E their width.
 """
 

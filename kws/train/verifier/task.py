@@ -1,7 +1,7 @@
 """The training task of a verifier: whether words are said, their phones, and what a
 teacher hears.
 
-Shapes: B rows, F frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, N
+Shapes: B rows, F hops of 10 ms, M mel bands, T frames of 40 ms, K keywords, N
 embeddings of a segment.
 """
 
