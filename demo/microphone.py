@@ -273,10 +273,11 @@ class _OpenDevice:
         return bool(self._stream.active)
 
     def take(self, opening: int, wait_s: float) -> Block | None:
-        """What has come, once it is a block or as long as may be waited for; None where
-        none comes in that time.
+        """The sound that has come since the last call, once it is a block or has lasted
+        `wait_s`; None where none comes in that time.
 
-        Where less has come than was waited for, it is better late than never.
+        A device that gives less than was waited for is waited for a little longer only;
+        then the shorter piece is returned.
         """
         wait_s = max(min(wait_s, self._longest_s), units.seconds(self._block, self._rate))
         until = time.monotonic() + wait_s + _TICK_S

@@ -114,7 +114,7 @@ export class Stream {
     this.openEvents = new EventPeaks(detector.info.scoring.refractory_frames);
   }
 
-  /** Hears on as after silence; the stream's time and its last events stay. */
+  /** Forgets the sound so far: the model hears on as after silence. Time and the events whose peak is open stay. */
   #beginAnew() {
     this.isNew = true;
     this.states = this.detector.quiet;

@@ -32,8 +32,9 @@ export class Gate {
   }
 
   /**
-   * Whether the model hears a chunk (Float32Array), the chunks that were passed over and come first, and whether some of
-   * what was passed over is lost, so that the model hears on as after silence: {heard, before, anew}.
+   * Decides on a chunk (Float32Array): {heard, before, anew}. heard: whether the model hears it. before: kept chunks that
+   * came while the model slept, and that it hears first. anew: chunks before these are lost, so that the model begins as
+   * after silence.
    */
   take(chunk) {
     const asleep = this.quiet >= this.quietChunks;

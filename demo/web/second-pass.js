@@ -25,7 +25,7 @@ export class SecondPass {
     const fits = Math.max(1, Math.floor(frames / FRAMES_PER_LABEL));
     this.scorers = keywords.map(({ spellings }, index) => {
       if (this.places[index] >= 0) return null;
-      // of a phrase that is longer than what the verifier hears, it scores the end
+      // a phrase that is longer than the verifier's segment is scored by its end
       const ends = spellings.map((spelling) => spelling.slice(-fits));
       return scorer(ends, ends.map(() => 0));
     });

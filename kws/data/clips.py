@@ -78,7 +78,9 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
 
 
 def same_samples(held_out: Clips, learned: Sequence[Clips]) -> list[Utterance]:
-    """What is held out and said sample by sample in a clip that is learned, too."""
+    """The held-out clips with a text that also stand among the learned clips, sample by
+    sample.
+    """
     lengths = {held_out.samples(i) for i, row in enumerate(held_out.utterances) if row.text}
     known = {_digest(clips, i) for clips in learned for i in range(len(clips)) if clips.samples(i) in lengths}
     return [row for i, row in enumerate(held_out.utterances) if row.text and _digest(held_out, i) in known]

@@ -21,9 +21,9 @@ from kws.arrays import Float64Array, IntArray
 class Candidate(NamedTuple):
     """A peak of the first pass's score for `keyword`, an index.
 
-    row: of the frames given, the one in which the peak is decided, `hold_frames` after it.
-    score: of the peak. age: frames from the begin of its path to the frame `row`, both
-    included.
+    row: the frame, counted in those given, that decides the peak; the peak lies
+    `hold_frames` before it. score: of the peak. age: frames from the begin of its path
+    to the frame `row`, both included.
     """
 
     row: int
@@ -33,19 +33,20 @@ class Candidate(NamedTuple):
 
 
 class CandidateState(NamedTuple):
-    """What a stream's search for candidates remembers: the scores and ages (2 *
-    hold_frames, K) of the last frames."""
+    """The state of a stream's search for candidates: the scores and ages (2 *
+    hold_frames, K) of its last frames.
+    """
 
     scores: Float64Array
     ages: IntArray
 
 
 class CandidateFinder:
-    """Finds the candidates in a stream of scores; immutable, so one serves any number of
-    streams.
+    """Finds the candidates in a stream of scores; immutable, so one serves any number
+    of streams.
 
-    keywords: K. floor: the least score of a candidate, above 0. hold_frames: between a
-    peak and the frame that decides it.
+    keywords: K. floor: the least score of a candidate, above 0. hold_frames: from a
+    peak to the frame that decides it.
     """
 
     def __init__(self, keywords: int, floor: float, hold_frames: int) -> None:

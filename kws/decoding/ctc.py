@@ -1,5 +1,5 @@
-"""How likely a whole clip is to say exactly this: the CTC likelihood (Graves et al.
-2006) of many spellings at once.
+"""The CTC likelihood (Graves et al. 2006) that a whole clip says a spelling and nothing
+else, for many spellings at once.
 
 T frames, V tokens, P spellings, U labels of the longest.
 """
@@ -18,7 +18,7 @@ class CtcLikelihood:
     """log P(spelling | clip) of P spellings; immutable. The empty spelling is silence."""
 
     def __init__(self, spellings: Sequence[Sequence[int]], blank: int = 0) -> None:
-        """spellings: token ids of each."""
+        """spellings: token ids of each spelling."""
         longest = max((len(spelling) for spelling in spellings), default=0)
         self.states = np.full((len(spellings), 2 * longest + 1), blank)
         for row, spelling in enumerate(spellings):

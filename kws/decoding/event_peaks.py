@@ -21,7 +21,9 @@ from kws.events import Detection
 
 
 class _OpenEvent(NamedTuple):
-    """An event whose peak is not known yet: its frames are from `begin` to before `end`."""
+    """An event whose peak is not known yet. The peak lies in the frames from `begin` up
+    to, not including, `end`.
+    """
 
     event: Detection
     keyword: int
@@ -42,16 +44,18 @@ class EventPeaks:
 
     @property
     def is_open(self) -> bool:
-        """Whether some peak is not known yet."""
+        """Whether an event's peak is still open."""
         return bool(self._open)
 
     def hear(
         self, events: Sequence[Detection], fired: Sequence[tuple[int, int]], scores: Float64Array, first_frame: int
     ) -> list[Detection]:
-        """The events, in order of time, whose peak is known after T further frames.
+        """Hears T further frames; returns the events whose peak they make known, in
+        order of time.
 
-        scores: (T, K), of the frames from number `first_frame` on. fired: the pairs (row,
-        keyword) that `Trigger.run` found in them; events: what they became.
+        scores: (T, K), of the frames from number `first_frame` on. fired: the pairs
+        (row, keyword) that `Trigger.run` found in them. events: the detections made of
+        those pairs.
         """
         for event, (row, keyword) in zip(events, fired, strict=True):
             begin = first_frame + row
@@ -65,7 +69,9 @@ class EventPeaks:
         return [_with_peak(one) for one in after if one.end <= heard]
 
     def end(self) -> list[Detection]:
-        """The stream has ended: the other events, with their peaks by now."""
+        """Ends the stream; returns the open events with the highest score so far as
+        their peak.
+        """
         rest, self._open = self._open, []
         return [_with_peak(one) for one in rest]
 

@@ -31,24 +31,24 @@ PAUSE_FRAMES = 30  # between two words: 1.2 s, a pause of a second and the blank
 
 
 def longest_path(labels: int, usual_frames: int) -> int:
-    """How many frames the path of a spelling of so many labels may cover, pauses between
-    words aside.
+    """How many frames the path of a spelling of `labels` labels may cover, without the
+    pauses between words.
 
-    usual_frames: what a model allows its keywords. A spelling that fits keeps exactly
-    that, so that the scores of short phrases do not depend on this; a longer one gets
-    more with each label.
+    usual_frames: the limit that a model gives its keywords. A spelling that fits keeps
+    exactly that limit, so that the scores of short phrases do not depend on this
+    function; a longer spelling gets more with each label.
     """
     needed = FRAMES_PER_LABEL * labels
     return usual_frames if needed <= usual_frames else max(needed, _LONG_FRAMES)
 
 
 class ScorerState(NamedTuple):
-    """All that a stream's scorer remembers; its size never changes.
+    """The state of a stream's scorer; its size never changes.
 
-    paths: (2, Q + 2, 5), or (B, 2, Q + 2, 5) of B streams; the columns are those of viterbi.py.
+    paths: (2, Q + 2, 5), or (B, 2, Q + 2, 5) of B streams; columns as in viterbi.py.
         paths[0]: the best path of each state.
-        paths[1]: the same paths as the label that is entered next sees them: the peak of the
-        present label is added to DONE, and GAP is 0.
+        paths[1]: the same paths as the label that is entered next sees them: the peak of
+        the present label is added to DONE, and GAP is 0.
     """
 
     paths: Float64Array
@@ -136,11 +136,15 @@ class KeywordScorer:
         """Score the frames of a chunk of one stream, or of B streams, following `state`
         (None: fresh).
 
-        log_posteriors: (T, V) or (B, T, V), finite. Returns scores (T, K) or (B, T, K), each exp(LLR / U + peak_weight
-        * mean of the labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none
-        does; ages of that shape, the number of frames that path covers, the frame itself included; and the new state.
-        What a stream gets is the same alone and among others. Raises InputError for anything that is not finite, of
-        such a shape, wide enough for the spellings, and of as many streams as the state.
+        log_posteriors: (T, V) or (B, T, V), finite. Returns scores, ages and the new
+        state. A score, of shape (T, K) or (B, T, K), is exp(LLR / U + peak_weight *
+        mean of the labels' best log-posteriors) of the best path that ends in the
+        frame: in [0, 1], 0 where no path ends. An age, of the same shape, is the number
+        of frames that the path covers, the frame itself included.
+
+        A stream gets the same scores alone and among others. Raises InputError for
+        log-posteriors that are not finite, have another shape, have fewer tokens than
+        the spellings need, or are of another number of streams than the state.
         """
         posteriors = np.asarray(log_posteriors, np.float64)
         if not 2 <= posteriors.ndim <= 3 or posteriors.shape[-1] <= self._last_token:
@@ -160,11 +164,11 @@ class KeywordScorer:
 
     def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
         """The path that gives `keyword` its score in the last of the frames (T, V),
-        which follow `state`.
+        which follow `state`; None where no path ends in that frame.
 
-        None where no path ends in that frame. It needs the state that the stream had
-        before the frames: which paths there were to choose from depends on older ones
-        that reached a limit. Raises ValueError where the path began before the frames.
+        It needs the state that the stream had before the frames, because older paths
+        that reached a limit decide which paths there were to choose from. Raises
+        ValueError where the path began before the frames.
         """
         state = self.init_state() if state is None else state
         history = [state.paths]
@@ -191,8 +195,8 @@ class KeywordScorer:
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
     def _arguments(self, posteriors: Float64Array) -> Float64Array:
-        """Log-posteriors (rows, V) to the arguments (rows, 3, Q + 2) of
-        `ViterbiGraph.search`.
+        """The arguments (rows, 3, Q + 2) of `ViterbiGraph.search` for log-posteriors
+        (rows, V).
         """
         rows, tokens = posteriors.shape
         table = np.zeros((rows, tokens + 1, 2))
@@ -203,8 +207,8 @@ class KeywordScorer:
         return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
 
     def _keyword_scores(self, ends: Float64Array) -> tuple[Float64Array, IntArray]:
-        """From the paths of the last states (..., P, 5) to the scores and ages (..., K)
-        of keywords.
+        """The scores and ages (..., K) of keywords, from the paths of the last states
+        (..., P, 5).
         """
         scores = self._spelling_scores(ends)
         ages = ends[..., AGE].astype(np.int64)

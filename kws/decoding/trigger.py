@@ -46,9 +46,7 @@ class Trigger:
         return TriggerState(long_ago, long_ago)
 
     def reached(self, scores: Float64Array) -> NDArray[np.bool_]:
-        """Which scores, (..., K), are at their keyword's threshold or above: nearly
-        always none.
-        """
+        """Which scores (..., K) are at their keyword's threshold or above."""
         return scores >= self._thresholds
 
     def step(

@@ -141,12 +141,12 @@ class ViterbiGraph:
         return paths
 
     def search(self, arguments: Float64Array, paths: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """T frames from `paths` (2, Q + 2, 5) on: the paths of the last states (T, P,
-        5), and all paths after them.
+        """Searches T frames on from `paths` (2, Q + 2, 5). Returns the paths of the
+        last states in each frame (T, P, 5), and all paths after the last frame.
 
-        arguments: (T, 3, Q + 2), for each state what its token costs, its log-posterior
-        (-inf for a blank), and the LLR of a path that takes the place of one beyond its
-        limits (-inf where none can).
+        arguments: (T, 3, Q + 2), for each state the cost of its token, its
+        log-posterior (-inf for a blank), and the LLR of a path that takes the place of
+        one beyond its limits (-inf where none can).
         """
         ends = np.empty((len(arguments), self.ends.size, COLUMNS))
         paths = paths.copy()
@@ -188,8 +188,8 @@ class ViterbiGraph:
         fresh: Float64Array,
         ends: Float64Array,
     ) -> None:
-        """One frame of the search, from `old` into `new`: few calls, for their number
-        is what costs time.
+        """One frame of the search, from `old` into `new`, in few calls: their number
+        decides the time.
 
         cost, peak, fresh: (Q + 2,), the arguments of `search`. ends: (P, 5), out.
         """
@@ -232,7 +232,7 @@ def _state_tokens(labels: Sequence[int], blank: int) -> list[int]:
 
 
 def _predecessors(spelled: Sequence[Sequence[int]], blank: int) -> Places:
-    """(Q + 2, 3): `ViterbiGraph.sources`."""
+    """The predecessors of each state, (Q + 2, 3), as `ViterbiGraph.sources`."""
     states = sum(map(len, spelled)) + 2
     begin, never = states - 2, states - 1
     table: list[list[int]] = []

@@ -63,8 +63,8 @@ class Keyword:
 
     @classmethod
     def of(cls, name: str, spellings: Iterable[Sequence[str]], threshold: float) -> Keyword:
-        """A keyword with the borders of its spellings, if those come with them, as `Spelled`
-        does.
+        """A keyword of these spellings; of their borders too, where `spellings` is a
+        mapping to borders (`Spelled`).
         """
         own = with_borders(spellings)
         return cls(name, tuple(own), threshold, borders=tuple(own.values()) if any(own.values()) else ())
@@ -93,8 +93,8 @@ class ScorerConfig:
         return max(PAUSE_FRAMES, self.max_gap_frames)
 
     def longest_frames(self, spelling: Sequence[object], borders: Borders = ()) -> int:
-        """How many frames a keyword that is spelled so may take: max_duration_frames,
-        more where its phones need more, and a pause more for each border.
+        """How many frames the path of a spelling may cover: max_duration_frames, more
+        where the spelling has many labels, and a pause more for each border.
         """
         pauses = len(borders) * (self.pause_frames - self.max_gap_frames)
         return longest_path(len(spelling), self.max_duration_frames) + pauses
@@ -102,10 +102,10 @@ class ScorerConfig:
     def scorer(
         self, tokens: Sequence[str], spellings: Sequence[Collection[Sequence[str]]], lenience: int = 1
     ) -> KeywordScorer:
-        """The scorer of keywords, each given by its spellings in tokens, or by those with
-        their borders (`Spelled`).
+        """The scorer of keywords, each given by its spellings in tokens, or by those
+        with their borders (`Spelled`).
 
-        lenience: times the limits of duration and gap.
+        lenience: multiplies the limits of duration and gap.
         """
         ids = {token: number for number, token in enumerate(tokens)}
         every = [spelled for own in spellings for spelled in with_borders(own).items()]
@@ -131,7 +131,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Training:
-    """Where the weights come from."""
+    """How the weights were trained."""
 
     recipe: str
     seed: int
@@ -199,8 +199,9 @@ class ModelInfo:
 
     @property
     def temperature(self) -> float:
-        """By which the model's logits were divided after training, which serves phrases;
-        what is made of whole clips or few bytes takes it back.
+        """The number by which the model's logits were divided after training, for the
+        sake of typed phrases. Whole clips are classified, and speech is stored, by the
+        posteriors before.
         """
         return float(self.training.config.get("temperature", 1.0))
 

@@ -36,12 +36,13 @@ _NEVER = 1000 * _UNIT
 
 
 class Part(NamedTuple):
-    """What is to be done with some chunks of a stream.
+    """Chunks of a stream, and what the stream does with them.
 
     pcm: (1, N * chunk_samples). heard: whether the model hears them; where not, it
-    sleeps. again: they were passed over when they came, and are heard after all. anew:
-    some of what was passed over is lost, so that the model hears on as after silence;
-    where nothing is, it goes on as if it had never slept.
+    sleeps. again: the chunks came earlier while the model slept, and the gate kept
+    them; the model hears them now, because the sound after them woke it. anew: chunks
+    before these were lost while the model slept, so that it begins as after silence;
+    without a loss it goes on as if it had never slept.
     """
 
     pcm: Samples
@@ -95,8 +96,8 @@ class Gate:
         yield from self._part(pcm, begin, pcm.shape[1] // self._chunk, hears)
 
     def _part(self, pcm: Samples, begin: int, end: int, heard: bool) -> Iterator[Part]:
-        """Chunks `begin` to before `end`; those that are passed over are kept for a
-        while.
+        """Chunks from `begin` up to, not including, `end`. Chunks that the model does
+        not hear are kept for a while.
         """
         if begin == end:
             return
@@ -135,8 +136,8 @@ class Gate:
 
 
 def quiet_chunks(info: ModelInfo, gap_frames: int, hold_frames: int) -> int:
-    """After how many quiet chunks nothing of what was said can still change an event: a
-    path has ended, its candidate is decided, and the keyword may fire again.
+    """The number of quiet chunks after which earlier sound can no longer change an
+    event: a path has ended, its candidate is decided, and the keyword may fire again.
 
     gap_frames: the longest run of blanks inside a path (`KeywordScorer.longest_gap`).
     hold_frames: of the verifier, 0 without one.

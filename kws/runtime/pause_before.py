@@ -1,4 +1,4 @@
-"""Only what is said after a pause: *operator* to the machine, not *I called the operator*.
+"""Lets a keyword fire only after a pause: *operator* to the machine, not *I called the operator*.
 
 A path counts where the sound before it is quiet against the phrase itself: the mean power
 of the 0.6 s before is 10 dB below its loudest 40 ms. So neither the microphone's level
@@ -20,10 +20,11 @@ _QUIETER = 10 ** (-10 / 10)
 
 
 class PauseBefore:
-    """The powers of one stream's last frames. Its memory never grows.
+    """Keeps the powers of one stream's last frames, and lets a score pass only where
+    its path follows a pause. Its memory never grows.
 
-    frame_samples: of a frame. longest_frames: the most that a path covers. least: scores
-    below it are not looked at, since no keyword fires at them.
+    frame_samples: of a frame. longest_frames: the most that a path covers. least:
+    scores below it are not looked at, since no keyword fires at them.
     """
 
     def __init__(self, frame_samples: int, longest_frames: int, least: float) -> None:

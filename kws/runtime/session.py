@@ -37,9 +37,10 @@ States = tuple[NDArray[Any], ...]
 
 
 class Output(NamedTuple):
-    """What one call of the graph gives.
+    """The output of one call of the graph.
 
-    log_posteriors: (B, T, V). states: for the next call. features: (B, F, M), or None in a model of one pass.
+    log_posteriors: (B, T, V). states: for the next call. features: (B, F, M), or None
+    in a model of one pass.
     """
 
     log_posteriors: Float32Array
@@ -80,10 +81,10 @@ class OnnxModel:
     def load(cls, path: str | PathLike[str]) -> OnnxModel:
         """Open a model file for one thread.
 
-        Raises KwsError with one sentence naming the file where it is missing,
-        truncated, not ONNX, without a valid model info, of a newer schema, with a graph
-        that its model info does not describe, or with one that needs more of the machine
-        than a stranger may ask for (see strangers.py).
+        Raises KwsError, one sentence that names the file, where it is missing,
+        truncated, not ONNX, without a valid model info, or of a newer schema. It does
+        so, too, where the graph does not fit the model info, or needs more of the
+        machine than a stranger may ask for (see strangers.py).
         """
         path = Path(path)
         graph = _read(path)
@@ -153,8 +154,8 @@ class OnnxModel:
         return Output(posteriors, tuple(following), features)
 
     def verify(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """What the verifier makes of `features` (segment_frames, M): the log-odds (W,)
-        of its words, and the log-posteriors (T, V) of the tokens.
+        """The verifier's log-odds (W,) of its words and log-posteriors (T, V) for
+        `features` (segment_frames, M).
 
         Only for a model with a verifier. Raises KwsError where onnxruntime fails.
         """
@@ -195,8 +196,8 @@ class OnnxModel:
                 raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
 
     def _check_features(self, features: Float32Array | None, chunks: int) -> None:
-        """The features of so many chunks of silence: of the size that the verifier
-        calls for.
+        """Check the features of so many chunks of silence: their size must be the one
+        that the verifier takes.
         """
         verifier = self.info.verifier
         if verifier is None or features is None:

@@ -69,13 +69,13 @@ def deliver(
 
 
 def system_of(model: Path) -> KwsSystem:
-    """The model as what is scored."""
+    """The model file as a system that can be scored."""
     return KwsSystem(Detector.load(model))
 
 
 def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Replayed]:
-    """The rows that can be read, replayed through a model that hears nothing in them
-    rightly.
+    """The recordings that can be read, replayed through the model. None of them holds
+    the phrase, so every event in them is a false accept.
     """
     skipped: list[str] = []
     sources = [TestItem(row.audio, row.audio.name, "negative") for row in rows]

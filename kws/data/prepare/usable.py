@@ -1,5 +1,5 @@
-"""Which of a user's own recordings can be used: silence, copies and clips of an odd
-length get a fault, as damaged files do; overdriven ones a note.
+"""Judges which of a user's own recordings can be used. Silence, copies and clips of an
+odd length get a fault, as damaged files do; overdriven clips get a note.
 
 S samples at 16 kHz.
 """
@@ -34,8 +34,8 @@ _CLIPPED = 0.01  # share of the loud samples that are at the peak: of 100 clean 
 
 
 class Wanted(NamedTuple):
-    """What recordings must be: shorter than `longest_s`, and of speech, where `hears`
-    tells of samples (S,) whether they are.
+    """What a recording must be to be used: shorter than `longest_s`, and speech. hears:
+    judges from samples (S,) whether they are speech; None: nothing does.
     """
 
     longest_s: float = math.inf

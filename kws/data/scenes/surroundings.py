@@ -108,5 +108,7 @@ class Surroundings:
 
 
 def happens(probability: float, rng: np.random.Generator) -> bool:
-    """Whether a thing of this probability happens; what never does draws nothing."""
+    """Whether an event of this probability happens. With probability 0 nothing is drawn
+    from `rng`.
+    """
     return probability > 0 and rng.random() < probability

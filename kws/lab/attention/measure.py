@@ -208,7 +208,7 @@ def _cosine(y: Tensor, v: Tensor, zero: Tensor) -> Tensor:
 
 
 def _of_rows(a: Tensor, sight: _Sight) -> dict[str, Tensor]:
-    """What is a mean over the frames that look."""
+    """The figures of each query: means over the frames that look."""
     total = a.sum(-1)
     p = a / total.clamp(min=_TINY)[..., None]
     entropy = -torch.special.xlogy(p, p).sum(-1)
@@ -225,7 +225,9 @@ def _of_rows(a: Tensor, sight: _Sight) -> dict[str, Tensor]:
 
 
 def _of_keys(a: Tensor, sight: _Sight, level: Tensor | None) -> dict[str, Tensor]:
-    """What is a property of the frames that are looked at."""
+    """The figures of each key: how much attention a frame receives from the frames that
+    see it.
+    """
     uniform = sight.seen / sight.keys[:, None]
     viewers = sight.seen[sight.rows].sum(0)
     judged = viewers == viewers.max()

@@ -1,10 +1,10 @@
-"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it
-lacked.
+"""The diagnosis of one attempt of a keyword: its path phone by phone, and the phones or
+gaps that cost it the score.
 
 The log of a score is (sum of the LLRs of labels and of the blanks before them + peak
-weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py), so that
-each part of a path has a share in it, and the score that the path would have with some
-parts perfect is known without any model.
+weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py). So each
+part of a path has a share in the score, and the score that the path would have with
+some parts perfect is known without running the model again.
 
 T frames of an excerpt, V tokens.
 """
@@ -41,11 +41,12 @@ _FLOOR = 1e-12
 class Phone(NamedTuple):
     """One label of a path, and the blanks before it.
 
-    start, end: its frames since the stream began, `end` behind the last. best: the
-    highest posterior that counts for it; peak: its logarithm. llr, gap_llr: what its
-    frames and those of the blanks before it cost against the best path. gap: the number
-    of these blanks. rival, rival_best: the other token that the model heard most there;
-    its name is None where it was heard little, or less than the label itself.
+    start, end: its frames since the stream began, `end` not included. best: the highest
+    posterior in its frames, which counts for the score; peak: the logarithm of that.
+    llr, gap_llr: the LLR of its frames, and of the blanks before it. gap: the number of
+    these blanks. rival, rival_best: the token that the model heard most there besides
+    the label, and its posterior; the rival's name is None where it was heard little, or
+    less than the label.
     """
 
     name: str
@@ -129,7 +130,7 @@ class Diagnosis:
 
     @property
     def fired(self) -> bool:
-        """Whether it is an event."""
+        """Whether the attempt is an event."""
         return self.cause == "fired"
 
     @property
@@ -152,8 +153,9 @@ def tell(
     events: list[Attempt],
     verdict: Verdict | None = None,
 ) -> Diagnosis:
-    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events:
-    those of the stream so far. verdict: of the verifier, where it was asked.
+    """The diagnosis of an attempt. slow: the attempt needs the longer limits of
+    `Search`. events: those of the stream so far. verdict: of the verifier, where it was
+    asked.
     """
     keyword = detector.keywords[attempt.keyword]
     scoring = detector.info.scoring
@@ -261,7 +263,9 @@ def parts_lacking(
 
 
 def heard_in(excerpt: Excerpt, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...]:
-    """The best path of the excerpt."""
+    """The phones that the model heard in an excerpt, whatever the keyword: its greedy
+    path.
+    """
     found = best_path(excerpt.log_posteriors)
     ends = [*(begin for _, begin in found), len(excerpt.log_posteriors)][1:]
     heard = []

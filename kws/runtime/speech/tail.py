@@ -23,8 +23,8 @@ _TAIL = 30  # peaks; thresholds from fewer vary more, and promise too much: see 
 
 
 class Tail(NamedTuple):
-    """threshold: in (0, 1). events: how many peaks above the score `level` it was read
-    off.
+    """threshold: in (0, 1). events: the number of peaks above the score `level`, from
+    which the threshold was read off.
     """
 
     threshold: float
@@ -35,9 +35,9 @@ class Tail(NamedTuple):
 def tail_of(scores: Sequence[float], hours: float, fa_per_hour: float, least: float) -> Tail:
     """The threshold that peaks of other speech exceed `fa_per_hour` times an hour.
 
-    scores: of the peaks in `hours` of speech, the highest first; all those above the
-    score `least`. fa_per_hour: above 0; the higher, the lower is the threshold. At the
-    threshold `scores` themselves have no more events than that.
+    scores: of the peaks in `hours` of speech, the highest first, all those above the
+    score `least`. fa_per_hour: above 0. At the threshold `scores` themselves have no
+    more events than that rate allows.
     """
     allowed = fa_per_hour * hours
     known = [*scores, least]
