@@ -1,4 +1,4 @@
-"""The event: a keyword was heard."""
+"""The event: a keyword that was heard."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Detection:
 
     @property
     def start_s(self) -> float:
-        """Where the keyword begins, in seconds since the stream began."""
+        """The begin of the keyword, in seconds since the stream began."""
         return units.seconds(self.start)
 
     @property
     def end_s(self) -> float:
-        """When the event fired, in seconds since the stream began."""
+        """The second of the stream in which the event fired."""
         return units.seconds(self.end)
 
     def as_values(self) -> dict[str, object]:

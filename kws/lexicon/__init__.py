@@ -35,8 +35,9 @@ _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply 
 
 
 class Lookup(NamedTuple):
-    """A word of a phrase, and the entries of the dictionary that are said for it: itself,
-    itself without accents, or a number in words; none where it is missing.
+    """A word of a phrase, and the entries of the dictionary that are said for it: the
+    word itself, the word without accents, or a number in words; empty where the
+    dictionary lacks it.
     """
 
     word: str
@@ -161,7 +162,7 @@ def _parse_words(phones: str) -> list[Spelling]:
 
 
 def _nameless(phrase: str) -> str:
-    """What is wrong with a phrase that has no word."""
+    """The sentence on a phrase that has no word."""
     if phrase.isspace() or not phrase:
         return "an empty phrase cannot be spelled: give at least one word"
     if "=" in phrase:
@@ -170,7 +171,7 @@ def _nameless(phrase: str) -> str:
 
 
 def _missing(phrase: str, words: list[str]) -> str:
-    """What to do about words that the dictionary lacks."""
+    """A sentence on what to do about words that the dictionary lacks."""
     if all(map(is_number, words)):
         example = f', as in "{said}"' if (said := digit_by_digit(words[0])) else ""
         return f"{', '.join(words)} can be said in several ways: write it in words{example}"
@@ -180,7 +181,7 @@ def _missing(phrase: str, words: list[str]) -> str:
 
 
 def _is_english(word: str) -> bool:
-    """Whether a word is of letters that the dictionary has."""
+    """Whether all letters of a word occur in the dictionary."""
     return word.isascii() and word.replace("'", "").isalpha()
 
 

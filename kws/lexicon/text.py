@@ -1,4 +1,4 @@
-"""Texts as they are compared: case, punctuation, marks and quotation do not count."""
+"""Normalises texts for comparison: case, punctuation, marks and quotation do not count."""
 
 import re
 import unicodedata

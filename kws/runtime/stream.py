@@ -191,14 +191,14 @@ class Stream:
         )
 
     def _results(self, samples: NDArray[Any], last: bool = False) -> Iterator[StreamResult]:
-        """What the chunks give that the samples complete."""
+        """The results of the chunks that the samples complete."""
         taken = self._chunker.take(samples, last)
         if self._gate is None:
             return map(self._run, taken)
         return (result for chunks in taken for part in self._gate.take(chunks) for result in self._part(part))
 
     def _part(self, part: Part) -> Iterator[StreamResult]:
-        """What a part gives that the gate made."""
+        """The result of a part that the gate made."""
         info = self.detector.info
         frames = part.pcm.shape[1] // info.frame_samples
         if not part.heard:
@@ -217,7 +217,9 @@ class Stream:
             yield StreamResult(found.detections, *none, self._frame)
 
     def _pass_over(self, frames: int) -> StreamResult:
-        """Frames in which the model sleeps: no score, and surely blank."""
+        """The result of chunks during which the model sleeps: no score, and surely
+        blank.
+        """
         first, keywords = self._frame, len(self.detector.keywords)
         self._frame += frames
         posteriors = np.full((frames, len(self.detector.info.tokens)), _SURELY_NOT, np.float32)

@@ -12,7 +12,7 @@ class StreamRows:
     """
 
     def __init__(self, fresh: States) -> None:
-        """fresh: what a new stream begins with, each (1, ...)."""
+        """fresh: the states of a new stream, each (1, ...)."""
         self._fresh = fresh
         self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
         self._free: list[int] = []

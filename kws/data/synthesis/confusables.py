@@ -1,5 +1,5 @@
-"""Confusables of a phrase, from the pronunciation lexicon: what sounds almost like it
-and is not it.
+"""Makes confusables of a phrase from the pronunciation lexicon: phrases that sound
+almost like it.
 
 A phrase is one or more units, each a word or a run of phones that is no word. A
 confusable is a part of the phrase, or changes one of its units. The unit then becomes

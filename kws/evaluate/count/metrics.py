@@ -38,7 +38,7 @@ class KeywordRates:
 
 
 def hours(recordings: Sequence[Replayed]) -> float:
-    """Length of recordings."""
+    """The length of recordings in hours."""
     return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
 
 
@@ -49,8 +49,8 @@ def count(
     thresholds: Sequence[float] | npt.NDArray[np.float64],
     counting: Counting,
 ) -> list[KeywordRates]:
-    """The counts of keyword `index` at each of the thresholds, exactly what the device
-    would do there.
+    """The counts of keyword `index` at each of the thresholds, by the trigger that the
+    device runs.
 
     Raises KwsError for a threshold below FLOOR, where scores are not kept.
     """
@@ -97,8 +97,8 @@ def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, cou
 
 
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest operating point with at most `fa_per_hour`, such that no higher point
-    has more.
+    """The lowest operating point with at most `fa_per_hour`, where no higher point has
+    more.
 
     points: as `det` gives them. The threshold returned has the counts of that point. It
     lies halfway between that point and the next lower one, which has too many false

@@ -1,5 +1,5 @@
-"""Replays what a user names (manifests, splits of manifests, folders) under the
-conditions that are asked for.
+"""Replays the recordings that a user names (manifests, splits of manifests, folders)
+under the conditions that are asked for.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ def mixing_rules(
     unusable: list[str],
     pickup: Pickup = AS_IT_IS,
 ) -> Rules:
-    """How recordings are replayed, with the noise and room impulse responses that
-    SOURCEs name, and with the channel and the gain of `pickup`.
+    """The rules of a replay: the noise and room impulse responses that SOURCEs name,
+    and the channel and gain of `pickup`.
 
     `unusable` gets a line for each file that nothing can be mixed with. Raises KwsError
     where no file of a SOURCE can be used.
@@ -74,10 +74,10 @@ def replay_named(
 ) -> list[Replayed]:
     """Replays the recordings of three lists of SOURCEs through a system.
 
-    conditions: what positives are replayed under besides clean. store, jobs, dask: see
-    `replay_all`. skipped: gets a line for each row or recording that cannot be used.
-    log: gets those lines, a line for each recording that is named twice for different
-    purposes, and how much was replayed.
+    conditions: those of positives, besides clean. store, jobs, dask: see `replay_all`.
+    skipped: gets a line for each row or recording that cannot be used. log: gets those
+    lines, a line for each recording that is named twice for different purposes, and how
+    much was replayed.
 
     Raises KwsError where nothing can be replayed, or where `positives` say no keyword
     of the system.
@@ -117,8 +117,8 @@ def _demand_a_keyword(said: Collection[str], keywords: Sequence[str]) -> None:
 
 
 def _labelled_inside(recordings: Iterable[Replayed], skipped: list[str]) -> Iterator[Replayed]:
-    """The recordings whose labels end inside them; `skipped` gets a line for each other
-    one.
+    """The recordings whose labels end inside them. `skipped` gets a line for each other
+    recording.
     """
     for recording in recordings:
         latest = max(recording.item.labels, key=lambda label: label.end or 0, default=None)

@@ -19,12 +19,12 @@ COLUMNS = (
 
 def write_events(evaluation: Evaluation, path: Path) -> None:
     """Writes a row for each event of each keyword at each operating point, under all
-    conditions, ordered as heard.
+    conditions, in the order of the recordings.
 
     target: the FA/h for which the threshold was chosen, empty for the system's own.
-    time_s: the end of the frame that fired, from the start of the recording. score, peak:
-    as of `kws.Detection`. Numbers are exact. A verdict is empty where an event is neither right nor wrong: inside of
-    other words that contain the keyword.
+    time_s: the end of the frame that fired, from the start of the recording. score,
+    peak: as in `kws.Detection`. Numbers are exact. verdict: empty for an event that is
+    neither right nor wrong, inside a longer phrase that contains the keyword.
     """
     write_csv(path, COLUMNS, _rows(evaluation), errors="backslashreplace")
 

@@ -1,4 +1,4 @@
-"""Counts with their intervals, as the report has them."""
+"""Counts with their intervals, in the types of a report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -14,7 +14,7 @@ _ONSET_S = 0.3  # from the begin of a recording
 
 
 def as_text(report: Report) -> str:
-    """What `kws score` prints."""
+    """The text that `kws score` prints."""
     parts = [*_points(report), _conditions(report), _confusables(report), _notes(report)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -115,7 +115,7 @@ def _confusables(report: Report) -> list[str]:
 
 
 def _notes(report: Report) -> list[str]:
-    """What a reader must know to trust the tables."""
+    """Notes that a reader must know to trust the tables."""
     lines = []
     latency = report.all.latency_ms
     if latency:
@@ -176,5 +176,5 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _but_for_rate(row: ComparisonRow) -> ComparisonRow:
-    """The row without what may differ between two rates that come to the same."""
+    """The row without the cells that may differ between two rates with the same share."""
     return replace(row, target=0.0, difference=Interval(row.difference.value, 0.0, 0.0))

@@ -50,8 +50,8 @@ class Porcupine:
         return scores
 
     def reset(self) -> None:
-        """It has no reset, and silence does not make it forget the voice before: it is
-        made anew.
+        """Makes the engine anew: it has no reset, and silence does not make it forget
+        the voice before.
         """
         for rung in self._rungs:
             rung.delete()
