@@ -19,7 +19,7 @@ _BEFORE_DIRECT = 16  # samples of a recorded response that are kept before its p
 
 
 class Codec(NamedTuple):
-    """What soundfile calls a codec, and the sample rate (Hz) that it is used at.
+    """A codec: its name in soundfile, and the sample rate (Hz) that it is used at.
     quality: soundfile's settings.
     """
 
@@ -70,7 +70,7 @@ def louder_half(powers: Float64Array) -> float:
 
 
 def speed(x: Samples, low: float, high: float, rng: np.random.Generator) -> Samples:
-    """Played faster or slower, tempo and pitch together (Ko et al. 2015)."""
+    """`x` played faster or slower, tempo and pitch together (Ko et al. 2015)."""
     soxr = require("soxr", extra="audio")
     factor = max(low, round(rng.uniform(low, high) / _SPEED_STEP) * _SPEED_STEP)
     if abs(factor - 1.0) < _SPEED_STEP / 2:
@@ -98,8 +98,8 @@ def stretch(
 
 
 def shift(x: Samples, most: int, rng: np.random.Generator) -> Samples:
-    """Moved by up to `most` samples to either side, as long as before: what leaves is
-    lost, silence comes after it.
+    """`x` moved by up to `most` samples to either side, at the same length. What leaves
+    is lost, and silence takes its place.
 
     Warden 2018 does so by 100 ms with recordings of one word.
     """

@@ -1,5 +1,5 @@
-"""Operating points of a run: thresholds for each rate of false accepts, and which
-keywords are missed there.
+"""The operating points of a run: thresholds for each rate of false accepts, and the
+keywords that are missed there.
 """
 
 from collections.abc import Sequence

@@ -83,11 +83,11 @@ def sounds_of_test(study: Study, places: Places) -> Sounds:
 
 
 def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
-    """The recordings that learning rates are chosen by, and the tokens of what is said
+    """The recordings by which learning rates are chosen, and the tokens that are said
     in each.
 
     They are the dev split of the dealt corpora that are trained on. Raises KwsError
-    where nobody was dealt to it.
+    where no speaker was dealt to it.
     """
     tokens = {token: index for index, token in enumerate(study.recipe.task.model.tokens)}
     folders = [c.folder for c in study.recipe.task.speech if c.folder in study.dealt]

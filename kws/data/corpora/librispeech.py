@@ -40,7 +40,7 @@ def _folder(source: Path, part: str) -> Path | None:
 
 
 def _clips(source: Path, parts: Sequence[str]) -> Listing:
-    """The parts named."""
+    """The utterances of the parts named."""
     folders = {part: folder for part in parts if (folder := _folder(source, part))}
     if missing := [part for part in parts if part not in folders]:
         raise AbsentError(f"{missing[0]} of LibriSpeech is not in {source}")

@@ -199,7 +199,7 @@ def common(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _like(phone: str) -> list[str]:
-    """The phones of its class that nobody takes for it."""
+    """The phones of the same class that nobody takes for this one."""
     same = {other for group in SAME_TO_MANY if phone in group.split() for other in group.split()} | {phone}
     return [other for other in PHONES if other not in same and (other in VOWELS) == (phone in VOWELS)]
 

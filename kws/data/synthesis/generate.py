@@ -1,8 +1,9 @@
-"""`kws data synthesise`: what a script says, in many synthetic voices, with a manifest.
+"""`kws data synthesise`: speaks the lines of a script in many synthetic voices, and
+writes a manifest.
 
 The plan (who says what, how fast) follows from the seed alone. Any first part of it is
 balanced over phrases and voices. So a run may be killed, given again, or made longer:
-clips that are there are kept. A clip takes about 1.2 CPU seconds.
+finished clips are kept. A clip takes about 1.2 CPU seconds.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ ENGLISH = ("af", "am", "bf", "bm")  # first letters of the packs: accent and sex
 
 
 class Speaks(Protocol):
-    """What `generate` needs of a synthesiser."""
+    """The part of a synthesiser that `generate` uses."""
 
     def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples: ...
 
@@ -153,7 +154,7 @@ def _synthesiser(model_root: str, seed: int, new_styles: int) -> Synthesiser:
 
 
 class _Part(NamedTuple):
-    """A clip to make, with what any process needs for it."""
+    """A clip to make, with everything that a process needs for it."""
 
     model_root: str
     root: Path

@@ -65,9 +65,7 @@ _STRESSES = str.maketrans("", "", "ˈˌ")
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: `id` is "engine:name" ("kokoro:af_bella"); `british` picks the
-    pronunciation.
-    """
+    """A voice. id: "engine:name" ("kokoro:af_bella"). british: picks the pronunciation."""
 
     id: str
     british: bool = False

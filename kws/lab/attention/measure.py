@@ -108,8 +108,8 @@ def diagnose(model: AcousticModel, utterances: Iterable[Tensor], first: int | No
 
 
 def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
-    """What each block attends to in one utterance, normalised mel (1, 4 T, M): block ->
-    Observation.
+    """The attention of each block in one utterance, normalised mel (1, 4 T, M): block
+    -> Observation.
 
     Blocks whose mixer does not attend (an LSTM) are left out.
     """
@@ -123,10 +123,10 @@ def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
 
 @contextmanager
 def _calls(model: AcousticModel) -> Iterator[dict[int, tuple[Any, tuple[Tensor, ...]]]]:
-    """Collects, while open, what each attending mixer is called with: block -> mixer,
-    (input, guide where it has one).
+    """Collects, while open, the arguments with which each attending mixer is called:
+    block -> mixer, (input, guide where it has one).
 
-    The model is in evaluation mode meanwhile: dropout would blur what is seen.
+    The model is in evaluation mode meanwhile, since dropout would change the attention.
     """
     calls: dict[int, tuple[Any, tuple[Tensor, ...]]] = {}
 
@@ -169,7 +169,7 @@ def measure(observed: Observation, level: Tensor | None = None, first: int | Non
 
 
 class _Sight:
-    """Who sees whom in a map (H, T, T), and which frames count.
+    """The frames that see each other in a map (H, T, T), and the frames that count.
 
     seen (T, T): frame i sees key j. keys (T,): how many it sees. rows (T,): the frames
     that count.

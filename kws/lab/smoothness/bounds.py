@@ -59,7 +59,7 @@ class HeadWeights(NamedTuple):
 
 
 class Attended(NamedTuple):
-    """What the heads did with an input."""
+    """The input of the heads, and their weights and sums for it."""
 
     x: Tensor  # (B, T, D) the input of the projections
     weights: Tensor  # (B, H, T, T) attention map, queries by keys
@@ -68,7 +68,7 @@ class Attended(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Bounds of the local Lipschitz constant, and what they are made of; (B,) each."""
+    """Bounds of the local Lipschitz constant, and the quantities in them; (B,) each."""
 
     ours: Tensor
     general: Tensor  # Castin et al.'s, without the term of XSA, whose smallest |v| no ball bounds

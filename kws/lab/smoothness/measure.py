@@ -41,7 +41,7 @@ from kws.model.mixers.xsa import EPSILON
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much to measure.
+    """The extent of a measurement.
 
     frames: T, in frames of 40 ms. iterations, restarts, tolerance: of the power
     iteration. noise: the size of each element of the change that is tried on normalised
@@ -72,7 +72,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Bound:
-    """Upper bounds of f_l and what they are made of: see
+    """Upper bounds of f_l and the quantities in them: see
     kws.lab.smoothness.bounds.Bounds.
     """
 
@@ -101,10 +101,10 @@ class Response:
 
 @dataclass(frozen=True)
 class Smoothness:
-    """All that was measured of one model.
+    """All measurements of one model.
 
-    of: a fingerprint of weights, sounds and sizes. double_error: how far one constant
-    of G lies from the same iteration in double precision, relatively.
+    of: a fingerprint of weights, sounds and sizes. double_error: the relative distance
+    of one constant of G from the same iteration in double precision.
     """
 
     of: str
@@ -151,8 +151,8 @@ def measure(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.
 def resume(
     path: Path, model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.random.Generator
 ) -> Smoothness:
-    """What `path` holds if it is of this model, these sounds and these sizes; else
-    measures it and writes `path`.
+    """The content of `path` if it is of this model, these sounds and these sizes; else
+    the result of a measurement, which is written to `path`.
     """
     if path.is_file():
         found = load(path)
@@ -164,7 +164,7 @@ def resume(
 
 
 def load(path: Path) -> Smoothness:
-    """Reads what `resume` wrote; KwsError for anything else."""
+    """Reads a file that `resume` wrote; KwsError for any other."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         rows = {
@@ -301,7 +301,7 @@ def _double_error(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.rando
 
 
 def _fingerprint(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes) -> str:
-    """The same for the same weights, sounds and sizes."""
+    """A digest of weights, sounds and sizes."""
     digest = hashlib.sha256(repr((model.config, sizes)).encode())
     for tensor in (*model.state_dict().values(), *mels):
         digest.update(tensor.detach().contiguous().numpy().tobytes())
