@@ -81,7 +81,7 @@ def blocks(
 
 
 def lost_sound_before(path: str | PathLike[str]) -> bool:
-    """Whether earlier versions may have read a part of such a file and said nothing."""
+    """Whether earlier versions may have lost sound of such a file silently."""
     return Path(path).suffix.lower() == ".mp3"
 
 
@@ -104,8 +104,8 @@ def length_s(path: str | PathLike[str]) -> float:
 
 
 class Resampler:
-    """A stream's change of rate (soxr, high quality); block sizes do not change what
-    comes out.
+    """Changes the rate of a stream (soxr, high quality). Block sizes do not change the
+    result.
 
     Raises InputError for a rate that is not a whole number of at least 8000 Hz,
     KwsError without soxr.

@@ -1,5 +1,5 @@
-"""What is picked up of a sound before a detector hears it: which channel, how much
-louder, and what to say where it is too quiet.
+"""The pickup of a sound before a detector hears it: the channel, the gain, and a note
+where it is too quiet.
 
 S samples, C channels.
 """
@@ -27,10 +27,10 @@ _AUDIBLE = 1e-8  # power, full scale 1: below it even the noise of 16 bits may c
 
 
 class Pickup(NamedTuple):
-    """A person's last word on what is heard of a sound.
+    """A person's choice of channel and gain.
 
     channel: the one to hear, from 1; None: the mean of all, until they cancel each
-    other. gain_db: what the samples are multiplied by, in decibels.
+    other. gain_db: the gain of the samples, in decibels.
     """
 
     channel: int | None = None
@@ -45,7 +45,7 @@ class Pickup(NamedTuple):
             raise InputError(f"has {has}, and no channel {self.channel}")
 
     def __str__(self) -> str:
-        """The options that mean the same."""
+        """The command-line options for this pickup."""
         channel = "" if self.channel is None else f"--channel {self.channel}"
         gain = f"--gain {self.gain_db:g}" if self.gain_db else ""
         return f"{channel} {gain}".strip()
@@ -92,7 +92,8 @@ class Mixdown:
 def amplified(samples: Samples, gain_db: float) -> Samples:
     """Samples (S,) multiplied, and clipped at full scale, as a converter clips.
 
-    Integers that nobody has scaled stay as they are, for whoever hears them to refuse.
+    Integers that nobody has scaled stay as they are; the code that hears them refuses
+    them.
     """
     if not gain_db or np.abs(samples).max(initial=0.0) > LOUDEST:
         return samples
@@ -102,7 +103,7 @@ def amplified(samples: Samples, gain_db: float) -> Samples:
 class Loudest:
     """The loudest sample of a sound, as a detector was given it.
 
-    gain_db: that is in it already. samples: how many there were.
+    gain_db: the gain that it includes. samples: how many there were.
     """
 
     def __init__(self, gain_db: float = 0.0) -> None:
@@ -116,9 +117,7 @@ class Loudest:
         self._peak = max(self._peak, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
 
     def note(self) -> str | None:
-        """What to say where nothing but very quiet sound came; None where there is
-        nothing to say.
-        """
+        """A sentence where nothing but very quiet sound came; None otherwise."""
         if not self.samples:
             return None
         if not self._peak:

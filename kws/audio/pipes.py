@@ -1,8 +1,9 @@
-"""Sound that a user names: files, and what comes through a pipe.
+"""Sound that a user names: files and pipes.
 
-A pipe cannot be read twice, and most formats say at their end, or at their begin, what
-is in their middle. So sound in a container is kept in a temporary file first, and heard
-once the pipe has ended. Raw samples need no container: they are heard as they come.
+A pipe cannot be read twice, and most formats state at their end, or at their begin,
+what is in their middle. So sound in a container is kept in a temporary file first, and
+heard once the pipe has ended. Raw samples need no container: they are heard as they
+come.
 """
 
 from __future__ import annotations

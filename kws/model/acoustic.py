@@ -164,7 +164,7 @@ class AcousticModel(StreamingLayer):
 
     def hidden(self, mel: Tensor, lengths: Tensor) -> Tensor:
         """(B, 4 T, M) normalised mel of whole utterances, valid frames of 40 ms (B,) ->
-        (B, T, D): what heads read.
+        (B, T, D), the input of the heads.
 
         Frames from `lengths` on are padding and mean nothing.
         """
@@ -173,8 +173,8 @@ class AcousticModel(StreamingLayer):
         return self._hidden_segment(mel, lengths)
 
     def whole(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, whichever kind
-        the mixer is.
+        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, for streaming
+        and for segment mixers.
         """
         return self.posteriors(self.hidden(mel, lengths))
 

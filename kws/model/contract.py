@@ -92,7 +92,7 @@ def _check_fresh_state(case: _Case) -> None:
 
 
 def _check_reach(case: _Case) -> None:
-    """Which inputs each of a few output frames depends on, by their gradients."""
+    """Checks, by their gradients, which inputs a few output frames depend on."""
     layer, frames = case.layer, case.x.shape[1]
     x = case.x.clone().requires_grad_()
     along = case.guide is not None and case.guide.shape[:2] == x.shape[:2]
@@ -150,7 +150,7 @@ def _check_chunks(case: _Case, cuts: Sequence[int], whole: Tensor, end: State) -
 
 
 def _splits(frames: int, stride: int, seed: int) -> Iterator[list[int]]:
-    """Where to cut: after every `stride` frames, in half, and at random."""
+    """Places to cut: after every `stride` frames, in half, and at random."""
     steps = frames // stride
     yield [step * stride for step in range(1, steps)]
     yield [steps // 2 * stride] if steps > 1 else []
@@ -161,5 +161,5 @@ def _splits(frames: int, stride: int, seed: int) -> Iterator[list[int]]:
 
 
 def _first(flags: Tensor) -> int:
-    """The index of the first that is true."""
+    """The index of the first true element."""
     return int(flags.nonzero()[0, 0])

@@ -5,10 +5,10 @@ Shapes: B batch, S samples, F hops of 10 ms, M mel bands.
 The row of hop f covers the 25 ms that end at sample 160 (f + 1): nothing of the future,
 nothing late. The 512-point DFT, of 400 samples and 112 zeros, is computed in two stages
 (Cooley and Tukey 1965: 512 = 32 x 16) as two small matrix products, which any runtime
-has; a single DFT matrix would weigh 0.8 MB and an FFT operator is missing in many
-runtimes. Of real input, half of the first
-stage mirrors the other half and is left out. The mel bands are those of the HTK
-formula, triangular, without normalisation (torchaudio's defaults).
+has; a single DFT matrix would weigh 0.8 MB, and an FFT operator is missing in many
+runtimes. Of real input, half of the first stage mirrors the other half and is left out.
+The mel bands are those of the HTK formula, triangular, without normalisation
+(torchaudio's defaults).
 """
 
 import math
@@ -69,7 +69,7 @@ class LogMel(StreamingLayer):
         return torch.log(energies + FLOOR), state
 
     def energies(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
-        """As `forward`, before the logarithm."""
+        """The mel energies of `forward`, before the logarithm."""
         batch, samples = x.shape
         hops = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
@@ -122,13 +122,13 @@ def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
 
 
 def hz_to_mel(hz: _Hz) -> _Hz:
-    """The HTK formula."""
+    """Hertz to mel, by the HTK formula."""
     ratio = 1.0 + hz / 700.0
     return 2595.0 * (torch.log10(ratio) if isinstance(ratio, Tensor) else math.log10(ratio))
 
 
 def mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """Its inverse."""
+    """Mel to Hertz, by the HTK formula."""
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 

@@ -39,8 +39,8 @@ class LevelState(NamedTuple):
 
 
 class LevelledLogMel(StreamingLayer):
-    """(B, S) PCM, S a multiple of 160 -> (B, S / 160, M) log-mel energies, raised where
-    the sound of late was quiet.
+    """(B, S) PCM, S a multiple of 160 -> (B, F, M) log-mel energies, raised where the
+    last seconds were quiet.
     """
 
     fall: Tensor  # (128,): by how much a level has fallen after each frame of a block
@@ -67,7 +67,8 @@ class LevelledLogMel(StreamingLayer):
         """The level (B, 1, F) that follows `before` (B, 1, 1), of the hops' loudest
         bands (B, 1, F).
 
-        Raised by FALL more with each hop no level falls: it is the greatest until now.
+        With FALL added for every hop since the begin no level falls, so that it is the
+        greatest value until now.
         """
         hops = loudest.shape[2]
         if hops <= MOST_HOPS:  # as in every call of a graph

@@ -1,4 +1,4 @@
-"""Reference sequences: what the mixers `random` and `fixed` read beside their input
+"""Reference sequences: a constant second input of the mixers `random` and `fixed`
 (mixers/position.py).
 
 A model holds them as buffers `random_reference` and `fixed_reference`, so that a

@@ -72,7 +72,7 @@ class Verifier(nn.Module):
         self.scale.copy_(1 / deviation)
 
     def hidden(self, features: Tensor) -> Tensor:
-        """(B, F, M) -> (B, T, D): what the heads read."""
+        """(B, F, M) -> (B, T, D), the input of the heads."""
         return self.encode(self.normalised(features))
 
     def normalised(self, features: Tensor) -> Tensor:

@@ -34,5 +34,5 @@ def along_time(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _shifted(x: Tensor, kernel: int, stride: int = 1) -> list[Tensor]:
-    """For each place in the kernel what stands there, (B, T, D)."""
+    """For each place of the kernel the input that meets it, (B, T, D)."""
     return [x[:, i : i + 1 - kernel or None : stride] for i in range(kernel)]

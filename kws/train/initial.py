@@ -1,4 +1,4 @@
-"""What a training starts from: new weights, those of a checkpoint or of a trunk, and
+"""The start of a training: new weights, those of a checkpoint or of a trunk, and
 constants of the first batches.
 
 Shapes: F hops of 10 ms, M mel bands.
@@ -29,8 +29,8 @@ def with_phrases(recipe: Recipe) -> Recipe:
 
 
 def first_model(recipe: Recipe) -> AcousticModel:
-    """What training starts from: a new model, one on a trunk, or that of `start` with
-    the recipe's phrase branch.
+    """The model that training starts from: a new one, one on a trunk, or that of
+    `start` with the recipe's phrase branch.
     """
     if recipe.task.trunk:
         return on_trunk(AcousticModel(recipe.task.model), load_checkpoint(find_checkpoint(recipe.task.trunk)).model)

@@ -1,4 +1,4 @@
-"""Recipes: a training said in one frozen, typed value of three parts.
+"""Recipes: one frozen, typed value of three parts says a whole training.
 
     Recipe(
         name="mine",
@@ -41,7 +41,9 @@ class TrainingCorpus:
 
 
 def default_scoring() -> ScorerConfig:
-    """A word of up to 2 s with gaps of up to 0.5 s, and one event a second."""
+    """The constants for a word of up to 2 s with gaps of up to 0.5 s, and one event a
+    second.
+    """
     return ScorerConfig(
         peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
     )
@@ -49,7 +51,7 @@ def default_scoring() -> ScorerConfig:
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is learned: the data, the model and the losses.
+    """The task of a recipe: the data, the model and the losses.
 
     data: folder of the corpora. speech: those with transcripts. noise, rooms: recordings of
     noise, and room impulse responses (``kws data rooms``, ``kws data responses``).
@@ -73,7 +75,7 @@ class TaskConfig:
     vocal_tract: by how much the frequency axis of a row is stretched or pressed at most
     (kws.train.warp); 0 is not.
 
-    temperature: what the finished model's logits are divided by. Above 1, posteriors are less
+    temperature: divides the finished model's logits. Above 1, posteriors are less
     sure of themselves, which serves phrases that a model was not trained on.
     """
 
@@ -100,7 +102,7 @@ class TaskConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How it is learned: AdamW, its steps and schedule, the precision.
+    """The optimisation of a recipe: AdamW, its steps and schedule, the precision.
 
     seed: of weights, batches, masks and dropout. steps: optimiser steps, warmup_steps of
     them with a rising learning rate. steps_per_epoch: how often a checkpoint is written.
@@ -122,16 +124,16 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where it is learned: with other values a training goes on to the same model.
+    """The place of a training. With other values it goes on to the same model.
 
     output: folder of checkpoints and logs. features: folder in which the features of batches
     are kept, for other trainings on the same data with the same seed ("" keeps none; half a
     MB a step where a batch is a minute long).
 
     threads: of torch in each process. workers: processes beside each that build its
-    batches. accelerator: Lightning's name of what computes (``gpu``). devices: processes on
-    this machine, which share the rows of each batch. num_nodes: machines that do. strategy:
-    Lightning's name of how (``ddp``).
+    batches. accelerator: Lightning's name of the hardware (``gpu``). devices: processes on
+    this machine, which share the rows of each batch. num_nodes: machines that share them. strategy:
+    Lightning's name of the way in which they do (``ddp``).
     """
 
     output: str
@@ -146,7 +148,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training: what is learned, how, and where."""
+    """A whole training: task, optimisation and place."""
 
     name: str
     task: TaskConfig

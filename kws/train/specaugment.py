@@ -12,9 +12,9 @@ _HOPS_PER_TIME = 200
 
 
 class SpecAugment(nn.Module):
-    """(B, F, M) with zeros, which are the mean of normalised bands, in a band of up to
-    `bands` of each row and in times of up to `hops`, one for every two seconds. 0 is
-    none, and draws nothing.
+    """(B, F, M) with zeros, the mean of normalised bands, in a band of up to `bands` of
+    each row, and in times of up to `hops`, one for every two seconds. With 0 nothing is
+    hidden, and nothing is drawn.
     """
 
     def __init__(self, bands: int, hops: int) -> None:

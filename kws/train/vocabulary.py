@@ -1,4 +1,4 @@
-"""What a recipe's words are spelled with."""
+"""The dictionary of a recipe, and the spellings of its keywords."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from kws.train.recipe import Recipe
 
 
 def lexicon_of(recipe: Recipe) -> Lexicon:
-    """The dictionary with what the recipe adds to it."""
+    """The dictionary with the extra spellings of the recipe."""
     return _lexicon(recipe.task.extra_spellings, recipe.task.keywords)
 
 

@@ -15,7 +15,8 @@ from kws.model.frontend import HIGH_HZ, LOW_HZ, hz_to_mel, mel_to_hz
 
 class VocalTractWarp(nn.Module):
     """(B, F, M) log-mel energies with the frequency axis stretched by a factor between
-    1 - most and 1 + most, drawn for each row. 0 is none, and draws nothing.
+    1 - most and 1 + most, drawn for each row. With 0 nothing is stretched, and nothing
+    is drawn.
     """
 
     centres: Tensor

@@ -1,5 +1,5 @@
-"""What every mixer is: a layer (B, T, D) -> (B, T, D) of stride 1 that brings frames
-together.
+"""The interface of mixers: a layer (B, T, D) -> (B, T, D) of stride 1 that brings
+frames together.
 
 Shapes: B batch, T frames, D width, W window.
 """
@@ -16,7 +16,7 @@ from kws.model.streaming import SegmentLayer, State, StreamingLayer
 
 @dataclass(frozen=True)
 class MixerConfig:
-    """What a mixer may depend on.
+    """The sizes that a mixer may depend on.
 
     width: D. heads: attention heads. window_frames: W, the frames an attention layer
     sees including its own.

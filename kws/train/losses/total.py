@@ -1,4 +1,4 @@
-"""What a step of training minimises: CTC over the tokens and, beside it, what the recipe weighs.
+"""The loss of a training step: CTC over the tokens, and the further losses that the recipe weighs.
 
     L = CTC(tokens) + word_weight CE(words) + decoder_weight CE(decoder) + phrase_weight CTC(phrases)
 
@@ -26,7 +26,9 @@ from kws.train.vocabulary import keyword_spellings
 
 
 class Term(NamedTuple):
-    """One loss of a step: what it is logged as, its weight, its mean over `things`, and their number."""
+    """One loss of a step: its name in the log, its weight, its mean over `things`, and
+    their number.
+    """
 
     name: str
     weight: float
@@ -35,7 +37,7 @@ class Term(NamedTuple):
 
 
 def refuse_weights(task: TaskConfig) -> None:
-    """Raises KwsError for weights that cannot be."""
+    """Raises KwsError for weights that make no sense."""
     for name in ("word_weight", "decoder_weight", "phrase_weight"):
         if (weight := getattr(task, name)) < 0:
             raise KwsError(f"{name}={weight}: a loss weighs 0 (it is left out) or more")
@@ -78,13 +80,13 @@ class Losses(nn.Module):
 
 
 def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Mean CTC loss per token: of `ctc_losses`."""
+    """Mean CTC loss per token, from `ctc_losses`."""
     return ctc_losses(log_posteriors, frames, targets, target_lengths).sum() / target_lengths.sum().clamp(min=1)
 
 
 def ctc_losses(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """CTC loss (Graves et al. 2006) of each row, (B,): log_posteriors (B, T, V), frames (B,), targets of all rows in
-    one. Rows too short for their targets cost nothing.
+    """CTC loss (Graves et al. 2006) of each row, (B,): log_posteriors (B, T, V), frames
+    (B,), targets of all rows in one. A row too short for its targets costs nothing.
     """
     return F.ctc_loss(
         log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True

@@ -40,14 +40,14 @@ def interruptible(trainer: pl.Trainer, last: Path) -> Iterator[None]:
 
 
 class OwnSigterm(pl.Callback):
-    """Keeps the process's own handler of SIGTERM: that of Lightning goes on to the end of
-    the step, and waits for other processes that may be gone.
+    """Keeps the process's own handler of SIGTERM. Lightning's handler goes on to the
+    end of the step, and waits for other processes that may be gone.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.before = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Comes after Lightning has put its handler there."""
+        """Puts the handler back after Lightning has set its own."""
         if self.before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.before)

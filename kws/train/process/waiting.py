@@ -1,5 +1,5 @@
-"""How the threads of torch wait for each other: asleep, so that a training beside other
-work loses its share of the processor and no more.
+"""Lets the threads of torch sleep while they wait for each other. A training beside
+other work then loses its share of the processor and no more.
 """
 
 import os

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class RecipeFile(Protocol):
-    """What a recipe file offers: a constant, and two functions where making its model
-    takes more than a training.
+    """The content of a recipe file: a constant, and two functions where making its
+    model takes more than a training.
 
-    What takes seconds to import (torch, kws.train.trainer) is best imported inside
-    `make`, so that `kws train FILE --help` answers at once.
+    Import slow modules (torch, kws.train.trainer) inside `make`, so that `kws train
+    FILE --help` answers at once.
     """
 
     RECIPE: Recipe | VerifierRecipe
@@ -36,7 +36,7 @@ class RecipeFile(Protocol):
     def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:
         """Make the model by `recipe`, which is RECIPE with the user's changes.
 
-        Progress lines go to `log`. Returns what to tell the user at the end, and None
+        Progress lines go to `log`. Returns the text for the user at the end, and None
         in every process but the first.
         """
 

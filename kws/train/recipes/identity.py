@@ -1,5 +1,5 @@
-"""Which recipe an output folder belongs to, so that a training goes on only with its
-own recipe.
+"""Tells which recipe an output folder belongs to, so that a training goes on only with
+its own recipe.
 
 A recipe is written as flat JSON, the fields of its three parts side by side, into
 recipe.json beside the logs and into the finished checkpoint. Files from before recipes
@@ -60,8 +60,6 @@ def flat(recipe: Recipe | VerifierRecipe) -> dict[str, Any]:
 
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
-    """`flat` as a checkpoint carries it: it says nothing of the machine that it is
-    from.
-    """
+    """`flat` without the paths of this machine, for a checkpoint."""
     start, trunk = Path(recipe.task.start).stem, Path(recipe.task.trunk).stem
     return flat(recipe.changed(data="", start=start, trunk=trunk, output="", features=""))

@@ -1,4 +1,4 @@
-"""Training a verifier: tapes, what the first pass proposes on them, segments, the
+"""Training a verifier: tapes, the candidates of the first pass on them, segments, the
 trainer.
 
 A killed training goes on from its last epoch when it is begun again, and finds its
@@ -41,7 +41,8 @@ _NORMALISATION_STEPS = 4
 
 
 def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
-    """Train by `recipe`, or what is left of it; the path of the finished checkpoint.
+    """Train by `recipe`, or finish an interrupted training; returns the path of the
+    finished checkpoint.
 
     Raises KwsError for a recipe that cannot be trained, and where `recipe.run.output`
     holds a training of another recipe.
@@ -119,8 +120,8 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
 
 
 def learned_from(recipe: VerifierRecipe) -> dict[str, Any]:
-    """The recipe as a checkpoint carries it: without paths of this machine, and with
-    the corpora that were there.
+    """The recipe for a checkpoint: without paths of this machine, and with the corpora
+    that were there.
     """
     task, root = recipe.task, Path(recipe.task.data)
 
