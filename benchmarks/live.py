@@ -64,7 +64,7 @@ class Usage:
 
 
 def usage(process: int) -> Usage:
-    """Of a process with all its threads, from Linux."""
+    """The usage of a process with all its threads, from Linux."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     ticks, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
@@ -108,8 +108,8 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
 
 
 def began(heard: list[dict[str, Any]], expected: list[Detection]) -> float:
-    """When the recording began, in the listener's seconds: what most pairs of equal
-    words agree on.
+    """The second of listening in which the recording began, on which most pairs of
+    equal words agree.
     """
     offsets = [event["end_s"] - one.end_s for event in heard for one in expected if event["keyword"] == one.keyword]
     votes = [[other for other in offsets if abs(other - offset) <= SAME_S] for offset in offsets]
@@ -160,7 +160,7 @@ def report(
 
 
 def share(first: Usage, last: Usage) -> float:
-    """Of one core, between two moments."""
+    """The share of one core between two moments."""
     return (last.cpu_s - first.cpu_s) / max(last.at - first.at, 1e-9)
 
 

@@ -48,12 +48,14 @@ def names_of_phrases() -> list[str]:
 
 
 def counted(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
-    """The lowest threshold with no more events than promised, as kws calibrate has it."""
+    """The lowest threshold with no more events than promised, as calibration chooses
+    it.
+    """
     return [*scores, FLOOR][min(math.floor(fa_per_hour * hours), len(scores))] * (1 + 1e-9)
 
 
 def tail(size: int) -> Setter:
-    """The tail of so many peaks alone."""
+    """The threshold from the tail of so many peaks alone."""
 
     def threshold(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
         known, allowed = np.array([*scores, FLOOR]), fa_per_hour * hours
@@ -68,7 +70,7 @@ def tail(size: int) -> Setter:
 
 
 def as_kws(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
-    """As kws sets it."""
+    """The threshold that kws sets."""
     return tail_of(scores, hours, fa_per_hour, FLOOR).threshold
 
 

@@ -32,7 +32,7 @@ NEAR_FRAMES = 12  # a peak may move by so much
 
 
 class Exact:
-    """Log-posteriors as they were: what `PackedPosteriors` is to `peaks`."""
+    """Unrounded log-posteriors, with the part of `PackedPosteriors` that `peaks` uses."""
 
     def __init__(self, every: np.ndarray) -> None:
         silence = np.full((1, every.shape[1]), -50.0, np.float32)

@@ -1,4 +1,4 @@
-"""What the screen of `kws listen` shows: level, scores, near misses, processor.
+"""The figures on the screen of `kws listen`: level, scores, near misses, processor.
 
 T frames, K keywords.
 """
@@ -25,8 +25,8 @@ _MOST_OUTCOMES = 50
 
 
 class NearMiss(NamedTuple):
-    """A keyword whose score came close, and that did not fire: its best score, and when
-    the attempt was over.
+    """A score that came close to its threshold and did not reach it: the keyword, its
+    best score, and when the attempt was over.
     """
 
     keyword: str
@@ -46,7 +46,9 @@ class NearMisses:
         self._rest = np.zeros(len(self._names), int)
 
     def hear(self, result: StreamResult) -> list[tuple[str, float]]:
-        """Names and best scores of the attempts that these frames end without an event."""
+        """The names and best scores of the attempts that end in these frames without an
+        event.
+        """
         for event in result.detections:
             self._fired[self._names.index(event.keyword)] = True
         missed = []

@@ -37,9 +37,7 @@ class Truth(NamedTuple):
 
 
 class DemoRun(NamedTuple):
-    """What the detector made of the recording: its events, and scores (T, K) of frames
-    of 40 ms.
-    """
+    """The detector's events in the recording, and its scores (T, K) of frames of 40 ms."""
 
     detections: list[Detection]
     scores: NDArray[np.float64]

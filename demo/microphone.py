@@ -1,5 +1,5 @@
-"""A microphone as an endless row of mono blocks at the device's own rate: an unplugged
-one is waited for.
+"""A microphone as an endless row of mono blocks at the device's own rate. An unplugged
+device is waited for.
 
 S samples, C channels.
 """
@@ -54,8 +54,8 @@ class Block(NamedTuple):
 
 
 def devices() -> list[Device]:
-    """Everything that can record here. Raises KwsError without sounddevice or
-    PortAudio.
+    """All devices of this machine that can record. Raises KwsError without sounddevice
+    or PortAudio.
     """
     sounddevice = require("sounddevice", extra="listen")
     try:
@@ -77,7 +77,7 @@ def devices() -> list[Device]:
 
 def find(wanted: str | None, found: Sequence[Device]) -> Device:
     """The device with a number or name, or part of a name; None: the system's default.
-    KwsError unless it is one.
+    KwsError where no device, or devices of several names, match.
     """
     if wanted is None:
         fitting = [device for device in found if device.is_default]
@@ -100,8 +100,8 @@ class Microphone:
 
     device: its number, name or part of a name; the system's default when None. channel:
     the one to hear, from 1; the mean of all, until they cancel each other, when None.
-    tell: is told in one line what became of the device, what was lost, and that nothing
-    but very quiet sound came. gain_db: how much louder the sound is made.
+    tell: gets a line where the device is lost or found again, where sound is lost, and
+    where nothing but very quiet sound came. gain_db: how much louder the sound is made.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Microphone:
         return self._overflows + (self._opened.overflows if self._opened else 0)
 
     def __str__(self) -> str:
-        """Its name with what is heard of it."""
+        """The device's name, with the channel and gain."""
         channels = self._opened.channels if self._opened else self._native()
         channel = self._pickup.channel
         mixed = f"channel {channel} of {channels}" if channel else f"{channels} channels averaged"
@@ -162,7 +162,7 @@ class Microphone:
         return device
 
     def _hear(self, opening: int, wait_s: Callable[[], float]) -> Generator[Block | None, None, float]:
-        """Blocks until the device is lost; returns when the last one came."""
+        """Gives blocks until the device is lost; returns when the last one came."""
         device, told, told_at = self._opened, 0, -_TOLD_EVERY_S
         assert device is not None
         loudest: Loudest | None = Loudest(self._pickup.gain_db)
@@ -180,8 +180,8 @@ class Microphone:
             yield block
 
     def _judged(self, loudest: Loudest, block: Block) -> Loudest | None:
-        """Says, once an opening has lasted long enough, whether it is too quiet; None
-        from there on.
+        """Says, once an opening has lasted long enough, whether it is too quiet;
+        returns None from then on.
         """
         loudest.add(block.samples)
         if units.seconds(loudest.samples, block.rate) < _QUIET_S:
@@ -191,7 +191,7 @@ class Microphone:
         return None
 
     def _reopen(self) -> Iterator[None]:
-        """Ends when the device is open again, after growing pauses."""
+        """Tries to open the device again, after growing pauses; ends when it is open."""
         for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
             until = time.monotonic() + pause
             while time.monotonic() < until:
@@ -239,10 +239,10 @@ class Microphone:
 
 
 class _OpenDevice:
-    """An open device: the system keeps its sound until it is fetched.
+    """An open device. The system keeps its sound until `take` fetches it.
 
-    Fetching costs less than being called for each block by PortAudio's thread, which
-    would have to wake Python's.
+    That costs less than a callback for each block from PortAudio's thread, which would
+    have to wake Python's.
     """
 
     def __init__(self, sounddevice: Any, device: Device, channels: int, pickup: Pickup) -> None:

@@ -29,7 +29,9 @@ RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers re
 
 
 def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
-    """Everything but the runtime. Raises KwsError for two models of the same name."""
+    """Writes all files of the page but the runtime. Raises KwsError for two models of
+    the same name.
+    """
     for name, count in Counter(model.path.stem for model in models).items():
         if count > 1:
             raise KwsError(f"two of the models are named {name}: rename the file of one")
@@ -48,7 +50,7 @@ def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
 
 
 def has_runtime(folder: Path) -> bool:
-    """Whether the two files are there and whole."""
+    """Whether the two files of the runtime are in the folder and whole."""
     return all(
         (folder / name).is_file() and packages.digest(folder / name) == digest
         for name, (_, digest) in RUNTIME_FILES.items()

@@ -179,8 +179,8 @@ class Screen:
 
 
 def bar(share: float, held: float, width: int) -> Text:
-    """A score as a share of its threshold, which stands at the same place in all bars;
-    a mark where it was held.
+    """A score as a share of its threshold, which stands at the same place in all bars,
+    and a mark at the held score.
     """
     fires = round(width * _FIRES_AT)
     filled, mark = (min(width, round(fires * value)) for value in (share, held))
@@ -201,7 +201,7 @@ def paint(cells: list[tuple[str, str]]) -> Text:
 
 
 def place(dbfs: float, width: int) -> int:
-    """The cell of a level in a meter of so many."""
+    """The cell of a level in a meter of `width` cells."""
     return max(0, min(width - 1, round((1 - dbfs / _QUIETEST_DBFS) * width)))
 
 

@@ -158,7 +158,7 @@ def babble(synthesiser: Synthesiser, samples: int, rng: np.random.Generator) -> 
 
 
 def unit_power(samples: Any) -> Samples:
-    """Scaled to a mean square of one."""
+    """`x` scaled to a mean square of one."""
     return np.asarray(samples / np.sqrt(np.mean(np.square(samples))), np.float32)
 
 
@@ -183,7 +183,7 @@ def add_noise(
 
 
 def truth(sentences: Sequence[Sentence], noises: list[dict[str, Any]], samples: int, seed: int) -> dict[str, Any]:
-    """What hear.json holds."""
+    """The content of hear.json."""
     engines = {sentence.voice: LICENCES[sentence.voice.partition(":")[0]] for sentence in sentences}
     return {
         "audio": "hear.wav",

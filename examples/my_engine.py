@@ -31,4 +31,4 @@ class Loudness:
         return [float(np.clip(score, 0, 1))] * len(self.keywords)
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Does nothing: the engine remembers nothing."""

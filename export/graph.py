@@ -18,7 +18,7 @@ from torch._dynamo import config as tracing
 from kws.export.lean import lean
 from kws.model.acoustic import AcousticModel
 from kws.model.streaming import flatten_state, unflatten_state
-from kws.model.windows import MOST_FRAMES
+from kws.model.windows import MOST_HOPS
 
 OPSET = 20
 _LARGEST = 2**22  # values of a tensor
@@ -49,7 +49,7 @@ def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
     together.
     """
     free = model.any_length and chunk_frames > 1
-    frames = min(model.config.window_frames, MOST_FRAMES // model.subsampling.stride)
+    frames = min(model.config.window_frames, MOST_HOPS // model.subsampling.stride)
     return max(1, frames // chunk_frames) if free else 1
 
 

@@ -1,4 +1,4 @@
-"""Verification: the file computes, chunk by chunk, what the checkpoint computes on
+"""Verifies that a model file computes, chunk by chunk, what its checkpoint computes on
 whole audio.
 """
 

@@ -127,7 +127,7 @@ def _heard(detector: Detector, sound: NDArray[np.float32]) -> list[tuple[str, in
 
 
 def _heard_of(work: tuple[str, int]) -> list[tuple[str, int]]:
-    """Of a model, and how much of the recording."""
+    """The events of a model in a part of the recording."""
     model, size = work
     return _heard(Detector.load(model), audio.read(RECORDING)[:size])
 

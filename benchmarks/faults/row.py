@@ -16,7 +16,7 @@ LONGEST_S = 60  # of one case; one that takes longer hangs
 
 @dataclass(frozen=True)
 class Setting:
-    """What a row is made with. count: its cases, or hours. folder: an empty one."""
+    """The setting of a row. count: its cases, or hours. folder: an empty one."""
 
     count: float
     folder: Path
@@ -29,8 +29,8 @@ class Setting:
 
 @dataclass
 class Row:
-    """What was tried, how often, and how often something was lost. lost: a sentence for each loss. note: what else
-    the row says.
+    """A row of the table: the fault that was tried, how often, and how often something
+    was lost. lost: a sentence for each loss. note: what else the row says.
     """
 
     fault: str

@@ -30,7 +30,9 @@ TIMES = {"report.json": ("created", "seconds", "date", "command")}  # what two r
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and the files that it leaves. before: what it needs, made by other commands."""
+    """A command, and the files that it leaves. before: the files that it needs, made by
+    other commands.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -77,7 +79,7 @@ def stops(setting: Setting, jobs: tuple[Job, ...] = JOBS) -> Iterator[Row]:
 
 
 def _whole(job: Job, place: Path) -> tuple[dict[str, str], float]:
-    """What the job ends with when nothing stops it, and how long it takes."""
+    """The results of a job that nothing stops, and how long it takes."""
     place.mkdir()
     _write_inputs(place)
     for words in job.before:
@@ -91,14 +93,14 @@ def _whole(job: Job, place: Path) -> tuple[dict[str, str], float]:
 
 
 def _clear(job: Job, place: Path) -> None:
-    """Take away what the job left, and nothing that it needs."""
+    """Remove the files that the job left, but none that it needs."""
     for pattern in job.results:
         top = place / pattern.partition("/")[0]
         shutil.rmtree(top, ignore_errors=True) if top.is_dir() else top.unlink(missing_ok=True)
 
 
 def _kill(job: Job, place: Path, after_s: float) -> bool:
-    """Whether the command was quicker."""
+    """Kill the command after a while; returns whether it had ended before."""
     process = subprocess.Popen(_command(job.words), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         return process.wait(after_s) == 0
@@ -109,8 +111,8 @@ def _kill(job: Job, place: Path, after_s: float) -> bool:
 
 
 def _fill(row: Row, job: Job, place: Path, room: int) -> bool:
-    """No file may grow beyond so many bytes, as on a full disk, of which the command says a sentence. Whether it had
-    room enough.
+    """Run the command with a limit on the size of files, as on a full disk; it must say
+    so in a sentence. Returns whether there was room enough.
     """
     done = _kws(place, job.words, room)
     row.check("Traceback" not in done.stderr, f"a traceback with room for {room} bytes: {done.stderr[-300:]}")

@@ -26,8 +26,8 @@ _SETTLING_S = 5.0
 
 
 def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
-    """What hears a chunk (n,) int16, and n: an adapter of another engine, or a stream
-    of a model of kws.
+    """A function that hears a chunk (S,) int16, and S: of another engine's adapter, or
+    of a stream of a model of kws.
     """
     if ":" in place:
         module, _, name = place.partition(":")

@@ -32,7 +32,9 @@ class Missed:
 
 @dataclass(frozen=True)
 class Point:
-    """What is counted at one rate of false accepts. noise: missed in noise, where that was asked for."""
+    """The counts at one rate of false accepts. noise: words missed in noise, where that
+    was asked for.
+    """
 
     missed: Missed
     false_accepts: int
@@ -65,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What peers.json holds. failures: what could not be run, and why."""
+    """The content of peers.json. failures: the steps that failed, and why."""
 
     date: str
     commit: str | None

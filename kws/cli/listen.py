@@ -97,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Front:
-    """What a person or a program sees: the screen, lines of text, or lines of JSON; and
-    the command for each event.
+    """The output for a person or a program: the screen, lines of text, or lines of
+    JSON; and the command for each event.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -115,7 +115,7 @@ class Front:
         self._greeting: Callable[[], str] | None = None
 
     def begin(self, stack: ExitStack, detector: Detector, microphone: Microphone) -> None:
-        """Say what is listened to."""
+        """Say which keywords and which microphone are heard."""
         if self._with_screen:
             from kws.demo.screen import Screen
 
@@ -127,7 +127,7 @@ class Front:
 
     @property
     def has_meter(self) -> bool:
-        """Whether somebody watches the sound."""
+        """Whether the output shows the sound."""
         return self._with_screen
 
     def tell(self, line: str) -> None:
@@ -158,7 +158,7 @@ class Front:
             print(f"{event.time:%H:%M:%S}  {event.keyword}  (score {event.score:.2f})", flush=True)
 
     def settle(self, event: LiveDetection) -> None:
-        """The peak of an event is known, a second after it fired."""
+        """Show the peak of an event, which is known a second after it fired."""
         if self._screen is not None:
             self._screen.settle(event)
         elif self._json:
@@ -187,8 +187,8 @@ def table(found: list[Device]) -> str:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that no sound is left half heard; a
-    second one interrupts at once.
+    """An event that Ctrl-C or SIGTERM sets, so that sound which has come is still
+    heard; a second signal interrupts at once.
     """
     stop = threading.Event()
 
@@ -207,8 +207,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """PortAudio and ALSA write to the process's stderr as they please: only Python's
-    own words go there meanwhile.
+    """Keeps PortAudio and ALSA from writing to the process's stderr; Python's own
+    output still goes there.
     """
     kept = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

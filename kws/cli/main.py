@@ -26,7 +26,7 @@ from kws.errors import KwsError, Terminated, install, nearest
 
 
 class Verb(NamedTuple):
-    """What `kws --help` must know of a verb without importing it."""
+    """The facts about a verb that `kws --help` shows without importing it."""
 
     help: str
     extra: str  # the extras of pyproject.toml, separated by commas, that bring what it may need
@@ -101,8 +101,8 @@ def fail(sentence: str) -> int:
 
 def _open(stream: TextIO | None) -> TextIO:
     """A standard stream that takes any text: letters that its encoding lacks are
-    escaped. One that the caller has closed leads nowhere, and its number is taken, lest
-    a file that is opened next gets what is printed.
+    escaped. A stream that the caller has closed leads nowhere; its number is taken, so
+    that no file that is opened next gets the printed text.
     """
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8")
@@ -112,8 +112,8 @@ def _open(stream: TextIO | None) -> TextIO:
 
 
 def _abandon_output() -> None:
-    """Let stdout lead nowhere, once what it still takes is written: the interpreter
-    flushes it once more on its way out.
+    """Write what stdout still takes, then let it lead nowhere: the interpreter flushes
+    it once more on its way out.
     """
     with suppress(OSError):
         sys.stdout.flush()
@@ -139,8 +139,8 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 def _parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """`parse_intermixed_args` that takes words after `--` for names: by itself it reads
-    them a second time, without the `--`.
+    """`parse_intermixed_args` that takes words after `--` for names. Python's own
+    parses them a second time, without the `--`.
     """
     border = words.index("--") if "--" in words else len(words)
     marked = [_NAME + word if word.startswith("-") else word for word in words[border + 1 :]]

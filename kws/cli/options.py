@@ -40,8 +40,8 @@ _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there 
 
 
 def add_model_argument(parser: argparse.ArgumentParser, also: str = "", *, takes_phrases: bool = False) -> None:
-    """MODEL as the first word, stored as `model`; `also` says what else than a model
-    the verb takes there.
+    """MODEL as the first word, stored as `model`. also: what the verb takes there
+    besides a model.
 
     takes_phrases: the verb has --keyword, and `model` is None where no model is named.
     """
@@ -55,8 +55,8 @@ def add_model_argument(parser: argparse.ArgumentParser, also: str = "", *, takes
 
 
 def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Any number of MODELs, stored as the list `models`; `default` says what an empty
-    list means.
+    """Any number of MODELs, stored as the list `models`. default: the meaning of an
+    empty list.
     """
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f".onnx files or names of shipped models ({default})"
@@ -66,8 +66,7 @@ def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
 def add_model_and_files_arguments(parser: argparse.ArgumentParser, file: str, files_help: str, default: str) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file. default: what the help says of the model where none
-    is named.
+    file: the metavar of one file. default: the help on the model where none is named.
     """
     parser.add_argument(
         "words",
@@ -101,8 +100,9 @@ def is_model(word: str) -> bool:
 
 
 def _refuse_misspelt(word: str) -> None:
-    """Raise KwsError for a first word that is no file and nearly a model's name: heard
-    by another model, the files after it would give events that nobody asked for.
+    """Raise KwsError for a first word that is no file and almost a model's name.
+    Otherwise another model would hear the files after it, and give events that nobody
+    asked for.
     """
     if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
@@ -124,7 +124,7 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
-    """--after-pause."""
+    """Adds --after-pause: a phrase fires only after half a second of quiet."""
     parser.add_argument(
         "--after-pause",
         action="store_true",
@@ -134,12 +134,14 @@ def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
-    """--json; `prints` says what is printed then."""
+    """--json. prints: what is printed then."""
     parser.add_argument("--json", action="store_true", help=prints)
 
 
 def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
-    """--gain DB and --channel N, which `pickup` reads; `sound` says of what."""
+    """--gain DB and --channel N, which `pickup` reads. sound: the sound that they are
+    of.
+    """
     parser.add_argument(
         "--gain",
         type=_decibels,
@@ -156,15 +158,15 @@ def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
 
 
 def pickup(args: argparse.Namespace) -> Pickup:
-    """What the options of `add_pickup_options` say."""
+    """The pickup that the options of `add_pickup_options` mean."""
     from kws.audio.pickup import Pickup
 
     return Pickup(args.channel, args.gain)
 
 
 def add_source_option(parser: argparse.ArgumentParser, flag: str, help: str = SOURCE_HELP) -> None:  # noqa: A002
-    """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an
-    empty list unless given.
+    """An option that takes a list of SOURCEs (see SOURCE_HELP); an empty list unless
+    given.
     """
     parser.add_argument(flag, nargs="+", default=[], metavar="SOURCE", help=help)
 
@@ -174,8 +176,8 @@ def add_jobs_options(
 ) -> None:
     """--jobs N and --dask ADDRESS.
 
-    default: of --jobs; None means a process for each core. jobs: what N counts; dask:
-    what is done on the cluster.
+    default: of --jobs; None means a process for each core. jobs: the unit of N. dask:
+    the work that is done on the cluster.
     """
     default_help = "a core each" if default is None else str(default)
     parser.add_argument(

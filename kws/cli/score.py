@@ -89,8 +89,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
-    """--positives, --negatives, --silence, --jobs and --dask: what `score` and
-    `calibrate` replay, and where.
+    """--positives, --negatives, --silence, --jobs and --dask: the audio that `score`
+    and `calibrate` replay, and the machines that do it.
     """
     add_source_option(
         parser, "--positives", "manifests, or MANIFEST@SPLIT; a row whose text is a keyword is a positive"

@@ -46,7 +46,7 @@ def branched(pattern: str) -> Cell:
 
 
 def by_phrases(pattern: str) -> Cell:
-    """The same models, scored by their phrase branch."""
+    """The same models as another cell, scored by their phrase branch."""
     cell = branched(pattern)
     return Cell(f"{pattern}, by phrases", cell.changes, phrases_of=cell.name)
 

@@ -57,7 +57,7 @@ CORPORA = ()  # the data is made
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No options."""
+    """Adds no option."""
 
 
 def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:  # noqa: ARG001
