@@ -1,4 +1,4 @@
-"""What does other work cost a training? Steps per second alone and beside busy
+"""Measures what other work costs a training: steps per second alone and beside busy
 processes, for several ways in which the threads of torch wait for each other.
 
     python benchmarks/busy.py [--busy 0 2 4] [--rounds 3] [--seconds 8] [key=value ...]

@@ -1,4 +1,4 @@
-"""What the first passes of model files cost side by side, by chunks in a call: the same
+"""Compares the cost of the first passes of model files, by chunks in a call: of the same
 model as two exporters write it, for example.
 
     python benchmarks/graphs.py OLD.onnx NEW.onnx [...] [--chunks 1 4 6 16] [--rounds 60]
@@ -26,7 +26,7 @@ COLD_VALUES = 3_000_000
 
 
 def main() -> None:
-    """Prints a table."""
+    """Prints a table of the files' costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path, metavar="FILE.onnx")
     parser.add_argument("--chunks", nargs="+", type=int, default=[1, 4, 6, 16])

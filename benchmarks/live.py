@@ -1,4 +1,4 @@
-"""What `kws listen` costs and how late it is, with real sound through a real audio
+"""Measures the cost and the latency of `kws listen`, with real sound through a real audio
 server, for as long as is wished.
 
     python benchmarks/live.py [--minutes 60] [--rate 48000] [--recording demo/hear.wav --truth demo/hear.json]
@@ -165,7 +165,7 @@ def share(first: Usage, last: Usage) -> float:
 
 
 def main() -> None:
-    """Plays, listens and prints."""
+    """Plays the recording, listens to it and prints the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=int, default=48_000, help="of the microphone, in Hz")

@@ -1,5 +1,5 @@
-"""How often a word fires that is said alone, and how often where a sentence only mentions
-it: anywhere, and after a pause alone (`--after-pause`).
+"""Counts how often a word fires that is said alone, and how often one that a sentence only
+mentions: anywhere, and after a pause alone (`--after-pause`).
 
     python benchmarks/mentions.py FOLDER/telephone --word operator --word "wildfire=W AY L D F AY ER" [--snr 10]
 

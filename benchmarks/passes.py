@@ -1,4 +1,4 @@
-"""What the second pass of a model costs beside its first, on one thread.
+"""Measures the cost of a model's second pass beside its first, on one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/passes.py SPEECH.wav [...] [--model wake-words] [--rounds 5]
 

@@ -1,4 +1,5 @@
-"""What a pause between the words of a phrase costs, with the word's ends known and without.
+"""Counts what a pause between the words of a phrase costs, with the words' ends known and
+without.
 
     python benchmarks/pauses.py --clips FOLDER/wake_words@dev [--model wake-words] [--negatives SOURCE ...]
     python benchmarks/pauses.py --clips FOLDER/wake_words --model phones --fa-per-hour 0.5 --negatives SOURCE ...
@@ -144,7 +145,7 @@ def print_false(sources: Sequence[str], both: tuple[Detector, Detector]) -> None
 
 
 def print_real(aligner: Aligner, rows: Sequence[Utterance]) -> None:
-    """How many phrases of four words around real pauses are heard."""
+    """Prints how many phrases of four words around real pauses are heard."""
     detector = Detector.load("phones")
     limit = detector.info.scoring.default_threshold
     found: list[tuple[float, float, float]] = []

@@ -1,5 +1,5 @@
-"""Whether the threshold of a typed phrase keeps its promise: set on half of the stored
-speech, counted on the other half.
+"""Tests whether the threshold of a typed phrase keeps its promise: it is set on half of
+the stored speech, and counted on the other half.
 
     python benchmarks/phrase_thresholds.py [--model phones] [--fa-per-hour 0.5]
 
@@ -43,7 +43,7 @@ Setter = Callable[[Sequence[float], float, float], float]  # scores, hours, FA/h
 
 
 def names_of_phrases() -> list[str]:
-    """The everyday phrases."""
+    """The names of the everyday phrases."""
     return [name.strip() for name in PHRASES.replace("\n", "|").split("|") if name.strip()]
 
 

@@ -1,5 +1,5 @@
-"""What rounding costs stored speech: the scores of everyday phrases by log-posteriors as
-the model gives them, and by what the file keeps of them.
+"""Measures what rounding costs stored speech: the scores of everyday phrases by
+log-posteriors as the model gives them, and by those that the file keeps.
 
     python benchmarks/stored_speech.py mini_librispeech@dev
 

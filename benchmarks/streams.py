@@ -1,5 +1,5 @@
-"""How many microphones one thread hears in real time, each with a `Stream` of its own
-or all in one `Streams`.
+"""Finds how many microphones one thread hears in real time, each with a `Stream` of its
+own or all in one `Streams`.
 
     python benchmarks/streams.py [--model wake-words] [--streams 1 10 100 1000] [--chunks 4000] [--limit-ms 100]
 

@@ -133,7 +133,7 @@ def _command(words: tuple[str, ...]) -> list[str]:
 
 
 def _digests(job: Job, place: Path) -> dict[str, str]:
-    """Of each result; of a report, without the time of day."""
+    """The digest of each result; of a report, without the time of day."""
     found = {}
     for path in sorted(path for pattern in job.results for path in place.glob(pattern)):
         content = path.read_bytes()

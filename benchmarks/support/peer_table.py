@@ -24,7 +24,7 @@ class Missed:
 
     @classmethod
     def of(cls, found: Iterable[MissCount | OperatingPoint]) -> "Missed":
-        """The sums over keywords."""
+        """The sums of misses and of words over keywords."""
         pairs = [(one.misses, one.positives) for one in found]
         misses, positives = sum(m for m, _ in pairs), sum(p for _, p in pairs)
         return cls(misses, positives, (misses / max(positives, 1), *wilson(misses, positives)))

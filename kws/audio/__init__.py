@@ -86,8 +86,8 @@ def lost_sound_before(path: str | PathLike[str]) -> bool:
 
 
 def length_s(path: str | PathLike[str]) -> float:
-    """How long a file says it is, or its packets are, in seconds; 0 where it cannot be
-    read.
+    """The length of a file in seconds, as the file states or its packets do; 0 where it
+    cannot be read.
     """
     path = Path(path)
     if not path.is_file():  # a pipe would be drained

@@ -112,7 +112,7 @@ class Loudest:
         self._peak = 0.0
 
     def add(self, samples: Samples) -> None:
-        """The next samples (S,)."""
+        """Take the next samples (S,) into account."""
         self.samples += samples.size
         self._peak = max(self._peak, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
 

@@ -1,4 +1,4 @@
-"""How a command is stopped: Ctrl-C and SIGTERM as exceptions that arrive."""
+"""Makes Ctrl-C and SIGTERM exceptions that reach the command."""
 
 import os
 import signal

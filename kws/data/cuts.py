@@ -33,13 +33,13 @@ def cut(samples: Samples, start: int, end: int) -> Samples:
 
 
 def single(words: Sequence[str]) -> Callable[[Pieces], Pieces]:
-    """All occurrences of `words`."""
+    """Pieces of single words: all occurrences of `words`."""
     return lambda said: [piece for piece in said if piece[0] in words]
 
 
 def runs(longest_s: float) -> Callable[[Pieces], Pieces]:
-    """The whole recording in runs of whole words of up to `longest_s`; a longer word is
-    a run of its own.
+    """Pieces of whole words in a row: the recording in runs of up to `longest_s`; a
+    longer word is a run of its own.
     """
 
     def choose(said: Pieces) -> Pieces:

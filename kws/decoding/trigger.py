@@ -18,7 +18,7 @@ _LONG_AGO = -(2**62)
 
 
 class TriggerState(NamedTuple):
-    """What a stream's trigger remembers of each keyword's last event, both (K,).
+    """The state of a stream's trigger: each keyword's last event, both (K,).
 
     fired: the frame of the event. began: the frame in which the path that fired began.
     """

@@ -187,7 +187,7 @@ def _is_english(word: str) -> bool:
 
 @lru_cache(maxsize=1024)  # a dictionary has a million phones, of a hundred kinds
 def _without_stress(phone: str) -> str:
-    """``"EY1"`` -> ``"EY"``."""
+    """A phone without its stress mark: ``"EY1"`` -> ``"EY"``."""
     return _STRESS.sub("", phone)
 
 

@@ -1,4 +1,6 @@
-"""Where the words of a spelling end: speakers pause between words, and not inside them."""
+"""The borders of spellings, at which words end: speakers pause between words, and not
+inside them.
+"""
 
 from __future__ import annotations
 

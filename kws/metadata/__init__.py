@@ -38,7 +38,7 @@ class StateSpec:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a threshold was found: false accepts counted in hours of the data named."""
+    """The basis of a threshold: false accepts counted in hours of the data named."""
 
     fa_per_hour: float
     false_accepts: int
@@ -131,7 +131,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Training:
-    """How the weights were trained."""
+    """The training of the weights: its data, commit and settings."""
 
     recipe: str
     seed: int

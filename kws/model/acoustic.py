@@ -179,7 +179,7 @@ class AcousticModel(StreamingLayer):
         return self.posteriors(self.hidden(mel, lengths))
 
     def whole_with_phrases(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """As `whole`, and beside it the log-posteriors (B, T, 1 + K) of whole phrases,
+        """The log-posteriors of `whole`, and those of whole phrases (B, T, 1 + K),
         blank first, from the same pass.
 
         Raises KwsError where the model has no phrases.

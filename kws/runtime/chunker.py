@@ -46,7 +46,7 @@ class Chunker:
         return self._chunk_samples - self._fill
 
     def reset(self) -> None:
-        """Forget everything: as new."""
+        """Forget all samples, as if new."""
         self._fill = 0
         self._ended = False
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)

@@ -177,7 +177,7 @@ class GuardedSession:
         self._session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
-        """As of an InferenceSession. Raises KwsError where a limit is reached, and what
+        """Runs the graph. Raises KwsError where a limit is reached, and what
         onnxruntime raises.
         """
         options = self._runtime.RunOptions()
@@ -198,15 +198,15 @@ class GuardedSession:
         return found
 
     def get_inputs(self) -> list[Any]:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return list(self._session.get_inputs())
 
     def get_outputs(self) -> list[Any]:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return list(self._session.get_outputs())
 
     def get_modelmeta(self) -> Any:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return self._session.get_modelmeta()
 
 

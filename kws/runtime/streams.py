@@ -78,8 +78,8 @@ class Streams:
         return events
 
     def step(self) -> list[tuple[StreamHandle, Detection]]:
-        """As `run`, for one chunk of each of at most MOST_AT_ONCE streams: those that
-        have waited longest.
+        """Hear one chunk of each of at most MOST_AT_ONCE streams, those that have
+        waited longest; returns what `run` does.
         """
         self.peaks = []
         return self._step()

@@ -62,8 +62,8 @@ def part_clips(folder: Path, split: str) -> Iterator[Clip]:
 
 
 class _LibriSpeech(Corpus):
-    """Where no part is named, the small ones are fetched, and all that are there are
-    prepared.
+    """LibriSpeech. Without a named part, the small parts are fetched, and all parts
+    that are there are prepared.
     """
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:

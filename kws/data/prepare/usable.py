@@ -34,8 +34,8 @@ _CLIPPED = 0.01  # share of the loud samples that are at the peak: of 100 clean 
 
 
 class Wanted(NamedTuple):
-    """What a recording must be to be used: shorter than `longest_s`, and speech. hears:
-    judges from samples (S,) whether they are speech; None: nothing does.
+    """The conditions for a recording to be used: shorter than `longest_s`, and speech.
+    hears: judges from samples (S,) whether they are speech; None: nothing does.
     """
 
     longest_s: float = math.inf

@@ -116,7 +116,7 @@ def speech_span(samples: Samples) -> tuple[int, int]:
 
 
 def broken(samples: Samples) -> str | None:
-    """Why a spoken clip is of no use, or None."""
+    """The reason why a spoken clip is of no use, or None."""
     if not np.isfinite(samples).all():
         return "not finite"
     if np.max(np.abs(samples), initial=0.0) < 0.01:

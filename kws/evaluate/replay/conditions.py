@@ -141,7 +141,7 @@ def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
 
 
 def _useless(file: Path) -> str:
-    """Why nothing can be mixed with a file; empty where it can."""
+    """The reason why nothing can be mixed with a file; empty where it can."""
     try:
         if any(augment.rms(block) >= SILENT for block in audio.blocks(file, STEP)):
             return ""

@@ -1,5 +1,5 @@
-"""How smooth a model is: local Lipschitz constants of its parts at real sounds, against
-length and depth.
+"""Measures the smoothness of a model: local Lipschitz constants of its parts at real
+sounds, against length and depth.
 
 Shapes: B utterances, T frames of 40 ms, M mel bands, D width, V tokens.
 

@@ -135,7 +135,9 @@ class Diagnosis:
 
     @property
     def heard_near(self) -> tuple[HeardPhone, ...]:
-        """What was heard from a little before the path to a little after it."""
+        """The phones that were heard from a little before the path to a little after
+        it.
+        """
         begin, end = self.start - _ASIDE_FRAMES, self.frame + _ASIDE_FRAMES
         return tuple(token for token in self.heard if begin <= token.frame <= end)
 

@@ -41,8 +41,8 @@ _NOTHING_DB = -100.0  # of the power of digital silence
 
 
 def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
-    """Where the picture of each file goes: into the folder `output` (None: the current
-    one), or to that very path.
+    """The path of each file's picture: in the folder `output` (None: the current one),
+    or that very path.
 
     Raises KwsError for one path for several files and for a format that is none of
     SUFFIXES.

@@ -166,7 +166,9 @@ def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
 
 
 def _weak(phone: Phone, info: ModelInfo) -> str:
-    """How well a phone was heard at best, and what was heard in its place."""
+    """A sentence on a phone that was heard badly: its best posterior, and the token
+    heard in its place.
+    """
     how = "was not heard" if phone.best < _FAINT else "was weak" if phone.best < CLEAR else "could be clearer"
     rival = f", {phone.rival} was heard there with {probability(phone.rival_best)}" if phone.rival else ""
     return f"{phone.name} {how} ({probability(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
@@ -177,7 +179,7 @@ def _stray(diagnosis: Diagnosis, label: int) -> str:
 
 
 def _cut(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> str | None:
-    """Where the word may be cut off: the "begin" or the "end" of the file."""
+    """The end of the file, "begin" or "end", at which the word may be cut off."""
     if not any(phone.best >= CLEAR for phone in diagnosis.phones):
         return None  # there is no word of which something might be missing
     if diagnosis.start <= _EDGE_FRAMES and diagnosis.phones[0].best < CLEAR:
@@ -296,5 +298,5 @@ def _ms(frames: int, info: ModelInfo) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    """A, B and C."""
+    """The items as "A, B and C"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -72,7 +72,7 @@ class StoredSpeech:
 
     @property
     def hours(self) -> float:
-        """Hours of stored speech."""
+        """The length of the speech in hours."""
         return len(self.posteriors) * self.frame_samples / SAMPLE_RATE / 3600
 
     def write(self, path: Path) -> None:

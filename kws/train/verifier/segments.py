@@ -240,5 +240,5 @@ class _Urn:
         self._sums = np.cumsum(weights) / np.sum(weights)
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """A random item."""
+        """A random item, by the weights."""
         return self.things[min(len(self.things) - 1, int(np.searchsorted(self._sums, rng.random())))]

@@ -20,7 +20,7 @@ _SILENT_CHUNKS = 26  # what a score rests on: 76 frames of 10 ms for an embeddin
 
 
 class OpenWakeWord:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of openWakeWord, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["openwakeword"][0]
     chunk_samples = 1280  # what it is made for: a score every 80 ms

@@ -21,7 +21,7 @@ _DEFAULT = 0.5
 
 
 class Porcupine:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of Porcupine, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["porcupine"][0]
     sensitivities = tuple(step / 10 for step in range(11))
