@@ -1,4 +1,4 @@
-// A model with its keywords, and what one stream of sound remembers: kws/runtime in JavaScript. The only file that
+// A model with its keywords, and the state of one stream of sound: kws/runtime in JavaScript. The only file that
 // knows onnxruntime-web.
 
 import * as ort from "./vendor/ort.js";
@@ -99,7 +99,7 @@ export class Detector {
   }
 }
 
-/** What one microphone remembers; its time is the count of samples, and how they are cut changes nothing. */
+/** The state of one microphone. Its time is the count of samples, and how they are cut changes nothing. */
 export class Stream {
   constructor(detector, rate, thresholds, gate) {
     this.detector = detector;

@@ -1,5 +1,5 @@
 // The gate: while it is quiet the model sleeps, and the first sound wakes it: kws/runtime/gate.py in JavaScript.
-// What it means is told there; tests/demo/test_web_numbers.py holds both to the same chunks.
+// It is explained there; tests/demo/test_web_numbers.py holds both to the same chunks.
 
 import { RATE } from "./resample.js";
 
@@ -12,7 +12,7 @@ const LEAST = -105 * UNIT;
 const NEVER = 1000 * UNIT;
 const TAPS = 4; // samples that a band looks at
 
-/** After how many quiet chunks nothing of what was said can still change an event; gap: the longest inside a path. */
+/** The number of quiet chunks after which earlier sound can no longer change an event. gap: the longest inside a path. */
 export function quietChunks({ scoring, verifier, frames_per_chunk: perChunk }, gap) {
   const frames = gap + (verifier?.hold_frames ?? 0) + scoring.refractory_frames;
   return Math.ceil(frames / perChunk);

@@ -1,4 +1,4 @@
-// The page: what its buttons do, and what it says. Sound goes capture.js -> hearing.js -> detector.js -> timeline.js.
+// The page: the actions of its buttons, and its messages. Sound goes capture.js -> hearing.js -> detector.js -> timeline.js.
 
 import { readSound } from "./capture.js";
 import { Hearing } from "./hearing.js";
@@ -144,7 +144,7 @@ function stop(sentence) {
   if (sentence) say(sentence);
 }
 
-/** Shows what a stream made of the sound. */
+/** Shows the results of a stream. */
 function take(results) {
   for (const result of results) {
     timeline.add(result, table.thresholds);

@@ -8,7 +8,7 @@ const LEAST = 1e-12;
 const PAUSE = 10; // blank frames
 const KEPT = 2; // of a pause at either end
 
-/** What verifies the candidates of a detector's keywords; immutable, shared by all streams. */
+/** Verifies the candidates of a detector's keywords; immutable, shared by all streams. */
 export class SecondPass {
   /** scorer: from spellings and their owners to a keyword scorer. */
   constructor({ info, verifier }, scorer) {
@@ -31,7 +31,7 @@ export class SecondPass {
     });
   }
 
-  /** What one stream remembers, fresh. */
+  /** The second pass of a fresh stream. */
   stream() {
     return new SecondPassStream(this);
   }

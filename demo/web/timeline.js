@@ -40,7 +40,7 @@ export class Timeline {
     this.request();
   }
 
-  /** What a stream made of a chunk (see Stream in detector.js), and the thresholds that hold. */
+  /** Adds the result of a chunk (see Stream in detector.js). thresholds: those that hold. */
   add({ sound, posteriors, scores, events }, thresholds) {
     this.sound.push(this.spectrum.push(sound));
     const width = this.tokens.length;
@@ -269,7 +269,7 @@ class Ring {
   }
 }
 
-/** Where a score stands between 0 and 1 when its threshold stands at 0.5. */
+/** The height of a score between 0 and 1, at which its threshold stands at 0.5. */
 export function height(score, threshold) {
   if (score < threshold) return (0.5 * score) / threshold;
   return threshold < 1 ? 0.5 + (0.5 * (score - threshold)) / (1 - threshold) : 1;

@@ -131,7 +131,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Training:
-    """The training of the weights: its data, commit and settings."""
+    """The training of the weights: its recipe, seed, steps, data and settings."""
 
     recipe: str
     seed: int
