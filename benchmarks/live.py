@@ -1,5 +1,5 @@
-"""Measures the cost and the latency of `kws listen`, with real sound through a real audio
-server, for as long as is wished.
+"""Measures the cost and the latency of `kws listen`, with real sound through a real
+audio server, for as long as is wished.
 
     python benchmarks/live.py [--minutes 60] [--rate 48000] [--recording demo/hear.wav --truth demo/hear.json]
 

@@ -3,12 +3,12 @@ the stored speech, and counted on the other half.
 
     python benchmarks/phrase_thresholds.py [--model phones] [--fa-per-hour 0.5]
 
-Speakers are dealt into two halves at random, ten times; each half sets the thresholds of
-everyday phrases, and their events in the other half are counted. A line for each way to
-set a threshold: false accepts promised and counted over all phrases and halves, how many
-of the (phrase, half) pairs lie inside the central 95 % of their Poisson distribution, and
-the geometric mean of the thresholds, which is what the promise costs. `kws` is the way
-that kws takes.
+Speakers are dealt into two halves at random, ten times; each half sets the thresholds
+of everyday phrases, and their events in the other half are counted. A line for each way
+to set a threshold: false accepts promised and counted over all phrases and halves, how
+many of the (phrase, half) pairs lie inside the central 95 % of their Poisson
+distribution, and the geometric mean of the thresholds, which is what the promise costs.
+`kws` is the way that kws takes.
 """
 
 import argparse

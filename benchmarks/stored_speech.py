@@ -32,7 +32,9 @@ NEAR_FRAMES = 12  # a peak may move by so much
 
 
 class Exact:
-    """Unrounded log-posteriors, with the part of `PackedPosteriors` that `peaks` uses."""
+    """Unrounded log-posteriors, with the part of `PackedPosteriors` that `peaks`
+    uses.
+    """
 
     def __init__(self, every: np.ndarray) -> None:
         silence = np.full((1, every.shape[1]), -50.0, np.float32)

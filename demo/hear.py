@@ -37,7 +37,9 @@ class Truth(NamedTuple):
 
 
 class DemoRun(NamedTuple):
-    """The detector's events in the recording, and its scores (T, K) of frames of 40 ms."""
+    """The detector's events in the recording, and its scores (T, K) of frames of
+    40 ms.
+    """
 
     detections: list[Detection]
     scores: NDArray[np.float64]
@@ -77,7 +79,9 @@ def show(console: Console, picture: Path) -> None:
 
 
 def hear(detector: Detector, samples: Samples, truth: list[Truth], console: Console) -> DemoRun:
-    """Streams the samples in chunks of the model's size and prints events as they fire."""
+    """Streams the samples in chunks of the model's size and prints events as they
+    fire.
+    """
     stream, size = detector.stream(), detector.info.chunk_samples
     starts = range(0, len(samples), size)
     detections: list[Detection] = []
@@ -107,7 +111,9 @@ def summary(detections: list[Detection], truth: list[Truth]) -> str:
 
 
 def draw_terminal(console: Console, detector: Detector, heard: DemoRun) -> None:
-    """A row of blocks per keyword: its highest score over time, green where it fired."""
+    """A row of blocks per keyword: its highest score over time, green where it
+    fired.
+    """
     width = max(20, min(100, console.width - 18))
     frame_samples = detector.info.frame_samples
     for index, keyword in enumerate(detector.keywords):

@@ -191,14 +191,17 @@ class Microphone:
         return None
 
     def _reopen(self) -> Iterator[None]:
-        """Tries to open the device again, after growing pauses; ends when it is open."""
+        """Tries to open the device again, after growing pauses; ends when it is
+        open.
+        """
         for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
             until = time.monotonic() + pause
             while time.monotonic() < until:
                 time.sleep(min(_TICK_S, pause))
                 yield None
             try:
-                # PortAudio lists the devices once, when it starts: its binding's author says to start it again
+                # PortAudio lists the devices once, when it starts: its binding's author
+                # says to start it again
                 # (github.com/spatialaudio/python-sounddevice/issues/125).
                 with suppress(self._sounddevice.PortAudioError):  # it may not have started the last time
                     self._sounddevice._terminate()

@@ -18,8 +18,9 @@ from kws.files import write_bytes
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
-# 14 MB that browsers run: not kept in the repository or the wheel, but fetched when asked for, and then served from
-# beside the page. The archive has no licence file of its own; its package.json and the first lines of ort.js say MIT.
+# 14 MB that browsers run: not kept in the repository or the wheel, but fetched when
+# asked for, and then served from beside the page. The archive has no licence file of
+# its own; its package.json and the first lines of ort.js say MIT.
 RUNTIME = ("onnxruntime-web", "1.30.0")
 RUNTIME_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers refuse

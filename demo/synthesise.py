@@ -143,7 +143,9 @@ def pink_noise(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def hum(samples: int, rng: np.random.Generator) -> Samples:
-    """Mains hum of unit power: 50 Hz and its first nine harmonics with random phases."""
+    """Mains hum of unit power: 50 Hz and its first nine harmonics with random
+    phases.
+    """
     seconds = np.arange(samples) / SAMPLE_RATE
     return unit_power(sum(np.sin(2 * np.pi * (50 * n * seconds + rng.random())) / n for n in range(1, 11)))
 

@@ -81,8 +81,8 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
 def to_onnx(
     module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic_shapes: Any = None
 ) -> onnx.ModelProto:
-    """A module as torch exports it, its inputs and outputs named; sizes are those of the
-    example but for `dynamic_shapes`, as torch.export takes them.
+    """A module as torch exports it, its inputs and outputs named; sizes are those of
+    the example but for `dynamic_shapes`, as torch.export takes them.
     """
     buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs

@@ -133,7 +133,9 @@ def _skip(node: ir.Node) -> None:
 
 
 def _constant(graph: ir.Graph, sizes: Sequence[int | None]) -> ir.Value:
-    """An int64 tensor of sizes as an initializer of the graph; equal lists share one."""
+    """An int64 tensor of sizes as an initializer of the graph; equal lists share
+    one.
+    """
     name = "sizes." + ".".join(map(str, sizes))
     if name not in graph.initializers:
         value = ir.Value(name=name, const_value=ir.tensor(np.array(sizes, np.int64), name=name))

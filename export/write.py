@@ -177,7 +177,9 @@ def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
 
 
 def data_sources(recipe: dict[str, Any]) -> tuple[DataSource, ...]:
-    """The corpora of a training by `recipe`, with what their licences ask to be said."""
+    """The corpora of a training by `recipe`, with what their licences ask to be
+    said.
+    """
     corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
     return tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
 

@@ -16,7 +16,9 @@ METADATA = "kws.manifest"
 
 
 def grafted(model: onnx.ModelProto, nodes: list[onnx.NodeProto], last: str, *weights: onnx.TensorProto) -> bytes:
-    """The model with nodes whose result `last` takes part in its log-posteriors, as nothing."""
+    """The model with nodes whose result `last` takes part in its log-posteriors, as
+    nothing.
+    """
     grown = onnx.ModelProto()
     grown.CopyFrom(model)
     graph = grown.graph

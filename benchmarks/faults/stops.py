@@ -1,5 +1,5 @@
-"""Stops: kill -9 and a full disk while kws trains, prepares, exports, calibrates and scores. The same command, given
-again, ends with what it would have ended with.
+"""Stops: kill -9 and a full disk while kws trains, prepares, exports, calibrates and
+scores. The same command, given again, ends with what it would have ended with.
 """
 
 import hashlib
@@ -158,7 +158,9 @@ def _without_minutes(content: bytes) -> bytes:
 
 
 def _write_inputs(place: Path) -> None:
-    """The wake words of the recording as clips, and what is said between two of them as other sound."""
+    """The wake words of the recording as clips, and what is said between two of them as
+    other sound.
+    """
     import soundfile
 
     sound, said = audio.read(RECORDING), []

@@ -1,5 +1,5 @@
-"""Measures the cost of one engine: hears a recording on one thread, and prints CPU seconds,
-seconds heard and peak memory as JSON.
+"""Measures the cost of one engine: hears a recording on one thread, and prints CPU
+seconds, seconds heard and peak memory as JSON.
 
     python benchmarks/support/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
     python benchmarks/support/cost.py MODEL RECORDING.wav KEYWORD...

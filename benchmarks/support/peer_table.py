@@ -54,7 +54,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one system. points: by rate, "own" for its own thresholds. latency_ms: of all words together."""
+    """The figures of one system. points: by rate, "own" for its own thresholds.
+    latency_ms: of all words together.
+    """
 
     system: str
     version: str | None

@@ -17,8 +17,9 @@ from kws.errors import InputError
 MOST_GAIN_DB = 60.0  # that the options take
 LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
-# Of 243 recorded wake words `wake-words` misses 7 as they are, 13 at a peak of -50 dBFS, 14 at -55, 31 at -62, 69 at
-# -65 and 135 at -68 (16 bits; kws score --conditions): from here on it misses most of them.
+# Of 243 recorded wake words `wake-words` misses 7 as they are, 13 at a peak of -50
+# dBFS, 14 at -55, 31 at -62, 69 at -65 and 135 at -68 (16 bits; kws score
+# --conditions): from here on it misses most of them.
 QUIET_DBFS = -67.0
 _ADVISED_DBFS = -30.0  # a peak at which none of them is lost for being quiet
 
@@ -37,8 +38,8 @@ class Pickup(NamedTuple):
     gain_db: float = 0.0
 
     def check(self, channels: int) -> None:
-        """Raise InputError, a sentence that lacks its subject, unless a sound of so many
-        channels has the one to hear.
+        """Raise InputError, a sentence that lacks its subject, unless a sound of so
+        many channels has the one to hear.
         """
         if self.channel is not None and not 1 <= self.channel <= channels:
             has = f"{channels} channel{'s' * (channels != 1)}"

@@ -34,9 +34,10 @@ _RAW_BYTES = 2  # of a raw sample: 16 bits, little-endian, one channel
 def blocks(name: str, block_samples: int, raw_rate: int | None = None, pickup: Pickup = AS_IT_IS) -> Iterator[Samples]:
     """Mono float32 samples at 16 kHz of what `name` names, block by block.
 
-    name: a file, a named pipe, or "-" for standard input. block_samples: of a block; raw
-    samples come as they arrive. raw_rate: None where the sound says itself what it is;
-    a rate in Hz for raw 16-bit little-endian mono samples. pickup: channel and gain.
+    name: a file, a named pipe, or "-" for standard input. block_samples: of a block;
+    raw samples come as they arrive. raw_rate: None where the sound says itself what it
+    is; a rate in Hz for raw 16-bit little-endian mono samples. pickup: channel and
+    gain.
 
     Raises KwsError, after what could be read, where the sound is missing, damaged or
     ends inside a sample.

@@ -1,4 +1,6 @@
-"""`kws detect`: stream sound files through a model and print each event when it fires."""
+"""`kws detect`: stream sound files through a model and print each event when it
+fires.
+"""
 
 from __future__ import annotations
 
@@ -118,8 +120,8 @@ def _detected(args: argparse.Namespace, model: str | None, files: list[str]) -> 
 
 
 class _Events:
-    """The events of a stream with their peaks; of sound that comes live each event twice,
-    first when it fires and again once its peak is known.
+    """The events of a stream with their peaks; of sound that comes live each event
+    twice, first when it fires and again once its peak is known.
     """
 
     def __init__(self, stream: Stream, is_live: bool) -> None:

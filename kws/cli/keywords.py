@@ -20,8 +20,8 @@ FA_PER_HOUR = 0.5  # of a phrase that is typed
 
 
 def add_keyword_options(parser: argparse.ArgumentParser) -> None:
-    """--keyword, --only and --threshold, each of which may be repeated, --after-pause and
-    --fa-per-hour; `open_detectors` reads them.
+    """--keyword, --only and --threshold, each of which may be repeated, --after-pause
+    and --fa-per-hour; `open_detectors` reads them.
     """
     add_keyword_option(parser)
     add_after_pause_option(parser)

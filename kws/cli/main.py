@@ -1,12 +1,15 @@
-"""The entry of the `kws` command: it finds the verb's module, parses its arguments and sets the exit code.
+"""The entry of the `kws` command: it finds the verb's module, parses its arguments and
+sets the exit code.
 
-The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chosen. It has two functions:
-`configure(parser)` adds its arguments, a description and an epilog with examples to an
-`argparse.ArgumentParser`; `run(args) -> int` does the work and returns the exit code. A verb imports
-what is slow to import (torch, scipy, onnxruntime) inside `run`, so that help and usage errors are quick.
+The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chosen. It
+has two functions: `configure(parser)` adds its arguments, a description and an epilog
+with examples to an `argparse.ArgumentParser`; `run(args) -> int` does the work and
+returns the exit code. A verb imports what is slow to import (torch, scipy, onnxruntime)
+inside `run`, so that help and usage errors are quick.
 
-Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one sentence on stderr);
-2 a usage error; 130 interrupted; 143 terminated (SIGTERM); 141 the reader of the output went away (SIGPIPE).
+Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one
+sentence on stderr); 2 a usage error; 130 interrupted; 143 terminated (SIGTERM); 141 the
+reader of the output went away (SIGPIPE).
 """
 
 import argparse
@@ -59,7 +62,8 @@ _NAME = "\0"  # before a name that looks like an option, while arguments are par
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one `kws` command and return its exit code; nothing that a user can cause ends in a traceback.
+    """Run one `kws` command and return its exit code; nothing that a user can cause
+    ends in a traceback.
 
     Args:
         argv: the words after `kws`; those of the process when None.
@@ -121,7 +125,9 @@ def _abandon_output() -> None:
 
 
 def dispatch(words: Sequence[str]) -> int:
-    """Hand the words after the verb to the verb's module; without a verb, answer for `kws` itself."""
+    """Hand the words after the verb to the verb's module; without a verb, answer for
+    `kws` itself.
+    """
     verb = words[0] if words else None
     if verb not in VERBS:
         return answer(words)

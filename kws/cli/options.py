@@ -2,10 +2,10 @@
 
 **How a model is named, in every verb.** MODEL is the first word after the verb: the
 path of an .onnx file, or the name of a model that ships with kws. It may be left out,
-and is then `wake-words`, or `phones` where phrases are typed (--keyword). In verbs whose
-other words are files (`detect`, `classify`), a first word is taken for the model only if
-it ends in .onnx, or is the name of a shipped model and of no file; there `-m MODEL`
-names the model whatever the files are called.
+and is then `wake-words`, or `phones` where phrases are typed (--keyword). In verbs
+whose other words are files (`detect`, `classify`), a first word is taken for the model
+only if it ends in .onnx, or is the name of a shipped model and of no file; there
+`-m MODEL` names the model whatever the files are called.
 
 Only argparse and the names of the shipped models are imported here, so that help is
 quick.

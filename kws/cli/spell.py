@@ -159,8 +159,8 @@ def _spelled(name: str, typed: list[str], lexicon: Lexicon, common: Mapping[str,
 
 
 def _borrowed(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """(words alike, what to type) with the nearest of each missing word, then the second
-    nearest, and so on.
+    """(words alike, what to type) with the nearest of each missing word, then the
+    second nearest, and so on.
     """
     from kws.data.synthesis.near import written_like
     from kws.lexicon.text import phrase_name

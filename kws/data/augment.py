@@ -29,8 +29,9 @@ class Codec(NamedTuple):
     quality: dict[str, float]
 
 
-# All give back as many samples as they took, not shifted, but for ADPCM's padding at the end. Opus at 16 kHz would cost
-# ten times as much as the mean of these, and MP3 of a low constant bit rate comes back 1105 samples late.
+# All give back as many samples as they took, not shifted, but for ADPCM's padding at
+# the end. Opus at 16 kHz would cost ten times as much as the mean of these, and MP3 of
+# a low constant bit rate comes back 1105 samples late.
 CODECS = (
     Codec("OGG", "OPUS", 12_000, {}),
     Codec("OGG", "VORBIS", 16_000, {}),
@@ -119,7 +120,9 @@ def add_noise(x: Samples, noise: Samples, snr_db: float, level: float) -> Sample
 
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> Samples:
-    """Gaussian noise whose power falls as 1 / f^a, a drawn from 0 (white) to 2 (brown)."""
+    """Gaussian noise whose power falls as 1 / f^a, a drawn from 0 (white) to 2
+    (brown).
+    """
     fft = require("scipy.fft", extra="train")
     bins = samples // 2 + 1
     slope = np.maximum(np.arange(bins, dtype=np.float32), 1) ** np.float32(-rng.uniform(0.0, 2.0) / 2)

@@ -24,7 +24,9 @@ _SHORTEST_S = 0.12  # anything below is a word that was swallowed or an alignmen
 
 
 def cut(samples: Samples, start: int, end: int) -> Samples:
-    """samples[start:end] with a margin on both sides in which it is faded in and out."""
+    """samples[start:end] with a margin on both sides in which it is faded in and
+    out.
+    """
     piece = samples[max(0, start - _MARGIN) : end + _MARGIN].copy()
     ramp = np.linspace(0.0, 1.0, min(_MARGIN, len(piece) // 2), dtype=np.float32)
     piece[: len(ramp)] *= ramp

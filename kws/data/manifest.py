@@ -1,10 +1,10 @@
 """Manifests: what a corpus is after `prepare`.
 
 A manifest is a CSV file in UTF-8; what Excel makes of one is understood. It has the
-columns audio (relative to its folder), seconds, text (empty where there is none; read as
-`kws.lexicon.text.normalise` has it), speaker, split; further columns are allowed. Of these,
-start and end say where in the audio the text is said (seconds); a recording in which
-several things are said has a row for each.
+columns audio (relative to its folder), seconds, text (empty where there is none; read
+as `kws.lexicon.text.normalise` has it), speaker, split; further columns are allowed. Of
+these, start and end say where in the audio the text is said (seconds); a recording in
+which several things are said has a row for each.
 """
 
 import csv

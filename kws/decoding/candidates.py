@@ -79,7 +79,8 @@ class CandidateFinder:
 
     def frames_to_decide(self, state: CandidateState) -> int | None:
         """The frame, counted from 1, in which the oldest possible candidate after
-        `state` is decided; None where no score of the last `hold_frames` reaches the floor.
+        `state` is decided; None where no score of the last `hold_frames` reaches the
+        floor.
         """
         rows = np.flatnonzero((state.scores[self._hold :] >= self._floor).any(axis=1))
         return int(rows[0]) + 1 if len(rows) else None

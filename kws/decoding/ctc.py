@@ -15,7 +15,9 @@ _NEVER = -1e30  # the logarithm of 0, as a number that sums stay finite with
 
 
 class CtcLikelihood:
-    """log P(spelling | clip) of P spellings; immutable. The empty spelling is silence."""
+    """log P(spelling | clip) of P spellings; immutable. The empty spelling is
+    silence.
+    """
 
     def __init__(self, spellings: Sequence[Sequence[int]], blank: int = 0) -> None:
         """spellings: token ids of each spelling."""

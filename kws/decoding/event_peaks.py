@@ -1,11 +1,11 @@
 """The peaks of events: the highest score that a keyword reaches from an event on until
 it may fire again.
 
-An event fires in the first frame whose score reaches the threshold, often while the last
-phone of the word is only beginning. So its score says little of how well the word was
-heard; its peak does. In the time that the peak is taken over, the trigger keeps silent
-about the keyword. So every threshold up to the peak lets the utterance fire, and a
-higher one does not: a peak is to be compared with thresholds.
+An event fires in the first frame whose score reaches the threshold, often while the
+last phone of the word is only beginning. So its score says little of how well the word
+was heard; its peak does. In the time that the peak is taken over, the trigger keeps
+silent about the keyword. So every threshold up to the peak lets the utterance fire, and
+a higher one does not: a peak is to be compared with thresholds.
 
 T frames, K keywords.
 """
@@ -33,7 +33,8 @@ class _OpenEvent(NamedTuple):
 
 
 class EventPeaks:
-    """The events of one stream whose peak is not known yet: one of each keyword at most.
+    """The events of one stream whose peak is not known yet: one of each keyword at
+    most.
 
     refractory_frames: as of the stream's `Trigger`.
     """

@@ -1,15 +1,15 @@
 """Log-posteriors in few bytes: of each frame the likely tokens, in steps of one nat.
 
 A frame keeps the tokens above exp(-5.5), each with a level, which is its log-posterior
-rounded to whole nats. A frame is written as a symbol for each kept token, token x LEVELS +
-level, in order of tokens, and a symbol that ends the frame: the bytes that bz2 makes small
-(Burrows and Wheeler 1994), since neighbours say the same. A
-token that is not kept is read as its mean log-posterior over the frames with the same best
-token at the same level.
+rounded to whole nats. A frame is written as a symbol for each kept token, token x
+LEVELS + level, in order of tokens, and a symbol that ends the frame: the bytes that bz2
+makes small (Burrows and Wheeler 1994), since neighbours say the same. A token that is
+not kept is read as its mean log-posterior over the frames with the same best token at
+the same level.
 
 A model may have been softened (`AcousticModel.soften`): its logits were divided by a
-temperature, so that no token is unlikely. Then levels are those of the posteriors before,
-and reading softens them again.
+temperature, so that no token is unlikely. Then levels are those of the posteriors
+before, and reading softens them again.
 
 T frames, V tokens.
 """

@@ -1,14 +1,14 @@
 """Streaming keyword scores from CTC log-posteriors.
 
-A spelling's states are its labels, with an optional blank between each two. A free-start
-Viterbi search keeps one best path for each state of all spellings at once. In each frame
-a path pays the difference between the best token's log-posterior (the greedy background)
-and its own token's, so that scores are log-likelihood ratios, bounded and free of drift. A
-keyword ends on its last label only: ending on the blank after it would keep the score up
-until speech resumes.
+A spelling's states are its labels, with an optional blank between each two. A
+free-start Viterbi search keeps one best path for each state of all spellings at once.
+In each frame a path pays the difference between the best token's log-posterior (the
+greedy background) and its own token's, so that scores are log-likelihood ratios,
+bounded and free of drift. A keyword ends on its last label only: ending on the blank
+after it would keep the score up until speech resumes.
 
-T frames, V tokens, K keywords, P spellings, Q states of all spellings (see viterbi.py), B
-streams scored at once.
+T frames, V tokens, K keywords, P spellings, Q states of all spellings (see viterbi.py),
+B streams scored at once.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class ScorerState(NamedTuple):
     """The state of a stream's scorer; its size never changes.
 
     paths: (2, Q + 2, 5), or (B, 2, Q + 2, 5) of B streams; columns as in viterbi.py.
-        paths[0]: the best path of each state.
-        paths[1]: the same paths as the label that is entered next sees them: the peak of
-        the present label is added to DONE, and GAP is 0.
+    paths[0] holds the best path of each state. paths[1] holds the same paths as the
+    label that is entered next sees them: the peak of the present label is added to
+    DONE, and GAP is 0.
     """
 
     paths: Float64Array
@@ -83,7 +83,8 @@ class KeywordScorer:
     inside a path (they cost nothing where blank is the best token, so that a limit is
     needed), and longest stay in its first label: then the path begins anew, lest a hiss
     before the keyword use up its duration. borders: of each spelling after how many
-    labels a word ends; there a run of blanks may last max_pause_frames, if that is more.
+    labels a word ends; there a run of blanks may last max_pause_frames, if that is
+    more.
     """
 
     def __init__(

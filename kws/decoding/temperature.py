@@ -1,5 +1,5 @@
-"""Log-posteriors at another temperature (Guo et al. 2017, "On calibration of modern neural
-networks", arXiv 1706.04599).
+"""Log-posteriors at another temperature (Guo et al. 2017, "On calibration of modern
+neural networks", arXiv 1706.04599).
 """
 
 from __future__ import annotations

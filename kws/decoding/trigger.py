@@ -52,7 +52,9 @@ class Trigger:
     def step(
         self, scores: Float64Array, ages: IntArray, frame: int, state: TriggerState
     ) -> tuple[list[int], TriggerState]:
-        """The keywords that fire in one frame: `run` for scores and ages of shape (K,)."""
+        """The keywords that fire in one frame: `run` for scores and ages of shape
+        (K,).
+        """
         fired, state = self.run(scores[None], ages[None], frame, state)
         return [keyword for _, keyword in fired], state
 

@@ -1,15 +1,17 @@
-"""The Viterbi search for the best path of each spelling, as tables and one frame of the recursion.
+"""The Viterbi search for the best path of each spelling, as tables and one frame of the
+recursion.
 
-A spelling of U labels has 2 U - 1 states: its labels with an optional blank between each
-two. The states of all spellings lie in one vector of length Q, followed by two constant
-states: BEGIN ("a path may start here", LLR 0) and NEVER ("no path", LLR -inf). A batch of B
-streams is the same search over tables that are repeated B times.
+A spelling of U labels has 2 U - 1 states: its labels with an optional blank between
+each two. The states of all spellings lie in one vector of length Q, followed by two
+constant states: BEGIN ("a path may start here", LLR 0) and NEVER ("no path", LLR -inf).
+A batch of B streams is the same search over tables that are repeated B times.
 
 T frames, P spellings, Q states of all spellings, B streams.
 
 A worked example: one spelling of two labels, A and B, over three frames. Its states are
-A, blank, B. A path's LLR falls by what its token is less likely than the most likely token
-of the frame (the greedy background), so a path along the most likely tokens keeps 0.
+A, blank, B. A path's LLR falls by what its token is less likely than the most likely
+token of the frame (the greedy background), so a path along the most likely tokens keeps
+0.
 
 >>> import numpy as np
 >>> blank, a, b = 0, 1, 2
@@ -22,11 +24,12 @@ array([[0, 8, 9],
        [1, 0, 4],
        [2, 6, 5]])
 
-Rows 0 to 4 are A, blank, B, BEGIN and NEVER. Rows 5 to 9 are the same paths as a label that
-is entered next sees them: the label before is finished, its peak added to DONE. So A comes
-from A or BEGIN (8), the blank from itself or A, and B from B, the blank (6) or straight from
-A (5). The cost of a token is its log-posterior minus that of the frame's best; `arguments` holds it for each state, the
-log-posterior of its label, and the LLR of a path that starts anew.
+Rows 0 to 4 are A, blank, B, BEGIN and NEVER. Rows 5 to 9 are the same paths as a label
+that is entered next sees them: the label before is finished, its peak added to DONE. So
+A comes from A or BEGIN (8), the blank from itself or A, and B from B, the blank (6) or
+straight from A (5). The cost of a token is its log-posterior minus that of the frame's
+best; `arguments` holds it for each state, the log-posterior of its label, and the LLR
+of a path that starts anew.
 
 >>> places = inputs([[a, b]], blank)
 >>> def arguments(frame):
@@ -71,10 +74,11 @@ _STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go t
 class ViterbiGraph:
     """The tables of the search over some spellings; immutable.
 
-    sources: (Q + 2, 3), for each state the three states that a path may come from (itself,
-        the one before, the label before a blank), as rows of the flattened paths.
-    ends: (P,), the last state of each spelling, as rows of the second half of the paths,
-        where DONE is the sum over all labels.
+    sources: (Q + 2, 3), for each state the three states that a path may come from
+        (itself, the one before, the label before a blank), as rows of the flattened
+        paths.
+    ends: (P,), the last state of each spelling, as rows of the second half of the
+        paths, where DONE is the sum over all labels.
     increments: (Q + 2, 5), what each frame adds to the columns of a path.
     max_ages, max_gaps: (Q + 2,), limits of a path in frames. They are arrays because a
         comparison with one number takes twice as long.
@@ -106,7 +110,8 @@ class ViterbiGraph:
         """The tables of spellings (token ids); the limits of a path are in frames, one
         duration for each spelling.
 
-        borders: of each spelling after how many labels a gap may be as long as max_pause.
+        borders: of each spelling after how many labels a gap may be as long as
+        max_pause.
         """
         spelled = [_state_tokens(labels, blank) for labels in spellings]
         lengths = [len(tokens) for tokens in spelled]

@@ -1,4 +1,6 @@
-"""The figure of a group's context: misses against the length of the attention's window."""
+"""The figure of a group's context: misses against the length of the attention's
+window.
+"""
 
 from pathlib import Path
 

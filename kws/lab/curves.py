@@ -131,7 +131,9 @@ def _draw_curve(ax: Any, curve: Curve, shift: float, log_x: bool, style: Mapping
 
 
 def _scale_x(ax: Any, places: Sequence[float], log_x: bool) -> None:
-    """An axis that holds these places with a margin, and names them where they are few."""
+    """An axis that holds these places with a margin, and names them where they are
+    few.
+    """
     if log_x:
         ax.set_xscale("log")
         around = (places[-1] / places[0]) ** 0.08 if places[-1] > places[0] else 2.0

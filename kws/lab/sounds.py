@@ -103,7 +103,9 @@ def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDA
 
 
 def heard(sources: Sequence[TestItem], rules: Rules, mels: int, cache: Path) -> Sounds:
-    """The mel energies of `sources`, from a file in `cache` or computed and kept there."""
+    """The mel energies of `sources`, from a file in `cache` or computed and kept
+    there.
+    """
     identities = [(s.condition, s.role, s.labels, s.name, file_identity(s.audio)) for s in sources]
     noise = [file_identity(path) for path in rules.noise]
     key = hashlib.blake2b(repr((identities, noise, rules.silence_s, mels)).encode(), digest_size=8).hexdigest()

@@ -116,12 +116,14 @@ class Lexicon:
         return next((entries for entries in options if entries and self._words.keys() >= set(entries)), ())
 
     def spell(self, phrase: str) -> list[Spelling]:
-        """All spellings of `phrase`, as `spell_words` gives them, without the borders."""
+        """All spellings of `phrase`, as `spell_words` gives them, without the
+        borders.
+        """
         return list(self.spell_words(phrase))
 
     def spell_words(self, phrase: str) -> Spelled:
-        """All spellings of `phrase` (at most 8), most usual first, and where their words
-        end.
+        """All spellings of `phrase` (at most 8), most usual first, and where their
+        words end.
 
         ``"view glass=V Y UW - G L AE S"`` gives the phones directly, with ``-`` between
         words, or without where no pause is to be heard, and ``|`` between several
@@ -215,9 +217,9 @@ def spell(phrase: str) -> list[Spelling]:
 
 
 def spell_all(phrases: Iterable[str]) -> dict[str, Spelled]:
-    """The spellings of several phrases with their borders, by name; a phrase that is given
-    twice has the spellings of both. The dictionary is read once, and not at all if all
-    have phones.
+    """The spellings of several phrases with their borders, by name; a phrase that is
+    given twice has the spellings of both. The dictionary is read once, and not at all
+    if all have phones.
     """
     phrases = list(phrases)
     return spell_with(Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict(), phrases)

@@ -1,4 +1,6 @@
-"""Normalises texts for comparison: case, punctuation, marks and quotation do not count."""
+"""Normalises texts for comparison: case, punctuation, marks and quotation do not
+count.
+"""
 
 import re
 import unicodedata

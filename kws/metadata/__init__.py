@@ -51,8 +51,8 @@ class Keyword:
     """A phrase that the model hears: its spellings in tokens and the score at which it
     fires.
 
-    borders: of each spelling after how many tokens a word ends, where a speaker may pause;
-    empty where that is not known.
+    borders: of each spelling after how many tokens a word ends, where a speaker may
+    pause; empty where that is not known.
     """
 
     name: str

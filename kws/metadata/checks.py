@@ -23,7 +23,9 @@ _MOST_FRAMES = 1_000_000
 
 
 def check(info: ModelInfo) -> None:
-    """Raise KwsError for the first part of a model info that does not fit the others."""
+    """Raise KwsError for the first part of a model info that does not fit the
+    others.
+    """
     _check_clock(info)
     _check_tokens(info)
     _check_states(info.states)

@@ -69,7 +69,9 @@ class AcousticModel(StreamingLayer):
 
     @property
     def any_length(self) -> bool:
-        """Whether a graph of the model can take any number of frames up to its window."""
+        """Whether a graph of the model can take any number of frames up to its
+        window.
+        """
         return all(block.mixer.any_length for block in self._blocks())
 
     def _look_back_samples(self) -> int | None:
@@ -136,7 +138,9 @@ class AcousticModel(StreamingLayer):
         return self.normalised(mel), state
 
     def normalised(self, mel: Tensor) -> Tensor:
-        """Log-mel energies (..., M) of the frontend, by the model's global constants."""
+        """Log-mel energies (..., M) of the frontend, by the model's global
+        constants.
+        """
         return (mel - self.mean) * self.scale
 
     def forward(self, x: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:

@@ -64,7 +64,9 @@ def halved(model: nn.Module) -> dict[str, Tensor]:
 
 
 def halved_sizes(model: nn.Module) -> set[int]:
-    """The numbers of elements of the weights that a checkpoint holds in half precision."""
+    """The numbers of elements of the weights that a checkpoint holds in half
+    precision.
+    """
     return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= _HALVED_FROM}
 
 

@@ -62,10 +62,10 @@ def verify(layer: StreamingLayer, x: Tensor, guide: Tensor | None = None, seed: 
 
     Args:
         layer: any streaming layer, a mixer for example.
-        x: an example input (B, T, D), T a multiple of the layer's stride; B of 2 or more
-            tries that rows do not meet.
-        guide: what a mixer reads besides (`StreamingMixer.reads`): (B, T, D), cut into chunks
-            as x is, or a reference (1, W, D).
+        x: an example input (B, T, D), T a multiple of the layer's stride; B of 2 or
+            more tries that rows do not meet.
+        guide: the second input of a mixer (`StreamingMixer.reads`): (B, T, D), cut into
+            chunks as x is, or a reference (1, W, D).
         seed: of the random splits.
 
     Raises:
@@ -115,7 +115,9 @@ def _check_reach(case: _Case) -> None:
 
 
 def _check_seen(case: _Case, t: int, seen: Tensor) -> None:
-    """Seen (B, T): the input frames that output frame `t` of the first row depends on."""
+    """Seen (B, T): the input frames that output frame `t` of the first row depends
+    on.
+    """
     layer, at = case.layer, f"output frame {t} depends on input frame"
     begins, ends = t * layer.stride, (t + 1) * layer.stride
     if seen[0, ends:].any():

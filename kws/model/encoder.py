@@ -41,7 +41,9 @@ class CausalConv(StreamingLayer):
 
 
 class Subsampling(StreamingLayer):
-    """Two causal convolutions of stride 2: four hops of 10 ms become a frame of 40 ms."""
+    """Two causal convolutions of stride 2: four hops of 10 ms become a frame of
+    40 ms.
+    """
 
     stride = 4
 

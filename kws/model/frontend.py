@@ -107,7 +107,9 @@ def _dft_stages() -> tuple[Tensor, Tensor]:
 
 
 def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
-    """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (17 * 2 * 16, M)."""
+    """Mel filters over the layout of stage 2: rows (k1, re/im, k2),
+    (17 * 2 * 16, M).
+    """
     edges = mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), mels + 2))
     bins_hz = np.arange(_POINTS // 2 + 1) * SAMPLE_RATE / _POINTS
     rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -3,11 +3,12 @@ far away looks like one said near the microphone.
 
     l_t = max over bands of log x_t        s_t = max(l_t, s_(t-1) - FALL)        g_t = LOUD - s_t, from 0 to MOST_GAIN
 
-x are mel energies, s the level of late, g the logarithm of their gain. The level rises at
-once and falls slowly, so that a pause inside a phrase changes little; sound at the level
-of `LOUD` or above is left as it is. More gain than `MOST_GAIN` would make a burst of the
-first sound after a pause, before the level has risen (figures: docs/decisions.md). A
-segment is heard whole, so its gain is one number, and may be more.
+x are mel energies, s the level of late, g the logarithm of their gain. The level rises
+at once and falls slowly, so that a pause inside a phrase changes little; sound at the
+level of `LOUD` or above is left as it is. More gain than `MOST_GAIN` would make a burst
+of the first sound after a pause, before the level has risen (figures:
+docs/decisions.md). A segment is heard whole, so its gain is one number, and may be
+more.
 
 This is an automatic gain control for all bands together; one for each band is that of
 Wang et al. 2017, "Trainable frontend for robust and far-field keyword spotting", arXiv

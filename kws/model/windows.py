@@ -23,8 +23,8 @@ def windows(x: Tensor, kernel: int, stride: int = 1) -> Tensor:
 
 
 def along_time(x: Tensor, weight: Tensor) -> Tensor:
-    """(B, T + kernel - 1, D) and (kernel, D) weights -> (B, T, D): each channel convolved
-    by itself.
+    """(B, T + kernel - 1, D) and (kernel, D) weights -> (B, T, D): each channel
+    convolved by itself.
     """
     if torch.compiler.is_exporting():
         return (windows(x, len(weight)) * weight).sum(2)

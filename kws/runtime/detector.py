@@ -29,7 +29,8 @@ from kws.runtime.streams import Streams
 
 
 class Detector:
-    """A model with its keywords and thresholds. Immutable: streams and threads may share one.
+    """A model with its keywords and thresholds. Immutable: streams and threads may
+    share one.
 
     >>> stream = Detector.load("wake-words").stream()
     >>> for detection in stream.push(samples):
@@ -118,13 +119,13 @@ class Detector:
 
         >>> detector = kws.Detector.load("phones").with_phrases("good morning", fa_per_hour=0.5)
 
-        The threshold is the one at which the phrase fires `fa_per_hour` times an hour in
-        the speech that is stored beside the model (see kws.runtime.speech.tail); it is
-        found in seconds, without recordings. `keywords` has it, with the false accepts
-        counted there. Other keywords stay as they are.
+        The threshold is the one at which the phrase fires `fa_per_hour` times an hour
+        in the speech that is stored beside the model (see kws.runtime.speech.tail); it
+        is found in seconds, without recordings. `keywords` has it, with the false
+        accepts counted there. Other keywords stay as they are.
 
-        phrases: as `with_keywords` takes them. Raises KwsError where that does, and for a
-        model without stored speech, or with that of another model.
+        phrases: as `with_keywords` takes them. Raises KwsError where that does, and for
+        a model without stored speech, or with that of another model.
         """
         from kws.runtime.speech.phrases import calibrated, required_speech  # a detector without new phrases needs none
 

@@ -1,11 +1,11 @@
 """The gate: while it is quiet the model sleeps, and the first sound wakes it.
 
 A slice of 20 ms is loud where the energy of the last 60 ms exceeds the floor under the
-noise in one of two bands: around 2 kHz, where vowels are, and above, where the hiss of an
-s is. Each floor follows what is quieter at once and rises slowly towards what is louder,
-a minimum statistic (Martin 2001, "Noise power spectral density estimation based on
-optimal smoothing and minimum statistics"). So a steady noise is quiet after a while, and
-speech is not. Rumble is in neither band.
+noise in one of two bands: around 2 kHz, where vowels are, and above, where the hiss of
+an s is. Each floor follows what is quieter at once and rises slowly towards what is
+louder, a minimum statistic (Martin 2001, "Noise power spectral density estimation based
+on optimal smoothing and minimum statistics"). So a steady noise is quiet after a while,
+and speech is not. Rumble is in neither band.
 
 Energies are counted in whole 1/256 dB: so a floor is the same however a stream is cut.
 
@@ -54,8 +54,8 @@ class Part(NamedTuple):
 class Gate:
     """The gate of one stream: which chunks its model hears. Its memory never grows.
 
-    A model falls asleep once nothing was loud for `quiet_chunks`, and the first loud chunk
-    wakes it.
+    A model falls asleep once nothing was loud for `quiet_chunks`, and the first loud
+    chunk wakes it.
     """
 
     def __init__(self, chunk_samples: int, quiet_chunks: int) -> None:

@@ -5,8 +5,8 @@ The verifier is a second graph in the same model file. It hears the log-mel ener
 that the first pass hands on, so that no sound is kept, and runs only where the first
 pass proposes something: a few times a minute of speech, never in silence.
 
-The verifier was trained on phrases without a pause, and its segment does not reach over a
-long one. So it hears only the begin and the end of a pause between two words.
+The verifier was trained on phrases without a pause, and its segment does not reach over
+a long one. So it hears only the begin and the end of a pause between two words.
 
 F hops of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
 of the verifier.

@@ -140,8 +140,8 @@ class OnnxModel:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
 
         pcm: (B, C * chunk_samples) in [-1, 1]. Results do not depend on C: C calls with
-        one chunk each give the same bits, or, of a model that follows the level, the same
-        to rounding. Raises KwsError where onnxruntime fails.
+        one chunk each give the same bits, or, of a model that follows the level, the
+        same to rounding. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:

@@ -264,7 +264,9 @@ class StreamHandle:
         return events, self._peaks(events, fired, scores)
 
     def _sleep(self) -> list[Detection]:
-        """The events whose peak is known after a chunk during which the model sleeps."""
+        """The events whose peak is known after a chunk during which the model
+        sleeps.
+        """
         assert self._streams is not None
         detector = self._streams.detector
         return self._peaks([], [], np.zeros((detector.info.frames_per_chunk, len(detector.keywords))))

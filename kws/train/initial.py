@@ -65,7 +65,9 @@ def on_trunk(model: AcousticModel, trunk: AcousticModel) -> AcousticModel:
 
 
 def normalise(model: AcousticModel, scenes: SceneDataset) -> None:
-    """Sets the model's global mean and deviation per mel band from the first batches."""
+    """Sets the model's global mean and deviation per mel band from the first
+    batches.
+    """
     mel = first_mel(model, scenes, _NORMALISATION_BATCHES)
     model.set_normalisation(mel.mean(dim=(0, 1)), mel.std(dim=(0, 1)))
 

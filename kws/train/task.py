@@ -68,7 +68,9 @@ class CTCTask(pl.LightningModule):
         return torch.autocast(self.device.type, enabled=False)
 
     def _mel(self, batch: Batch) -> Tensor:
-        """The mel (B, F, M), normalised and warped, from kept features or from sound."""
+        """The mel (B, F, M), normalised and warped, from kept features or from
+        sound.
+        """
         if "mel" in batch:
             mel = batch["mel"]
         else:

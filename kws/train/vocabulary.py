@@ -19,7 +19,7 @@ def _lexicon(extra_spellings: tuple[tuple[str, str], ...], keywords: tuple[str, 
 
 
 def keyword_spellings(recipe: Recipe, lexicon: Lexicon) -> dict[str, Spelled]:
-    """The spellings of each keyword of the recipe with their borders, by its name, in the
-    recipe's order.
+    """The spellings of each keyword of the recipe with their borders, by its name, in
+    the recipe's order.
     """
     return {phrase_name(keyword): lexicon.spell_words(keyword) for keyword in recipe.task.keywords}

@@ -42,6 +42,8 @@ class VocalTractWarp(nn.Module):
 
 
 def refuse_warp(vocal_tract: float) -> None:
-    """Raise KwsError for a recipe's `vocal_tract` that is no share of the frequencies."""
+    """Raise KwsError for a recipe's `vocal_tract` that is no share of the
+    frequencies.
+    """
     if not 0 <= vocal_tract < 1:
         raise KwsError(f"vocal_tract={vocal_tract:g} is no share of the frequencies: give 0 or more and less than 1")

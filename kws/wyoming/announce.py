@@ -1,5 +1,5 @@
-"""Telling the local network where the server is, by multicast DNS (zeroconf), so that Home
-Assistant finds it by itself.
+"""Telling the local network where the server is, by multicast DNS (zeroconf), so that
+Home Assistant finds it by itself.
 
 Home Assistant looks for services of the type `_wyoming._tcp.local.` and connects to the
 first address that one names (`zeroconf` in the manifest of its integration `wyoming`).

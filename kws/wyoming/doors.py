@@ -1,4 +1,5 @@
-"""The sockets that the Wyoming server listens at: TCP, or a socket of this machine (unix).
+"""The sockets that the Wyoming server listens at: TCP, or a socket of this machine
+(unix).
 
 The protocol has no password. So whoever reaches a TCP port is let in, and a unix socket
 takes those whom the permissions of its file let write: with the usual umask, the user

@@ -139,7 +139,9 @@ class ClientSession:
             )
 
     def _stop(self) -> Iterator[Detection | NotDetected | None]:
-        """End the stream; gives its last detections, or the answer that there was none."""
+        """End the stream; gives its last detections, or the answer that there was
+        none.
+        """
         if self._stream is not None:
             self._stream.flush()
             yield from self._detections(self._stream)

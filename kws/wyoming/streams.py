@@ -22,7 +22,9 @@ class ClientStreams:
         self._by_handle: dict[StreamHandle, ClientStream] = {}
 
     def open(self, names: Collection[str], rate: int) -> ClientStream:
-        """A client's fresh stream at `rate` Hz that hears the keywords of these names."""
+        """A client's fresh stream at `rate` Hz that hears the keywords of these
+        names.
+        """
         needed = [one for one in self._streams if any(word.name in names for word in one.detector.keywords)]
         stream = ClientStream(self, rate, [streams.join(rate) for streams in needed])
         self._by_handle.update(dict.fromkeys(stream._members, stream))
@@ -61,7 +63,9 @@ class ClientStream:
             handle.push(samples)
 
     def flush(self) -> None:
-        """End the stream: the half second of silence at its end waits to be heard, too."""
+        """End the stream: the half second of silence at its end waits to be heard,
+        too.
+        """
         for handle in self._members:
             handle.flush()
 

@@ -53,8 +53,8 @@ def prepare(source: Path, phrase: str, root: Path, wanted: Wanted, log: Log) -> 
     A fifth is held out as split "dev": whole speakers where there are three or more,
     files otherwise (the speaker is then left empty, for such a split does not keep
     speakers apart). A file or a row that cannot be read, or is of no use
-    (`kws.data.prepare.usable`), is named and skipped; no copy is left that could be held out.
-    Idempotent. Raises KwsError when there are not two recordings.
+    (`kws.data.prepare.usable`), is named and skipped; no copy is left that could be
+    held out. Idempotent. Raises KwsError when there are not two recordings.
     """
     asked = {"looked": LOOKED, "longest_s": wanted.longest_s}
     prepared = build(root, source, partial(_list, source, phrase, wanted, log), phrase=phrase, **asked)

@@ -28,8 +28,8 @@ def phrase_of(folder: str) -> str:
 
 
 def from_folders(folder: Path) -> Listing:
-    """Every file below `folder` that may be sound, labelled by where it stands, as it is
-    published.
+    """Every file below `folder` that may be sound, labelled by where it stands, as it
+    is published.
     """
     return _split(_in_folders(folder))
 

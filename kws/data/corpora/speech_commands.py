@@ -106,7 +106,9 @@ def list_words(folder: Path) -> Listing:
 
 
 def _lists(folder: Path) -> tuple[dict[str, str], list[str]]:
-    """Split by "word/file" as published; empty, with a note, where a list is missing."""
+    """Split by "word/file" as published; empty, with a note, where a list is
+    missing.
+    """
     listed = {}
     for name, split in (("validation_list.txt", "dev"), ("testing_list.txt", "test")):
         if not (folder / name).is_file():

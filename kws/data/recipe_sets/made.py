@@ -1,4 +1,6 @@
-"""Sets that are made on this machine: cut out of other sets, synthesised, or simulated."""
+"""Sets that are made on this machine: cut out of other sets, synthesised, or
+simulated.
+"""
 
 from __future__ import annotations
 

@@ -36,12 +36,14 @@ PLAUSIBLE_S = (0.15, 6.0)  # speech outside this is a broken clip
 NEW_STYLES = 64  # mixtures of the packs, unless more are asked for
 FLUSH_EVERY = 50  # clips between two writings of the manifest
 
-# Never in a training set: the demo recording speaks with these. hibari's only voice was distilled from
-# af_heart, so that pack is held back too. The new styles are drawn from the packs that are left.
+# Never in a training set: the demo recording speaks with these. hibari's only voice was
+# distilled from af_heart, so that pack is held back too. The new styles are drawn from
+# the packs that are left.
 HELD_OUT = ("af_heart", "af_sarah", "am_michael", "am_puck", "bf_emma", "bm_george")
 UNCLEAR = ("ff_siwis", "zf_xiaoyi")  # foreign packs that a recogniser did not understand in English
-# Voices whose words a recogniser (pocketsphinx, choosing among all phrases of the set) took for others more
-# often than not. They stay in the plan, so that the rest does not depend on this list, but are not spoken.
+# Voices whose words a recogniser (pocketsphinx, choosing among all phrases of the set)
+# took for others more often than not. They stay in the plan, so that the rest does not
+# depend on this list, but are not spoken.
 MISHEARD = ("style013", "style037", "style041", "style042", "style046", "zf_xiaoxiao", "zm_yunxia")
 ENGLISH = ("af", "am", "bf", "bm")  # first letters of the packs: accent and sex
 
@@ -171,8 +173,8 @@ def _work(part: _Part, report: Callable[..., None]) -> Made:  # noqa: ARG001
 
 
 def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
-    """Write the manifest (and dropped.csv), in the order of the plan, while clips arrive
-    in any; returns (clips, seconds).
+    """Write the manifest (and dropped.csv), in the order of the plan, while clips
+    arrive in any; returns (clips, seconds).
     """
     rows: dict[int, tuple[object, ...]] = {}
     dropped: dict[int, tuple[object, ...]] = {}

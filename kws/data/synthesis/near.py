@@ -32,8 +32,8 @@ class Near(NamedTuple):
 def sounding_like(
     names: Collection[str], spellings: Sequence[Spelling], lexicon: Lexicon, common: Mapping[str, int], count: int
 ) -> list[Near]:
-    """At most `count` words, or pairs of common ones, within two phones of a phrase (one
-    or none of a short one), the nearest and the most common first.
+    """At most `count` words, or pairs of common ones, within two phones of a phrase
+    (one or none of a short one), the nearest and the most common first.
 
     names: the words of the phrase, as it is named and as the dictionary has them; what
     contains those is the phrase. common: how often each common word is said.

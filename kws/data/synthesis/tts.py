@@ -65,7 +65,9 @@ _STRESSES = str.maketrans("", "", "ˈˌ")
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice. id: "engine:name" ("kokoro:af_bella"). british: picks the pronunciation."""
+    """A voice. id: "engine:name" ("kokoro:af_bella"). british: picks the
+    pronunciation.
+    """
 
     id: str
     british: bool = False

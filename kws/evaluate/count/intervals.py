@@ -33,7 +33,9 @@ def upper_rate(count: int, hours: float) -> float:
 
 
 def hours_for(fa_per_hour: float) -> float:
-    """The hours without a false accept that would show a rate of at most `fa_per_hour`."""
+    """The hours without a false accept that would show a rate of at most
+    `fa_per_hour`.
+    """
     return upper_rate(0, 1.0) / fa_per_hour
 
 

@@ -15,8 +15,9 @@ from kws.evaluate.count.matching import Counting, negative_samples, tally, windo
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
-# A threshold is set this much (in score) above the first false accept that would be too many. The score of the same
-# audio moves by about 0.02 when it is shifted against the frame grid; a larger margin only adds misses.
+# A threshold is set this much (in score) above the first false accept that would be too
+# many. The score of the same audio moves by about 0.02 when it is shifted against the
+# frame grid; a larger margin only adds misses.
 SAFETY_MARGIN = 0.02
 
 

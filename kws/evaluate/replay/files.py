@@ -17,7 +17,9 @@ _SHORT_S = 60.0  # a file of this length is held while it is heard under one con
 
 
 def file_identity(path: Path) -> FileIdentity:
-    """The identity of a file's content: path, size and time of change. Raises KwsError."""
+    """The identity of a file's content: path, size and time of change. Raises
+    KwsError.
+    """
     try:
         stat = path.stat()
     except FileNotFoundError as error:

@@ -207,7 +207,9 @@ def _run(
 
 
 class _Progress:
-    """A bar over seconds of sound, so that its rate is the speed in times of real time."""
+    """A bar over seconds of sound, so that its rate is the speed in times of real
+    time.
+    """
 
     def __init__(self, lengths: Mapping[Job, float]) -> None:
         self._left = {job.number: seconds for job, seconds in lengths.items()}

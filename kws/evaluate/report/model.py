@@ -29,7 +29,9 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class MissCount:
-    """Misses among the occurrences of a keyword. frr: the share missed (Wilson 1927); None without positives."""
+    """Misses among the occurrences of a keyword. frr: the share missed (Wilson 1927);
+    None without positives.
+    """
 
     positives: int
     misses: int
@@ -62,7 +64,9 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class DetPoint:
-    """A threshold at which a count changes; the counts hold from it down to the next lower one."""
+    """A threshold at which a count changes; the counts hold from it down to the next
+    lower one.
+    """
 
     threshold: float
     misses: int
@@ -71,7 +75,9 @@ class DetPoint:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from the labelled end of a word to the event, over `n` hits at the first point."""
+    """Milliseconds from the labelled end of a word to the event, over `n` hits at the
+    first point.
+    """
 
     n: int
     median: float
@@ -141,12 +147,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class FalseAccept:
-    """A false accept at some of the points, or an event in a recording of a confusable phrase.
+    """A false accept at some of the points, or an event in a recording of a confusable
+    phrase.
 
-    kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the points
-    that hear it. scores: by point, None where it is no false accept. Both are peaks, as of
-    `kws.Detection`. seconds: length of the recording. at_s: seconds into all clean recordings
-    in a row, None for confusables.
+    kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the
+    points that hear it. scores: by point, None where it is no false accept. Both are
+    peaks, as of `kws.Detection`. seconds: length of the recording. at_s: seconds into
+    all clean recordings in a row, None for confusables.
     """
 
     audio: str
@@ -211,7 +218,8 @@ class CountingRules:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """Two systems on the same occurrences of a keyword under one condition, at one rate of false accepts.
+    """Two systems on the same occurrences of a keyword under one condition, at one rate
+    of false accepts.
 
     mcnemar_p: exact and two-sided. difference: of the shares missed, ours minus theirs.
     """
@@ -274,7 +282,8 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """Reads report.json of schema 1, maybe of an earlier kws. Raises KwsError for anything else.
+        """Reads report.json of schema 1, maybe of an earlier kws. Raises KwsError for
+        anything else.
 
         Fields that this version does not know are passed over.
         """

@@ -18,6 +18,7 @@ side by side, sigma_max <= ||W_O|| sqrt(sum_h b_h^2), because |(y^1, ..., y^H)|^
 sum_h |y^h|^2; the bias of W_O is constant.
 
 Proof. dy_i has three parts (m_i = sum_j p_ij x_j):
+
   value: sum_j p_ij V dx_j, the matrix P (x) V, ||P|| <= sqrt(||P||_1 ||P||_inf) = sqrt(c), as rows of P sum to 1.
   query: V Cov_i A^T dx_i, with Cov_i = sum_j p_ij (x_j - m_i)(x_j - m_i)^T <= R^2 (a variance is at most the second
     moment). It touches each i apart, hence ||V|| ||A|| R^2.
@@ -25,7 +26,10 @@ Proof. dy_i has three parts (m_i = sum_j p_ij x_j):
     |sum_j p_ij u^T(x_j - m_i) t_ij| <= sqrt(u^T Cov_i u) sqrt(sum_j p_ij t_ij^2) (Cauchy-Schwarz)
     <= ||A|| R^2 sqrt(sum_j p_ij |dx_j|^2). Squared and summed over i, sum_ij p_ij |dx_j|^2 <= c |dX|^2: hence
     ||V|| ||A|| R^2 sqrt(c).
-XSA: z_i = N_i y_i, N_i = I - v_i v_i^T / (r + e), r = |v_i|^2, and |N_i dy_i| <= |dy_i|. For the rest, let
+
+XSA: z_i = N_i y_i, N_i = I - v_i v_i^T / (r + e), r = |v_i|^2, and |N_i dy_i| <=
+|dy_i|. For the rest, let
+
   dv_i = a v/|v| + w with w across v, y = p v/|v| + q with q across v, and s = |v| / (r + e). Then
   (dN) y = -s p w - (s q.w + s k a p) v/|v|. Its square is at most
   s^2 (|w|^2 p^2 + |w|^2 |q|^2 + 2 k |w||q||a||p| + k^2 a^2 p^2) <= s^2 max(1, k)(1 + k)(|w|^2 + a^2)(p^2 + |q|^2),

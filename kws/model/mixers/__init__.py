@@ -64,7 +64,9 @@ def make_mixer(spec: str | MixerSpec, config: MixerConfig) -> StreamingMixer | S
 
 
 def is_streaming(pattern: str) -> bool:
-    """Whether the mixers of a pattern run on endless audio; ValueError if some do and some do not."""
+    """Whether the mixers of a pattern run on endless audio; ValueError if some do and
+    some do not.
+    """
     kinds = {str(spec): issubclass(_class_of(spec), StreamingMixer) for spec in parse_pattern(pattern)}
     if len(set(kinds.values())) > 1:
         segment = ", ".join(name for name, streaming in kinds.items() if not streaming)

@@ -92,7 +92,9 @@ class SelfAttention(StreamingMixer):
         return q.unflatten(2, (blocks, block)), kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
 
     def _attend(self, q: Tensor, kv: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
+        """Weights, sums and values of one block (B, H, C, K) or many
+        (B, H, N, C, K).
+        """
         k, v = self.projections.keys_and_values(kv)
         bias = self.projections.bias(guide).flip(1)[:, None]
         scores = in_window(self.projections.score(q, k), self.window)

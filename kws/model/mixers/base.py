@@ -32,11 +32,11 @@ class StreamingMixer(StreamingLayer):
 
     Attributes:
         fits: names of the switches that it takes.
-        reads: second input of the mixer, given as `guide`. "": none. "front": the encoder's
-            input embeddings (B, T, D). "random" or "fixed": a constant reference sequence
-            (1, W, D), passed through the blocks below this one.
-        any_length: whether a graph of it takes any number of frames up to W; otherwise it
-            takes only the number that it was exported with.
+        reads: second input of the mixer, given as `guide`. "": none. "front": the
+            encoder's input embeddings (B, T, D). "random" or "fixed": a constant
+            reference sequence (1, W, D), passed through the blocks below this one.
+        any_length: whether a graph of it takes any number of frames up to W; otherwise
+            it takes only the number that it was exported with.
     """
 
     fits: ClassVar[frozenset[str]] = frozenset()

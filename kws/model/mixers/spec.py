@@ -1,9 +1,9 @@
 """The names of mixers: specs such as `sa+xsa+null`, and patterns of them such as
 `xsa,static`.
 
-pattern = spec{,spec}            dealt to the blocks in turn, and again from the first when there are more blocks
-spec    = base{+switch}          `xsa` is short for `sa+xsa`
-base    = NAME | FILE.py:CLASS   a mixer of kws, or of the user's own (own.py); no comma in the path
+    pattern = spec{,spec}            dealt to the blocks in turn, again from the first if there are more blocks
+    spec    = base{+switch}          `xsa` is short for `sa+xsa`
+    base    = NAME | FILE.py:CLASS   a mixer of kws, or of the user's own (own.py); no comma in the path
 """
 
 from dataclasses import dataclass, fields

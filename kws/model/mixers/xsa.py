@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from kws.model.mixers.spec import Switches
 
 EPSILON = 1e-6  # small beside |v|^2 (of the order of K): z stays continuous at v = 0; the same in every execution
-# Of |v|^2, for centred values: in steady sounds v - mean is a small difference of large numbers, and what rounding
-# leaves of it must not count as a direction (trained models differed from their own ONNX files by more than 1e-4).
+# Of |v|^2, for centred values: in steady sounds v - mean is a small difference of large
+# numbers, and what rounding leaves of it must not count as a direction (trained models
+# differed from their own ONNX files by more than 1e-4).
 CENTRED_SHARE = 1e-2
 
 

@@ -62,7 +62,9 @@ class Phone(NamedTuple):
 
 
 class HeardPhone(NamedTuple):
-    """A token of the best path, the frame in which it begins and its highest posterior."""
+    """A token of the best path, the frame in which it begins and its highest
+    posterior.
+    """
 
     name: str
     frame: int
@@ -81,19 +83,19 @@ class Diagnosis:
     """An attempt explained.
 
     column: the keyword's place among all keywords.
-    score: of the path, which covers the frames [start, frame]. limit: what that score is
-        held against, the threshold or the floor of a first pass.
+    score: of the path, which covers the frames [start, frame]. limit: what that score
+        is held against, the threshold or the floor of a first pass.
     verdict: of the verifier; None where it was not asked, or where there is none.
-    decided: the frame in which the attempt is decided, later than `frame` where there is a
-        verdict.
+    decided: the frame in which the attempt is decided, later than `frame` where there
+        is a verdict.
     phones: one for each label of `spelling`. places: as in `scorer.Path`.
     heard: the best path of the excerpt. heard_near: its part around the attempt.
-    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that would
-        have to be perfect for the score to reach the threshold; worst first.
+    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that
+        would have to be perfect for the score to reach the threshold; worst first.
     score_if_perfect: the score if they were.
     event: the frame of an earlier event whose refractory time silenced this attempt.
-    peak: (score, frame), the highest score from `frame` on until the keyword may fire again,
-        of the pass whose path this is.
+    peak: (score, frame), the highest score from `frame` on until the keyword may fire
+        again, of the pass whose path this is.
     level_db: level of the loudest 20 ms of the stretch, in dB of full scale.
     """
 

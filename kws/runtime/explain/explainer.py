@@ -67,7 +67,9 @@ class Explainer:
         return []
 
     def flush(self) -> list[Explanation]:
-        """End the sound; returns its explanation, and nothing where there was no sound."""
+        """End the sound; returns its explanation, and nothing where there was no
+        sound.
+        """
         if not self._sound.samples:
             return []
         self._hear(np.empty(0, np.float32), last=True)
@@ -99,7 +101,9 @@ class Explainer:
         return tell(self._detector, attempt, excerpt, slow, self._search.events, verdict)
 
     def _consider(self, attempt: Attempt, slow: bool) -> None:
-        """Keep a miss if it is among the nearest of all, or the nearest of its group."""
+        """Keep a miss if it is among the nearest of all, or the nearest of its
+        group.
+        """
         nearness = self._nearness(attempt, slow)
         group = next(group for group in self._groups if attempt.keyword in group)
         leads = all(nearness > miss.nearness for miss in self._misses if miss.attempt.keyword in group)

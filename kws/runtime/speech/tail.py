@@ -1,12 +1,12 @@
 """A threshold for a rate of false accepts from the few peaks that hours of speech give.
 
 Half a false accept an hour is one event in two hours, and a threshold that rests on one
-event is chance. So the threshold is read off the tail of the peaks instead: the log-odds
-of the highest peaks exceed a level by amounts that are nearly exponential, and their mean
-excess says how fast events become rare (the method of peaks over threshold: Pickands
-1975, Davison and Smith 1990, with the shape 0; on this scale it is Hill's estimator,
-1975). Where something in the speech sounds so alike that it stands out of the tail, the
-threshold is above it.
+event is chance. So the threshold is read off the tail of the peaks instead: the
+log-odds of the highest peaks exceed a level by amounts that are nearly exponential, and
+their mean excess says how fast events become rare (the method of peaks over threshold:
+Pickands 1975, Davison and Smith 1990, with the shape 0; on this scale it is Hill's
+estimator, 1975). Where something in the speech sounds so alike that it stands out of
+the tail, the threshold is above it.
 """
 
 from __future__ import annotations

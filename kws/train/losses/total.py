@@ -1,8 +1,10 @@
-"""The loss of a training step: CTC over the tokens, and the further losses that the recipe weighs.
+"""The loss of a training step: CTC over the tokens, and the further losses that the
+recipe weighs.
 
     L = CTC(tokens) + word_weight CE(words) + decoder_weight CE(decoder) + phrase_weight CTC(phrases)
 
-The decoder is for training alone. The phrase branch belongs to the model, for it may be heard at inference.
+The decoder is for training alone. The phrase branch belongs to the model, for it may be
+heard at inference.
 
 Shapes: B rows, T frames of 40 ms, M mel bands, V tokens.
 """
@@ -46,7 +48,9 @@ def refuse_weights(task: TaskConfig) -> None:
 
 
 class Losses(nn.Module):
-    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon` spells words and keywords."""
+    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon`
+    spells words and keywords.
+    """
 
     def __init__(self, recipe: Recipe, config: AcousticConfig, lexicon: Lexicon) -> None:
         super().__init__()
@@ -58,7 +62,9 @@ class Losses(nn.Module):
         self.phrases = PhraseFinder(keywords, config.tokens) if recipe.task.phrase_weight else None
 
     def forward(self, model: AcousticModel, mel: Tensor, batch: Batch) -> list[Term]:
-        """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes first."""
+        """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes
+        first.
+        """
         frames = torch.full((len(mel),), mel.shape[1] // model.subsampling.stride)
         targets, lengths = batch["targets"], batch["target_lengths"]
         hidden = model.hidden(mel, frames)

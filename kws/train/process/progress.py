@@ -54,7 +54,9 @@ class Pace:
 
     @property
     def step_s(self) -> float | None:
-        """Seconds of a step, a checkpoint's share with it; None before the second one."""
+        """Seconds of a step, a checkpoint's share with it; None before the second
+        one.
+        """
         first, last = self._ends()
         return (last.at - first.at) / (last.step - first.step) if last.step > first.step else None
 

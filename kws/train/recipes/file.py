@@ -42,7 +42,9 @@ class RecipeFile(Protocol):
 
 
 def find_recipe(name_or_path: str) -> Recipe:
-    """The constant RECIPE of `load_recipe`, of a first pass; KwsError for a verifier's."""
+    """The constant RECIPE of `load_recipe`, of a first pass; KwsError for a
+    verifier's.
+    """
     from kws.train.recipe import Recipe
 
     recipe = load_recipe(name_or_path).RECIPE

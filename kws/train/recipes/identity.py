@@ -20,8 +20,8 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
     """Write the recipe into `output`; KwsError where a training of another recipe lies
     there.
 
-    Recipes that differ only in where they run are the same. A field that an older kws did
-    not have counts as its default.
+    Recipes that differ only in where they run are the same. A field that an older kws
+    did not have counts as its default.
     """
     output.mkdir(parents=True, exist_ok=True)
     path, plain = output / "recipe.json", flat(recipe)
@@ -33,8 +33,8 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
 
 
 def completed(plain: dict[str, Any], *parts: Any) -> dict[str, Any]:
-    """Plain values of dataclasses `parts`, with the default of each field that is missing,
-    in fields that are dataclasses themselves, too.
+    """Plain values of dataclasses `parts`, with the default of each field that is
+    missing, in fields that are dataclasses themselves, too.
     """
     whole = dict(plain)
     for part in parts:

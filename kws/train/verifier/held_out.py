@@ -1,9 +1,10 @@
-"""Counts the misses of a verifier on speakers whom it never met: those of the fold that a
-recipe leaves out.
+"""Counts the misses of a verifier on speakers whom it never met: those of the fold that
+a recipe leaves out.
 
-The verifier is asked alone, without the first pass's score, since the first pass may have
-met them. Thresholds are chosen on the very negatives that are counted, for each keyword
-alone, and candidates are counted, not events: good for steering, not for a report.
+The verifier is asked alone, without the first pass's score, since the first pass may
+have met them. Thresholds are chosen on the very negatives that are counted, for each
+keyword alone, and candidates are counted, not events: good for steering, not for a
+report.
 
 K keywords, N candidates, F hops of 10 ms, M mel bands.
 """

@@ -79,10 +79,10 @@ class _Segment(NamedTuple):
 
 
 class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
-    """Item `step` is the batch of that step: features (B, F, M); said and known (B, K), whether
-    each keyword is said, and whether that is known; embeddings (B, N, E) of the clean
-    sound and taught (B,), whether there are any; targets and target_lengths (B,), the
-    tokens of segments that hold one clip, of length 0 for all others.
+    """Item `step` is the batch of that step: features (B, F, M); said and known (B, K),
+    whether each keyword is said, and whether that is known; embeddings (B, N, E) of the
+    clean sound and taught (B,), whether there are any; targets and target_lengths (B,),
+    the tokens of segments that hold one clip, of length 0 for all others.
 
     kept: folder in which batches are kept for other trainings that have the same ones.
     Features and embeddings are kept in half precision, and what every training gets.

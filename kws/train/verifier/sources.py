@@ -59,7 +59,9 @@ class TapeJob:
         return load_clips(read_manifest(self.folder, self.task.splits), self.writable / ".decoded", log)
 
     def tape(self, log: Log = silent) -> Tape:
-        """The tape. The first copy is as it was recorded, the others have other speeds."""
+        """The tape. The first copy is as it was recorded, the others have other
+        speeds.
+        """
         speed = self.task.speed if self.number else None
         return record(self.clips(), self.writable / ".tapes", self.number, speed, log)
 

@@ -28,8 +28,8 @@ _HIDDEN = 192
 class VerifierTask(pl.LightningModule):
     """Trains `model` by `recipe`.
 
-    embedding_mean, embedding_deviation: of the teacher's outputs (E,), by which they are
-    normalised.
+    embedding_mean, embedding_deviation: of the teacher's outputs (E,), by which they
+    are normalised.
     """
 
     embedding_mean: Tensor

@@ -85,7 +85,9 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
 
 
 def refuse_impossible(recipe: VerifierRecipe) -> None:
-    """Raise KwsError for numbers that do not go together, before anything is written."""
+    """Raise KwsError for numbers that do not go together, before anything is
+    written.
+    """
     task = recipe.task
     refuse_odd_steps(recipe.optim)
     refuse_no_workers(recipe.run)
@@ -136,7 +138,9 @@ def learned_from(recipe: VerifierRecipe) -> dict[str, Any]:
 
 
 def _normalise(model: Verifier, data: SegmentDataset) -> None:
-    """Sets the model's global mean and deviation per mel band from the first batches."""
+    """Sets the model's global mean and deviation per mel band from the first
+    batches.
+    """
     mel = torch.cat([data[step]["features"].float() for step in range(_NORMALISATION_STEPS)])
     model.set_normalisation(mel.mean(dim=(0, 1)), mel.std(dim=(0, 1)))
 

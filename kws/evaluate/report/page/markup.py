@@ -66,7 +66,9 @@ def choices(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """The sentence at the top, and the same numbers large, for every operating point."""
+    """The sentence at the top, and the same numbers large, for every operating
+    point.
+    """
     return each_point(report, lambda number, name: _tiles(report, report.all.points[number], number))
 
 

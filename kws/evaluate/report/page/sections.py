@@ -89,7 +89,9 @@ def _words_of(report: Report, who: str, number: int) -> str:
 
 
 def confusables(report: Report) -> str:
-    """Confusable phrases that woke a keyword at some operating point: events in clips."""
+    """Confusable phrases that woke a keyword at some operating point: events in
+    clips.
+    """
     found = [
         (name, phrase, counts)
         for name, keyword in report.keywords.items()
