@@ -1,15 +1,15 @@
-"""What does other work cost a training? Steps per second alone and beside busy
+"""Measures what other work costs a training: steps per second alone and beside busy
 processes, for several ways in which the threads of torch wait for each other.
 
     python benchmarks/busy.py [--busy 0 2 4] [--rounds 3] [--seconds 8] [key=value ...]
 
-A made corpus (`kws train tiny`) and the recipe's own model, or a larger one by key=value.
-Each way is a process of its own, since OpenMP reads its settings once, when torch is
-loaded; all stay loaded and take turns, one at a time, so that a slow moment of the
-machine meets all alike. A turn is --seconds long and its first steps, which batches of
-before may have waited for, are not counted. Medians over the rounds, with the least and
-the most. Other people's work on the machine is part of what is measured: load averages
-are printed.
+A made corpus (`kws train tiny`) and the recipe's own model, or a larger one by
+key=value. Each way is a process of its own, since OpenMP reads its settings once, when
+torch is loaded; all stay loaded and take turns, one at a time, so that a slow moment of
+the machine meets all alike. A turn is --seconds long and its first steps, which batches
+of before may have waited for, are not counted. Medians over the rounds, with the least
+and the most. Other people's work on the machine is part of what is measured: load
+averages are printed.
 
 What was tried, and what it gave: docs/decisions.md, "Training beside other work".
 """

@@ -1,5 +1,5 @@
-"""Does training wait for data? Decoding against the cache, what each augmentation
-costs, and whole training steps.
+"""Measures whether training waits for data: decoding against the cache, the cost of
+each augmentation, and whole training steps.
 
     python benchmarks/data.py FOLDER [--recipe wake_words] [--steps 30] [--rounds 3] [--threads 2] [key=value ...]
 
@@ -60,7 +60,7 @@ AUGMENTATIONS = {
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Prints tables of decoding, augmentation and training steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("changes", nargs="*", metavar="key=value")
@@ -155,7 +155,9 @@ def compare_mixers(recipe: Recipe, data: SceneModule, steps: int, rounds: int) -
 
 
 def train(recipe: Recipe, model: AcousticModel, data: SceneModule) -> tuple[float, float]:
-    """Median seconds of a step, and mean seconds that the trainer waits for its batch."""
+    """Median seconds of a step, and mean seconds that the trainer waits for its
+    batch.
+    """
     task = CTCTask(recipe, model, lexicon_of(recipe))
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
-"""What the first passes of model files cost side by side, by chunks in a call: the same
-model as two exporters write it, for example.
+"""Compares the cost of the first passes of model files, by chunks in a call: of the
+same model as two exporters write it, for example.
 
     python benchmarks/graphs.py OLD.onnx NEW.onnx [...] [--chunks 1 4 6 16] [--rounds 60]
 
@@ -26,7 +26,7 @@ COLD_VALUES = 3_000_000
 
 
 def main() -> None:
-    """Prints a table."""
+    """Prints a table of the files' costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path, metavar="FILE.onnx")
     parser.add_argument("--chunks", nargs="+", type=int, default=[1, 4, 6, 16])
@@ -51,7 +51,9 @@ def call(model: OnnxModel, chunks: int) -> Callable[[], object]:
 
 
 def medians(calls: Sequence[Callable[[], object]], rounds: int, repeats: int, cold: bool) -> list[float]:
-    """CPU microseconds of each call: the median of the rounds, in which all come in turn."""
+    """CPU microseconds of each call: the median of the rounds, in which all come in
+    turn.
+    """
     others, taken = np.ones(COLD_VALUES, np.float32), [[0.0] * rounds for _ in calls]
     for each in calls:
         each()

@@ -1,5 +1,5 @@
-"""What `kws listen` costs and how late it is, with real sound through a real audio
-server, for as long as is wished.
+"""Measures the cost and the latency of `kws listen`, with real sound through a real
+audio server, for as long as is wished.
 
     python benchmarks/live.py [--minutes 60] [--rate 48000] [--recording demo/hear.wav --truth demo/hear.json]
 
@@ -64,7 +64,7 @@ class Usage:
 
 
 def usage(process: int) -> Usage:
-    """Of a process with all its threads, from Linux."""
+    """The usage of a process with all its threads, from Linux."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     ticks, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
@@ -108,8 +108,8 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
 
 
 def began(heard: list[dict[str, Any]], expected: list[Detection]) -> float:
-    """When the recording began, in the listener's seconds: what most pairs of equal
-    words agree on.
+    """The second of listening in which the recording began, on which most pairs of
+    equal words agree.
     """
     offsets = [event["end_s"] - one.end_s for event in heard for one in expected if event["keyword"] == one.keyword]
     votes = [[other for other in offsets if abs(other - offset) <= SAME_S] for offset in offsets]
@@ -160,12 +160,12 @@ def report(
 
 
 def share(first: Usage, last: Usage) -> float:
-    """Of one core, between two moments."""
+    """The share of one core between two moments."""
     return (last.cpu_s - first.cpu_s) / max(last.at - first.at, 1e-9)
 
 
 def main() -> None:
-    """Plays, listens and prints."""
+    """Plays the recording, listens to it and prints the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=int, default=48_000, help="of the microphone, in Hz")

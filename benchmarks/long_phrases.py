@@ -1,5 +1,5 @@
-"""How often a typed phrase of many words is heard, with the limit of a word and with the
-limit that grows with its phones.
+"""Counts how often a typed phrase of many words is heard, with the limit of a word and
+with the limit that grows with its phones.
 
     python benchmarks/long_phrases.py FOLDER@dev
 

@@ -1,11 +1,11 @@
-"""How often a word fires that is said alone, and how often where a sentence only mentions
-it: anywhere, and after a pause alone (`--after-pause`).
+"""Counts how often a word fires that is said alone, and how often one that a sentence
+only mentions: anywhere, and after a pause alone (`--after-pause`).
 
     python benchmarks/mentions.py FOLDER/telephone --word operator --word "wildfire=W AY L D F AY ER" [--snr 10]
 
-A row of the manifest says where its word begins and ends. A word counts as heard where an
-event ends between its begin and 0.75 s after its end. The thresholds are those of typed
-phrases for `phones`, by its stored speech, or one for all.
+A row of the manifest says where its word begins and ends. A word counts as heard where
+an event ends between its begin and 0.75 s after its end. The thresholds are those of
+typed phrases for `phones`, by its stored speech, or one for all.
 """
 
 import argparse
@@ -53,7 +53,9 @@ def with_sum(counts: np.ndarray) -> np.ndarray:
 
 
 def events(detector: Detector, row: Utterance, snr: float | None) -> tuple[set[int], set[int]]:
-    """The words that fire where the row says its word: anywhere, and after a pause alone."""
+    """The words that fire where the row says its word: anywhere, and after a pause
+    alone.
+    """
     assert row.span
     sound = np.pad(audio.read(row.audio), _LEAD)
     if snr is not None:

@@ -1,4 +1,4 @@
-"""What the second pass of a model costs beside its first, on one thread.
+"""Measures the cost of a model's second pass beside its first, on one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/passes.py SPEECH.wav [...] [--model wake-words] [--rounds 5]
 
@@ -6,12 +6,12 @@ Both hear the same recordings in pushes of 80 ms, in turns, so that the machine'
 moments meet both. CPU seconds of the process per second of sound.
 
 26 November 2026, commit 6ab3b90, wake-words, the first 24 recordings of speaker 1088 of
-mini_librispeech, read speech without a pause, on a slow machine: first pass alone 1.24 %
-of a core, both 1.49 %, ratios of the five rounds 1.27, 1.24, 1.23, 1.16, 1.14.
+mini_librispeech, read speech without a pause, on a slow machine: first pass alone
+1.24 % of a core, both 1.49 %, ratios of the five rounds 1.27, 1.24, 1.23, 1.16, 1.14.
 
-The same day and recordings, commit 6de2790, which asks the verifier from a score of 0.01
-on instead of 0.003, on a slow machine again: first pass alone 1.60 % of a core, both
-1.71 %, ratios 1.07, 1.04, 1.08, 1.33, 0.93.
+The same day and recordings, commit 6de2790, which asks the verifier from a score of
+0.01 on instead of 0.003, on a slow machine again: first pass alone 1.60 % of a core,
+both 1.71 %, ratios 1.07, 1.04, 1.08, 1.33, 0.93.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""What a pause between the words of a phrase costs, with the word's ends known and without.
+"""Counts what a pause between the words of a phrase costs, with the words' ends known
+and without.
 
     python benchmarks/pauses.py --clips FOLDER/wake_words@dev [--model wake-words] [--negatives SOURCE ...]
     python benchmarks/pauses.py --clips FOLDER/wake_words --model phones --fa-per-hour 0.5 --negatives SOURCE ...
@@ -7,11 +8,12 @@
 --clips: recordings whose text is a phrase of several words. Between the first two words
 so much of the clip's own quiet is put; the words are cut where pocketsphinx finds their
 border. So the sounds are those of fluent speech, which costs some by itself. A model's
-own keyword has its threshold; any other phrase is typed and gets one by the stored speech.
+own keyword has its threshold; any other phrase is typed and gets one by the stored
+speech.
 
---speech: speech with transcripts. The phrases are two words before and two after a pause
-that the speaker made, or a place without one; a phrase is heard where its
-score reaches the default threshold of `phones`.
+--speech: speech with transcripts. The phrases are two words before and two after a
+pause that the speaker made, or a place without one; a phrase is heard where its score
+reaches the default threshold of `phones`.
 
 "before" is what kws did until it knew where words end: 480 ms at most anywhere.
 """
@@ -75,7 +77,9 @@ def detectors(model: str, phrases: Sequence[str], fa_per_hour: float) -> tuple[D
 
 
 def cut(aligner: Aligner, rows: Sequence[Utterance]) -> Iterator[tuple[str, Samples, int]]:
-    """(text, sound, the sample between its first two words) of each clip in which they are found."""
+    """(text, sound, the sample between its first two words) of each clip in which they
+    are found.
+    """
     for row in rows:
         sound = audio.read(row.audio)
         words = aligned(aligner, sound, row.text)
@@ -93,7 +97,9 @@ def aligned(aligner: Aligner, sound: Samples, text: str) -> list[tuple[str, int,
 
 
 def paused(sound: Samples, place: int, pause_s: float) -> Samples:
-    """A clip with so much of its own quietest 0.2 s at `place`, forth and back; a second of silence around it."""
+    """A clip with so much of its own quietest 0.2 s at `place`, forth and back; a
+    second of silence around it.
+    """
     lead = np.zeros(_LEAD, np.float32)
     if not pause_s:
         return np.concatenate([lead, sound, lead])
@@ -123,7 +129,9 @@ def fires(detector: Detector, phrase: str, sound: Samples) -> bool:
 
 
 def print_false(sources: Sequence[str], both: tuple[Detector, Detector]) -> None:
-    """False accepts of the phrases of several words in recordings that do not say them."""
+    """False accepts of the phrases of several words in recordings that do not say
+    them.
+    """
     phrases = [keyword.name for keyword in both[1].keywords if " " in keyword.name]
     counts, heard = np.zeros((2, len(phrases)), int), 0
     for row in rows_of(sources) if sources else ():
@@ -144,7 +152,7 @@ def print_false(sources: Sequence[str], both: tuple[Detector, Detector]) -> None
 
 
 def print_real(aligner: Aligner, rows: Sequence[Utterance]) -> None:
-    """How many phrases of four words around real pauses are heard."""
+    """Prints how many phrases of four words around real pauses are heard."""
     detector = Detector.load("phones")
     limit = detector.info.scoring.default_threshold
     found: list[tuple[float, float, float]] = []
@@ -168,7 +176,9 @@ def print_real(aligner: Aligner, rows: Sequence[Utterance]) -> None:
 def scored(
     detector: Detector, aligner: Aligner, spans: Sequence[tuple[str, int, int]], posteriors: np.ndarray
 ) -> Iterator[tuple[float, float, float]]:
-    """(pause, score before, score now) of the phrases around each place between two words."""
+    """(pause, score before, score now) of the phrases around each place between two
+    words.
+    """
     info = detector.info
     gaps = [seconds(after[1] - before[2]) for before, after in pairwise(spans)]
     for place, gap in enumerate(gaps[1:-1], 1):

@@ -1,13 +1,16 @@
-"""Other engines beside a model of kws: the same recordings, the same counting, the keywords that both have.
+"""Other engines beside a model of kws: the same recordings, the same counting, the
+keywords that both have.
 
     python benchmarks/peers.py --positives FOLDER/wake_words@dev \\
         --negatives FOLDER/mini_librispeech@dev FOLDER/librispeech_many_speakers --noise FOLDER/noise@dev -o runs/peers
 
-Each engine gets an environment of its own under .venv-peers (its pinned packages, and this tree's kws[score]; name
-others with --pip-args), in which `kws score ENGINE` runs just as it runs here for the model. Then every engine and the
-model, with the keywords that are compared and no others, hear the same minute of speech in turns, on one thread, each
-time in a new process. Written: OUTPUT/peers.md and peers.json, and each engine's own report. Environments and scores
-are kept: given again, it goes on. An engine that fails is named, and the others go on.
+Each engine gets an environment of its own under .venv-peers (its pinned packages, and
+this tree's kws[score]; name others with --pip-args), in which `kws score ENGINE` runs
+just as it runs here for the model. Then every engine and the model, with the keywords
+that are compared and no others, hear the same minute of speech in turns, on one thread,
+each time in a new process. Written: OUTPUT/peers.md and peers.json, and each engine's
+own report. Environments and scores are kept: given again, it goes on. An engine that
+fails is named, and the others go on.
 """
 
 import argparse
@@ -74,7 +77,9 @@ def noted(failures: dict[str, str], name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Peer:
-    """One engine: where its Python is, and the keywords that it shares with the model."""
+    """One engine: where its Python is, and the keywords that it shares with the
+    model.
+    """
 
     name: str
     python: str

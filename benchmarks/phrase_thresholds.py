@@ -1,14 +1,14 @@
-"""Whether the threshold of a typed phrase keeps its promise: set on half of the stored
-speech, counted on the other half.
+"""Tests whether the threshold of a typed phrase keeps its promise: it is set on half of
+the stored speech, and counted on the other half.
 
     python benchmarks/phrase_thresholds.py [--model phones] [--fa-per-hour 0.5]
 
-Speakers are dealt into two halves at random, ten times; each half sets the thresholds of
-everyday phrases, and their events in the other half are counted. A line for each way to
-set a threshold: false accepts promised and counted over all phrases and halves, how many
-of the (phrase, half) pairs lie inside the central 95 % of their Poisson distribution, and
-the geometric mean of the thresholds, which is what the promise costs. `kws` is the way
-that kws takes.
+Speakers are dealt into two halves at random, ten times; each half sets the thresholds
+of everyday phrases, and their events in the other half are counted. A line for each way
+to set a threshold: false accepts promised and counted over all phrases and halves, how
+many of the (phrase, half) pairs lie inside the central 95 % of their Poisson
+distribution, and the geometric mean of the thresholds, which is what the promise costs.
+`kws` is the way that kws takes.
 """
 
 import argparse
@@ -43,17 +43,19 @@ Setter = Callable[[Sequence[float], float, float], float]  # scores, hours, FA/h
 
 
 def names_of_phrases() -> list[str]:
-    """The everyday phrases."""
+    """The names of the everyday phrases."""
     return [name.strip() for name in PHRASES.replace("\n", "|").split("|") if name.strip()]
 
 
 def counted(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
-    """The lowest threshold with no more events than promised, as kws calibrate has it."""
+    """The lowest threshold with no more events than promised, as calibration chooses
+    it.
+    """
     return [*scores, FLOOR][min(math.floor(fa_per_hour * hours), len(scores))] * (1 + 1e-9)
 
 
 def tail(size: int) -> Setter:
-    """The tail of so many peaks alone."""
+    """The threshold from the tail of so many peaks alone."""
 
     def threshold(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
         known, allowed = np.array([*scores, FLOOR]), fa_per_hour * hours
@@ -68,7 +70,7 @@ def tail(size: int) -> Setter:
 
 
 def as_kws(scores: Sequence[float], hours: float, fa_per_hour: float) -> float:
-    """As kws sets it."""
+    """The threshold that kws sets."""
     return tail_of(scores, hours, fa_per_hour, FLOOR).threshold
 
 

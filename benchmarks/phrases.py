@@ -1,5 +1,5 @@
-"""How a phrase of one's own does on real speech: synthetic alone, with real recordings,
-and from recordings alone.
+"""Tests models of a phrase of one's own on real speech: trained on synthetic speech
+alone, with real recordings, and on recordings alone.
 
     python benchmarks/phrases.py --data FOLDER --word computer --models DIR -o runs/phrases
 

@@ -1,5 +1,5 @@
-"""What rounding costs stored speech: the scores of everyday phrases by log-posteriors as
-the model gives them, and by what the file keeps of them.
+"""Measures what rounding costs stored speech: the scores of everyday phrases by
+log-posteriors as the model gives them, and by those that the file keeps.
 
     python benchmarks/stored_speech.py mini_librispeech@dev
 
@@ -32,7 +32,9 @@ NEAR_FRAMES = 12  # a peak may move by so much
 
 
 class Exact:
-    """Log-posteriors as they were: what `PackedPosteriors` is to `peaks`."""
+    """Unrounded log-posteriors, with the part of `PackedPosteriors` that `peaks`
+    uses.
+    """
 
     def __init__(self, every: np.ndarray) -> None:
         silence = np.full((1, every.shape[1]), -50.0, np.float32)

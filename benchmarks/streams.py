@@ -1,5 +1,5 @@
-"""How many microphones one thread hears in real time, each with a `Stream` of its own
-or all in one `Streams`.
+"""Finds how many microphones one thread hears in real time, each with a `Stream` of its
+own or all in one `Streams`.
 
     python benchmarks/streams.py [--model wake-words] [--streams 1 10 100 1000] [--chunks 4000] [--limit-ms 100]
 
@@ -48,11 +48,11 @@ class Hearing(Protocol):
     """A way of hearing N microphones."""
 
     def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """A chunk has come in."""
+        """Take the chunk that one microphone has completed."""
 
     def hear(self) -> list[int]:
-        """Hear some of what waits; the microphones whose oldest chunk that was, none
-        when nothing waits.
+        """Hear some of the waiting chunks; returns the microphones whose oldest chunks
+        these were, none when nothing waits.
         """
 
 
@@ -64,11 +64,11 @@ class Alone:
         self._waiting: deque[tuple[int, NDArray[np.float32]]] = deque()
 
     def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """Queues it."""
+        """Puts the microphone into the queue."""
         self._waiting.append((microphone, chunk))
 
     def hear(self) -> list[int]:
-        """One chunk."""
+        """Hears one chunk."""
         if not self._waiting:
             return []
         microphone, chunk = self._waiting.popleft()
@@ -85,14 +85,14 @@ class Together:
         self._order: deque[int] = deque()  # as in Streams: those with chunks, longest waiting first
 
     def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """Gives it to its handle."""
+        """Gives the chunk to its handle."""
         handle = self._members[microphone]
         handle.push(chunk)
         if handle.waiting == 1:
             self._order.append(microphone)
 
     def hear(self) -> list[int]:
-        """One step."""
+        """Makes one step."""
         heard = [self._order.popleft() for _ in range(min(len(self._order), MOST_AT_ONCE))]
         self._streams.step()
         self._order.extend(microphone for microphone in heard if self._members[microphone].waiting)

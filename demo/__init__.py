@@ -1,1 +1,1 @@
-"""What a person can hear and see (installed as kws.demo)."""
+"""The demo, live listening and the web page (installed as kws.demo)."""

@@ -16,8 +16,9 @@ class Command:
     """Starts a command and never waits for it: no shell, its words split as a shell
     would, a line on its stdin.
 
-    output: where the command's own words go (a file, or subprocess.DEVNULL). tell: is
-    told once when it fails. Raises KwsError when the command does not exist.
+    output: takes the command's own output (a file, or subprocess.DEVNULL). tell: gets a
+    sentence once when the command fails. Raises KwsError when the command does not
+    exist.
     """
 
     def __init__(self, line: str, output: Any, tell: Callable[[str], object]) -> None:
@@ -51,7 +52,7 @@ class Command:
             pipe.write(line.encode() + b"\n")
 
     def check(self) -> None:
-        """See which commands have ended, and how."""
+        """Look which commands have ended, and whether they failed."""
         for process in self._running:
             if process.poll():
                 self._fail(f"ended with exit code {process.returncode}")

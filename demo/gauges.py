@@ -1,6 +1,6 @@
-"""What the screen of `kws listen` shows: level, scores, near misses, processor.
+"""The figures on the screen of `kws listen`: level, scores, near misses, processor.
 
-n frames, K keywords.
+T frames, K keywords.
 """
 
 import math
@@ -21,12 +21,12 @@ NEAR = 0.5  # a score above this share of its threshold is a near miss, before a
 _REST_FRAMES = 12  # this long below that share, and the word is over
 _HOLD_S = 3.0
 _CPU_WINDOW_S = 5.0
-_STORIES = 50
+_MOST_OUTCOMES = 50
 
 
 class NearMiss(NamedTuple):
-    """A keyword whose score came close, and that did not fire: its best score, and when
-    the attempt was over.
+    """A score that came close to its threshold and did not reach it: the keyword, its
+    best score, and when the attempt was over.
     """
 
     keyword: str
@@ -46,7 +46,9 @@ class NearMisses:
         self._rest = np.zeros(len(self._names), int)
 
     def hear(self, result: StreamResult) -> list[tuple[str, float]]:
-        """Names and best scores of the attempts that these frames end without an event."""
+        """The names and best scores of the attempts that end in these frames without an
+        event.
+        """
         for event in result.detections:
             self._fired[self._names.index(event.keyword)] = True
         missed = []
@@ -67,7 +69,7 @@ class Gauges:
 
     level_dbfs, peak_dbfs: root mean square and highest sample of the last moments; a
     full-scale square wave has 0. scores (K,): the highest of the last chunk. held (K,):
-    the highest of the last seconds. stories: events and near misses, the last one
+    the highest of the last seconds. outcomes: events and near misses, the last one
     first. heard_s: seconds of sound.
     """
 
@@ -77,7 +79,7 @@ class Gauges:
         self.scores = np.zeros(len(detector.keywords))
         self.held = np.zeros(len(detector.keywords))
         self._held_until = np.zeros(len(detector.keywords))
-        self.stories: deque[LiveDetection | NearMiss] = deque(maxlen=_STORIES)
+        self.outcomes: deque[LiveDetection | NearMiss] = deque(maxlen=_MOST_OUTCOMES)
         self.events = 0
         self.heard_s = 0.0
         self.hears = False
@@ -86,13 +88,13 @@ class Gauges:
     def fire(self, event: LiveDetection) -> None:
         """Take note of an event."""
         self.events += 1
-        self.stories.appendleft(event)
+        self.outcomes.appendleft(event)
 
     def settle(self, event: LiveDetection) -> None:
         """Take note of the peak of an event."""
-        for place, story in enumerate(self.stories):
-            if isinstance(story, LiveDetection) and (story.keyword, story.end) == (event.keyword, event.end):
-                self.stories[place] = event
+        for place, outcome in enumerate(self.outcomes):
+            if isinstance(outcome, LiveDetection) and (outcome.keyword, outcome.end) == (event.keyword, event.end):
+                self.outcomes[place] = event
 
     def hear(self, heard: LiveBlock | None) -> None:
         """Take note of a block; None: no sound comes."""
@@ -115,7 +117,7 @@ class Gauges:
         self.held = np.where(renewed, self.scores, self.held)
         self._held_until[renewed] = now + _HOLD_S
         for keyword, score in self._near.hear(heard.result):
-            self.stories.appendleft(NearMiss(keyword, score, datetime.now().astimezone()))
+            self.outcomes.appendleft(NearMiss(keyword, score, datetime.now().astimezone()))
 
     def cpu_share(self) -> float:
         """The share of one core that this process took in the last seconds."""

@@ -37,8 +37,8 @@ class Truth(NamedTuple):
 
 
 class DemoRun(NamedTuple):
-    """What the detector made of the recording: its events, and scores (n, K) of frames
-    of 40 ms.
+    """The detector's events in the recording, and its scores (T, K) of frames of
+    40 ms.
     """
 
     detections: list[Detection]
@@ -66,7 +66,7 @@ def show(console: Console, picture: Path) -> None:
     detector = Detector.load()
     console.print(
         f"[bold]{detector.info.name}[/bold] listens for {', '.join(k.name for k in detector.keywords)}\n"
-        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with near misses and noise; "
+        f"in {len(samples) / SAMPLE_RATE:.0f} s of synthesised speech with confusables and noise; "
         "it was not trained on these voices.\n",
         soft_wrap=True,
     )
@@ -79,7 +79,9 @@ def show(console: Console, picture: Path) -> None:
 
 
 def hear(detector: Detector, samples: Samples, truth: list[Truth], console: Console) -> DemoRun:
-    """Streams the samples in chunks of the model's size and prints events as they fire."""
+    """Streams the samples in chunks of the model's size and prints events as they
+    fire.
+    """
     stream, size = detector.stream(), detector.info.chunk_samples
     starts = range(0, len(samples), size)
     detections: list[Detection] = []
@@ -109,7 +111,9 @@ def summary(detections: list[Detection], truth: list[Truth]) -> str:
 
 
 def draw_terminal(console: Console, detector: Detector, heard: DemoRun) -> None:
-    """A row of blocks per keyword: its highest score over time, green where it fired."""
+    """A row of blocks per keyword: its highest score over time, green where it
+    fired.
+    """
     width = max(20, min(100, console.width - 18))
     frame_samples = detector.info.frame_samples
     for index, keyword in enumerate(detector.keywords):

@@ -101,9 +101,10 @@ def listen(
 
 
 class _Ears:
-    """A stream for each opening of the device, on one clock.
+    """The hearing of a device: a stream for each opening, all on one clock.
 
-    What was lost between two openings is not in the clock, and no word reaches over it.
+    The clock leaves out the sound that was lost between two openings, and no word
+    reaches over the gap.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class _Ears:
         return LiveBlock(block, result)
 
     def end(self) -> None:
-        """The device was closed: what its last sounds still gave."""
+        """Closes the stream of a device; gives the events of its last sounds."""
         if self._stream is None:
             return
         self._tell(self._stream.flush(), self._stream.peaks)

@@ -1,7 +1,7 @@
-"""A microphone as an endless row of mono blocks at the device's own rate: an unplugged
-one is waited for.
+"""A microphone as an endless row of mono blocks at the device's own rate. An unplugged
+device is waited for.
 
-n samples, C channels.
+S samples, C channels.
 """
 
 import math
@@ -41,7 +41,7 @@ class Device(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Sound (n,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
+    """Sound (S,) float32 in [-1, 1] at `rate` Hz, and when it came (`time.monotonic`).
 
     opening: counts how often the device was opened; between two openings sound was
     lost.
@@ -54,8 +54,8 @@ class Block(NamedTuple):
 
 
 def devices() -> list[Device]:
-    """Everything that can record here. Raises KwsError without sounddevice or
-    PortAudio.
+    """All devices of this machine that can record. Raises KwsError without sounddevice
+    or PortAudio.
     """
     sounddevice = require("sounddevice", extra="listen")
     try:
@@ -77,7 +77,7 @@ def devices() -> list[Device]:
 
 def find(wanted: str | None, found: Sequence[Device]) -> Device:
     """The device with a number or name, or part of a name; None: the system's default.
-    KwsError unless it is one.
+    KwsError where no device, or devices of several names, match.
     """
     if wanted is None:
         fitting = [device for device in found if device.is_default]
@@ -100,8 +100,8 @@ class Microphone:
 
     device: its number, name or part of a name; the system's default when None. channel:
     the one to hear, from 1; the mean of all, until they cancel each other, when None.
-    tell: is told in one line what became of the device, what was lost, and that nothing
-    but very quiet sound came. gain_db: how much louder the sound is made.
+    tell: gets a line where the device is lost or found again, where sound is lost, and
+    where nothing but very quiet sound came. gain_db: how much louder the sound is made.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Microphone:
         self._pickup = Pickup(channel, gain_db)
         self._tell = tell
         self._overflows = 0
-        self._source: _Source | None = None
+        self._opened: _OpenDevice | None = None
         self.device = self._find()
         if device is not None and device.isdigit():  # numbers change when something is plugged in, ALSA's as well
             self._wanted = self.device.name.partition(" (hw:")[0]
@@ -124,11 +124,11 @@ class Microphone:
     @property
     def overflows(self) -> int:
         """How often sound was lost because this machine was busy."""
-        return self._overflows + (self._source.overflows if self._source else 0)
+        return self._overflows + (self._opened.overflows if self._opened else 0)
 
     def __str__(self) -> str:
-        """Its name with what is heard of it."""
-        channels = self._source.channels if self._source else self._native()
+        """The device's name, with the channel and gain."""
+        channels = self._opened.channels if self._opened else self._native()
         channel = self._pickup.channel
         mixed = f"channel {channel} of {channels}" if channel else f"{channels} channels averaged"
         return f"{self.device.name} at {self.device.rate} Hz{'' if channels == 1 else ', ' + mixed}"
@@ -162,26 +162,26 @@ class Microphone:
         return device
 
     def _hear(self, opening: int, wait_s: Callable[[], float]) -> Generator[Block | None, None, float]:
-        """Blocks until the device is lost; returns when the last one came."""
-        source, told, told_at = self._source, 0, -_TOLD_EVERY_S
-        assert source is not None
+        """Gives blocks until the device is lost; returns when the last one came."""
+        device, told, told_at = self._opened, 0, -_TOLD_EVERY_S
+        assert device is not None
         loudest: Loudest | None = Loudest(self._pickup.gain_db)
         arrived = time.monotonic()
         while True:
-            block = source.take(opening, wait_s())
-            if block is None and not (source.is_active and time.monotonic() < arrived + _STALLED_S):
+            block = device.take(opening, wait_s())
+            if block is None and not (device.is_active and time.monotonic() < arrived + _STALLED_S):
                 return arrived
             if block is not None:
                 arrived = block.arrived
                 loudest = loudest and self._judged(loudest, block)
-            if source.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
-                told, told_at = source.overflows, time.monotonic()
+            if device.overflows > told and time.monotonic() > told_at + _TOLD_EVERY_S:
+                told, told_at = device.overflows, time.monotonic()
                 self._tell(f"some sound was lost, as this machine was busy (overflow {self.overflows})")
             yield block
 
     def _judged(self, loudest: Loudest, block: Block) -> Loudest | None:
-        """Says, once an opening has lasted long enough, whether it is too quiet; None
-        from there on.
+        """Says, once an opening has lasted long enough, whether it is too quiet;
+        returns None from then on.
         """
         loudest.add(block.samples)
         if units.seconds(loudest.samples, block.rate) < _QUIET_S:
@@ -191,14 +191,17 @@ class Microphone:
         return None
 
     def _reopen(self) -> Iterator[None]:
-        """Ends when the device is open again, after growing pauses."""
+        """Tries to open the device again, after growing pauses; ends when it is
+        open.
+        """
         for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
             until = time.monotonic() + pause
             while time.monotonic() < until:
                 time.sleep(min(_TICK_S, pause))
                 yield None
             try:
-                # PortAudio lists the devices once, when it starts: its binding's author says to start it again
+                # PortAudio lists the devices once, when it starts: its binding's author
+                # says to start it again
                 # (github.com/spatialaudio/python-sounddevice/issues/125).
                 with suppress(self._sounddevice.PortAudioError):  # it may not have started the last time
                     self._sounddevice._terminate()
@@ -221,28 +224,28 @@ class Microphone:
         """
         channels = self._native()
         try:
-            self._source = _Source(self._sounddevice, self.device, channels, self._pickup)
+            self._opened = _OpenDevice(self._sounddevice, self.device, channels, self._pickup)
         except (ValueError, self._sounddevice.PortAudioError):
             if channels == 1 or self._pickup.channel is not None:
                 raise
-            self._source = _Source(self._sounddevice, self.device, 1, self._pickup)
+            self._opened = _OpenDevice(self._sounddevice, self.device, 1, self._pickup)
 
     def _native(self) -> int:
         """How many channels to open."""
         return self.device.channels if self.device.channels <= _MOST_CHANNELS else self._pickup.channel or 1
 
     def _close(self) -> None:
-        if self._source is not None:
-            self._overflows += self._source.overflows
-            self._source.close()
-            self._source = None
+        if self._opened is not None:
+            self._overflows += self._opened.overflows
+            self._opened.close()
+            self._opened = None
 
 
-class _Source:
-    """An open device: the system keeps its sound until it is fetched.
+class _OpenDevice:
+    """An open device. The system keeps its sound until `take` fetches it.
 
-    Fetching costs less than being called for each block by PortAudio's thread, which
-    would have to wake Python's.
+    That costs less than a callback for each block from PortAudio's thread, which would
+    have to wake Python's.
     """
 
     def __init__(self, sounddevice: Any, device: Device, channels: int, pickup: Pickup) -> None:
@@ -273,10 +276,11 @@ class _Source:
         return bool(self._stream.active)
 
     def take(self, opening: int, wait_s: float) -> Block | None:
-        """What has come, once it is a block or as long as may be waited for; None where
-        none comes in that time.
+        """The sound that has come since the last call, once it is a block or has lasted
+        `wait_s`; None where none comes in that time.
 
-        Where less has come than was waited for, it is better late than never.
+        A device that gives less than was waited for is waited for a little longer only;
+        then the shorter piece is returned.
         """
         wait_s = max(min(wait_s, self._longest_s), units.seconds(self._block, self._rate))
         until = time.monotonic() + wait_s + _TICK_S

@@ -18,8 +18,9 @@ from kws.files import write_bytes
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
-# 14 MB that browsers run: not kept in the repository or the wheel, but fetched when asked for, and then served from
-# beside the page. The archive has no licence file of its own; its package.json and the first lines of ort.js say MIT.
+# 14 MB that browsers run: not kept in the repository or the wheel, but fetched when
+# asked for, and then served from beside the page. The archive has no licence file of
+# its own; its package.json and the first lines of ort.js say MIT.
 RUNTIME = ("onnxruntime-web", "1.30.0")
 RUNTIME_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers refuse
@@ -29,7 +30,9 @@ RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers re
 
 
 def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
-    """Everything but the runtime. Raises KwsError for two models of the same name."""
+    """Writes all files of the page but the runtime. Raises KwsError for two models of
+    the same name.
+    """
     for name, count in Counter(model.path.stem for model in models).items():
         if count > 1:
             raise KwsError(f"two of the models are named {name}: rename the file of one")
@@ -48,7 +51,7 @@ def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
 
 
 def has_runtime(folder: Path) -> bool:
-    """Whether the two files are there and whole."""
+    """Whether the two files of the runtime are in the folder and whole."""
     return all(
         (folder / name).is_file() and packages.digest(folder / name) == digest
         for name, (_, digest) in RUNTIME_FILES.items()

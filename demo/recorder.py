@@ -1,9 +1,9 @@
-"""Keeping what was heard around events, so that `kws detect` hears the same events in
-it.
+"""Records the sound around events, so that `kws detect` hears the same events in it.
 
-A file begins a while before an event, on a border of the model's chunks, and is at the
-device's own rate, bit for bit what the stream was given. It goes on while events
-follow, for longer than the time before an event: so each event is in one file.
+A file begins a while before an event, on a border of the model's chunks. It has the
+device's own rate, and is bit for bit the sound that the stream was given. It goes on
+while events follow, for longer than the time before an event: so each event is in one
+file.
 """
 
 import math
@@ -44,8 +44,8 @@ class Recorder:
         self.begin(units.SAMPLE_RATE, 1)
 
     def begin(self, rate: int, chunk_samples: int) -> None:
-        """A device was opened at `rate` Hz, for a model whose chunks have chunk_samples
-        at 16 kHz.
+        """Begins with a device that was opened at `rate` Hz, for a model whose chunks
+        have chunk_samples at 16 kHz.
         """
         self.end()
         self._rate = rate
@@ -56,7 +56,7 @@ class Recorder:
         self._count = 0  # samples since the opening
 
     def hear(self, samples: Samples) -> None:
-        """The next samples (n,) of the device."""
+        """The next samples (S,) of the device."""
         self._ring.append(samples)
         self._held += samples.size
         self._count += samples.size

@@ -18,11 +18,11 @@ _REDRAW_S = 0.2
 _QUIETEST_DBFS = -60.0  # the left end of the level meter
 _LOUD_DBFS = -3.0
 _FIRES_AT = 2 / 3  # where in its bar a keyword's threshold stands
-_STORIES = 8
+_OUTCOMES = 8
 _WIDEST = 100
 _LABEL = 16  # columns of the names at the left
 _BESIDE_BARS = 40  # columns that are no bar
-_FIXED_LINES = 12  # all but keywords and stories
+_FIXED_LINES = 12  # all but keywords and outcomes
 
 
 class Screen:
@@ -99,7 +99,7 @@ class Screen:
             Text(),
             *self._keywords(bars),
             Text(),
-            *self._stories(),
+            *self._outcomes(),
             Text(self._note, style="yellow"),
         ]
         return Panel(
@@ -138,7 +138,7 @@ class Screen:
         keywords, gauges = self._detector.keywords, self.gauges
         sharp = self._detector.info.temperature  # scores of a softened model lie close together
         closeness = [(held / keyword.threshold) ** sharp for held, keyword in zip(gauges.held, keywords, strict=True)]
-        room = max(3, self._console.height - _FIXED_LINES - _STORIES)
+        room = max(3, self._console.height - _FIXED_LINES - _OUTCOMES)
         shown = sorted(range(len(keywords)), key=lambda k: -closeness[k])[:room]
         for k in sorted(shown):
             threshold = keywords[k].threshold
@@ -150,23 +150,23 @@ class Screen:
         if len(shown) < len(keywords):
             yield Text(f"and {len(keywords) - len(shown)} more", "dim")
 
-    def _stories(self) -> Iterator[Text]:
+    def _outcomes(self) -> Iterator[Text]:
         """The last events and near misses, as many lines as there is room for."""
         thresholds = {keyword.name: keyword.threshold for keyword in self._detector.keywords}
-        stories = list(self.gauges.stories)[:_STORIES]
-        for story in stories:
-            if isinstance(story, NearMiss):
-                mark, style, what = "○", "yellow", f"near miss: fires at {thresholds[story.keyword]:.2f}"
+        outcomes = list(self.gauges.outcomes)[:_OUTCOMES]
+        for outcome in outcomes:
+            if isinstance(outcome, NearMiss):
+                mark, style, what = "○", "yellow", f"near miss: fires at {thresholds[outcome.keyword]:.2f}"
             else:
-                peak = "" if story.peak is None else f"peak {story.peak:.2f} · "
-                mark, style, what = "●", "bold green", f"{peak}latency {1000 * story.latency_s:.0f} ms"
-            line = Text(f"{story.time:%H:%M:%S}  ", no_wrap=True, overflow="ellipsis")
-            line.append(f"{mark}  {set_cell_size(story.keyword, _LABEL)}", style)
-            yield line.append(f"{story.score:.2f}  ").append(what, "dim")
-        if not stories:
+                peak = "" if outcome.peak is None else f"peak {outcome.peak:.2f} · "
+                mark, style, what = "●", "bold green", f"{peak}latency {1000 * outcome.latency_s:.0f} ms"
+            line = Text(f"{outcome.time:%H:%M:%S}  ", no_wrap=True, overflow="ellipsis")
+            line.append(f"{mark}  {set_cell_size(outcome.keyword, _LABEL)}", style)
+            yield line.append(f"{outcome.score:.2f}  ").append(what, "dim")
+        if not outcomes:
             names = " or ".join(f"“{keyword.name}”" for keyword in self._detector.keywords[:3])
             yield Text(f"say {names}", "dim")
-        for _ in range(_STORIES - max(1, len(stories))):
+        for _ in range(_OUTCOMES - max(1, len(outcomes))):
             yield Text()
 
     def _foot(self) -> Text:
@@ -179,8 +179,8 @@ class Screen:
 
 
 def bar(share: float, held: float, width: int) -> Text:
-    """A score as a share of its threshold, which stands at the same place in all bars;
-    a mark where it was held.
+    """A score as a share of its threshold, which stands at the same place in all bars,
+    and a mark at the held score.
     """
     fires = round(width * _FIRES_AT)
     filled, mark = (min(width, round(fires * value)) for value in (share, held))
@@ -201,7 +201,7 @@ def paint(cells: list[tuple[str, str]]) -> Text:
 
 
 def place(dbfs: float, width: int) -> int:
-    """The cell of a level in a meter of so many."""
+    """The cell of a level in a meter of `width` cells."""
     return max(0, min(width - 1, round((1 - dbfs / _QUIETEST_DBFS) * width)))
 
 

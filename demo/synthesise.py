@@ -34,7 +34,7 @@ LICENCES = {
     "piper": "Piper voice en_US-joe-medium, data CC0, package MIT",
 }
 
-# (voice, sentence). Wake words alone, behind hey/okay and inside sentences; near misses; plain speech.
+# (voice, sentence). Wake words alone, behind hey/okay and inside sentences; confusables; plain speech.
 SCRIPT = (
     ("kokoro:af_heart", "Alexa."),
     ("kokoro:am_michael", "I left my umbrella at the office again, and it is raining."),
@@ -143,7 +143,9 @@ def pink_noise(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def hum(samples: int, rng: np.random.Generator) -> Samples:
-    """Mains hum of unit power: 50 Hz and its first nine harmonics with random phases."""
+    """Mains hum of unit power: 50 Hz and its first nine harmonics with random
+    phases.
+    """
     seconds = np.arange(samples) / SAMPLE_RATE
     return unit_power(sum(np.sin(2 * np.pi * (50 * n * seconds + rng.random())) / n for n in range(1, 11)))
 
@@ -158,7 +160,7 @@ def babble(synthesiser: Synthesiser, samples: int, rng: np.random.Generator) -> 
 
 
 def unit_power(samples: Any) -> Samples:
-    """Scaled to a mean square of one."""
+    """`x` scaled to a mean square of one."""
     return np.asarray(samples / np.sqrt(np.mean(np.square(samples))), np.float32)
 
 
@@ -183,7 +185,7 @@ def add_noise(
 
 
 def truth(sentences: Sequence[Sentence], noises: list[dict[str, Any]], samples: int, seed: int) -> dict[str, Any]:
-    """What hear.json holds."""
+    """The content of hear.json."""
     engines = {sentence.voice: LICENCES[sentence.voice.partition(":")[0]] for sentence in sentences}
     return {
         "audio": "hear.wav",

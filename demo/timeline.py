@@ -1,6 +1,6 @@
 """Pictures of scores over time.
 
-n frames of 40 ms, K keywords, S samples.
+T frames of 40 ms, K keywords, S samples.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def blocks(scores: NDArray[np.float64], width: int) -> str:
-    """Scores (n,) in [0, 1] as `width` block characters, each the highest of its
+    """Scores (T,) in [0, 1] as `width` block characters, each the highest of its
     stretch.
     """
     edges = np.linspace(0, len(scores), width + 1).astype(int)
@@ -41,7 +41,7 @@ def draw_png(
     detections: Sequence[Detection],
     truth: Sequence["Truth"],
 ) -> None:
-    """Writes a picture: the spectrogram of samples (S,) above a lane of scores (n, K)
+    """Writes a picture: the spectrogram of samples (S,) above a lane of scores (T, K)
     for each keyword.
     """
     matplotlib = require("matplotlib", extra="demo")

@@ -26,8 +26,8 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
 nitpicky = True
-# Names of other projects cannot be looked up without the network. Ours must all be there, but for parts that are seen
-# in a signature and are not public.
+# Names of other projects cannot be looked up without the network. Ours must all be
+# there, but for parts that are seen in a signature and are not public.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!kws\.).*"),
     (r"py:class", r"kws\.(runtime\.stream\.AnyDetector|runtime\.chunker\.Chunker|decoding\.scorer\.KeywordScorer)"),

@@ -1,11 +1,14 @@
-"""A service in asyncio: clients send sound over TCP and get a line of JSON for each event.
+"""A service in asyncio: clients send sound over TCP and get a line of JSON for each
+event.
 
-`python examples/asyncio_service.py` listens on port 10500 of this machine; a client sends int16 samples at 16 kHz:
+`python examples/asyncio_service.py` listens on port 10500 of this machine; a client
+sends int16 samples at 16 kHz:
 
     sox demo/hear.wav -t raw - | nc localhost 10500
 
-All clients share one detector. What they sent in the last 20 ms goes through the model together, in the loop's own
-thread: a chunk takes a fraction of a millisecond. (`kws serve` is the service for Home Assistant.)
+All clients share one detector. What they sent in the last 20 ms goes through the model
+together, in the loop's own thread: a chunk takes a fraction of a millisecond.
+(`kws serve` is the service for Home Assistant.)
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""Hear keywords in a sound file, as a program would: `python examples/file.py FILE.wav`."""
+"""Hear keywords in a sound file, as a program would:
+`python examples/file.py FILE.wav`.
+"""
 
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ BLOCK_SAMPLES = 16_000  # a second at a time: how a file is cut changes nothing
 
 
 def hear(file: Path, detector: kws.Detector) -> list[kws.Detection]:
-    """The events in a sound file, in order of time. Raises KwsError where it cannot be read."""
+    """The events in a sound file, in order of time. Raises KwsError where it cannot be
+    read.
+    """
     stream, events = detector.stream(), []
     for block in audio.blocks(file, BLOCK_SAMPLES):
         stream.push(block)  # gives events as they fire; a second later they come in `peaks`, with the peak

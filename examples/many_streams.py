@@ -1,7 +1,8 @@
-"""Many microphones in one process: chunks that wait at the same moment go through the model together.
+"""Many microphones in one process: chunks that wait at the same moment go through the
+model together.
 
-`python examples/many_streams.py` plays the demo's recording into three streams that begin a second apart, as if each
-came from another room.
+`python examples/many_streams.py` plays the demo's recording into three streams that
+begin a second apart, as if each came from another room.
 """
 
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Hear keywords from a microphone: `python examples/microphone.py`; Ctrl-C ends it. It needs `kws[listen]`."""
+"""Hear keywords from a microphone: `python examples/microphone.py`; Ctrl-C ends it. It
+needs `kws[listen]`.
+"""
 
 import sys
 import threading
@@ -9,7 +11,9 @@ from kws.demo.microphone import Microphone
 
 
 def on_event(event: LiveDetection) -> None:
-    """What is to be done at an event. Two seconds of sound wait for it: hand longer work to a thread."""
+    """Handles an event. Two seconds of sound wait for it: hand longer work to a
+    thread.
+    """
     print(f"{event.time:%H:%M:%S} {event.keyword}, score {event.score:.2f}", flush=True)
 
 

@@ -2,8 +2,9 @@
 
     kws score examples/my_engine.py:Loudness --keyword clap --positives P.csv --negatives N.csv
 
-This one hears how loud a chunk is, which is enough for a clap and for nothing else. The protocol is
-`kws.evaluate.replay.systems.Engine`; every class that has what it says will do.
+This one hears how loud a chunk is, which is enough for a clap and for nothing else. The
+protocol is `kws.evaluate.replay.systems.Engine`; every class that has what it says will
+do.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ import numpy.typing as npt
 
 
 class Loudness:
-    """Scores the level of the last 80 ms between silence (-60 dBFS, 0) and full scale (0 dBFS, 1)."""
+    """Scores the level of the last 80 ms between silence (-60 dBFS, 0) and full scale
+    (0 dBFS, 1).
+    """
 
     version = "1"
     size_bytes = 0  # it has no model
@@ -31,4 +34,4 @@ class Loudness:
         return [float(np.clip(score, 0, 1))] * len(self.keywords)
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Does nothing: the engine remembers nothing."""

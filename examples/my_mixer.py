@@ -2,7 +2,8 @@
 
     kws train tiny model.mixer=examples/my_mixer.py:MovingAverage
 
-It lets frames meet by an exponential moving average of D channels, each with a decay of its own that is learned:
+It lets frames meet by an exponential moving average of D channels, each with a decay of
+its own that is learned:
 
     s_t = a s_(t-1) + (1 - a) W_in x_t        y_t = W_out (s_t * silu(W_gate x_t))
 
@@ -25,7 +26,9 @@ class AverageState(NamedTuple):
 
 
 class MovingAverage(StreamingMixer):
-    """Exponential moving averages with a gate. `heads` and `window_frames` do not apply: its memory is unbounded."""
+    """Exponential moving averages with a gate. `heads` and `window_frames` do not
+    apply: its memory is unbounded.
+    """
 
     look_back = None
     any_length = False  # its loop is laid out for one number of frames in an exported graph

@@ -1,3 +1,3 @@
-"""From a checkpoint to the one .onnx file that is the product (installed as
+"""Writes a checkpoint as the one .onnx file that is the product (installed as
 kws.export).
 """

@@ -18,7 +18,7 @@ from torch._dynamo import config as tracing
 from kws.export.lean import lean
 from kws.model.acoustic import AcousticModel
 from kws.model.streaming import flatten_state, unflatten_state
-from kws.model.windows import MOST_FRAMES
+from kws.model.windows import MOST_HOPS
 
 OPSET = 20
 _LARGEST = 2**22  # values of a tensor
@@ -49,7 +49,7 @@ def chunks_per_call(model: AcousticModel, chunk_frames: int) -> int:
     together.
     """
     free = model.any_length and chunk_frames > 1
-    frames = min(model.config.window_frames, MOST_FRAMES // model.subsampling.stride)
+    frames = min(model.config.window_frames, MOST_HOPS // model.subsampling.stride)
     return max(1, frames // chunk_frames) if free else 1
 
 
@@ -81,8 +81,8 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
 def to_onnx(
     module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic_shapes: Any = None
 ) -> onnx.ModelProto:
-    """A module as torch exports it, its inputs and outputs named; sizes are those of the
-    example but for `dynamic_shapes`, as torch.export takes them.
+    """A module as torch exports it, its inputs and outputs named; sizes are those of
+    the example but for `dynamic_shapes`, as torch.export takes them.
     """
     buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs

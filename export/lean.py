@@ -1,5 +1,7 @@
-"""Fewer nodes for the same numbers: the exporter computes in the graph what every size
-is; here a Reshape says instead which sizes stay, and what is left over.
+"""Simplifies an exported graph: fewer nodes that compute the same numbers.
+
+The exporter computes every size inside the graph. Here each Reshape gets a constant
+shape instead, which says which sizes stay and which one is left over.
 """
 
 from collections.abc import Sequence
@@ -14,8 +16,8 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
 def lean(model: ir.Model) -> None:
-    """Makes shapes constant wherever the sizes that are known allow it, and takes away
-    what nothing uses then, and what is computed twice.
+    """Makes shapes constant wherever the known sizes allow it. Then removes the nodes
+    that nothing uses and those that compute a value twice.
     """
     for node in list(model.graph):
         if node.op_type == "Squeeze":
@@ -29,8 +31,8 @@ def lean(model: ir.Model) -> None:
 
 
 def _leave_a_list(node: ir.Node) -> None:
-    """A size that is taken out of a list of one, reckoned with, and put into a list
-    again, stays in the list.
+    """Removes the Squeeze of a one-element tensor, together with the Reshapes that undo
+    it, where only arithmetic lies between them.
     """
     again: list[ir.Node] = []
     if node.outputs[0].shape == [] and _reckoned(node.outputs[0], again):
@@ -40,8 +42,8 @@ def _leave_a_list(node: ir.Node) -> None:
 
 
 def _reckoned(number: ir.Value, again: list[ir.Node]) -> bool:
-    """Whether a number meets arithmetic alone until it is put into a list of one; by
-    which nodes is added to `again`.
+    """Whether a scalar goes through arithmetic alone until Reshapes make it a tensor of
+    one element again. Appends those Reshapes to `again`.
     """
     for user in number.consumers():
         if user.op_type in _ARITHMETIC:
@@ -55,7 +57,7 @@ def _reckoned(number: ir.Value, again: list[ir.Node]) -> bool:
 
 
 def _from_the_first(node: ir.Node) -> None:
-    """A Reshape of a Reshape reads what that one reads."""
+    """Lets a Reshape of a Reshape read the input of the first."""
     source = node.inputs[0]
     producer = None if source is None else source.producer()
     if producer is not None and producer.op_type == "Reshape":
@@ -63,8 +65,8 @@ def _from_the_first(node: ir.Node) -> None:
 
 
 def _say_shape(graph: ir.Graph, node: ir.Node) -> None:
-    """Gives a Reshape a shape that is constant, or that has as few computed parts as can
-    be.
+    """Gives a Reshape a constant shape, or else one with as few computed parts as
+    possible.
     """
     source, computed, shaped = node.inputs[0], node.inputs[1], node.outputs[0]
     if source is None or computed is None or source.shape is None or shaped.shape is None:
@@ -90,10 +92,10 @@ def _say_shape(graph: ir.Graph, node: ir.Node) -> None:
 
 
 def reshaped_sizes(before: Sequence[Any], after: Sequence[Any]) -> list[int | None]:
-    """The sizes that a Reshape from one shape to another is told: a number, 0 for a size
-    that stays where it is, None where it is neither.
+    """The sizes to give a Reshape from one shape to another: a number, 0 for a size
+    that equals the input's on that axis, None for one that must be computed.
 
-    Sizes are numbers, or symbols that are equal where the sizes are.
+    before, after: numbers, or symbols that are equal where the sizes are.
     """
     sizes: list[int | None] = []
     for axis, size in enumerate(after):
@@ -106,8 +108,8 @@ def reshaped_sizes(before: Sequence[Any], after: Sequence[Any]) -> list[int | No
 
 
 def _gather_at_once(node: ir.Node) -> None:
-    """What a Gather takes by the places of a table, laid out as one list, and a Reshape
-    lays out as the table again, is taken by the table itself.
+    """Lets a Gather read a table of indices directly, where the graph flattens the
+    table first and a Reshape restores its shape afterwards.
     """
     gather = None if node.inputs[0] is None else node.inputs[0].producer()
     if gather is None or gather.op_type != "Gather" or node.outputs[0].is_graph_output():
@@ -125,13 +127,15 @@ def _gather_at_once(node: ir.Node) -> None:
 
 
 def _skip(node: ir.Node) -> None:
-    """Who reads what the node gives reads what it takes."""
+    """Connects the users of a node's output to its first input."""
     assert node.inputs[0] is not None
     node.outputs[0].replace_all_uses_with(node.inputs[0])
 
 
 def _constant(graph: ir.Graph, sizes: Sequence[int | None]) -> ir.Value:
-    """Whole numbers as an initializer of the graph, each list once."""
+    """An int64 tensor of sizes as an initializer of the graph; equal lists share
+    one.
+    """
     name = "sizes." + ".".join(map(str, sizes))
     if name not in graph.initializers:
         value = ir.Value(name=name, const_value=ir.tensor(np.array(sizes, np.int64), name=name))

@@ -1,7 +1,7 @@
-"""Writing two passes as one file: a first pass as it is, its features handed on, and
-beside it the verifier (`kws export VERIFIER.ckpt --first-pass MODEL`).
+"""Writes two passes as one file: a first pass with its features as a further output,
+and the verifier beside it (`kws export VERIFIER.ckpt --first-pass MODEL`).
 
-Shapes: B streams, F frames of 10 ms, M mel bands.
+Shapes: B streams, F hops of 10 ms, M mel bands.
 """
 
 import dataclasses
@@ -30,13 +30,14 @@ _PROBES = 4
 
 
 def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None = None) -> Written:
-    """Writes the model file `first_pass` and the checkpoint `verifier` as one model file
-    of two passes, once it is verified.
+    """Writes the model file `first_pass` and the checkpoint `verifier` as one model
+    file of two passes, once it is verified.
 
-    first_pass: of a model of two passes the first is taken, and its verifier replaced.
-    name: the model's; None takes the verifier's recipe's. The thresholds are those of
-    the first pass until `kws calibrate` sets them. Raises KwsError, and writes nothing,
-    where the two do not go together or ONNX and torch differ.
+    first_pass: a model; of one with two passes the first is used, and its verifier
+    replaced. name: the model's; None takes the name in the verifier's recipe. The
+    thresholds are those of the first pass until `kws calibrate` sets them. Raises
+    KwsError, and writes nothing, where the two do not go together or ONNX and torch
+    differ.
     """
     checkpoint = load_verifier(verifier)
     info = OnnxModel.load(first_pass).info
@@ -60,7 +61,7 @@ def write_pair(verifier: Path, first_pass: Path, output: Path, name: str | None 
 
 
 def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass: Path) -> None:
-    """Raise KwsError unless the verifier was made for such a first pass."""
+    """Raise KwsError unless the verifier was trained for such a first pass."""
     config = checkpoint.model.config
     if config.tokens != info.tokens:
         raise KwsError(f"the verifier's phones are not those of {first_pass}: train it with this first pass")
@@ -90,10 +91,10 @@ def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
 
 
 def paired(info: ModelInfo, checkpoint: VerifierCheckpoint, name: str) -> ModelInfo:
-    """The first pass's info with its verifier, and what either was trained on.
+    """The first pass's model info with its verifier, and the training data of both.
 
-    What a verifier that is replaced was trained on stays named: the file does not say
-    which of the two learned from what.
+    The training data of a replaced verifier stays named: the file does not say which of
+    the two passes learned from which corpus.
     """
     model, recipe = checkpoint.model, checkpoint.recipe
     verifier = VerifierInfo(

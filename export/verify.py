@@ -1,4 +1,4 @@
-"""Verification: the file computes, chunk by chunk, what the checkpoint computes on
+"""Verifies that a model file computes, chunk by chunk, what its checkpoint computes on
 whole audio.
 """
 
@@ -37,7 +37,7 @@ def largest_difference(model: AcousticModel, path: Path) -> float:
 
 
 def in_calls(session: OnnxModel, pcm: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
-    """Log-posteriors (B, F, V) of sounds (B, S) that go through a model from zeros,
+    """Log-posteriors (B, T, V) of sounds (B, S) that go through a model from zeros,
     `samples` at a time.
     """
     states, parts = session.zero_states(len(pcm)), []

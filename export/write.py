@@ -1,9 +1,9 @@
-"""Writing a checkpoint as the one file that a device needs (`kws export` is the
+"""Writes a checkpoint as the one file that a device needs (`kws export` is the
 command).
 
 The file holds the graph (frontend included), the weights in half precision (cast back
-to single precision when the file is opened) and the manifest. It is written only if it
-computes what the checkpoint computes.
+to single precision when the file is opened) and the model info. It is written only if
+it computes what the checkpoint computes.
 """
 
 import subprocess
@@ -33,8 +33,8 @@ _IR_VERSION = 9  # of onnxruntime 1.17, the oldest that pyproject.toml allows
 
 @dataclass(frozen=True)
 class Written:
-    """A model file that was verified. difference: the largest from torch, in
-    log-posteriors. str() tells all of it.
+    """A model file that was verified. difference: its largest difference from torch, in
+    log-posteriors. str() describes the file.
     """
 
     path: Path
@@ -75,8 +75,8 @@ def write_model(path: Path, output: Path, name: str | None = None, chunk_frames:
 
 
 def finish(proto: onnx.ModelProto, info: ModelInfo, sizes: set[int]) -> None:
-    """Stores weights of these sizes in half precision, takes the exporter's notes away,
-    and adds the manifest.
+    """Stores weights of these sizes in half precision, removes the exporter's notes,
+    and adds the model info.
     """
     halve_weights(proto, sizes)
     without_notes(proto)
@@ -102,8 +102,8 @@ def halve_weights(proto: onnx.ModelProto, sizes: set[int]) -> None:
 
 
 def fold_repeats(proto: onnx.ModelProto) -> None:
-    """Stores a tensor that repeats itself along axes once, and expands it in the graph:
-    the exporter writes tables out that a runtime expands when it loads them.
+    """Stores a tensor that repeats itself along axes only once, and expands it in the
+    graph: the exporter writes out tables that a runtime can expand when it loads them.
     """
     expands, shapes = [], []
     for tensor in proto.graph.initializer:
@@ -126,8 +126,8 @@ def fold_repeats(proto: onnx.ModelProto) -> None:
 
 
 def without_notes(proto: onnx.ModelProto) -> None:
-    """Takes away what the exporter notes beside nodes and tensors, and with it the need
-    for a newer version of the format: such notes are what version 10 has over 9.
+    """Removes the exporter's notes on nodes and tensors. Only such notes need version
+    10 of the format; without them 9 will do.
     """
     proto.ir_version = min(proto.ir_version, _IR_VERSION)
     for node in proto.graph.node:
@@ -139,7 +139,7 @@ def without_notes(proto: onnx.ModelProto) -> None:
 
 
 def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo:
-    """What the file says about itself; thresholds are the recipe's default until `kws
+    """The model info of a checkpoint. Thresholds are the recipe's default until `kws
     calibrate` sets them.
     """
     model, recipe = checkpoint.model, checkpoint.recipe
@@ -177,13 +177,15 @@ def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
 
 
 def data_sources(recipe: dict[str, Any]) -> tuple[DataSource, ...]:
-    """What a training by `recipe` learned from, with what the licences ask to be said."""
+    """The corpora of a training by `recipe`, with what their licences ask to be
+    said.
+    """
     corpora = [*recipe["speech"], *filter(None, (recipe["noise"], recipe.get("rooms")))]
     return tuple(DataSource(c["title"], c["licence"], c["attribution"]) for c in corpora)
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this runs from; None outside of one."""
+    """The commit of the checkout that this code runs from; None outside of one."""
     folder = Path(__file__).resolve().parent
     asked = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, check=False

@@ -4,8 +4,8 @@
 >>> stream = kws.Detector.load("wake-words").stream()
 >>> detections = stream.push(samples)
 
-The names in `__all__` are the public ones; each is imported when it is first asked for, so
-that `import kws` costs nothing and a device loads no torch.
+The names in `__all__` are the public ones; each is imported when it is first asked for,
+so that `import kws` costs nothing and a device loads no torch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What goes wrong in a user's hands, said in one sentence."""
+"""Errors that a user meets, each with one sentence."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class InputError(KwsError, ValueError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: whoever tidies up after Ctrl-C does so after it, too."""
+    """SIGTERM as an exception, so that code which cleans up after Ctrl-C does so after
+    SIGTERM, too.
+    """
 
 
 @contextmanager
 def going_on(sentence: str) -> Iterator[None]:
-    """Adds to an interruption, which says nothing yet, what becomes of the work."""
+    """Adds to an interruption without a message a sentence on how the work goes on."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -59,8 +61,8 @@ def install(extra: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say after "there is no such name": the nearest of the known names, or all
-    of them.
+    """The end of a sentence that says a name is unknown: the nearest of the known
+    names, or all of them.
     """
     from difflib import get_close_matches  # needed after a mistake alone
 

@@ -1,4 +1,4 @@
-"""The event: a keyword was heard."""
+"""The event: a keyword that was heard."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kws import units
 class Detection:
     """A keyword heard in a stream.
 
-    keyword: its name in the manifest. score: in [0, 1], of the frame at which it fired.
-    start, end: samples at 16 kHz since the stream began; `start` is where the keyword's
-    path begins, `end` the end of the frame at which it fired. peak: the highest score
-    from that frame on until the keyword may fire again, 1 s later, or until the stream
-    ended: the highest threshold that the event would have reached. None as long as it is
-    not known, so in every event at the moment in which it fires.
+    keyword: its name in the model info. score: in [0, 1], of the frame at which it
+    fired. start, end: samples at 16 kHz since the stream began; `start` is where the
+    keyword's path begins, `end` the end of the frame at which it fired. peak: the
+    highest score from that frame on until the keyword may fire again, 1 s later, or
+    until the stream ended: the highest threshold that the event would have reached.
+    None as long as it is not known, so in every event at the moment in which it fires.
     """
 
     keyword: str
@@ -27,12 +27,12 @@ class Detection:
 
     @property
     def start_s(self) -> float:
-        """Where the keyword begins, in seconds since the stream began."""
+        """The begin of the keyword, in seconds since the stream began."""
         return units.seconds(self.start)
 
     @property
     def end_s(self) -> float:
-        """When the event fired, in seconds since the stream began."""
+        """The second of the stream in which the event fired."""
         return units.seconds(self.end)
 
     def as_values(self) -> dict[str, object]:
@@ -48,8 +48,8 @@ class Detection:
         }
 
     def peak_values(self) -> dict[str, object]:
-        """The peak, once it is known, of an event whose line of JSON was printed when it
-        fired: peak, peak_of (the keyword) and end_s.
+        """The peak, once it is known, of an event whose line of JSON was printed when
+        it fired: peak, peak_of (the keyword) and end_s.
 
         It has no field `keyword`, so that nobody takes it for a second event.
         """

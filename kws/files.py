@@ -12,13 +12,14 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """The path to write to in place of `path`, which takes its content when the block ends without an error.
+    """The path to write to in place of `path`, which takes its content when the block
+    ends without an error.
 
     >>> with whole(folder / "model.onnx") as partial:
     ...     onnx.save(proto, partial)
 
-    The partial file lies beside `path`, with `.partial` for its last suffix; it is left there if the process is
-    killed, and removed if the block raises.
+    The partial file lies beside `path`, with `.partial` for its last suffix; it is left
+    there if the process is killed, and removed if the block raises.
     """
     partial = path.with_suffix(".partial")
     try:

@@ -1,4 +1,6 @@
-"""The corpora that the shipped recipes name: folder, title, and what the licences ask to be said."""
+"""The corpora that the shipped recipes name: folder, title, and what the licences ask
+to be said.
+"""
 
 from kws.train.recipe import TrainingCorpus
 

@@ -1,10 +1,12 @@
-"""The table of faults: what was done to kws, how often, and what was lost. 0 lost is what every row must say.
+"""The table of faults: what was done to kws, how often, and what was lost. 0 lost is
+what every row must say.
 
     python benchmarks/faults [--short] [--only ROW ...] [--size N]
 
---short: few cases of each row, in which nothing is trained: a few minutes. Without it the sizes are those of FULL
-below. --only: some rows. Needs the extras `score`, `serve` and, for the stops of training, `train`. A table in
-Markdown, a line as each row ends; each loss is named after it, and makes the exit code 1. The table that was measured:
+--short: few cases of each row, in which nothing is trained: a few minutes. Without it
+the sizes are those of FULL below. --only: some rows. Needs the extras `score`, `serve`
+and, for the stops of training, `train`. A table in Markdown, a line as each row ends;
+each loss is named after it, and makes the exit code 1. The table that was measured:
 RESULTS.md beside this file.
 """
 

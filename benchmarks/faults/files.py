@@ -1,4 +1,6 @@
-"""Bad input: damaged sounds, models from strangers, manifests as nobody should write them."""
+"""Bad input: damaged sounds, models from strangers, manifests as nobody should write
+them.
+"""
 
 import io
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ def sounds(setting: Setting) -> Iterator[Row]:
 
 
 def _sounds(folder: Path) -> list[tuple[str, bytes]]:
-    """0.1 s of noise as files of several kinds; half of the list is .wav, which is read without FFmpeg."""
+    """0.1 s of noise as files of several kinds; half of the list is .wav, which is read
+    without FFmpeg.
+    """
     import soundfile
 
     samples = np.random.default_rng(0).normal(0, 0.1, RATE // 10)
@@ -84,7 +88,9 @@ def _one_sentence(error: KwsError, path: Path) -> str:
 
 
 def models(setting: Setting) -> Iterator[Row]:
-    """Models made to mislead, with a lying manifest, damaged or truncated; what loads must hear a second of silence."""
+    """Models made to mislead: a lying model info, damaged, truncated. What loads must
+    hear a second of silence.
+    """
     proto = onnx.load(str(setting.model))
     built = [build(proto) for build in hostile.BUILT]
     whole = setting.model.read_bytes()
@@ -109,7 +115,9 @@ def models(setting: Setting) -> Iterator[Row]:
 
 
 def manifests(setting: Setting) -> Iterator[Row]:
-    """Manifests with changed cells and changed bytes: each good row is read or named."""
+    """Manifests with changed cells and changed bytes: each good row is read or
+    named.
+    """
     names = "audio,seconds,text,speaker,split,start,end"
     rows = [f"a{n}.wav,{n}.5,hey you,speaker {n},dev,0.1,0.5" for n in range(5)]
 

@@ -16,7 +16,9 @@ METADATA = "kws.manifest"
 
 
 def grafted(model: onnx.ModelProto, nodes: list[onnx.NodeProto], last: str, *weights: onnx.TensorProto) -> bytes:
-    """The model with nodes whose result `last` takes part in its log-posteriors, as nothing."""
+    """The model with nodes whose result `last` takes part in its log-posteriors, as
+    nothing.
+    """
     grown = onnx.ModelProto()
     grown.CopyFrom(model)
     graph = grown.graph
@@ -119,7 +121,7 @@ def with_metadata(model: onnx.ModelProto, **texts: str) -> bytes:
 
 
 def foreign(model: onnx.ModelProto) -> bytes:
-    """Somebody else's model: without a manifest."""
+    """Somebody else's model: without a model info."""
     return with_metadata(model, **{METADATA: ""})
 
 
@@ -151,15 +153,15 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def lying(model: onnx.ModelProto, rng: np.random.Generator) -> bytes:
-    """The model with a manifest of which some values are extreme, or missing."""
-    manifest = json.loads(next(entry.value for entry in model.metadata_props if entry.key == METADATA))
+    """The model with a model info of which some values are extreme, or missing."""
+    info = json.loads(next(entry.value for entry in model.metadata_props if entry.key == METADATA))
     for _ in range(int(rng.integers(1, 4))):
-        place, key = _somewhere(manifest, rng)
+        place, key = _somewhere(info, rng)
         if place is not None and rng.random() < 0.1:
             del place[key]
         elif place is not None:
             place[key] = EXTREMES[int(rng.integers(len(EXTREMES)))]
-    return with_metadata(model, **{METADATA: json.dumps(manifest)})
+    return with_metadata(model, **{METADATA: json.dumps(info)})
 
 
 def _somewhere(value: Any, rng: np.random.Generator) -> tuple[Any, Any]:

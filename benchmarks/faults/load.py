@@ -1,4 +1,6 @@
-"""Load: laws over many cases, streams that never end, threads, processes, streams that come and go, rude clients."""
+"""Load: laws over many cases, streams that never end, threads, processes, streams that
+come and go, rude clients.
+"""
 
 import asyncio
 import json
@@ -71,7 +73,9 @@ def _reset(detector: Detector, clips: list[NDArray[np.float32]], rng: np.random.
 
 
 def endless(setting: Setting) -> Iterator[Row]:
-    """One stream that hears the recording again and again: the same events each time, in the same memory."""
+    """One stream that hears the recording again and again: the same events each time,
+    in the same memory.
+    """
     sound = audio.read(RECORDING)
     sound = sound[: sound.size // 1280 * 1280]
     stream = Detector.load(setting.model).stream()
@@ -98,7 +102,9 @@ def _resident_kb() -> int:
 
 
 def crowd(setting: Setting) -> Iterator[Row]:
-    """Eight threads, forked and spawned processes, and streams that join and leave, with one detector."""
+    """Eight threads, forked and spawned processes, and streams that join and leave,
+    with one detector.
+    """
     detector, sound = Detector.load(setting.model), audio.read(RECORDING)
     sound = sound[: RATE * min(12 + setting.cases // 10, 59)]  # three words at least
     wanted = _heard(detector, sound)
@@ -127,7 +133,7 @@ def _heard(detector: Detector, sound: NDArray[np.float32]) -> list[tuple[str, in
 
 
 def _heard_of(work: tuple[str, int]) -> list[tuple[str, int]]:
-    """Of a model, and how much of the recording."""
+    """The events of a model in a part of the recording."""
     model, size = work
     return _heard(Detector.load(model), audio.read(RECORDING)[:size])
 
@@ -167,7 +173,9 @@ def _finish(row: Row, detector: Detector, streams: object, here: list, rng: np.r
 
 
 def clients(setting: Setting) -> Iterator[Row]:
-    """Clients of `kws serve`, of which every other misbehaves: the others hear what they would alone."""
+    """Clients of `kws serve`, of which every other misbehaves: the others hear what
+    they would alone.
+    """
     command = [sys.executable, "-m", "kws", "serve", "--uri", "tcp://127.0.0.1:0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert server.stderr is not None

@@ -1,4 +1,6 @@
-"""One row of the table of faults, and how its cases are run where they cannot take the program with them."""
+"""One row of the table of faults, and how its cases are run where they cannot take the
+program with them.
+"""
 
 import multiprocessing
 import signal
@@ -16,7 +18,7 @@ LONGEST_S = 60  # of one case; one that takes longer hangs
 
 @dataclass(frozen=True)
 class Setting:
-    """What a row is made with. count: its cases, or hours. folder: an empty one."""
+    """The setting of a row. count: its cases, or hours. folder: an empty one."""
 
     count: float
     folder: Path
@@ -29,8 +31,8 @@ class Setting:
 
 @dataclass
 class Row:
-    """What was tried, how often, and how often something was lost. lost: a sentence for each loss. note: what else
-    the row says.
+    """A row of the table: the fault that was tried, how often, and how often something
+    was lost. lost: a sentence for each loss. note: what else the row says.
     """
 
     fault: str
@@ -61,10 +63,11 @@ def timed(row: Row) -> Iterator[Row]:
 
 
 def sheltered(row: Row, count: int, case: Callable[[int], str]) -> dict[str, int]:
-    """Run cases 0 to count - 1 in a process that a crash or a hang ends alone; the next begins after the case that
-    did it.
+    """Run cases 0 to count - 1 in a process that a crash or a hang ends alone; the next
+    begins after the case that did it.
 
-    case: gives a word for what came of it, which is counted, or raises: then something is lost.
+    case: gives a word for what came of it, which is counted, or raises: then something
+    is lost.
     """
     outcomes: Counter[str] = Counter()
     context = multiprocessing.get_context("fork")
@@ -89,7 +92,9 @@ def sheltered(row: Row, count: int, case: Callable[[int], str]) -> dict[str, int
 
 
 def _work(pipe: Connection, first: int, count: int, case: Callable[[int], str]) -> None:
-    """The worker: tells of each case the word and the loss, which is empty where there is none."""
+    """The worker: tells of each case the word and the loss, which is empty where there
+    is none.
+    """
     signal.signal(signal.SIGALRM, _hang)
     for number in range(first, count):
         signal.alarm(LONGEST_S)

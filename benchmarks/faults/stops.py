@@ -34,7 +34,9 @@ TIMES = {"report.json": ("created", "seconds", "date", "command")}  # what two r
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and the files that it leaves. before: what it needs, made by other commands."""
+    """A command, and the files that it leaves. before: the files that it needs, made by
+    other commands.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -115,7 +117,7 @@ def _whole(job: Job, place: Path) -> tuple[dict[str, str], float]:
 
 
 def _clear(job: Job, place: Path) -> None:
-    """Take away what the job left, and nothing that it needs."""
+    """Remove the files that the job left, but none that it needs."""
     for pattern in job.results:
         top = place / pattern.partition("/")[0]
         shutil.rmtree(top, ignore_errors=True) if top.is_dir() else top.unlink(missing_ok=True)
@@ -170,7 +172,7 @@ def _command(words: tuple[str, ...]) -> list[str]:
 
 
 def _digests(job: Job, place: Path) -> dict[str, str]:
-    """Of each result; of a report, without the time of day."""
+    """The digest of each result; of a report, without the time of day."""
     found = {}
     for path in sorted(path for pattern in job.results for path in place.glob(pattern)):
         content = path.read_bytes()
@@ -188,14 +190,16 @@ def _without_minutes(content: bytes) -> bytes:
     model = onnx.load_from_string(content)
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            manifest = json.loads(entry.value)
-            manifest["training"]["config"].pop("spent", None)
-            entry.value = json.dumps(manifest)
+            info = json.loads(entry.value)
+            info["training"]["config"].pop("spent", None)
+            entry.value = json.dumps(info)
     return model.SerializeToString()
 
 
 def _write_inputs(place: Path) -> None:
-    """The wake words of the recording as clips, and what is said between two of them as other sound."""
+    """The wake words of the recording as clips, and what is said between two of them as
+    other sound.
+    """
     import soundfile
 
     sound, said = audio.read(RECORDING), []

@@ -1,5 +1,5 @@
-"""What one engine costs: hear a recording on one thread, and print CPU seconds, seconds
-heard and peak memory as JSON.
+"""Measures the cost of one engine: hears a recording on one thread, and prints CPU
+seconds, seconds heard and peak memory as JSON.
 
     python benchmarks/support/cost.py MODULE:CLASS RECORDING.wav KEYWORD...
     python benchmarks/support/cost.py MODEL RECORDING.wav KEYWORD...
@@ -26,8 +26,8 @@ _SETTLING_S = 5.0
 
 
 def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
-    """What hears a chunk (n,) int16, and n: an adapter of another engine, or a stream
-    of a model of kws.
+    """A function that hears a chunk (S,) int16, and S: of another engine's adapter, or
+    of a stream of a model of kws.
     """
     if ":" in place:
         module, _, name = place.partition(":")

@@ -24,7 +24,7 @@ class Missed:
 
     @classmethod
     def of(cls, found: Iterable[MissCount | OperatingPoint]) -> "Missed":
-        """The sums over keywords."""
+        """The sums of misses and of words over keywords."""
         pairs = [(one.misses, one.positives) for one in found]
         misses, positives = sum(m for m, _ in pairs), sum(p for _, p in pairs)
         return cls(misses, positives, (misses / max(positives, 1), *wilson(misses, positives)))
@@ -32,7 +32,9 @@ class Missed:
 
 @dataclass(frozen=True)
 class Point:
-    """What is counted at one rate of false accepts. noise: missed in noise, where that was asked for."""
+    """The counts at one rate of false accepts. noise: words missed in noise, where that
+    was asked for.
+    """
 
     missed: Missed
     false_accepts: int
@@ -52,7 +54,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one system. points: by rate, "own" for its own thresholds. latency_ms: of all words together."""
+    """The figures of one system. points: by rate, "own" for its own thresholds.
+    latency_ms: of all words together.
+    """
 
     system: str
     version: str | None
@@ -65,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What peers.json holds. failures: what could not be run, and why."""
+    """The content of peers.json. failures: the steps that failed, and why."""
 
     date: str
     commit: str | None

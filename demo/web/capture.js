@@ -1,11 +1,11 @@
-// Where sound comes from: the microphone, or a file. What stands in the way is an Error with one sentence for a person.
+// The source of the sound: the microphone, or a file. Each failure is an Error with one sentence for a person.
 
 import { RATE } from "./resample.js";
 
 const BEGIN_MS = 5000; // for the browser's audio to start
 const LATE_S = 10; // of sound that waits to be heard: then this machine cannot keep up
 
-// Speech as it is: what makes a call pleasant (echo, noise, level) changes what the model was trained on.
+// Speech as it is: the corrections of a call (echo, noise, level) make it unlike the speech of the training.
 const CONSTRAINTS = { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } };
 
 const REFUSALS = {

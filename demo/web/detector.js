@@ -1,9 +1,9 @@
-// A model with its keywords, and what one stream of sound remembers: kws/runtime in JavaScript. The only file that
+// A model with its keywords, and the state of one stream of sound: kws/runtime in JavaScript. The only file that
 // knows onnxruntime-web.
 
 import * as ort from "./vendor/ort.js";
 import { Gate, quietChunks } from "./gate.js";
-import { readManifest, withPhrase } from "./manifest.js";
+import { readModelInfo, withKeyword } from "./modelinfo.js";
 import { RATE, Resampler } from "./resample.js";
 import { EventPeaks, KeywordScorer, Trigger, longestPath, longestPause } from "./scoring.js";
 import { SecondPass } from "./second-pass.js";
@@ -19,20 +19,20 @@ const SURELY_NOT = -30; // a log-posterior
 export class Detector {
   /** bytes: Uint8Array of an .onnx file. Rejects with an Error of one sentence for what is not a model of kws. */
   static async load(bytes) {
-    const { manifest, verifier } = readManifest(bytes);
+    const { info, verifier } = readModelInfo(bytes);
     const open = (graph) => ort.InferenceSession.create(graph, { executionProviders: ["wasm"], logSeverityLevel: 4 });
-    const detector = new Detector(manifest, await open(bytes), verifier && (await open(verifier)));
+    const detector = new Detector(info, await open(bytes), verifier && (await open(verifier)));
     await detector.#hearSilence();
     return detector;
   }
 
   /** verifier: the session of the second pass, null for a model of one pass. */
-  constructor(manifest, session, verifier, quiet = null) {
-    this.manifest = manifest;
+  constructor(info, session, verifier, quiet = null) {
+    this.info = info;
     this.session = session;
     this.verifier = verifier;
     this.quiet = quiet; // the states of a fresh stream
-    const { scoring, tokens, keywords } = manifest;
+    const { scoring, tokens, keywords } = info;
     const spellings = keywords.flatMap((keyword) => keyword.spellings);
     const owner = keywords.flatMap((keyword, index) => keyword.spellings.map(() => index));
     const pause = longestPause(scoring.max_gap_frames);
@@ -57,23 +57,23 @@ export class Detector {
     this.secondPass = verifier && new SecondPass(this, scorer);
   }
 
-  /** A detector that hears a further phrase too; see manifest.js. */
-  withPhrase(phrase, phones) {
-    return new Detector(withPhrase(this.manifest, phrase, phones), this.session, this.verifier, this.quiet);
+  /** A detector that hears a further phrase too; see modelinfo.js. */
+  withKeyword(phrase, phones) {
+    return new Detector(withKeyword(this.info, phrase, phones), this.session, this.verifier, this.quiet);
   }
 
   /**
    * A fresh stream of samples at `rate` Hz. thresholds: one for each keyword, looked at in every chunk. gated: whether the
    * model sleeps while it is quiet.
    */
-  stream(rate = RATE, thresholds = this.manifest.keywords.map((keyword) => keyword.threshold), gated = false) {
-    const { manifest } = this;
-    return new Stream(this, rate, thresholds, gated ? new Gate(manifest.chunk_samples, quietChunks(manifest, this.scorer.longestGap)) : null);
+  stream(rate = RATE, thresholds = this.info.keywords.map((keyword) => keyword.threshold), gated = false) {
+    const { info } = this;
+    return new Stream(this, rate, thresholds, gated ? new Gate(info.chunk_samples, quietChunks(info, this.scorer.longestGap)) : null);
   }
 
   /** Finds the states that a few seconds of silence leave, in which streams begin: as in kws/runtime/session.py. */
   async #hearSilence() {
-    const size = this.manifest.chunk_samples;
+    const size = this.info.chunk_samples;
     let states = this.#zeroStates();
     for (let heard = 0; heard < QUIET_SAMPLES; heard += size) {
       [, states] = await this.run(new Float32Array(size), states);
@@ -83,7 +83,7 @@ export class Detector {
 
   /** The states in which the utterances of a training begin. */
   #zeroStates() {
-    return this.manifest.states.map(({ shape, dtype }) => {
+    return this.info.states.map(({ shape, dtype }) => {
       const size = shape.reduce((a, b) => a * b, 1);
       return new ort.Tensor(dtype, dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size), [1, ...shape]);
     });
@@ -92,29 +92,29 @@ export class Detector {
   /** One chunk of samples to its log-posteriors (frames x tokens, flat), the next states and, of two passes, features. */
   async run(chunk, states) {
     const feeds = { pcm: new ort.Tensor("float32", chunk, [1, chunk.length]) };
-    this.manifest.states.forEach(({ name }, index) => (feeds[name] = states[index]));
+    this.info.states.forEach(({ name }, index) => (feeds[name] = states[index]));
     const results = await this.session.run(feeds);
-    const following = this.manifest.states.map(({ name }) => results[`next.${name}`]);
+    const following = this.info.states.map(({ name }) => results[`next.${name}`]);
     return [results.log_posteriors.data, following, results.features?.data];
   }
 }
 
-/** What one microphone remembers; its time is the count of samples, and how they are cut changes nothing. */
+/** The state of one microphone. Its time is the count of samples, and how they are cut changes nothing. */
 export class Stream {
   constructor(detector, rate, thresholds, gate) {
     this.detector = detector;
     this.gate = gate;
     this.resampler = new Resampler(rate);
-    this.chunk = new Float32Array(detector.manifest.chunk_samples);
+    this.chunk = new Float32Array(detector.info.chunk_samples);
     this.fill = 0;
     this.frame = 0;
     this.#beginAnew();
-    this.trigger = new Trigger(thresholds, detector.manifest.scoring.refractory_frames);
+    this.trigger = new Trigger(thresholds, detector.info.scoring.refractory_frames);
     this.watched = this.trigger.initState();
-    this.openEvents = new EventPeaks(detector.manifest.scoring.refractory_frames);
+    this.openEvents = new EventPeaks(detector.info.scoring.refractory_frames);
   }
 
-  /** Hears on as after silence; the stream's time and its last events stay. */
+  /** Forgets the sound so far: the model hears on as after silence. Time and the events whose peak is open stay. */
   #beginAnew() {
     this.isNew = true;
     this.states = this.detector.quiet;
@@ -159,7 +159,7 @@ export class Stream {
     if (anew && !this.isNew) this.#beginAnew();
     if (!heard) return this.#passOver(sound);
     const early = []; // what was passed over is told of in the chunk that wakes the model
-    this.frame -= before.length * this.detector.manifest.frames_per_chunk;
+    this.frame -= before.length * this.detector.info.frames_per_chunk;
     for (const chunk of before) early.push(await this.#run(chunk));
     const result = await this.#run(sound);
     const all = (what) => [...early, result].flatMap((one) => one[what]);
@@ -168,7 +168,7 @@ export class Stream {
 
   /** The frames of a chunk in which the model sleeps: no score, and surely blank. */
   #passOver(sound) {
-    const { tokens, frames_per_chunk: frames } = this.detector.manifest;
+    const { tokens, frames_per_chunk: frames } = this.detector.info;
     const { keywords } = this.detector.scorer;
     const first = this.frame;
     this.frame += frames;
@@ -186,22 +186,22 @@ export class Stream {
    */
   async #run(sound) {
     const { detector, frame: first } = this;
-    const { manifest, scorer } = detector;
+    const { info, scorer } = detector;
     this.isNew = false;
     let posteriors, features;
     [posteriors, this.states, features] = await detector.run(sound, this.states);
-    let { scores, ages, state } = scorer.score(posteriors, manifest.tokens.length, this.heard);
+    let { scores, ages, state } = scorer.score(posteriors, info.tokens.length, this.heard);
     this.heard = state;
     if (this.secondPass) ({ scores, ages } = await this.secondPass.hear(features, posteriors, scores, ages));
-    const seconds = (frame) => (frame * manifest.frame_samples) / RATE;
+    const seconds = (frame) => (frame * info.frame_samples) / RATE;
     const fired = this.trigger.run(scores, ages, first, this.watched);
     const events = fired.map(({ row, keyword }) => {
       const place = row * scorer.keywords + keyword;
       const end = first + row + 1;
-      const name = manifest.keywords[keyword].name;
+      const name = info.keywords[keyword].name;
       return { keyword: name, score: scores[place], start_s: seconds(end - ages[place]), end_s: seconds(end) };
     });
-    this.frame += manifest.frames_per_chunk;
+    this.frame += info.frames_per_chunk;
     const peaks = this.openEvents.hear(events, fired, scores, first, scorer.keywords);
     return { sound, posteriors, scores, ages, first, events, peaks };
   }

@@ -10,8 +10,8 @@ const TELL_MS = 3000; // between two words on how far a file is: they are read a
 /** After `stop` it shows and says nothing any more. */
 export class Hearing {
   /**
-   * thresholds: looked at in every chunk. show(results): what a stream made of the sound (see Stream in detector.js);
-   * level(samples): what comes in; say(sentence): how it goes.
+   * thresholds: looked at in every chunk. show(results): shows the results of a stream (see Stream in detector.js).
+   * level(samples): shows the level of the input. say(sentence): tells the progress.
    */
   constructor(detector, thresholds, { show, level, say }) {
     Object.assign(this, { detector, thresholds, show, level, say });

@@ -8,7 +8,7 @@ export const percent = (score) => score.toFixed(2);
 export const colour = (index) => `var(--c${index % 8})`;
 
 export class KeywordTable {
-  /** body: of the table. keywords: of the manifest. moved: thresholds by name, where they are not the keywords' own. */
+  /** body: of the table. keywords: of the model info. moved: thresholds by name, where they are not the keywords' own. */
   constructor(body, keywords, moved = new Map()) {
     this.keywords = keywords;
     this.thresholds = []; // as the sliders say; streams look at it in every chunk

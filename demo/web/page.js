@@ -1,4 +1,4 @@
-// The page: what its buttons do, and what it says. Sound goes capture.js -> hearing.js -> detector.js -> timeline.js.
+// The page: the actions of its buttons, and its messages. Sound goes capture.js -> hearing.js -> detector.js -> timeline.js.
 
 import { readSound } from "./capture.js";
 import { Hearing } from "./hearing.js";
@@ -62,14 +62,14 @@ async function load(file) {
 /** The page for a detector. moved: thresholds by name, where they are not the keywords' own. */
 function show(shown, moved) {
   detector = shown;
-  const { manifest } = detector;
-  if (timeline) timeline.open(manifest);
-  else timeline = new Timeline($("timeline"), manifest);
-  table = new KeywordTable($("keywords"), manifest.keywords, moved);
-  $("say").textContent = invitation(manifest.keywords.map(({ name }) => `“${name.replaceAll(" ", "\u00a0")}”`));
-  $("known").textContent = manifest.tokens.slice(1).join(" ");
+  const { info } = detector;
+  if (timeline) timeline.open(info);
+  else timeline = new Timeline($("timeline"), info);
+  table = new KeywordTable($("keywords"), info.keywords, moved);
+  $("say").textContent = invitation(info.keywords.map(({ name }) => `“${name.replaceAll(" ", "\u00a0")}”`));
+  $("known").textContent = info.tokens.slice(1).join(" ");
   $("about").textContent =
-    `${manifest.name}: ${manifest.parameters.toLocaleString("en")} parameters, trained on ${manifest.training.data.map(({ name }) => name).join("; ")}.`;
+    `${info.name}: ${info.parameters.toLocaleString("en")} parameters, trained on ${info.training.data.map(({ name }) => name).join("; ")}.`;
   forget();
 }
 
@@ -144,7 +144,7 @@ function stop(sentence) {
   if (sentence) say(sentence);
 }
 
-/** Shows what a stream made of the sound. */
+/** Shows the results of a stream. */
 function take(results) {
   for (const result of results) {
     timeline.add(result, table.thresholds);
@@ -189,8 +189,8 @@ function level(samples) {
 }
 
 function addPhrase() {
-  const more = detector.withPhrase($("phrase").value, $("phones").value);
-  const { name } = more.manifest.keywords.at(-1);
+  const more = detector.withKeyword($("phrase").value, $("phones").value);
+  const { name } = more.info.keywords.at(-1);
   stop();
   show(more, table.moved());
   opened.set($("model").value, more);

@@ -1,7 +1,7 @@
 // From log-posteriors to a score per keyword, and from scores to events: kws/decoding/ once more.
-// What they mean is told there; tests/test_web.py holds both languages to the same numbers and the same events.
+// It is explained there; tests/demo/test_web_numbers.py holds both languages to the same numbers and the same events.
 //
-// T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels), and two
+// T frames, V tokens, K keywords, P spellings, Q states of all spellings (2 U - 1 for a spelling of U labels), and two
 // that never change: "a path may begin" and "no path". Matrices are flat arrays, row by row.
 
 export const FRAMES_PER_LABEL = 5; // of a long spelling's path: slow speech takes 200 ms a phone
@@ -21,13 +21,13 @@ export function longestPath(labels, usual) {
 export class KeywordScorer {
   /**
    * spellings: token ids of each spelling; owner: for each spelling the index of its keyword.
-   * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model's manifest; maxDurations: frames that a path
+   * blank: id of the CTC blank; peakWeight, maxGapFrames: as in the model info; maxDurations: frames that a path
    * of each spelling may cover; borders: of each spelling after how many labels a word ends, where a run of blanks may
    * last maxPauseFrames.
    */
   constructor(spellings, owner, { blank = 0, peakWeight, maxDurations, maxGapFrames, borders = [], maxPauseFrames = 0 }) {
-    const chains = spellings.map((labels) => labels.flatMap((label) => [blank, label]).slice(1));
-    this.tokens = Int32Array.from(chains.flat());
+    const spelled = spellings.map((labels) => labels.flatMap((label) => [blank, label]).slice(1));
+    this.tokens = Int32Array.from(spelled.flat());
     this.states = this.tokens.length;
     this.owner = owner;
     this.keywords = 1 + Math.max(-1, ...owner);
@@ -36,10 +36,10 @@ export class KeywordScorer {
     this.peakWeight = peakWeight;
     this.firsts = new Uint8Array(this.states);
     this.ends = [];
-    for (const chain of chains) {
+    for (const own of spelled) {
       const begin = (this.ends.at(-1) ?? -1) + 1;
       this.firsts[begin] = 1;
-      this.ends.push(begin + chain.length - 1);
+      this.ends.push(begin + own.length - 1);
     }
     this.maxGaps = new Float64Array(this.states).fill(maxGapFrames);
     borders.forEach((ends, spelling) => {
@@ -48,7 +48,7 @@ export class KeywordScorer {
     });
     this.longestGap = Math.max(maxGapFrames, ...this.maxGaps);
     // A path that has stayed too long in its first label begins anew, lest a hiss use up its duration.
-    const ages = chains.flatMap((chain, spelling) => chain.map(() => maxDurations[spelling]));
+    const ages = spelled.flatMap((own, spelling) => own.map(() => maxDurations[spelling]));
     this.maxAges = Float64Array.from(ages, (age, s) => (this.firsts[s] ? Math.min(age, maxGapFrames) : age));
     this.sources = this.#predecessors();
   }
@@ -127,12 +127,12 @@ export class KeywordScorer {
     });
   }
 
-  /** Rows of a state: S states, begin and never, as they are; then the same as the label entered next sees them. */
+  /** Rows of a state: Q states, begin and never, as they are; then the same as the label entered next sees them. */
   #layout() {
     return { rows: 2 * (this.states + 2), begin: this.states, never: this.states + 1 };
   }
 
-  /** (S, 3): rows that may precede each state by staying, next and skipping. */
+  /** (Q, 3): rows that may precede each state by staying, next and skipping. */
   #predecessors() {
     const { rows, begin, never } = this.#layout();
     const table = new Int32Array(3 * this.states);

@@ -8,37 +8,37 @@ const LEAST = 1e-12;
 const PAUSE = 10; // blank frames
 const KEPT = 2; // of a pause at either end
 
-/** What verifies the candidates of a detector's keywords; immutable, shared by all streams. */
+/** Verifies the candidates of a detector's keywords; immutable, shared by all streams. */
 export class SecondPass {
   /** scorer: from spellings and their owners to a keyword scorer. */
-  constructor({ manifest, verifier }, scorer) {
-    const { keywords, tokens } = manifest;
-    this.info = manifest.verifier;
+  constructor({ info, verifier }, scorer) {
+    const { keywords, tokens } = info;
+    this.verifierInfo = info.verifier;
     this.session = verifier;
     this.tokens = tokens.length;
-    this.finder = new CandidateFinder(keywords.length, this.info.floor, this.info.hold_frames);
-    this.places = keywords.map(({ name }) => this.info.words.indexOf(name));
-    this.perFrame = Math.floor((100 * manifest.frame_samples) / manifest.sample_rate); // features
-    const frames = Math.floor(this.info.segment_frames / this.perFrame);
+    this.finder = new CandidateFinder(keywords.length, this.verifierInfo.floor, this.verifierInfo.hold_frames);
+    this.places = keywords.map(({ name }) => this.verifierInfo.words.indexOf(name));
+    this.perFrame = Math.floor((100 * info.frame_samples) / info.sample_rate); // features
+    const frames = Math.floor(this.verifierInfo.segment_frames / this.perFrame);
     this.hasPauses = keywords.map(({ borders }) => borders?.some((ends) => ends.length) ?? false);
-    this.mostCut = this.hasPauses.some(Boolean) ? longestPause(manifest.scoring.max_gap_frames) : 0;
+    this.mostCut = this.hasPauses.some(Boolean) ? longestPause(info.scoring.max_gap_frames) : 0;
     const fits = Math.max(1, Math.floor(frames / FRAMES_PER_LABEL));
     this.scorers = keywords.map(({ spellings }, index) => {
       if (this.places[index] >= 0) return null;
-      // of a phrase that is longer than what the verifier hears, it scores the end
+      // a phrase that is longer than the verifier's segment is scored by its end
       const ends = spellings.map((spelling) => spelling.slice(-fits));
       return scorer(ends, ends.map(() => 0));
     });
   }
 
-  /** What one stream remembers, fresh. */
+  /** The second pass of a fresh stream. */
   stream() {
     return new SecondPassStream(this);
   }
 
   /** The score of a candidate that ends with the last of the features (frames, mels). */
   async score(features, { keyword, score }) {
-    const { segment_frames: frames, mels, first_pass_weight: weight } = this.info;
+    const { segment_frames: frames, mels, first_pass_weight: weight } = this.verifierInfo;
     const results = await this.session.run({ features: new ort.Tensor("float32", features, [1, frames, mels]) });
     const first = Math.log(Math.max(score, LEAST));
     const place = this.places[keyword];
@@ -53,7 +53,7 @@ export class SecondPass {
 /** The second pass of one stream: its last features and scores. */
 class SecondPassStream {
   constructor(pass) {
-    const { segment_frames: frames, mels, silence } = pass.info;
+    const { segment_frames: frames, mels, silence } = pass.verifierInfo;
     this.pass = pass;
     this.values = pass.perFrame * mels; // of a frame
     this.kept = frames / pass.perFrame + pass.mostCut;
@@ -96,12 +96,12 @@ class SecondPassStream {
 
   /** Which of the frames that are kept the verifier hears: the last ones, without the middle of a pause. */
   #heard(blank, { keyword, age }) {
-    const { mostCut, hasPauses, info } = this.pass;
+    const { mostCut, hasPauses, verifierInfo } = this.pass;
     const frames = [...blank.keys()];
     const size = this.kept - mostCut;
     if (!hasPauses[keyword]) return frames.slice(-size);
     const first = Math.max(0, this.kept - age);
-    const cut = pauses(blank.slice(first, this.kept - info.hold_frames)).map((frame) => first + frame);
+    const cut = pauses(blank.slice(first, this.kept - verifierInfo.hold_frames)).map((frame) => first + frame);
     const left = new Set(cut.slice(-mostCut));
     return frames.filter((frame) => !left.has(frame)).slice(-size);
   }

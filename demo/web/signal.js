@@ -1,4 +1,4 @@
-// What happens when a keyword fires: the headline flashes, and a beep sounds if the person asked for it.
+// The signal of an event: the headline flashes, and a beep sounds if the person asked for it.
 
 const FLASH_MS = 700;
 const BEEP_S = 0.12;

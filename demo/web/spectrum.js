@@ -1,4 +1,4 @@
-// What a spectrogram shows: a column every 10 ms, rows of equal width on the mel scale, loudness from 0 to 255.
+// The values of a spectrogram: a column every 10 ms, rows of equal width on the mel scale, loudness from 0 to 255.
 
 import { RATE } from "./resample.js";
 

@@ -12,11 +12,11 @@ const FIRING_ROWS = 3;
 const LEGIBLE_PX = 90; // a second must be that wide for the phones to be named
 
 export class Timeline {
-  /** manifest: of the model whose posteriors and scores are shown. */
-  constructor(canvas, manifest) {
+  /** info: the model info of the model whose posteriors and scores are shown. */
+  constructor(canvas, info) {
     this.canvas = canvas;
     this.tinted = document.createElement("canvas");
-    this.open(manifest);
+    this.open(info);
   }
 
   /** Begins anew with another model. */
@@ -40,7 +40,7 @@ export class Timeline {
     this.request();
   }
 
-  /** What a stream made of a chunk (see Stream in detector.js), and the thresholds that hold. */
+  /** Adds the result of a chunk (see Stream in detector.js). thresholds: those that hold. */
   add({ sound, posteriors, scores, events }, thresholds) {
     this.sound.push(this.spectrum.push(sound));
     const width = this.tokens.length;
@@ -269,7 +269,7 @@ class Ring {
   }
 }
 
-/** Where a score stands between 0 and 1 when its threshold stands at 0.5. */
+/** The height of a score between 0 and 1, at which its threshold stands at 0.5. */
 export function height(score, threshold) {
   if (score < threshold) return (0.5 * score) / threshold;
   return threshold < 1 ? 0.5 + (0.5 * (score - threshold)) / (1 - threshold) : 1;

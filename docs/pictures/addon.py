@@ -1,7 +1,8 @@
-"""Draws the icon and the logo of the add-on: `python docs/pictures/addon.py` writes them into kws/wyoming/addon.
+"""Draws the icon and the logo of the add-on: `python docs/pictures/addon.py` writes
+them into kws/wyoming/addon.
 
-A score that rises over its threshold, in the colours of the other pictures. Home Assistant shows an icon of 128 x 128
-pixels and a logo of about 250 x 100.
+A score that rises over its threshold, in the colours of the other pictures. Home
+Assistant shows an icon of 128 x 128 pixels and a logo of about 250 x 100.
 """
 
 from pathlib import Path
@@ -15,7 +16,9 @@ DPI = 100
 
 
 def draw(path: Path, width: int, height: int, name: str) -> None:
-    """A picture of so many pixels; a name stands right of the curve, if there is one."""
+    """A picture of so many pixels; a name stands right of the curve, if there is
+    one.
+    """
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     side = height / width
     axes = figure.add_axes((0.06 * side, 0.06, 0.88 * side, 0.88))

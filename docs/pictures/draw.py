@@ -1,7 +1,8 @@
-"""Draws the pictures of architecture.md: `python docs/pictures/draw.py` writes the .svg files beside this one.
+"""Draws the pictures of architecture.md: `python docs/pictures/draw.py` writes the .svg
+files beside this one.
 
-A walk is a column of steps. Between two steps stands the value that passes, with its shape; on the right stands what
-a step remembers.
+A walk is a column of steps. Between two steps stands the value that passes, with its
+shape; on the right stands what a step remembers.
 """
 
 from html import escape
@@ -63,7 +64,9 @@ class Drawing:
 
 
 def walk_picture(name: str, walk: Walk) -> str:
-    """A column of steps, the values between them, and on the right what each remembers."""
+    """A column of steps, the values between them, and on the right what each
+    remembers.
+    """
     drawing, middle = Drawing(), MARGIN + 26
     drawing.text(middle + 12, drawing.y + 12, walk.begins, "value")
     drawing.arrow(middle, drawing.y, middle, drawing.y + LINE + 3)

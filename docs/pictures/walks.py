@@ -1,13 +1,16 @@
-"""What the pictures of architecture.md show: the four walks, one question, and the floors.
+"""The content of the pictures of architecture.md: the four walks, one question, and the
+floors.
 
-A step names where it happens as FILE: NAME, so that a test can look whether it is still there.
+A step names its place as FILE: NAME, so that a test can look whether it is still there.
 """
 
 from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """What happens, where (FILE: NAME), and in a few words how. gives: the value after it. remembers: its state."""
+    """A step of a walk: its title, its place (FILE: NAME), and a few words on how it is
+    done. gives: the value after it. remembers: its state.
+    """
 
     what: str
     where: str
@@ -17,7 +20,7 @@ class Step(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What goes in, and the steps that it takes."""
+    """A walk: its input, and the steps that it takes."""
 
     begins: str
     steps: tuple[Step, ...]
@@ -210,7 +213,7 @@ WALKS = {
         (
             Step(
                 "Sleep, then fetch",
-                "demo/microphone.py: _Source.take",
+                "demo/microphone.py: _OpenDevice.take",
                 "sleeps as long as no event is possible, then takes what is there",
                 "Block(samples (S,) float32, rate, arrived, opening)",
                 ("up to 2 s of sound,", "kept by PortAudio"),

@@ -1,11 +1,11 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
-Files of .wav with PCM, float or G.711 samples need nothing but numpy (`kws.audio.riff`); all
-others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go through FFmpeg's libraries
-(`kws.audio.media`), and other rates through soxr, both brought by the extra `audio`. Channels
-are averaged, unless they cancel each other or one is asked for (`kws.audio.pickup`). Rates
-from 8 kHz up are resampled; below that speech lacks what a model listens to, and the
-file is refused.
+Files of .wav with PCM, float or G.711 samples need nothing but numpy
+(`kws.audio.riff`); all others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go
+through FFmpeg's libraries (`kws.audio.media`), and other rates through soxr, both
+brought by the extra `audio`. Channels are averaged, unless they cancel each other or
+one is asked for (`kws.audio.pickup`). Rates from 8 kHz up are resampled; below that
+speech lacks what a model listens to, and the file is refused.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def blocks(
 
 
 def lost_sound_before(path: str | PathLike[str]) -> bool:
-    """Whether earlier versions may have read a part of such a file and said nothing."""
+    """Whether earlier versions may have lost sound of such a file silently."""
     return Path(path).suffix.lower() == ".mp3"
 
 
 def length_s(path: str | PathLike[str]) -> float:
-    """How long a file says it is, or its packets are, in seconds; 0 where it cannot be
-    read.
+    """The length of a file in seconds, as the file states or its packets do; 0 where it
+    cannot be read.
     """
     path = Path(path)
     if not path.is_file():  # a pipe would be drained
@@ -104,8 +104,8 @@ def length_s(path: str | PathLike[str]) -> float:
 
 
 class Resampler:
-    """A stream's change of rate (soxr, high quality); block sizes do not change what
-    comes out.
+    """Changes the rate of a stream (soxr, high quality). Block sizes do not change the
+    result.
 
     Raises InputError for a rate that is not a whole number of at least 8000 Hz,
     KwsError without soxr.
@@ -117,7 +117,9 @@ class Resampler:
         self._stream = soxr.ResampleStream(source_rate, rate, 1, dtype="float32", quality="HQ")
 
     def push(self, samples: Samples, last: bool = False) -> Samples:
-        """The samples (n,) that can be given out by now; after `last` no more may come."""
+        """The samples (S,) that can be given out by now; after `last` no more may
+        come.
+        """
         resampled: Samples = self._stream.resample_chunk(samples, last=last)
         return resampled
 
@@ -131,7 +133,9 @@ def check_rate(rate: int) -> None:
 
 
 def _resampled(path: Path, rate: int, start_s: float, pickup: Pickup) -> Generator[Samples, None, None]:
-    """A file's samples (n,) at one rate; what was decoded before it broke comes first."""
+    """A file's samples (S,) at one rate; what was decoded before it broke comes
+    first.
+    """
     current, resampler = rate, None
     failure = None
     with closing(_mono(path, start_s, pickup)) as pieces:
@@ -159,7 +163,7 @@ def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
 
 
 def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None, None]:
-    """A file's samples (n,) at its own rates, once they are known to be finite."""
+    """A file's samples (S,) at its own rates, once they are known to be finite."""
     with closing(_decoded(path, start_s)) as pieces:
         mixdown = Mixdown(pickup)
         for rate, piece in pieces:
@@ -173,7 +177,9 @@ def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None,
 
 
 def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
-    """A file's samples (n, channels) from a place on, each piece with its rate in Hz."""
+    """A file's samples (S, channels) from a place on, each piece with its rate in
+    Hz.
+    """
     try:
         with path.open("rb") as file:
             head = file.peek(12)[:12]

@@ -1,5 +1,5 @@
-"""What the bytes of sound files say of their kind and length, where FFmpeg does not
-tell: it guesses a length as readily as it reads one.
+"""Reads kind and length of sound files from their bytes, where FFmpeg does not tell: it
+guesses a length as readily as it reads one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_0
 
 
 def is_known(head: bytes, suffix: str) -> bool:
-    """Whether a file that begins so (12 bytes), with a name that ends so, may be sound
-    that FFmpeg reads.
+    """Whether a file may be sound that FFmpeg reads, by its first 12 bytes and the end
+    of its name.
     """
     return head.startswith(_BEGINNINGS) or head[4:8] in _BOXES or is_frame(head) or suffix.lower() in _SYNC_SUFFIXES
 
@@ -32,8 +32,8 @@ def is_frame(data: bytes) -> bool:
 
 
 def mp3_length(file: BufferedReader) -> tuple[float, float] | None:
-    """Seconds that the first frame of an mp3 says there are (Xing or Info), and how
-    many of them may be padding; None where it says nothing. `file` is left at its begin.
+    """The seconds that the first frame of an mp3 states (Xing or Info), and how many of
+    them may be padding; None where it states none. `file` is left at its begin.
     """
     head = file.read(10)
     if head.startswith(b"ID3") and len(head) == 10:  # a tag whose length is written in 7 bits of each byte
@@ -55,7 +55,7 @@ def mp3_length(file: BufferedReader) -> tuple[float, float] | None:
 
 class Span(NamedTuple):
     """A part of a file, in bytes: from start to end. whole: False where its last Ogg
-    page is not there to its end.
+    page is incomplete.
     """
 
     start: int
@@ -67,8 +67,8 @@ def ogg_links(file: BufferedReader) -> list[Span]:
     """The streams that stand one after another in an Ogg file, as `cat a.ogg b.ogg`
     makes it. `file` is left at its begin.
 
-    A link begins where a page that begins a stream follows one that does not; what is
-    no page belongs to the link before it.
+    A link begins where a page that begins a stream follows one that does not. Bytes
+    that are no page belong to the link before them.
     """
     size = file.seek(0, 2)
     starts, place, began, whole = [0], 0, True, True
@@ -95,7 +95,7 @@ def ogg_links(file: BufferedReader) -> list[Span]:
 
 
 def _next_page(file: BufferedReader, place: int) -> int | None:
-    """Where the next page begins after damage or what does not belong there."""
+    """The place of the next page, after damage or foreign bytes."""
     file.seek(place)
     before = b""
     while data := file.read(_CHUNK):
@@ -108,8 +108,9 @@ def _next_page(file: BufferedReader, place: int) -> int | None:
 
 
 class OggPipe:
-    """The streams that stand one after another in an Ogg file, out of a pipe: `read`
-    gives one after `next_link`, to its end. whole: whether the last page was.
+    """The streams that stand one after another in an Ogg file that comes through a
+    pipe. After `next_link`, `read` gives one of them to its end. whole: whether the
+    last page was complete.
     """
 
     def __init__(self, file: BufferedReader) -> None:
@@ -120,7 +121,7 @@ class OggPipe:
         self._ahead = self._take()  # the first page of the next link
 
     def next_link(self) -> bool:
-        """Goes to the next link, past what was not read of this one; False at the end."""
+        """Goes to the next link, past the unread rest of this one; False at the end."""
         while self.read(_CHUNK):
             pass
         self._page, self._ahead, self._began = self._ahead, b"", True
@@ -139,7 +140,7 @@ class OggPipe:
         return given
 
     def _take(self) -> bytes:
-        """The next page, or what is there where none begins."""
+        """The next page, or the bytes that stand there where none begins."""
         head = self._file.read(27)
         if len(head) < 27 or not head.startswith(_PAGE):
             self.whole = self.whole and not (head and _PAGE.startswith(head[:4]))

@@ -2,7 +2,7 @@
 
 FFmpeg decodes to the last packet that is there: also a stream that was written into a
 pipe and knows no length, whose writer was killed, or that is several streams one after
-another. What it loses without a word is told here. N frames of C channels.
+another. Where FFmpeg loses sound silently, this module says so. N frames of C channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kws.arrays import Float32Array
 from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
 from kws.errors import KwsError, require
 
-Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (n, C)
+Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (S, C)
 
 _PIECE_FRAMES = 4_096
 # Only these are tried, so that no file can make FFmpeg open another one, as a playlist does.
@@ -32,9 +32,9 @@ _WAV_SLACK_S = 0.1  # ADPCM and others that come in blocks
 def pieces(file: BufferedReader) -> Iterator[Rated]:
     """The samples of a file as they are decoded, in pieces of some thousand.
 
-    Damage does not end it: what follows is given too. In the end KwsError (without the
-    name of the file) says what was lost first; it comes at once where nothing can be
-    decoded.
+    Damage does not end them: the sound after it is given too. At the end a KwsError
+    (without the name of the file) says what was lost first; it comes at once where
+    nothing can be decoded.
     """
     failure: KwsError | None = None
     heard_s = 0.0
@@ -46,7 +46,9 @@ def pieces(file: BufferedReader) -> Iterator[Rated]:
 
 
 def _part_pieces(part: _Part, before_s: float) -> Generator[Rated, None, tuple[float, KwsError | None]]:
-    """The pieces of one part; how many seconds were heard with it, and what was wrong."""
+    """The pieces of one part; returns the seconds that were heard, those before
+    included, and the error, if there was one.
+    """
     heard_s = before_s
     try:
         with _Decoder(part, before_s) as decoder:
@@ -59,7 +61,7 @@ def _part_pieces(part: _Part, before_s: float) -> Generator[Rated, None, tuple[f
 
 
 def length_s(file: BufferedReader) -> float:
-    """Seconds of sound: as the container says, or as its packets do where it does not.
+    """Seconds of sound: as the container states, or else as its packets state.
 
     Raises KwsError for a file that cannot be opened.
     """
@@ -71,8 +73,9 @@ def length_s(file: BufferedReader) -> float:
 
 
 class _Part(NamedTuple):
-    """What is decoded on its own. marks_count: whether a packet that FFmpeg marks as too
-    short is a loss; mp3: see `mp3_length`; is_whole: asked once it was read.
+    """A part of a file that is decoded on its own. marks_count: whether a packet that
+    FFmpeg marks as too short is a loss. mp3: see `mp3_length`. is_whole: asked once the
+    part was read.
     """
 
     source: Any
@@ -88,7 +91,7 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
     opening = file.peek(4)[:4]
     if opening == b"OggS" and file.seekable():
         for span in ogg_links(file):
-            yield _Part(_Source(file, span), is_whole=partial(bool, span.whole))
+            yield _Part(_UnnamedFile(file, span), is_whole=partial(bool, span.whole))
     elif opening == b"OggS":
         pipe = OggPipe(file)
         while pipe.next_link():
@@ -97,9 +100,9 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
         # In a file of open length the last packet is always marked.
         marks_count = opening == b"riff" or (opening == b"caff" and not is_open_ended(file))
         mp3 = mp3_length(file)
-        yield _Part(_Source(file, None), marks_count, mp3)
+        yield _Part(_UnnamedFile(file, None), marks_count, mp3)
     else:
-        yield _Part(_Source(file, None), opening == b"riff")
+        yield _Part(_UnnamedFile(file, None), opening == b"riff")
 
 
 class _Claim(NamedTuple):
@@ -112,7 +115,9 @@ class _Claim(NamedTuple):
 
 
 class _Decoder:
-    """An open part of a file, and how much was decoded. before_s: of the parts before it."""
+    """An open part of a file. It counts the seconds that were decoded; before_s: those
+    of the parts before it.
+    """
 
     def __init__(self, part: _Part, before_s: float = 0.0) -> None:
         try:
@@ -145,7 +150,7 @@ class _Decoder:
         return _Claim(None)
 
     def packets_s(self) -> float:
-        """Seconds that the packets say they hold."""
+        """The seconds that the packets state."""
         ticks = 0
         try:
             for packet in self._container.demux(self._stream):
@@ -155,8 +160,8 @@ class _Decoder:
         return float(ticks * self._stream.time_base)
 
     def frames(self) -> Iterator[Rated]:
-        """What each packet decodes to; packets that do not are skipped, as FFmpeg does,
-        and noted.
+        """The decoded frames of each packet. A packet that cannot be decoded is
+        skipped, as FFmpeg does, and noted.
         """
         held: Rated | None = None
         for rate, frame in self._decoded():
@@ -213,7 +218,7 @@ class _Decoder:
             raise KwsError(f"ends inside a page after {self.heard_s:.2f} s: it is truncated")
 
 
-class _Source:
+class _UnnamedFile:
     """A file, or a part of it, for FFmpeg: without its name, whose ending would weigh
     more than its content. A pipe cannot be sought in.
     """
@@ -256,7 +261,7 @@ def _open(av: Any, source: Any) -> tuple[Any, Any]:
 
 
 def _scaled(frame: Any) -> Float32Array:
-    """The samples (n, C) of a decoded frame, full scale 1."""
+    """The samples (S, C) of a decoded frame, full scale 1."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":

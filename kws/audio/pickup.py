@@ -1,7 +1,7 @@
-"""What is picked up of a sound before a detector hears it: which channel, how much
-louder, and what to say where it is too quiet.
+"""The pickup of a sound before a detector hears it: the channel, the gain, and a note
+where it is too quiet.
 
-n samples, C channels.
+S samples, C channels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from kws.errors import InputError
 MOST_GAIN_DB = 60.0  # that the options take
 LOUDEST = 64.0  # float samples beyond this are integers that nobody has scaled; clipped mixes stay far below
 
-# Of 243 recorded wake words `wake-words` misses 7 as they are, 13 at a peak of -50 dBFS, 14 at -55, 31 at -62, 69 at
-# -65 and 135 at -68 (16 bits; kws score --conditions): from here on it misses most of them.
+# Of 243 recorded wake words `wake-words` misses 7 as they are, 13 at a peak of -50
+# dBFS, 14 at -55, 31 at -62, 69 at -65 and 135 at -68 (16 bits; kws score
+# --conditions): from here on it misses most of them.
 QUIET_DBFS = -67.0
 _ADVISED_DBFS = -30.0  # a peak at which none of them is lost for being quiet
 
@@ -27,25 +28,25 @@ _AUDIBLE = 1e-8  # power, full scale 1: below it even the noise of 16 bits may c
 
 
 class Pickup(NamedTuple):
-    """A person's last word on what is heard of a sound.
+    """A person's choice of channel and gain.
 
     channel: the one to hear, from 1; None: the mean of all, until they cancel each
-    other. gain_db: what the samples are multiplied by, in decibels.
+    other. gain_db: the gain of the samples, in decibels.
     """
 
     channel: int | None = None
     gain_db: float = 0.0
 
     def check(self, channels: int) -> None:
-        """Raise InputError, a sentence that lacks its subject, unless a sound of so many
-        channels has the one to hear.
+        """Raise InputError, a sentence that lacks its subject, unless a sound of so
+        many channels has the one to hear.
         """
         if self.channel is not None and not 1 <= self.channel <= channels:
             has = f"{channels} channel{'s' * (channels != 1)}"
             raise InputError(f"has {has}, and no channel {self.channel}")
 
     def __str__(self) -> str:
-        """The options that mean the same."""
+        """The command-line options for this pickup."""
         channel = "" if self.channel is None else f"--channel {self.channel}"
         gain = f"--gain {self.gain_db:g}" if self.gain_db else ""
         return f"{channel} {gain}".strip()
@@ -68,7 +69,7 @@ class Mixdown:
         self._louder: int | None = None
 
     def push(self, piece: Float32Array) -> Samples:
-        """Samples (n,) of a piece (n, C). Raises InputError as `Pickup.check` does."""
+        """Samples (S,) of a piece (S, C). Raises InputError as `Pickup.check` does."""
         self._pickup.check(piece.shape[1])
         return amplified(self._mixed(piece), self._pickup.gain_db)
 
@@ -90,9 +91,10 @@ class Mixdown:
 
 
 def amplified(samples: Samples, gain_db: float) -> Samples:
-    """Samples (n,) multiplied, and clipped at full scale, as a converter clips.
+    """Samples (S,) multiplied, and clipped at full scale, as a converter clips.
 
-    Integers that nobody has scaled stay as they are, for whoever hears them to refuse.
+    Integers that nobody has scaled stay as they are; the code that hears them refuses
+    them.
     """
     if not gain_db or np.abs(samples).max(initial=0.0) > LOUDEST:
         return samples
@@ -102,7 +104,7 @@ def amplified(samples: Samples, gain_db: float) -> Samples:
 class Loudest:
     """The loudest sample of a sound, as a detector was given it.
 
-    gain_db: that is in it already. samples: how many there were.
+    gain_db: the gain that it includes. samples: how many there were.
     """
 
     def __init__(self, gain_db: float = 0.0) -> None:
@@ -111,14 +113,12 @@ class Loudest:
         self._peak = 0.0
 
     def add(self, samples: Samples) -> None:
-        """The next samples (n,)."""
+        """Take the next samples (S,) into account."""
         self.samples += samples.size
         self._peak = max(self._peak, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
 
     def note(self) -> str | None:
-        """What to say where nothing but very quiet sound came; None where there is
-        nothing to say.
-        """
+        """A sentence where nothing but very quiet sound came; None otherwise."""
         if not self.samples:
             return None
         if not self._peak:

@@ -1,8 +1,9 @@
-"""Sound that a user names: files, and what comes through a pipe.
+"""Sound that a user names: files and pipes.
 
-A pipe cannot be read twice, and most formats say at their end, or at their begin, what
-is in their middle. So sound in a container is kept in a temporary file first, and heard
-once the pipe has ended. Raw samples need no container: they are heard as they come.
+A pipe cannot be read twice, and most formats state at their end, or at their begin,
+what is in their middle. So sound in a container is kept in a temporary file first, and
+heard once the pipe has ended. Raw samples need no container: they are heard as they
+come.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _RAW_BYTES = 2  # of a raw sample: 16 bits, little-endian, one channel
 def blocks(name: str, block_samples: int, raw_rate: int | None = None, pickup: Pickup = AS_IT_IS) -> Iterator[Samples]:
     """Mono float32 samples at 16 kHz of what `name` names, block by block.
 
-    name: a file, a named pipe, or "-" for standard input. block_samples: of a block; raw
-    samples come as they arrive. raw_rate: None where the sound says itself what it is;
-    a rate in Hz for raw 16-bit little-endian mono samples. pickup: channel and gain.
+    name: a file, a named pipe, or "-" for standard input. block_samples: of a block;
+    raw samples come as they arrive. raw_rate: None where the sound says itself what it
+    is; a rate in Hz for raw 16-bit little-endian mono samples. pickup: channel and
+    gain.
 
     Raises KwsError, after what could be read, where the sound is missing, damaged or
     ends inside a sample.

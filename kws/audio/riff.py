@@ -1,4 +1,4 @@
-"""RIFF WAVE files with numpy alone: PCM, float and G.711, in any state that recorders
+"""RIFF WAVE files with numpy alone: PCM, float and G.711, in every state that recorders
 leave them in.
 
 Python's own module `wave` is not used: it refuses float and extensible headers in some
@@ -32,8 +32,8 @@ _AFTER_DATA = (b"LIST", b"id3 ", b"ID3 ")  # what recorders write behind the sam
 
 @dataclass(frozen=True)
 class Wave:
-    """What the header of a file says. encoding: pcm, float, a-law or mu-law; width:
-    bytes of a sample; rate: Hz; frames: None where the header does not know.
+    """The header of a file. encoding: pcm, float, a-law or mu-law. width: bytes of a
+    sample. rate: Hz. frames: None where the header does not know.
     """
 
     encoding: str
@@ -82,7 +82,7 @@ def open_wave(file: BufferedReader) -> Wave | None:
 
 
 def pieces(file: BufferedReader, wave: Wave, start: int) -> Iterator[Float32Array]:
-    """The samples (n, C) from frame `start` on, as long as there are any; `file` stands
+    """The samples (S, C) from frame `start` on, as long as there are any; `file` stands
     at the first.
     """
     left = wave.frames
@@ -100,7 +100,7 @@ def pieces(file: BufferedReader, wave: Wave, start: int) -> Iterator[Float32Arra
 
 
 def decoded(data: bytes, wave: Wave) -> Samples:
-    """Samples (n,), channels interleaved, from what a file holds."""
+    """The samples (S,), channels interleaved, of bytes in the file's encoding."""
     if wave.encoding == "float":
         return np.frombuffer(data, f"<f{wave.width}").astype(np.float32)
     if wave.encoding == "pcm":
@@ -110,7 +110,7 @@ def decoded(data: bytes, wave: Wave) -> Samples:
 
 
 def from_pcm(data: bytes, width: int) -> Samples:
-    """Samples (n,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
+    """Samples (S,) in [-1, 1] from little-endian PCM of `width` bytes: 1, which is
     unsigned, to 8.
     """
     if width == 1:
@@ -123,7 +123,7 @@ def from_pcm(data: bytes, width: int) -> Samples:
 
 
 def _layout(chunk: bytes) -> tuple[str, int, int, int] | None:
-    """Encoding, channels, bytes of a sample and rate that a `fmt ` chunk speaks of."""
+    """The encoding, channels, bytes of a sample and rate of a `fmt ` chunk."""
     tag, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", chunk[:16])
     if tag == _EXTENSIBLE and len(chunk) >= 26:
         tag = struct.unpack("<H", chunk[24:26])[0]  # the codec is a GUID whose first two bytes are the tag
@@ -141,7 +141,9 @@ def _layout(chunk: bytes) -> tuple[str, int, int, int] | None:
 
 
 def _known_bytes(file: BufferedReader, size: int, long_bytes: int | None) -> int | None:
-    """The length of the data; None where whoever wrote the header could not know it."""
+    """The length of the data; None where the program that wrote the header could not
+    know it.
+    """
     if long_bytes is not None:
         return long_bytes if 0 < long_bytes < 2**63 else None
     if size == 0:  # a recorder that was killed, or a recording without a sample
@@ -152,7 +154,7 @@ def _known_bytes(file: BufferedReader, size: int, long_bytes: int | None) -> int
 
 
 def frames_of(file: BufferedReader, wave: Wave) -> int:
-    """Frames that the header speaks of, or that there are where it does not know."""
+    """The frames that the header states, or else those that are there."""
     if wave.frames is not None:
         return wave.frames
     return max(0, _bytes_of(file) - file.tell()) // wave.frame_bytes

@@ -1,1 +1,3 @@
-"""The `kws` command: the entry, the options that verbs share, and one module per verb."""
+"""The `kws` command: the entry, the options that verbs share, and one module per
+verb.
+"""

@@ -1,4 +1,6 @@
-"""`kws detect`: stream sound files through a model and print each event when it fires."""
+"""`kws detect`: stream sound files through a model and print each event when it
+fires.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,13 @@ _EXAMPLES = """examples:
 
 
 class _Stream(Protocol[_Heard]):
-    """What hears a file block by block."""
+    """A stream, or an explainer, that hears a file block by block."""
 
     def push(self, samples: Samples) -> Sequence[_Heard]:
         """Hear the next samples (S,) at 16 kHz."""
 
     def flush(self) -> Sequence[_Heard]:
-        """The file has ended."""
+        """End the file."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -118,8 +120,8 @@ def _detected(args: argparse.Namespace, model: str | None, files: list[str]) -> 
 
 
 class _Events:
-    """The events of a stream with their peaks; of sound that comes live each event twice,
-    first when it fires and again once its peak is known.
+    """The events of a stream with their peaks; of sound that comes live each event
+    twice, first when it fires and again once its peak is known.
     """
 
     def __init__(self, stream: Stream, is_live: bool) -> None:
@@ -173,8 +175,8 @@ def _explained(args: argparse.Namespace, model: str | None, files: list[str]) ->
 
 
 def _hear(stream: _Stream[_Heard], file: str, args: argparse.Namespace) -> Iterator[_Heard | KwsError]:
-    """What a stream hears in a file, as it hears it, and in the end what was wrong with
-    the file, if anything was; on the way it says where the file is too quiet.
+    """The results of a stream that hears a file, as they come, and at the end the
+    file's fault, if there is one. On the way it says where the file is too quiet.
     """
     from kws import units
     from kws.audio import pipes

@@ -1,4 +1,4 @@
-"""The options that say what to hear, and the detectors that they mean: the same in every
+"""The options that choose keywords, and the detectors that they mean: the same in every
 verb that hears.
 """
 
@@ -20,8 +20,8 @@ FA_PER_HOUR = 0.5  # of a phrase that is typed
 
 
 def add_keyword_options(parser: argparse.ArgumentParser) -> None:
-    """--keyword, --only and --threshold, each of which may be repeated, --after-pause and
-    --fa-per-hour; `open_detectors` reads them.
+    """--keyword, --only and --threshold, each of which may be repeated, --after-pause
+    and --fa-per-hour; `open_detectors` reads them.
     """
     add_keyword_option(parser)
     add_after_pause_option(parser)
@@ -55,8 +55,8 @@ def open_detectors(args: argparse.Namespace, models: Sequence[str], say: Log, *,
     adds to the first.
 
     models: without any, the shipped model that serves best (`unnamed_model`). say: gets
-    what should be known of added phrases. known: --keyword may name a keyword of the
-    model's own. Raises KwsError for a model, a phrase or a word that cannot be used.
+    the notes on added phrases. known: --keyword may name a keyword of the model's own.
+    Raises KwsError for a model, a phrase or a word that cannot be used.
     """
     from kws.runtime.keywords import notes, only_these, open_detector, with_thresholds
 
@@ -74,8 +74,8 @@ def open_detectors(args: argparse.Namespace, models: Sequence[str], say: Log, *,
 
 
 def unnamed_model(args: argparse.Namespace, *, known: bool = False) -> str:
-    """The model where the user names none: `phones` for --keyword, unless --only or
-    --threshold names a word of wake-words.
+    """The model where the user names none: `phones` for --keyword, or `wake-words` if
+    --only or --threshold names one of its words.
     """
     from kws.lexicon.text import phrase_name
     from kws.runtime.keywords import model_for

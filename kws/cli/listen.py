@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Shown(Protocol):
-    """Where a person or a program sees what is heard: `Lines`, `JsonLines` or a Screen."""
+    """The output for a person or a program: `Lines`, `JsonLines` or a Screen."""
 
     def tell(self, note: str) -> None:
         """A line about the microphone, the recording or the command."""
@@ -139,7 +139,7 @@ class JsonLines(Lines):
 
 
 class Front:
-    """What is shown of the sound, and the command that runs at each event."""
+    """The output of `kws listen`, and the command that runs at each event."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._recording = f"kept in {args.record}" if args.record else ""
@@ -209,8 +209,8 @@ def table(found: list[Device]) -> str:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that no sound is left half heard; a
-    second one interrupts at once.
+    """An event that Ctrl-C or SIGTERM sets, so that sound which has come is still
+    heard; a second signal interrupts at once.
     """
     stop = threading.Event()
 
@@ -229,8 +229,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """PortAudio and ALSA write to the process's stderr as they please: only Python's
-    own words go there meanwhile.
+    """Keeps PortAudio and ALSA from writing to the process's stderr; Python's own
+    output still goes there.
     """
     kept = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

@@ -1,12 +1,15 @@
-"""The entry of the `kws` command: it finds the verb's module, parses its arguments and sets the exit code.
+"""The entry of the `kws` command: it finds the verb's module, parses its arguments and
+sets the exit code.
 
-The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chosen. It has two functions:
-`configure(parser)` adds its arguments, a description and an epilog with examples to an
-`argparse.ArgumentParser`; `run(args) -> int` does the work and returns the exit code. A verb imports
-what is slow to import (torch, scipy, onnxruntime) inside `run`, so that help and usage errors are quick.
+The verb VERB lives in the module `kws.cli.VERB`, imported only when it is chosen. It
+has two functions: `configure(parser)` adds its arguments, a description and an epilog
+with examples to an `argparse.ArgumentParser`; `run(args) -> int` does the work and
+returns the exit code. A verb imports what is slow to import (torch, scipy, onnxruntime)
+inside `run`, so that help and usage errors are quick.
 
-Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one sentence on stderr);
-2 a usage error; 130 interrupted; 143 terminated (SIGTERM); 141 the reader of the output went away (SIGPIPE).
+Exit codes: 0 success; 1 a file, a model or a package was missing or unusable (one
+sentence on stderr); 2 a usage error; 130 interrupted; 143 terminated (SIGTERM); 141 the
+reader of the output went away (SIGPIPE).
 """
 
 import argparse
@@ -27,8 +30,8 @@ from kws.errors import KwsError, Terminated, install, nearest
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help whose paragraphs are as wide as the terminal; one with an indented line, such
-    as examples, stays as it is.
+    """Help whose paragraphs are as wide as the terminal; one with an indented line,
+    such as examples, stays as it is.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
@@ -40,7 +43,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Verb(NamedTuple):
-    """What `kws --help` must know of a verb without importing it."""
+    """The facts about a verb that `kws --help` shows without importing it."""
 
     help: str
     extra: str  # the extras of pyproject.toml, separated by commas, that bring what it may need
@@ -73,7 +76,8 @@ _NAME = "\0"  # before a name that looks like an option, while arguments are par
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one `kws` command and return its exit code; nothing that a user can cause ends in a traceback.
+    """Run one `kws` command and return its exit code; nothing that a user can cause
+    ends in a traceback.
 
     Args:
         argv: the words after `kws`; those of the process when None.
@@ -115,8 +119,8 @@ def fail(sentence: str) -> int:
 
 def _open(stream: TextIO | None) -> TextIO:
     """A standard stream that takes any text: letters that its encoding lacks are
-    escaped. One that the caller has closed leads nowhere, and its number is taken, lest
-    a file that is opened next gets what is printed.
+    escaped. A stream that the caller has closed leads nowhere; its number is taken, so
+    that no file that is opened next gets the printed text.
     """
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8")
@@ -126,8 +130,8 @@ def _open(stream: TextIO | None) -> TextIO:
 
 
 def _abandon_output() -> None:
-    """Let stdout lead nowhere, once what it still takes is written: the interpreter
-    flushes it once more on its way out.
+    """Write what stdout still takes, then let it lead nowhere: the interpreter flushes
+    it once more on its way out.
     """
     with suppress(OSError):
         sys.stdout.flush()
@@ -135,7 +139,9 @@ def _abandon_output() -> None:
 
 
 def dispatch(words: Sequence[str]) -> int:
-    """Hand the words after the verb to the verb's module; without a verb, answer for `kws` itself."""
+    """Hand the words after the verb to the verb's module; without a verb, answer for
+    `kws` itself.
+    """
     verb = words[0] if words else None
     if verb not in VERBS:
         return answer(words)
@@ -153,8 +159,8 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 def _parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """`parse_intermixed_args` that takes words after `--` for names: by itself it reads
-    them a second time, without the `--`.
+    """`parse_intermixed_args` that takes words after `--` for names. Python's own
+    parses them a second time, without the `--`.
     """
     border = words.index("--") if "--" in words else len(words)
     marked = [_NAME + word if word.startswith("-") else word for word in words[border + 1 :]]

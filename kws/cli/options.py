@@ -1,12 +1,12 @@
 """The options that verbs share, each declared once, and the parsers of their values.
 
 **How a model is named, in every verb.** MODEL is the first word after the verb, or
-stands behind `-m` anywhere: the path of an .onnx file, or the name of a model that ships
-with kws. It may be left out, and is then `wake-words`, or `phones` where phrases are
-typed (--keyword). In verbs whose other words are files or phrases (`detect`,
-`classify`, `spell`), a first word is taken for the model only if it ends in .onnx, or is
-the name of a shipped model and of no file; there `-m` names the model whatever the files
-are called.
+stands behind `-m` anywhere: the path of an .onnx file, or the name of a model that
+ships with kws. It may be left out, and is then `wake-words`, or `phones` where phrases
+are typed (--keyword). In verbs whose other words are files or phrases (`detect`,
+`classify`, `spell`), a first word is taken for the model only if it ends in .onnx, or
+is the name of a shipped model and of no file; there `-m` names the model whatever the
+files are called.
 
 Only argparse and the names of the shipped models are imported here, so that help is
 quick.
@@ -75,9 +75,8 @@ def add_model_argument(parser: argparse.ArgumentParser, also: str = "", *, takes
 
 
 def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Any number of MODELs, each a word or behind `-m`, stored as `models`, in
-    their order;
-    `default` says what an empty list means.
+    """Any number of MODELs, each a word or behind `-m`, stored as `models` in their
+    order. default: the meaning of none.
     """
     named = f".onnx files or names of shipped models ({default})"
     parser.set_defaults(models=())  # an empty list makes parse_intermixed_args warn
@@ -89,8 +88,7 @@ def add_models_argument(parser: argparse.ArgumentParser, default: str) -> None:
 def add_model_and_files_arguments(parser: argparse.ArgumentParser, file: str, files_help: str, default: str) -> None:
     """`[MODEL] FILE ...` and `-m MODEL`; `model_and_files` tells them apart.
 
-    file: the metavar of one file. default: what the help says of the model where none
-    is named.
+    file: the metavar of one file. default: the help on the model where none is named.
     """
     parser.add_argument(
         "words",
@@ -124,8 +122,9 @@ def is_model(word: str) -> bool:
 
 
 def _refuse_misspelt(word: str) -> None:
-    """Raise KwsError for a first word that is no file and nearly a model's name: heard
-    by another model, the files after it would give events that nobody asked for.
+    """Raise KwsError for a first word that is no file and almost a model's name.
+    Otherwise another model would hear the files after it, and give events that nobody
+    asked for.
     """
     if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
@@ -147,7 +146,7 @@ def add_keyword_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
-    """--after-pause."""
+    """Adds --after-pause: a phrase fires only after half a second of quiet."""
     parser.add_argument(
         "--after-pause",
         action="store_true",
@@ -157,12 +156,14 @@ def add_after_pause_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json_option(parser: argparse.ArgumentParser, prints: str) -> None:
-    """--json; `prints` says what is printed then."""
+    """--json. prints: what is printed then."""
     parser.add_argument("--json", action="store_true", help=prints)
 
 
 def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
-    """--gain DB and --channel N, which `pickup` reads; `sound` says of what."""
+    """--gain DB and --channel N, which `pickup` reads. sound: the sound that they are
+    of.
+    """
     parser.add_argument(
         "--gain",
         type=_decibels,
@@ -179,15 +180,15 @@ def add_pickup_options(parser: argparse.ArgumentParser, sound: str) -> None:
 
 
 def pickup(args: argparse.Namespace) -> Pickup:
-    """What the options of `add_pickup_options` say."""
+    """The pickup that the options of `add_pickup_options` mean."""
     from kws.audio.pickup import Pickup
 
     return Pickup(args.channel, args.gain)
 
 
 def add_source_option(parser: argparse.ArgumentParser, flag: str, help: str = SOURCE_HELP) -> None:  # noqa: A002
-    """An option that takes a list of SOURCEs (SOURCE_HELP says what those are); an
-    empty list unless given.
+    """An option that takes a list of SOURCEs (see SOURCE_HELP); an empty list unless
+    given.
     """
     parser.add_argument(flag, nargs="+", default=[], metavar="SOURCE", help=help)
 
@@ -197,8 +198,8 @@ def add_jobs_options(
 ) -> None:
     """--jobs N and --dask ADDRESS.
 
-    default: of --jobs; None means a process for each core. jobs: what N counts; dask:
-    what is done on the cluster.
+    default: of --jobs; None means a process for each core. jobs: the unit of N. dask:
+    the work that is done on the cluster.
     """
     default_help = "a core each" if default is None else str(default)
     parser.add_argument(

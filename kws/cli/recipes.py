@@ -1,4 +1,4 @@
-"""`kws recipes`: what ships, what it says, and a copy to change."""
+"""`kws recipes`: lists the shipped recipes, describes one, and copies one to change."""
 
 import argparse
 from pathlib import Path

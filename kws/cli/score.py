@@ -94,8 +94,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
-    """--positives, --negatives, --silence, --jobs and --dask: what `score` and
-    `calibrate` replay, and where.
+    """--positives, --negatives, --silence, --jobs and --dask: the audio that `score`
+    and `calibrate` replay, and the machines that do it.
     """
     add_source_option(
         parser, "--positives", "manifests, or MANIFEST@SPLIT; a row whose text is a keyword is a positive"
@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> tuple[SystemSpec, System]:
-    """The system that is scored; typed phrases of a model of kws have their thresholds."""
+    """The system to score; typed phrases of a model of kws have their thresholds."""
     from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
     from kws.runtime.keywords import model_for, notes
 

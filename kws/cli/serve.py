@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refuse_the_impossible(args: argparse.Namespace) -> None:
-    """Raise InputError for an option that could only be passed over."""
+    """Raise InputError for an option that would have no effect."""
     for flag, reason in _ELSEWHERE.items():
         if getattr(args, flag.lstrip("-").replace("-", "_")):
             raise InputError(f"{flag} does nothing here: {reason}")
@@ -146,7 +146,9 @@ def _refuse_the_impossible(args: argparse.Namespace) -> None:
 
 
 def _custom(folders: list[Path], log: Log) -> list[str]:
-    """The models in folders; a file that is none is named, and stops nobody."""
+    """The models in folders. A file that is no model is named in the log, and does not
+    stop the server.
+    """
     from kws.runtime.detector import Detector
 
     found = []

@@ -1,4 +1,4 @@
-"""`kws spell`: what would be listened for, if a phrase were typed."""
+"""`kws spell`: shows how a phrase would be listened for, if it were typed."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class _Phrase:
-    """What is known of a phrase, or why it cannot be heard.
+    """A phrase, and the facts about it or the reason why it cannot be heard.
 
-    words: each with the entries that are said for it; none of a phrase that comes with
-    its phones. borrowed: the phrase as it can be typed with the phones of other words,
-    which `like` names.
+    words: each with the entries that are said for it; empty for a phrase that comes
+    with its phones. borrowed: the phrase as it can be typed with the phones of other
+    words, which `like` names.
     """
 
     name: str
@@ -72,7 +72,7 @@ class _Phrase:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is known of each phrase; 1 when one of them cannot be heard."""
+    """Print the facts about each phrase; returns 1 when one of them cannot be heard."""
     from kws.runtime.detector import Detector
 
     model, typed = _model_and_phrases(args)
@@ -126,7 +126,9 @@ def _lexicon(typed: Sequence[str]) -> Lexicon:
 
 
 def _speech(detector: Detector) -> StoredSpeech | None:
-    """The speech stored for the model; None without, or with that of another model."""
+    """The speech stored for the model; None where there is none, or only that of
+    another model.
+    """
     from kws.runtime.speech.phrases import speech_of
 
     try:
@@ -157,8 +159,8 @@ def _spelled(name: str, typed: list[str], lexicon: Lexicon, common: Mapping[str,
 
 
 def _borrowed(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """(words alike, what to type) with the nearest of each missing word, then the second
-    nearest, and so on.
+    """(words alike, what to type) with the nearest of each missing word, then the
+    second nearest, and so on.
     """
     from kws.data.synthesis.near import written_like
     from kws.lexicon.text import phrase_name
@@ -178,8 +180,8 @@ def _borrowed(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -> I
 def _heard(
     phrases: Sequence[_Phrase], detector: Detector, speech: StoredSpeech | None, fa_per_hour: float
 ) -> list[str]:
-    """Gives each phrase its notes and its threshold. Returns what is to be said of all
-    of them.
+    """Gives each phrase its notes and its threshold. Returns notes on all phrases
+    together.
     """
     from kws.runtime.keywords import calibrate_added, notes
     from kws.runtime.speech.phrases import calibrated
@@ -213,7 +215,7 @@ def _confusables(phrase: _Phrase, lexicon: Lexicon, common: Mapping[str, int]) -
 
 
 def _lines(phrase: _Phrase) -> list[str]:
-    """A phrase for a reader."""
+    """A phrase as lines for a person."""
     facts: list[tuple[str, str]] = []
     if phrase.spellings:
         counts = sorted({len(spelling) for spelling in phrase.spellings})
@@ -229,7 +231,7 @@ def _lines(phrase: _Phrase) -> list[str]:
 
 
 def _origin(word: Lookup) -> str:
-    """Where the pronunciation of a word comes from."""
+    """The origin of a word's pronunciation."""
     if not word.entries:
         return f"{word.word}: missing"
     said = " ".join(word.entries)
@@ -237,7 +239,7 @@ def _origin(word: Lookup) -> str:
 
 
 def _values(phrase: _Phrase) -> dict[str, Any]:
-    """A phrase as JSON has it."""
+    """A phrase as JSON values."""
     if phrase.error:
         missing = [word.word for word in phrase.words if not word.entries]
         return {"phrase": phrase.typed[0], "error": phrase.error, "missing": missing, "borrowed": dict(phrase.borrowed)}

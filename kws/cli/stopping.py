@@ -1,4 +1,4 @@
-"""How a command is stopped: Ctrl-C and SIGTERM as exceptions that arrive."""
+"""Makes Ctrl-C and SIGTERM exceptions that reach the command."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ _AGAIN_S = 1.0
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """In here Ctrl-C raises KeyboardInterrupt and SIGTERM raises Terminated, which is
-    one, so that files and processes are tidied up after either.
+    """Runs its block so that Ctrl-C raises KeyboardInterrupt and SIGTERM raises
+    Terminated, a subclass of it; files and processes are then cleaned up after either.
 
     A signal that comes while a library is imported or an object dies may be swallowed
-    there. It is raised again each second until it is heard. Signals that somebody else
+    there. It is raised again each second until it is heard. Signals that other code
     handles or ignores are left alone.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone hears signals
@@ -39,7 +39,7 @@ def stoppable() -> Iterator[None]:
 
 
 class _Stop:
-    """What was asked of this process, until it is done."""
+    """The signal that this process got, until it is done."""
 
     def __init__(self) -> None:
         self._process = os.getpid()

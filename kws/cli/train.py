@@ -1,4 +1,6 @@
-"""`kws train`: train a model from a recipe, or make whatever else the recipe makes."""
+"""`kws train`: train a model from a recipe; a recipe may also make its model in other
+steps.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Forced alignment: where in a recording the words of its transcript are said.
+"""Forced alignment: finds where in a recording the words of its transcript are said.
 
-What needs to know when a word ends, such as the latency of a detector, should not ask
-the detector. pocketsphinx aligns; its acoustic model ships in its wheel.
+A figure that needs the end of a word, such as the latency of a detector, must not take
+it from the detector. pocketsphinx aligns; its acoustic model ships in its wheel.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Pieces = list[tuple[str, int, int]]  # what is said from which sample to which
 
 
 class Aligner:
-    """Where the words of a transcript lie in a recording."""
+    """Finds the words of a transcript in a recording."""
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon

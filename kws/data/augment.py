@@ -19,7 +19,7 @@ _BEFORE_DIRECT = 16  # samples of a recorded response that are kept before its p
 
 
 class Codec(NamedTuple):
-    """What soundfile calls a codec, and the sample rate (Hz) that it is used at.
+    """A codec: its name in soundfile, and the sample rate (Hz) that it is used at.
     quality: soundfile's settings.
     """
 
@@ -29,8 +29,9 @@ class Codec(NamedTuple):
     quality: dict[str, float]
 
 
-# All give back as many samples as they took, not shifted, but for ADPCM's padding at the end. Opus at 16 kHz would cost
-# ten times as much as the mean of these, and MP3 of a low constant bit rate comes back 1105 samples late.
+# All give back as many samples as they took, not shifted, but for ADPCM's padding at
+# the end. Opus at 16 kHz would cost ten times as much as the mean of these, and MP3 of
+# a low constant bit rate comes back 1105 samples late.
 CODECS = (
     Codec("OGG", "OPUS", 12_000, {}),
     Codec("OGG", "VORBIS", 16_000, {}),
@@ -70,7 +71,7 @@ def louder_half(powers: Float64Array) -> float:
 
 
 def speed(x: Samples, low: float, high: float, rng: np.random.Generator) -> Samples:
-    """Played faster or slower, tempo and pitch together (Ko et al. 2015)."""
+    """`x` played faster or slower, tempo and pitch together (Ko et al. 2015)."""
     soxr = require("soxr", extra="audio")
     factor = max(low, round(rng.uniform(low, high) / _SPEED_STEP) * _SPEED_STEP)
     if abs(factor - 1.0) < _SPEED_STEP / 2:
@@ -98,8 +99,8 @@ def stretch(
 
 
 def shift(x: Samples, most: int, rng: np.random.Generator) -> Samples:
-    """Moved by up to `most` samples to either side, as long as before: what leaves is
-    lost, silence comes after it.
+    """`x` moved by up to `most` samples to either side, at the same length. What leaves
+    is lost, and silence takes its place.
 
     Warden 2018 does so by 100 ms with recordings of one word.
     """
@@ -119,7 +120,9 @@ def add_noise(x: Samples, noise: Samples, snr_db: float, level: float) -> Sample
 
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> Samples:
-    """Gaussian noise whose power falls as 1 / f^a, a drawn from 0 (white) to 2 (brown)."""
+    """Gaussian noise whose power falls as 1 / f^a, a drawn from 0 (white) to 2
+    (brown).
+    """
     fft = require("scipy.fft", extra="train")
     bins = samples // 2 + 1
     slope = np.maximum(np.arange(bins, dtype=np.float32), 1) ** np.float32(-rng.uniform(0.0, 2.0) / 2)

@@ -24,10 +24,10 @@ PCM = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Clips:
-    """`utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz); `skipped`
-    names what could not be decoded.
+    """Decoded clips. `utterances[i]` is pcm[starts[i] : starts[i + 1]] (int16, 16 kHz);
+    `skipped` names the clips that could not be decoded.
 
-    key: a digest of which files they are, and of when these were changed.
+    key: a digest of the files and of the times at which they were changed.
     """
 
     utterances: tuple[Utterance, ...]
@@ -40,11 +40,13 @@ class Clips:
         return len(self.utterances)
 
     def samples(self, index: int) -> int:
-        """Length of clip `index`."""
+        """The samples of clip `index`."""
         return int(self.starts[index + 1] - self.starts[index])
 
     def read(self, index: int, start: int = 0, samples: int | None = None) -> Samples:
-        """Clip `index` as float32 in [-1, 1], from `start` on, of at most `samples`."""
+        """Clip `index` as float32 in [-1, 1], at most `samples` of it, from sample
+        `start` on.
+        """
         first, end = int(self.starts[index]) + start, int(self.starts[index + 1])
         clip = self.pcm[first : end if samples is None else min(end, first + samples)].astype(np.float32)
         clip /= 32768.0
@@ -78,7 +80,9 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
 
 
 def same_samples(held_out: Clips, learned: Sequence[Clips]) -> list[Utterance]:
-    """What is held out and said sample by sample in a clip that is learned, too."""
+    """The held-out clips with a text that also stand among the learned clips, sample by
+    sample.
+    """
     lengths = {held_out.samples(i) for i, row in enumerate(held_out.utterances) if row.text}
     known = {_digest(clips, i) for clips in learned for i in range(len(clips)) if clips.samples(i) in lengths}
     return [row for i, row in enumerate(held_out.utterances) if row.text and _digest(held_out, i) in known]

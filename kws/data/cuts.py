@@ -24,7 +24,9 @@ _SHORTEST_S = 0.12  # anything below is a word that was swallowed or an alignmen
 
 
 def cut(samples: Samples, start: int, end: int) -> Samples:
-    """samples[start:end] with a margin on both sides in which it is faded in and out."""
+    """samples[start:end] with a margin on both sides in which it is faded in and
+    out.
+    """
     piece = samples[max(0, start - _MARGIN) : end + _MARGIN].copy()
     ramp = np.linspace(0.0, 1.0, min(_MARGIN, len(piece) // 2), dtype=np.float32)
     piece[: len(ramp)] *= ramp
@@ -33,13 +35,13 @@ def cut(samples: Samples, start: int, end: int) -> Samples:
 
 
 def single(words: Sequence[str]) -> Callable[[Pieces], Pieces]:
-    """Every one of `words` that is said."""
+    """Pieces of single words: all occurrences of `words`."""
     return lambda said: [piece for piece in said if piece[0] in words]
 
 
 def runs(longest_s: float) -> Callable[[Pieces], Pieces]:
-    """All that is said, in runs of whole words of up to `longest_s`; a longer word is a
-    run of its own.
+    """Pieces of whole words in a row: the recording in runs of up to `longest_s`; a
+    longer word is a run of its own.
     """
 
     def choose(said: Pieces) -> Pieces:

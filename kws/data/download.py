@@ -37,8 +37,7 @@ class Archive:
 
     checksum: "sha256:..." or "md5:..." as published; "" where none is published. Then
     the SHA-256 of the first complete fetch is kept in the receipt, and a later fetch
-    must equal it. name: of the file here, where the address ends in something that says
-    nothing.
+    must equal it. name: of the file here, for an address whose end is no useful name.
     """
 
     url: str
@@ -52,8 +51,8 @@ class Archive:
 
 
 def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None) -> bool:
-    """Fetches an archive to root/downloads and unpacks it into a folder, each unless
-    that is done.
+    """Fetches an archive to root/downloads and unpacks it into a folder; a step that is
+    done already is not done again.
 
     wanted: says of a file's name in the archive whether it is unpacked (None: all are).
     The result is whether there was something to do. Raises KwsError when the network
@@ -72,8 +71,8 @@ def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
-    """The archive as a whole, checked file in `folder`; what is there already is not
-    fetched again.
+    """The archive as a whole and checked file in `folder`. A file that lies there
+    already is not fetched again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / archive.file
@@ -92,8 +91,8 @@ def fetch(archive: Archive, folder: Path) -> Path:
 
 
 def _check(path: Path, archive: Archive, recorded: str | None) -> str:
-    """The SHA-256 of a file, once it is known to be what was published, or else what
-    came the first time.
+    """The SHA-256 of a file, after comparing it with the published checksum, or else
+    with that of the first fetch.
     """
     algorithm, _, published = archive.checksum.partition(":")
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", algorithm} - {""}}
@@ -167,7 +166,7 @@ def _receive(response: Any, partial: Path, tag: Path, have: int) -> None:
 
 
 def extract(archive: Path, into: Path, wanted: Wanted | None = None) -> str:
-    """Unpacks what is wanted of a .tar, .tar.gz, .tgz or .zip; returns the last file,
+    """Unpacks the wanted files of a .tar, .tar.gz, .tgz or .zip; returns the last one,
     relative to `into`.
 
     Members that would land outside `into` are refused (tarfile's data filter; the same

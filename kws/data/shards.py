@@ -54,8 +54,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class Shards:
-    """A packed corpus: `base` is a folder or a URL; skipped: what could not be decoded
-    when it was packed.
+    """A packed corpus. base: a folder or a URL. skipped: the clips that could not be
+    decoded when it was packed.
     """
 
     base: str
@@ -223,11 +223,11 @@ class ShardSource:
 
     @property
     def mean_samples(self) -> float:
-        """Of a clip."""
+        """The mean length of a clip."""
         return sum(s.seconds for s in self.shards) * SAMPLE_RATE / sum(s.clips for s in self.shards)
 
     def part(self, rank: int, world: int) -> "ShardSource":
-        """What reader `rank` of `world` sees."""
+        """The source for reader `rank` of `world`."""
         if len(self.shards) < world:
             raise KwsError(
                 f"the {len(self.shards)} shards of {self.corpus.base} cannot be dealt to {world} processes: pack the "

@@ -23,13 +23,13 @@ from kws.runtime.speech.store import Recording, StoredSpeech, digest
 
 
 def hear_speech(path: Path, rows: Iterable[Utterance], data: Sequence[DataSource], skipped: list[str]) -> StoredSpeech:
-    """What the model in the file `path` makes of the recordings `rows`.
+    """The stored speech of the model in file `path`, from the recordings `rows`.
 
-    data: which speech it is. Texts are aligned with the sound (pocketsphinx), so that
-    what a phrase fires on can be named. skipped: gets a sentence for each recording
-    that cannot be read, and for each whose text cannot be found in it. Raises KwsError
-    for a model of two passes, whose second one needs the sound, and where nothing can
-    be read.
+    data: names the speech. Texts are aligned with the sound (pocketsphinx), so that the
+    words in which a phrase fires can be named. skipped: gets a sentence for each
+    recording that cannot be read, and for each whose text cannot be found in it. Raises
+    KwsError for a model of two passes, whose second pass needs the sound, and where
+    nothing can be read.
     """
     model = OnnxModel.load(path)
     if model.info.verifier is not None:

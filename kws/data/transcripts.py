@@ -1,8 +1,8 @@
-"""Transcripts to training targets.
+"""Turns transcripts into training targets.
 
 A keyword must be spelled right, but a name in a long transcript need not: a clip of
-forty words is worth more than the two phones that a guess gets wrong. So words that the
-dictionary lacks are put together from pieces that it has.
+forty words is worth more than the two phones that a guess gets wrong. So a word that
+the dictionary lacks is put together from pieces that it has.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ def transcribe(text: str, lexicon: Lexicon) -> tuple[Spelling, int]:
 
 
 def _entries(words: list[str], lexicon: Lexicon) -> Iterator[str]:
-    """What the next entry may be: the longest phrase of the lexicon that the words
-    begin with, or the first word.
+    """The possible next entries: the longest phrase of the lexicon that the words begin
+    with, or the first word.
     """
     longest = min(len(words), lexicon.most_words)
     phrases = (" ".join(words[:count]) for count in range(longest, 1, -1))
@@ -59,7 +59,7 @@ def guess(word: str, lexicon: Lexicon) -> Spelling:
 
 
 def _pieces(word: str, end: int, lexicon: Lexicon) -> list[tuple[int, float, Spelling]]:
-    """(start, cost, phones) of everything that word[start:end] may be."""
+    """(start, cost, phones) of every entry that word[start:end] may be."""
     pieces: list[tuple[int, float, Spelling]] = [(end - 1, _LETTER_COST, _LETTERS.get(word[end - 1], ()))]
     starts = (start for start in range(end - _MIN_PIECE + 1) if word[start:end] in lexicon)
     pieces += [(start, 1.0, lexicon.spell(word[start:end])[0]) for start in starts]

@@ -6,7 +6,7 @@ exceeded in those after it, `hold_frames` on each side. So it is decided `hold_f
 later, when the last sound of the word has passed; that is the moment in which the
 verifier hears it.
 
-T frames, K keywords, H hold_frames.
+T frames, K keywords.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kws.arrays import Float64Array, IntArray
 class Candidate(NamedTuple):
     """A peak of the first pass's score for `keyword`, an index.
 
-    row: of the frames given, the one in which the peak is decided, H frames after it.
-    score: of the peak. age: frames from the begin of its path to the frame `row`, both
-    included.
+    row: the frame, counted in those given, that decides the peak; the peak lies
+    `hold_frames` before it. score: of the peak. age: frames from the begin of its path
+    to the frame `row`, both included.
     """
 
     row: int
@@ -33,17 +33,20 @@ class Candidate(NamedTuple):
 
 
 class CandidateState(NamedTuple):
-    """What a stream's search for candidates remembers: the last 2 H frames, (2 H, K)."""
+    """The state of a stream's search for candidates: the scores and ages (2 *
+    hold_frames, K) of its last frames.
+    """
 
     scores: Float64Array
     ages: IntArray
 
 
 class CandidateFinder:
-    """Finds the candidates in a stream of scores; immutable, so one serves any number of
-    streams.
+    """Finds the candidates in a stream of scores; immutable, so one serves any number
+    of streams.
 
-    keywords: K. floor: the least score of a candidate, above 0. hold_frames: H.
+    keywords: K. floor: the least score of a candidate, above 0. hold_frames: from a
+    peak to the frame that decides it.
     """
 
     def __init__(self, keywords: int, floor: float, hold_frames: int) -> None:
@@ -76,7 +79,8 @@ class CandidateFinder:
 
     def frames_to_decide(self, state: CandidateState) -> int | None:
         """The frame, counted from 1, in which the oldest possible candidate after
-        `state` is decided; None where no score of the last H frames reaches the floor.
+        `state` is decided; None where no score of the last `hold_frames` reaches the
+        floor.
         """
         rows = np.flatnonzero((state.scores[self._hold :] >= self._floor).any(axis=1))
         return int(rows[0]) + 1 if len(rows) else None

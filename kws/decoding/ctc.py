@@ -1,7 +1,7 @@
-"""How likely a whole clip is to say exactly this: the CTC likelihood (Graves et al.
-2006) of many spellings at once.
+"""The CTC likelihood (Graves et al. 2006) that a whole clip says a spelling and nothing
+else, for many spellings at once.
 
-T frames, V tokens, N spellings, U labels of the longest.
+T frames, V tokens, P spellings, U labels of the longest.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,12 @@ _NEVER = -1e30  # the logarithm of 0, as a number that sums stay finite with
 
 
 class CtcLikelihood:
-    """log P(spelling | clip) of N spellings; immutable. The empty spelling is silence."""
+    """log P(spelling | clip) of P spellings; immutable. The empty spelling is
+    silence.
+    """
 
     def __init__(self, spellings: Sequence[Sequence[int]], blank: int = 0) -> None:
-        """spellings: token ids of each."""
+        """spellings: token ids of each spelling."""
         longest = max((len(spelling) for spelling in spellings), default=0)
         self.states = np.full((len(spellings), 2 * longest + 1), blank)
         for row, spelling in enumerate(spellings):
@@ -29,7 +31,7 @@ class CtcLikelihood:
         self.skips[:, 3::2] = self.states[:, 3::2] != self.states[:, 1:-2:2]
 
     def __call__(self, log_posteriors: npt.ArrayLike) -> Float64Array:
-        """(T, V) log-posteriors, T >= 1 -> (N,) log-likelihoods, summed over all
+        """(T, V) log-posteriors, T >= 1 -> (P,) log-likelihoods, summed over all
         alignments with the T frames.
         """
         frames = np.asarray(log_posteriors, np.float64)

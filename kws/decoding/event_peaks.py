@@ -1,11 +1,11 @@
 """The peaks of events: the highest score that a keyword reaches from an event on until
 it may fire again.
 
-An event fires in the first frame whose score reaches the threshold, often while the last
-phone of the word is only beginning. So its score says little of how well the word was
-heard; its peak does. In the time that the peak is taken over, the trigger keeps silent
-about the keyword. So every threshold up to the peak lets the utterance fire, and a
-higher one does not: a peak is to be compared with thresholds.
+An event fires in the first frame whose score reaches the threshold, often while the
+last phone of the word is only beginning. So its score says little of how well the word
+was heard; its peak does. In the time that the peak is taken over, the trigger keeps
+silent about the keyword. So every threshold up to the peak lets the utterance fire, and
+a higher one does not: a peak is to be compared with thresholds.
 
 T frames, K keywords.
 """
@@ -21,7 +21,9 @@ from kws.events import Detection
 
 
 class _OpenEvent(NamedTuple):
-    """An event whose peak is not known yet: its frames are from `begin` to before `end`."""
+    """An event whose peak is not known yet. The peak lies in the frames from `begin` up
+    to, not including, `end`.
+    """
 
     event: Detection
     keyword: int
@@ -31,7 +33,8 @@ class _OpenEvent(NamedTuple):
 
 
 class EventPeaks:
-    """The events of one stream whose peak is not known yet: one of each keyword at most.
+    """The events of one stream whose peak is not known yet: one of each keyword at
+    most.
 
     refractory_frames: as of the stream's `Trigger`.
     """
@@ -42,16 +45,18 @@ class EventPeaks:
 
     @property
     def is_open(self) -> bool:
-        """Whether some peak is not known yet."""
+        """Whether an event's peak is still open."""
         return bool(self._open)
 
     def hear(
         self, events: Sequence[Detection], fired: Sequence[tuple[int, int]], scores: Float64Array, first_frame: int
     ) -> list[Detection]:
-        """The events, in order of time, whose peak is known after T further frames.
+        """Hears T further frames; returns the events whose peak they make known, in
+        order of time.
 
-        scores: (T, K), of the frames from number `first_frame` on. fired: the pairs (row,
-        keyword) that `Trigger.run` found in them; events: what they became.
+        scores: (T, K), of the frames from number `first_frame` on. fired: the pairs
+        (row, keyword) that `Trigger.run` found in them. events: the detections made of
+        those pairs.
         """
         for event, (row, keyword) in zip(events, fired, strict=True):
             begin = first_frame + row
@@ -65,7 +70,9 @@ class EventPeaks:
         return [_with_peak(one) for one in after if one.end <= heard]
 
     def end(self) -> list[Detection]:
-        """The stream has ended: the other events, with their peaks by now."""
+        """Ends the stream; returns the open events with the highest score so far as
+        their peak.
+        """
         rest, self._open = self._open, []
         return [_with_peak(one) for one in rest]
 

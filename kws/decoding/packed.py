@@ -1,14 +1,15 @@
 """Log-posteriors in few bytes: of each frame the likely tokens, in steps of one nat.
 
 A frame keeps the tokens above exp(-5.5), each with a level, which is its log-posterior
-rounded to whole nats. A frame is written as a symbol for each kept token, token x LEVELS +
-level, in order of tokens, and a symbol that ends the frame: the bytes that bz2 makes small
-(Burrows and Wheeler 1994), since neighbours say the same. What is not kept is read as the
-mean that it had where the frame's best token was the same and as likely.
+rounded to whole nats. A frame is written as a symbol for each kept token, token x
+LEVELS + level, in order of tokens, and a symbol that ends the frame: the bytes that bz2
+makes small (Burrows and Wheeler 1994), since neighbours say the same. A token that is
+not kept is read as its mean log-posterior over the frames with the same best token at
+the same level.
 
 A model may have been softened (`AcousticModel.soften`): its logits were divided by a
-temperature, so that no token is unlikely. Then levels are those of the posteriors before,
-and reading softens them again.
+temperature, so that no token is unlikely. Then levels are those of the posteriors
+before, and reading softens them again.
 
 T frames, V tokens.
 """
@@ -37,9 +38,9 @@ class PackedPosteriors:
     """The log-posteriors of T frames. Raises KwsError where the parts do not fit.
 
     levels: (T, V) uint8, LEVELS where a token is not kept. nats: (LEVELS,) the mean
-    log-posterior of each level. rest: (V * LEVELS, V) uint8, for a frame's best token
-    and its level the mean log-posteriors of what is not kept, in sixteenths of a nat
-    below 0. temperature: by which the model was softened.
+    log-posterior of each level. rest: (V * LEVELS, V) uint8, a row for each best token
+    and its level: the mean log-posteriors of the tokens that are not kept, in
+    sixteenths of a nat below 0. temperature: the one by which the model was softened.
     """
 
     levels: NDArray[np.uint8]
@@ -121,7 +122,7 @@ def joined(parts: Sequence[Float32Array], temperature: float) -> PackedPosterior
 
 
 def _kinds(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The row of `rest` for each frame: its best token and that one's level."""
+    """The row of `rest` for each frame, by its best token and that token's level."""
     best = levels.argmin(axis=-1)
     return best * LEVELS + np.take_along_axis(levels, best[..., None], axis=-1)[..., 0].clip(max=LEVELS - 1)
 

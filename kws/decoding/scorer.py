@@ -1,14 +1,14 @@
 """Streaming keyword scores from CTC log-posteriors.
 
-Every spelling of every keyword is a chain of its labels with optional blanks between
-them. A free-start Viterbi search keeps one best path per state of all chains at once; a
-path pays, each frame, the difference between its token's log-posterior and the best
-token's (the greedy background), so that scores are log-likelihood ratios, bounded and
-free of drift. A keyword ends on its last label only: ending on the blank after it would
-keep the score up until speech resumes.
+A spelling's states are its labels, with an optional blank between each two. A
+free-start Viterbi search keeps one best path for each state of all spellings at once.
+In each frame a path pays the difference between the best token's log-posterior (the
+greedy background) and its own token's, so that scores are log-likelihood ratios,
+bounded and free of drift. A keyword ends on its last label only: ending on the blank
+after it would keep the score up until speech resumes.
 
-T frames, V tokens, K keywords, P spellings, S states of all chains (see viterbi.py), B
-streams scored at once.
+T frames, V tokens, K keywords, P spellings, Q states of all spellings (see viterbi.py),
+B streams scored at once.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ PAUSE_FRAMES = 30  # between two words: 1.2 s, a pause of a second and the blank
 
 
 def longest_path(labels: int, usual_frames: int) -> int:
-    """How many frames the path of a spelling of so many labels may cover, pauses between
-    words aside.
+    """How many frames the path of a spelling of `labels` labels may cover, without the
+    pauses between words.
 
-    usual_frames: what a model allows its keywords. A spelling that fits keeps exactly
-    that, so that the scores of short phrases do not depend on this; a longer one gets
-    more with each label.
+    usual_frames: the limit that a model gives its keywords. A spelling that fits keeps
+    exactly that limit, so that the scores of short phrases do not depend on this
+    function; a longer spelling gets more with each label.
     """
     needed = FRAMES_PER_LABEL * labels
     return usual_frames if needed <= usual_frames else max(needed, _LONG_FRAMES)
 
 
 class ScorerState(NamedTuple):
-    """All that a stream's scorer remembers; its size never changes.
+    """The state of a stream's scorer; its size never changes.
 
-    paths: (2, S + 2, 5), or (B, 2, S + 2, 5) of B streams; the columns are those of viterbi.py.
-        paths[0]: the best path of each state.
-        paths[1]: the same paths as the label that is entered next sees them: the peak of the
-        present label is added to DONE, and GAP is 0.
+    paths: (2, Q + 2, 5), or (B, 2, Q + 2, 5) of B streams; columns as in viterbi.py.
+    paths[0] holds the best path of each state. paths[1] holds the same paths as the
+    label that is entered next sees them: the peak of the present label is added to
+    DONE, and GAP is 0.
     """
 
     paths: Float64Array
@@ -83,7 +83,8 @@ class KeywordScorer:
     inside a path (they cost nothing where blank is the best token, so that a limit is
     needed), and longest stay in its first label: then the path begins anew, lest a hiss
     before the keyword use up its duration. borders: of each spelling after how many
-    labels a word ends; there a run of blanks may last max_pause_frames, if that is more.
+    labels a word ends; there a run of blanks may last max_pause_frames, if that is
+    more.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class KeywordScorer:
         durations = (
             [max_duration_frames] * len(spellings) if isinstance(max_duration_frames, int) else max_duration_frames
         )
-        self._chains = ViterbiGraph.of(spellings, blank, durations, max_gap_frames, borders, max_pause_frames)
+        self._graph = ViterbiGraph.of(spellings, blank, durations, max_gap_frames, borders, max_pause_frames)
 
     @property
     def keywords(self) -> int:
@@ -117,11 +118,11 @@ class KeywordScorer:
     @property
     def longest_gap(self) -> int:
         """The longest run of blanks that a path may have inside, in frames."""
-        return self._chains.longest_gap
+        return self._graph.longest_gap
 
     def init_state(self, *batch: int) -> ScorerState:
         """The state of a fresh stream, or of B of them: no path anywhere."""
-        return ScorerState(self._chains.fresh(*batch))
+        return ScorerState(self._graph.fresh(*batch))
 
     def step(self, log_posteriors: ArrayLike, state: ScorerState) -> tuple[Float64Array, IntArray, ScorerState]:
         """Score one frame: `score` for log-posteriors of shape (V,); scores and ages
@@ -136,11 +137,15 @@ class KeywordScorer:
         """Score the frames of a chunk of one stream, or of B streams, following `state`
         (None: fresh).
 
-        log_posteriors: (T, V) or (B, T, V), finite. Returns scores (T, K) or (B, T, K), each exp(LLR / U + peak_weight
-        * mean of the labels' best log-posteriors) of the best path that ends in that frame, in [0, 1], 0 where none
-        does; ages of that shape, the number of frames that path covers, the frame itself included; and the new state.
-        What a stream gets is the same alone and among others. Raises InputError for anything that is not finite, of
-        such a shape, wide enough for the spellings, and of as many streams as the state.
+        log_posteriors: (T, V) or (B, T, V), finite. Returns scores, ages and the new
+        state. A score, of shape (T, K) or (B, T, K), is exp(LLR / U + peak_weight *
+        mean of the labels' best log-posteriors) of the best path that ends in the
+        frame: in [0, 1], 0 where no path ends. An age, of the same shape, is the number
+        of frames that the path covers, the frame itself included.
+
+        A stream gets the same scores alone and among others. Raises InputError for
+        log-posteriors that are not finite, have another shape, have fewer tokens than
+        the spellings need, or are of another number of streams than the state.
         """
         posteriors = np.asarray(log_posteriors, np.float64)
         if not 2 <= posteriors.ndim <= 3 or posteriors.shape[-1] <= self._last_token:
@@ -153,25 +158,25 @@ class KeywordScorer:
             raise InputError(f"log-posteriors of shape {posteriors.shape} cannot follow paths of shape {paths.shape}")
         arguments = self._arguments(posteriors.reshape(-1, tokens))
         if batch:
-            ends, paths = self._chains.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
+            ends, paths = self._graph.search_many(arguments.reshape(*batch, frames, *arguments.shape[1:]), paths)
         else:
-            ends, paths = self._chains.search(arguments, paths)
+            ends, paths = self._graph.search(arguments, paths)
         return *self._keyword_scores(ends), ScorerState(paths)
 
     def trace(self, log_posteriors: ArrayLike, keyword: int, state: ScorerState | None = None) -> Path | None:
         """The path that gives `keyword` its score in the last of the frames (T, V),
-        which follow `state`.
+        which follow `state`; None where no path ends in that frame.
 
-        None where no path ends in that frame. It needs the state that the stream had
-        before the frames: which paths there were to choose from depends on older ones
-        that reached a limit. Raises ValueError where the path began before the frames.
+        It needs the state that the stream had before the frames, because older paths
+        that reached a limit decide which paths there were to choose from. Raises
+        ValueError where the path began before the frames.
         """
         state = self.init_state() if state is None else state
         history = [state.paths]
         for row in np.asarray(log_posteriors):
             state = self.step(row, state)[2]
             history.append(state.paths)
-        ends = state.paths.reshape(-1, COLUMNS)[self._chains.ends]
+        ends = state.paths.reshape(-1, COLUMNS)[self._graph.ends]
         own = self._owners[keyword]
         spelling = int(own[self._spelling_scores(ends[None])[0, own].argmax()])
         _, age, *_ = ends[spelling]
@@ -179,10 +184,10 @@ class KeywordScorer:
             return None
         if age >= len(history):
             raise ValueError(f"the path covers {age:.0f} frames, and {len(history) - 1} are given")
-        count = self._chains.states
-        states = [int(self._chains.ends[spelling]) - count]
+        count = self._graph.states
+        states = [int(self._graph.ends[spelling]) - count]
         for paths in reversed(history[len(history) - int(age) : -1]):
-            sources = self._chains.sources[states[-1]]
+            sources = self._graph.sources[states[-1]]
             choice = paths.reshape(-1, COLUMNS)[sources, LLR].argmax()
             states.append(int(sources[choice]) % count)
         states.reverse()
@@ -191,8 +196,8 @@ class KeywordScorer:
         return Path(spelling, np.array(states) - first, rows[:, LLR], rows[:, PEAK])
 
     def _arguments(self, posteriors: Float64Array) -> Float64Array:
-        """Log-posteriors (rows, V) to the arguments (rows, 3, S + 2) of
-        `ViterbiGraph.search`.
+        """The arguments (rows, 3, Q + 2) of `ViterbiGraph.search` for log-posteriors
+        (rows, V).
         """
         rows, tokens = posteriors.shape
         table = np.zeros((rows, tokens + 1, 2))
@@ -203,8 +208,8 @@ class KeywordScorer:
         return table.reshape(rows, 2 * tokens + 2).take(self._inputs, axis=1)
 
     def _keyword_scores(self, ends: Float64Array) -> tuple[Float64Array, IntArray]:
-        """From the paths of the last states (..., P, 5) to the scores and ages (..., K)
-        of keywords.
+        """The scores and ages (..., K) of keywords, from the paths of the last states
+        (..., P, 5).
         """
         scores = self._spelling_scores(ends)
         ages = ends[..., AGE].astype(np.int64)

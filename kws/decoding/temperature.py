@@ -1,5 +1,5 @@
-"""Log-posteriors at another temperature (Guo et al. 2017, "On calibration of modern neural
-networks", arXiv 1706.04599).
+"""Log-posteriors at another temperature (Guo et al. 2017, "On calibration of modern
+neural networks", arXiv 1706.04599).
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ F = TypeVar("F", Float32Array, Float64Array)
 
 
 def is_temperature(value: object) -> bool:
-    """Whether logits can be divided by it."""
+    """Whether logits can be divided by this number."""
     return isinstance(value, int | float) and 0 < value <= MOST_TEMPERATURE
 
 
 def softened(log_posteriors: F, temperature: float) -> F:
-    """(..., V) as if the logits had been divided by `temperature`; 1 changes nothing."""
+    """Log-posteriors (..., V) as they would be had the logits been divided by
+    `temperature`; 1 changes nothing.
+    """
     if temperature == 1:
         return log_posteriors
     logits = log_posteriors / temperature

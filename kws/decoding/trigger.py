@@ -18,7 +18,7 @@ _LONG_AGO = -(2**62)
 
 
 class TriggerState(NamedTuple):
-    """What a stream's trigger remembers of each keyword's last event, both (K,).
+    """The state of a stream's trigger: each keyword's last event, both (K,).
 
     fired: the frame of the event. began: the frame in which the path that fired began.
     """
@@ -46,15 +46,15 @@ class Trigger:
         return TriggerState(long_ago, long_ago)
 
     def reached(self, scores: Float64Array) -> NDArray[np.bool_]:
-        """Which scores, (..., K), are at their keyword's threshold or above: nearly
-        always none.
-        """
+        """Which scores (..., K) are at their keyword's threshold or above."""
         return scores >= self._thresholds
 
     def step(
         self, scores: Float64Array, ages: IntArray, frame: int, state: TriggerState
     ) -> tuple[list[int], TriggerState]:
-        """The keywords that fire in one frame: `run` for scores and ages of shape (K,)."""
+        """The keywords that fire in one frame: `run` for scores and ages of shape
+        (K,).
+        """
         fired, state = self.run(scores[None], ages[None], frame, state)
         return [keyword for _, keyword in fired], state
 

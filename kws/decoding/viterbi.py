@@ -1,15 +1,17 @@
-"""The Viterbi search for the best path of each spelling, as tables and one frame of the recursion.
+"""The Viterbi search for the best path of each spelling, as tables and one frame of the
+recursion.
 
-A spelling of U labels has 2 U - 1 states: its labels with an optional blank between each
-two. The states of all spellings lie in one vector of length S, followed by two constant
-states: BEGIN ("a path may start here", LLR 0) and NEVER ("no path", LLR -inf). A batch of B
-streams is the same search over tables that are repeated B times.
+A spelling of U labels has 2 U - 1 states: its labels with an optional blank between
+each two. The states of all spellings lie in one vector of length Q, followed by two
+constant states: BEGIN ("a path may start here", LLR 0) and NEVER ("no path", LLR -inf).
+A batch of B streams is the same search over tables that are repeated B times.
 
-T frames, P spellings, S states of all spellings, B streams.
+T frames, P spellings, Q states of all spellings, B streams.
 
 A worked example: one spelling of two labels, A and B, over three frames. Its states are
-A, blank, B. A path's LLR falls by what its token is less likely than the most likely token
-of the frame (the greedy background), so a path along the most likely tokens keeps 0.
+A, blank, B. A path's LLR falls by what its token is less likely than the most likely
+token of the frame (the greedy background), so a path along the most likely tokens keeps
+0.
 
 >>> import numpy as np
 >>> blank, a, b = 0, 1, 2
@@ -22,11 +24,12 @@ array([[0, 8, 9],
        [1, 0, 4],
        [2, 6, 5]])
 
-Rows 0 to 4 are A, blank, B, BEGIN and NEVER. Rows 5 to 9 are the same paths as a label that
-is entered next sees them: the label before is finished, its peak added to DONE. So A comes
-from A or BEGIN (8), the blank from itself or A, and B from B, the blank (6) or straight from
-A (5). The cost of a token is its log-posterior minus that of the frame's best; `arguments` holds it for each state, the
-log-posterior of its label, and the LLR of a path that starts anew.
+Rows 0 to 4 are A, blank, B, BEGIN and NEVER. Rows 5 to 9 are the same paths as a label
+that is entered next sees them: the label before is finished, its peak added to DONE. So
+A comes from A or BEGIN (8), the blank from itself or A, and B from B, the blank (6) or
+straight from A (5). The cost of a token is its log-posterior minus that of the frame's
+best; `arguments` holds it for each state, the log-posterior of its label, and the LLR
+of a path that starts anew.
 
 >>> places = inputs([[a, b]], blank)
 >>> def arguments(frame):
@@ -71,12 +74,13 @@ _STAY, _NEXT, _SKIP = 0, 1, 2  # columns of the table of predecessors; ties go t
 class ViterbiGraph:
     """The tables of the search over some spellings; immutable.
 
-    sources: (S + 2, 3), for each state the three states that a path may come from (itself,
-        the one before, the label before a blank), as rows of the flattened paths.
-    ends: (P,), the last state of each spelling, as rows of the second half of the paths,
-        where DONE is the sum over all labels.
-    increments: (S + 2, 5), what each frame adds to the columns of a path.
-    max_ages, max_gaps: (S + 2,), limits of a path in frames. They are arrays because a
+    sources: (Q + 2, 3), for each state the three states that a path may come from
+        (itself, the one before, the label before a blank), as rows of the flattened
+        paths.
+    ends: (P,), the last state of each spelling, as rows of the second half of the
+        paths, where DONE is the sum over all labels.
+    increments: (Q + 2, 5), what each frame adds to the columns of a path.
+    max_ages, max_gaps: (Q + 2,), limits of a path in frames. They are arrays because a
         comparison with one number takes twice as long.
     """
 
@@ -106,15 +110,16 @@ class ViterbiGraph:
         """The tables of spellings (token ids); the limits of a path are in frames, one
         duration for each spelling.
 
-        borders: of each spelling after how many labels a gap may be as long as max_pause.
+        borders: of each spelling after how many labels a gap may be as long as
+        max_pause.
         """
-        chains = [_chain(labels, blank) for labels in spellings]
-        lengths = [len(chain) for chain in chains]
-        sources = _predecessors(chains, blank)
+        spelled = [_state_tokens(labels, blank) for labels in spellings]
+        lengths = [len(tokens) for tokens in spelled]
+        sources = _predecessors(spelled, blank)
         states = len(sources)
         increments = np.zeros((states, COLUMNS))
         increments[:-2, AGE] = 1.0
-        increments[:-2, GAP] = [token == blank for chain in chains for token in chain]
+        increments[:-2, GAP] = [token == blank for tokens in spelled for token in tokens]
         max_ages = np.full(states, np.inf)
         max_ages[:-2] = np.repeat(np.asarray(max_durations, np.float64), np.array(lengths, np.intp))
         firsts = np.cumsum([0, *lengths])[:-1]
@@ -131,7 +136,7 @@ class ViterbiGraph:
         return int(self._max_gaps.max())
 
     def fresh(self, *batch: int) -> Float64Array:
-        """The paths of a fresh stream (2, S + 2, 5), or of B of them (B, 2, S + 2, 5):
+        """The paths of a fresh stream (2, Q + 2, 5), or of B of them (B, 2, Q + 2, 5):
         none anywhere.
         """
         paths = np.zeros((*batch, 2, self.states, COLUMNS))
@@ -141,12 +146,12 @@ class ViterbiGraph:
         return paths
 
     def search(self, arguments: Float64Array, paths: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """T frames from `paths` (2, S + 2, 5) on: the paths of the last states (T, P,
-        5), and all paths after them.
+        """Searches T frames on from `paths` (2, Q + 2, 5). Returns the paths of the
+        last states in each frame (T, P, 5), and all paths after the last frame.
 
-        arguments: (T, 3, S + 2), for each state what its token costs, its log-posterior
-        (-inf for a blank), and the LLR of a path that takes the place of one beyond its
-        limits (-inf where none can).
+        arguments: (T, 3, Q + 2), for each state the cost of its token, its
+        log-posterior (-inf for a blank), and the LLR of a path that takes the place of
+        one beyond its limits (-inf where none can).
         """
         ends = np.empty((len(arguments), self.ends.size, COLUMNS))
         paths = paths.copy()
@@ -188,10 +193,10 @@ class ViterbiGraph:
         fresh: Float64Array,
         ends: Float64Array,
     ) -> None:
-        """One frame of the search, from `old` into `new`: few calls, for their number
-        is what costs time.
+        """One frame of the search, from `old` into `new`, in few calls: their number
+        decides the time.
 
-        cost, peak, fresh: (S + 2,), the arguments of `search`. ends: (P, 5), out.
+        cost, peak, fresh: (Q + 2,), the arguments of `search`. ends: (P, 5), out.
         """
         rows = old.reshape(-1, COLUMNS)
         choice = rows[:, LLR].take(self.sources).argmax(axis=1)
@@ -211,7 +216,7 @@ class ViterbiGraph:
 
 
 def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
-    """(3, S + 2): places in a frame's flattened table of the arguments of
+    """(3, Q + 2): places in a frame's flattened table of the arguments of
     `ViterbiGraph.search`.
 
     The table has a row of each token's cost and log-posterior, and a last row of 0 and
@@ -221,27 +226,27 @@ def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
     places = [
         (2 * token, nothing if token == blank else 2 * token + 1, nothing if state else 2 * token)
         for labels in spellings
-        for state, token in enumerate(_chain(labels, blank))
+        for state, token in enumerate(_state_tokens(labels, blank))
     ]
     return np.array([*places, *[(zero, nothing, nothing)] * 2], np.intp).T.copy()
 
 
-def _chain(labels: Sequence[int], blank: int) -> list[int]:
+def _state_tokens(labels: Sequence[int], blank: int) -> list[int]:
     """The tokens of a spelling's states: its labels with blanks between."""
     return [token for label in labels for token in (blank, label)][1:]
 
 
-def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> Places:
-    """(S + 2, 3): `ViterbiGraph.sources`."""
-    states = sum(map(len, chains)) + 2
+def _predecessors(spelled: Sequence[Sequence[int]], blank: int) -> Places:
+    """The predecessors of each state, (Q + 2, 3), as `ViterbiGraph.sources`."""
+    states = sum(map(len, spelled)) + 2
     begin, never = states - 2, states - 1
     table: list[list[int]] = []
-    for chain in chains:
+    for tokens in spelled:
         first = len(table)
-        for state, token in enumerate(chain, first):
+        for state, token in enumerate(tokens, first):
             is_label = token != blank
             # A blank must stand between equal labels, or CTC would merge them into one.
-            skips = is_label and state - first >= 2 and token != chain[state - first - 2]
+            skips = is_label and state - first >= 2 and token != tokens[state - first - 2]
             before = begin if state == first else state - 1
             entering = states if is_label else 0
             table.append([state, before + entering, (state - 2 if skips else never) + entering])
@@ -249,7 +254,7 @@ def _predecessors(chains: Sequence[Sequence[int]], blank: int) -> Places:
 
 
 def _side_by_side(places: Places, states: int, streams: int) -> Places:
-    """Rows of the flattened paths (2, S + 2) as those of (2, B, S + 2), B times."""
+    """Rows of the flattened paths (2, Q + 2) as those of (2, B, Q + 2), B times."""
     in_second_half = places // states
     firsts = np.arange(streams) * states
     moved: Places = np.add.outer(firsts, places + in_second_half * (states * (streams - 1)))

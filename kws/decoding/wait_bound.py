@@ -11,7 +11,7 @@ Where more than three labels are missing, each is taken to last a frame and a ha
 ms) on average. A keyword that is said faster is heard, with the same score, up to a
 third of the wait later.
 
-U labels of a spelling, S states of all spellings.
+U labels of a spelling, Q states of all spellings.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class WaitBound:
 
     def frames(self, state: ScorerState) -> int:
         """The frame, counted from 1, in which the next event is possible after `state`,
-        that of one stream.
+        which is that of one stream.
 
-        No score reaches its threshold in the first two thirds of the frames before it,
-        nor in any before it unless more than three labels are said in less than a frame
-        and a half each.
+        No score reaches its threshold in the first two thirds of the frames before that
+        one. In the last third a score reaches it only where more than three labels are
+        said in less than a frame and a half each.
         """
         paths = state.paths[0, :-2]
         best = paths[:, DONE] * self._peak_weight
@@ -62,5 +62,5 @@ class WaitBound:
 
 
 def _frames(labels: int) -> int:
-    """How long so many labels take at least."""
+    """The least number of frames that so many labels are taken to last."""
     return labels if labels <= 3 else 3 * labels // 2

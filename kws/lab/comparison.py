@@ -61,7 +61,7 @@ def open_study(name_or_path: str, changes: Sequence[str], groups: Sequence[str],
 
 
 def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -> Path | None:
-    """Do what is left of a comparison, and write its tables and figures into `output`.
+    """Finish a comparison, and write its tables and figures into `output`.
 
     jobs: trainings at a time on this machine. dask: the address of a scheduler whose
     workers train instead. Progress lines go to `log`. Returns the path of the tables,
@@ -106,8 +106,8 @@ def report(study: Study, places: Places, sounds: Sounds, output: Path) -> str:
 
 
 def grow_trunks(study: Study, places: Places, log: Log) -> bool:
-    """Train what cells start from, with a seed that no cell has; False in all but the
-    first process of a training.
+    """Train the trunks that cells start from, with a seed that no cell has; False in
+    all but the first process of a training.
     """
     for name, changes in study.trunks:
         output = places.cells / f"trunk-{name}"
@@ -122,7 +122,7 @@ def grow_trunks(study: Study, places: Places, log: Log) -> bool:
 
 
 def finish(tasks: Sequence[Task], jobs: int, dask: str | None, log: Log) -> None:
-    """Do the tasks that are not done, here or on a cluster."""
+    """Do the unfinished tasks, here or on a cluster."""
     left = [task for task in tasks if not task.done]
     with closing(on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)) as results:
         for number, line in enumerate(results, 1):

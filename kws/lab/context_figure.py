@@ -1,4 +1,6 @@
-"""The figure of what context is worth: misses against how far back attention sees."""
+"""The figure of a group's context: misses against the length of the attention's
+window.
+"""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""What a model costs: multiply-accumulates, CPU time of a stream, and time of a
-training step.
+"""Measures the cost of a model: multiply-accumulates, CPU time of a stream, and time of
+a training step.
 
 Shapes: B batch, T frames of 40 ms, M mel bands.
 """
@@ -73,7 +73,7 @@ def macs_per_second(model: AcousticModel, seconds: float) -> int:
 
 
 def multiply_accumulates(call: Callable[[], object]) -> int:
-    """Those of the products of matrices in a call."""
+    """The multiply-accumulates of the matrix products in a call."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         call()
     return int(counter.get_total_flops()) // 2
@@ -157,7 +157,7 @@ def step_seconds(
 
 @contextmanager
 def threads_set_to(threads: int) -> Iterator[None]:
-    """Torch computes on so many threads inside."""
+    """Lets torch compute on so many threads inside."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

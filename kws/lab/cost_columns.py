@@ -1,5 +1,5 @@
-"""Columns of a study's tables: what every cell costs, measured side by side on free
-cores, kept in costs.json.
+"""Columns of a study's tables: the cost of every cell, measured side by side on free
+cores and kept in costs.json.
 """
 
 import json
@@ -19,9 +19,9 @@ Columns = dict[str, dict[str, str]]
 def cost_columns(study: Study, places: Places, output: Path) -> Columns:
     """Columns by cell, measured once; cells without a finished first run are left out.
 
-    Multiply-accumulates are those of the encoder; CPU that of the exported graph,
-    frontend included, on one thread; a step that of the cell's own batches without what
-    is dropped afterwards (decoder).
+    Multiply-accumulates are those of the encoder. CPU is that of the exported graph,
+    frontend included, on one thread. A step is one of the cell's own batches, without
+    the parts that are dropped afterwards (decoder).
     """
     path = output / "costs.json"
     kept: Columns = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -58,9 +58,7 @@ class Curve:
 
 
 def look(mixer: str) -> tuple[str, str]:
-    """Colour and marker of a mixer pattern; that of hybrids (several mixers) is one for
-    all.
-    """
+    """The colour and marker of a mixer pattern; hybrids (several mixers) share one."""
     specs = {spec.strip() for spec in mixer.split(",")}
     if len(specs) > 1:
         return _HYBRID
@@ -74,8 +72,8 @@ def draw_curves(
     """Panels (title -> curves) of a quantity with intervals, against a length or a
     place; returns a matplotlib Figure.
 
-    All panels share one legend, in which a label stands once: what has the same label
-    has the same mixer. Raises KwsError where there is nothing to draw.
+    All panels share one legend. Curves with the same label have the same mixer, and
+    their label stands there once. Raises KwsError where there is nothing to draw.
     """
     if not any(panels.values()):
         raise KwsError("there is nothing to draw: no model has what was asked for")
@@ -103,8 +101,8 @@ def draw_curves(
 
 
 def _styles(labels: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """How the line of each (label, mixer) looks; those of mixers of whole segments are
-    never solid.
+    """The line style of each (label, mixer); mixers of whole segments never have a
+    solid line.
     """
     styles: dict[str, dict[str, str]] = {}
     for label, mixer in labels:
@@ -133,7 +131,9 @@ def _draw_curve(ax: Any, curve: Curve, shift: float, log_x: bool, style: Mapping
 
 
 def _scale_x(ax: Any, places: Sequence[float], log_x: bool) -> None:
-    """An axis that holds these places with a margin, and names them where they are few."""
+    """An axis that holds these places with a margin, and names them where they are
+    few.
+    """
     if log_x:
         ax.set_xscale("log")
         around = (places[-1] / places[0]) ** 0.08 if places[-1] > places[0] else 2.0

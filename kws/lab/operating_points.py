@@ -1,5 +1,5 @@
-"""Operating points of a run: thresholds for each rate of false accepts, and which
-keywords are missed there.
+"""The operating points of a run: thresholds for each rate of false accepts, and the
+keywords that are missed there.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def points(recordings: Sequence[Replayed], study: Study) -> list[OperatingPoint]
     """
     keywords = [phrase_name(keyword) for keyword in study.recipe.task.keywords]
     counting = Counting(study.recipe.task.scoring.refractory_frames, FRAME_SAMPLES)
-    clean = [r for r in recordings if r.source.condition == CLEAN]
+    clean = [r for r in recordings if r.item.condition == CLEAN]
     curves = [det(clean, keywords, index, counting) for index in range(len(keywords))]
     made = []
     for rate in study.fa_per_hour:
@@ -61,9 +61,9 @@ def _missed(
 ) -> tuple[str, ...]:
     return tuple(
         sorted(
-            recording.source.name
+            recording.item.name
             for recording in recordings
-            if recording.source.role == "positive" and recording.source.condition == condition
+            if recording.item.role == "positive" and recording.item.condition == condition
             for index, (keyword, threshold) in enumerate(zip(keywords, thresholds, strict=True))
             for occurrence in occurrences(recording, index, keyword, threshold, counting)
             if occurrence.row is None

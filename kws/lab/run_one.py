@@ -35,7 +35,7 @@ _BATCH_FRAMES = 6400  # of 40 ms, padding included
 
 @dataclass(frozen=True)
 class Result:
-    """How well a run reads the recordings of the search, and what it took.
+    """The result of a run's search, and its cost.
 
     ctc_loss: per phone. phone_errors: of greedy decoding, against `phones` phones that
     are said. minutes: of training.
@@ -49,11 +49,11 @@ class Result:
 
 
 def trained(recipe: Recipe) -> Path | None:
-    """The checkpoint of a run, trained if it is not there; what training has to say
-    goes to log.txt beside it.
+    """The checkpoint of a run, which is trained if it does not exist; the training's
+    log goes to log.txt beside it.
 
-    None in all but the first of several processes of a training, as
-    `kws.train.trainer.train` has it.
+    None in all but the first of several processes of a training, as in
+    `kws.train.trainer.train`.
     """
     output = Path(recipe.run.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,9 @@ def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -
 
 
 def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int64]], segment_s: float) -> Result:
-    """How a run reads the sounds of the search, from result.json where it is there."""
+    """The result of a run on the sounds of the search: read from result.json, or
+    computed.
+    """
     path = Path(recipe.run.output) / "result.json"
     if not path.exists():
         checkpoint = load_checkpoint(_checkpoint(recipe))
@@ -157,8 +159,8 @@ def _better(
     scores: npt.NDArray[np.float64],
     ages: npt.NDArray[np.int64],
 ) -> None:
-    """Raises the scores of a segment's frames to what the segment gives, where that is
-    more.
+    """Raises the scores of a segment's frames to those of the segment, where those are
+    higher.
     """
     found, old, _ = scorer.score(log_posteriors)
     higher = found > scores[: len(found)]
@@ -212,7 +214,7 @@ def save(recordings: Sequence[Replayed], path: Path) -> None:
             file,
             counts=[len(r.frames) for r in recordings],
             samples=[r.samples for r in recordings],
-            names=[f"{r.source.name} {r.source.condition}" for r in recordings],
+            names=[f"{r.item.name} {r.item.condition}" for r in recordings],
             frames=np.concatenate([r.frames for r in recordings]),
             scores=np.concatenate([r.scores for r in recordings]),
             ages=np.concatenate([r.ages for r in recordings]),
@@ -220,7 +222,7 @@ def save(recordings: Sequence[Replayed], path: Path) -> None:
 
 
 def load(path: Path, sounds: Sounds) -> list[Replayed]:
-    """Read what `save` wrote of these sounds."""
+    """Read the recordings of these sounds that `save` wrote."""
     with np.load(path) as kept:
         ends = np.cumsum(kept["counts"])[:-1]
         parts = [np.split(kept[name], ends) for name in ("frames", "scores", "ages")]

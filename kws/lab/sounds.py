@@ -82,11 +82,11 @@ def sounds_of_test(study: Study, places: Places) -> Sounds:
 
 
 def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDArray[np.int64]]]:
-    """The recordings that learning rates are chosen by, and the tokens of what is said
+    """The recordings by which learning rates are chosen, and the tokens that are said
     in each.
 
     They are the dev split of the dealt corpora that are trained on. Raises KwsError
-    where nobody was dealt to it.
+    where no speaker was dealt to it.
     """
     tokens = {token: index for index, token in enumerate(study.recipe.task.model.tokens)}
     folders = [c.folder for c in study.recipe.task.speech if c.folder in study.dealt]
@@ -102,7 +102,9 @@ def sounds_of_search(study: Study, places: Places) -> tuple[Sounds, list[npt.NDA
 
 
 def heard(sources: Sequence[TestItem], rules: Rules, mels: int, cache: Path) -> Sounds:
-    """The mel energies of `sources`, from a file in `cache` or computed and kept there."""
+    """The mel energies of `sources`, from a file in `cache` or computed and kept
+    there.
+    """
     identities = [(s.condition, s.role, s.labels, s.name, file_identity(s.audio)) for s in sources]
     noise = [file_identity(path) for path in rules.noise]
     key = hashlib.blake2b(repr((identities, noise, rules.silence_s, mels)).encode(), digest_size=8).hexdigest()

@@ -1,5 +1,5 @@
-"""Who speaks in a study's training, in its search for learning rates and in its test:
-nobody in two of them.
+"""Deals the speakers of a study to its training, its search for learning rates and its
+test: no speaker to two of them.
 
 The split of a speaker follows from a hash of the name alone. A speaker of several
 corpora therefore has the same split in all of them, and adding a corpus moves nobody.

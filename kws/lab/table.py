@@ -69,7 +69,9 @@ def runs_of(study: Study, places: Places, cell: Cell) -> list[Run]:
 
 
 def tables(study: Study, places: Places, spoken: SpokenKeywords, costs: Mapping[str, Mapping[str, Any]]) -> str:
-    """The tables of all groups; `costs` gives further columns of a cell, by its name."""
+    """The tables of all groups; `costs` gives further columns of a cell, by its
+    name.
+    """
     return "\n\n".join(table(study, places, group, spoken, costs) for group in study.groups)
 
 

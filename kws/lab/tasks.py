@@ -1,5 +1,5 @@
-"""The tasks of a comparison: features, searches for learning rates, runs, and what is
-measured of runs.
+"""The tasks of a comparison: features, searches for learning rates, runs, and
+measurements of runs.
 
 Any process can do each of them, see `kws.parallel`; the result lies in the folder of
 its run.
@@ -99,7 +99,7 @@ def _test(study: Study, places: Places) -> Sounds:
 
 
 def feature_tasks(study: Study, places: Places) -> list[Task]:
-    """One for each seed and kind of rows."""
+    """A task for each seed and kind of rows."""
     found: dict[str, Task] = {}
     for task in _runs(study, dict.fromkeys(study.cells, study.learning_rates[0]), places):
         found.setdefault(repr((task.recipe.task.scenes, task.recipe.optim.seed)), task._replace(kind=FEATURES))
@@ -108,7 +108,7 @@ def feature_tasks(study: Study, places: Places) -> list[Task]:
 
 
 def search_tasks(study: Study, places: Places) -> list[Task]:
-    """Every learning rate for every cell that searches its own."""
+    """A task for every learning rate of every cell that searches its own."""
     seed = search_seed(study)
     return [
         Task(
@@ -125,7 +125,7 @@ def search_tasks(study: Study, places: Places) -> list[Task]:
 
 
 def search_seed(study: Study) -> int:
-    """The seed after all that are tested."""
+    """The seed of the search: the one after all tested seeds."""
     return max(len(study.seeds(name)) for name in study.cells)
 
 
@@ -146,8 +146,9 @@ def best_rates(study: Study, places: Places) -> dict[str, float]:
 
 
 def run_tasks(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
-    """Every run of the study, first seeds first, so that a comparison that is broken
-    off has something of all; those that take the models of others come last.
+    """Every run of the study. First seeds come first, so that a comparison that is
+    broken off has results of all cells; runs that take the models of other runs come
+    last.
     """
     return sorted(_runs(study, rates, places), key=lambda task: (bool(task.cell.phrases_of), task.recipe.optim.seed))
 
@@ -178,5 +179,5 @@ def _runs(study: Study, rates: dict[str, float], places: Places) -> list[Task]:
 
 
 def folder(places: Places, cell: Cell) -> Path:
-    """Where the runs of a cell lie."""
+    """The folder of a cell's runs."""
     return places.cells / re.sub(r"[^A-Za-z0-9+]+", "_", cell.name)

@@ -35,8 +35,9 @@ _MAX_SPELLINGS = 8  # a phrase of many ambiguous words would otherwise multiply 
 
 
 class Lookup(NamedTuple):
-    """A word of a phrase, and the entries of the dictionary that are said for it: itself,
-    itself without accents, or a number in words; none where it is missing.
+    """A word of a phrase, and the entries of the dictionary that are said for it: the
+    word itself, the word without accents, or a number in words; empty where the
+    dictionary lacks it.
     """
 
     word: str
@@ -115,12 +116,14 @@ class Lexicon:
         return next((entries for entries in options if entries and self._words.keys() >= set(entries)), ())
 
     def spell(self, phrase: str) -> list[Spelling]:
-        """All spellings of `phrase`, as `spell_words` gives them, without the borders."""
+        """All spellings of `phrase`, as `spell_words` gives them, without the
+        borders.
+        """
         return list(self.spell_words(phrase))
 
     def spell_words(self, phrase: str) -> Spelled:
-        """All spellings of `phrase` (at most 8), most usual first, and where their words
-        end.
+        """All spellings of `phrase` (at most 8), most usual first, and where their
+        words end.
 
         ``"view glass=V Y UW - G L AE S"`` gives the phones directly, with ``-`` between
         words, or without where no pause is to be heard, and ``|`` between several
@@ -161,7 +164,7 @@ def _parse_words(phones: str) -> list[Spelling]:
 
 
 def _nameless(phrase: str) -> str:
-    """What is wrong with a phrase that has no word."""
+    """The sentence on a phrase that has no word."""
     if phrase.isspace() or not phrase:
         return "an empty phrase cannot be spelled: give at least one word"
     if "=" in phrase:
@@ -170,7 +173,7 @@ def _nameless(phrase: str) -> str:
 
 
 def _missing(phrase: str, words: list[str]) -> str:
-    """What to do about words that the dictionary lacks."""
+    """A sentence on what to do about words that the dictionary lacks."""
     if all(map(is_number, words)):
         example = f', as in "{said}"' if (said := digit_by_digit(words[0])) else ""
         return f"{', '.join(words)} can be said in several ways: write it in words{example}"
@@ -180,13 +183,13 @@ def _missing(phrase: str, words: list[str]) -> str:
 
 
 def _is_english(word: str) -> bool:
-    """Whether a word is of letters that the dictionary has."""
+    """Whether all letters of a word occur in the dictionary."""
     return word.isascii() and word.replace("'", "").isalpha()
 
 
 @lru_cache(maxsize=1024)  # a dictionary has a million phones, of a hundred kinds
 def _without_stress(phone: str) -> str:
-    """``"EY1"`` -> ``"EY"``."""
+    """A phone without its stress mark: ``"EY1"`` -> ``"EY"``."""
     return _STRESS.sub("", phone)
 
 
@@ -214,9 +217,9 @@ def spell(phrase: str) -> list[Spelling]:
 
 
 def spell_all(phrases: Iterable[str]) -> dict[str, Spelled]:
-    """The spellings of several phrases with their borders, by name; a phrase that is given
-    twice has the spellings of both. The dictionary is read once, and not at all if all
-    have phones.
+    """The spellings of several phrases with their borders, by name; a phrase that is
+    given twice has the spellings of both. The dictionary is read once, and not at all
+    if all have phones.
     """
     phrases = list(phrases)
     return spell_with(Lexicon({}) if all("=" in phrase for phrase in phrases) else load_cmudict(), phrases)

@@ -1,4 +1,6 @@
-"""Where the words of a spelling end: speakers pause between words, and not inside them."""
+"""The borders of spellings, at which words end: speakers pause between words, and not
+inside them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ WORD_END = "-"  # between the words of phones as text
 
 
 def with_borders(spellings: Iterable[Sequence[str]]) -> Spelled:
-    """Spellings with their borders, if those come with them, as in `Spelled`."""
+    """The spellings with their borders; those without known borders get none."""
     if isinstance(spellings, Mapping):
         return {tuple(spelling): tuple(ends) for spelling, ends in spellings.items()}
     return {tuple(spelling): () for spelling in spellings}

@@ -1,4 +1,4 @@
-"""What somebody who asks for a phrase should know before it is listened for."""
+"""Notes for a person who asks for a phrase, before it is listened for."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ _MANY_PHONES = 41  # of 12 words, the longest phrases that were tried: see docs/
 
 
 def phrase_notes(phrase: str, spellings: Iterable[Sequence[str]]) -> list[str]:
-    """What somebody who asks for `phrase` should know: which characters are not heard,
-    and that a phrase of few phones fires by itself, or one of many may never. A sentence each.
+    """Notes on `phrase`, a sentence each: characters that are not heard, too few
+    phones, which fire by themselves, and too many, which may never fire.
     """
     name = phrase_name(phrase)
     notes = []

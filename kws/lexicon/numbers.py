@@ -15,8 +15,8 @@ _JOINED = re.compile(r"\d[^\w\s]+\d")  # 3.14, 1,000, 24/7, 7:30
 
 
 def in_words(number: str) -> tuple[str, ...]:
-    """``"42"`` -> ``("forty", "two")``; nothing for what is no whole number below 100,
-    since longer ones have several readings: 1984, 007.
+    """The words of a number: ``"42"`` -> ``("forty", "two")``. Empty for anything but a
+    whole number below 100, since longer ones have several readings: 1984, 007.
     """
     if not _PLAIN.fullmatch(number):
         return ()
@@ -27,7 +27,7 @@ def in_words(number: str) -> tuple[str, ...]:
 
 
 def is_joined(word: str) -> bool:
-    """Whether a word has marks between digits, which make one number of them: 3.14."""
+    """Whether a word has marks between digits that make one number of them: 3.14."""
     return _JOINED.search(unicodedata.normalize("NFKC", word)) is not None
 
 
@@ -38,8 +38,8 @@ def is_number(word: str) -> bool:
 
 
 def digit_by_digit(number: str) -> str:
-    """One reading of a number: ``"3.14"`` -> three point one four; nothing for one with
-    other marks than points.
+    """One reading of a number: ``"3.14"`` -> three point one four. Empty for a number
+    with other marks than points.
     """
     if not all(c.isdecimal() or c == "." for c in number):
         return ""

@@ -1,4 +1,6 @@
-"""Texts as they are compared: case, punctuation, marks and quotation do not count."""
+"""Normalises texts for comparison: case, punctuation, marks and quotation do not
+count.
+"""
 
 import re
 import unicodedata
@@ -40,7 +42,7 @@ def phrase_name(phrase: str) -> str:
 
 
 def without_accents(word: str) -> str:
-    """``"caf\u00e9"`` -> ``"cafe"``."""
+    """A text without accents: ``"café"`` -> ``"cafe"``."""
     letters = unicodedata.normalize("NFKD", word.casefold())
     return "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
 

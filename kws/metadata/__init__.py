@@ -1,4 +1,4 @@
-"""The manifest: what a model file says about itself, as JSON in the model's metadata.
+"""The model info: what a model file says about itself, as JSON in its metadata.
 
 One `.onnx` file is the whole product, so nothing that running needs is said anywhere
 else.
@@ -21,7 +21,7 @@ from kws.metadata.checks import check, check_keyword
 
 SCHEMA = 2  # raised when an older kws would misread the file; added fields do not need that
 ONE_PASS_SCHEMA = 1  # of files without a verifier, which an older kws reads as well
-METADATA_KEY = "kws.manifest"
+METADATA_KEY = "kws.manifest"  # of the model info; the key is older than that name, and shipped files have it
 VERIFIER_KEY = "kws.verifier"  # the verifier's own ONNX file, in base64
 
 
@@ -38,7 +38,7 @@ class StateSpec:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a threshold was found: false accepts counted in hours of the data named."""
+    """The basis of a threshold: false accepts counted in hours of the data named."""
 
     fa_per_hour: float
     false_accepts: int
@@ -51,8 +51,8 @@ class Keyword:
     """A phrase that the model hears: its spellings in tokens and the score at which it
     fires.
 
-    borders: of each spelling after how many tokens a word ends, where a speaker may pause;
-    empty where that is not known.
+    borders: of each spelling after how many tokens a word ends, where a speaker may
+    pause; empty where that is not known.
     """
 
     name: str
@@ -63,8 +63,8 @@ class Keyword:
 
     @classmethod
     def of(cls, name: str, spellings: Iterable[Sequence[str]], threshold: float) -> Keyword:
-        """A keyword with the borders of its spellings, if those come with them, as `Spelled`
-        does.
+        """A keyword of these spellings; of their borders too, where `spellings` is a
+        mapping to borders (`Spelled`).
         """
         own = with_borders(spellings)
         return cls(name, tuple(own), threshold, borders=tuple(own.values()) if any(own.values()) else ())
@@ -93,8 +93,8 @@ class ScorerConfig:
         return max(PAUSE_FRAMES, self.max_gap_frames)
 
     def longest_frames(self, spelling: Sequence[object], borders: Borders = ()) -> int:
-        """How many frames a keyword that is spelled so may take: max_duration_frames,
-        more where its phones need more, and a pause more for each border.
+        """How many frames the path of a spelling may cover: max_duration_frames, more
+        where the spelling has many labels, and a pause more for each border.
         """
         pauses = len(borders) * (self.pause_frames - self.max_gap_frames)
         return longest_path(len(spelling), self.max_duration_frames) + pauses
@@ -102,10 +102,10 @@ class ScorerConfig:
     def scorer(
         self, tokens: Sequence[str], spellings: Sequence[Collection[Sequence[str]]], lenience: int = 1
     ) -> KeywordScorer:
-        """The scorer of keywords, each given by its spellings in tokens, or by those with
-        their borders (`Spelled`).
+        """The scorer of keywords, each given by its spellings in tokens, or by those
+        with their borders (`Spelled`).
 
-        lenience: times the limits of duration and gap.
+        lenience: multiplies the limits of duration and gap.
         """
         ids = {token: number for number, token in enumerate(tokens)}
         every = [spelled for own in spellings for spelled in with_borders(own).items()]
@@ -131,7 +131,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Training:
-    """Where the weights come from."""
+    """The training of the weights: its recipe, seed, steps, data and settings."""
 
     recipe: str
     seed: int
@@ -144,7 +144,7 @@ class Training:
 class VerifierInfo:
     """The second pass of a model file (see kws.runtime.second_pass).
 
-    segment_frames: frames of 10 ms that it hears at once. mels: bands of its features.
+    segment_frames: hops of 10 ms that it hears at once. mels: bands of its features.
     silence: the features of digital silence, which stand before the begin of a stream.
     words: the keywords that it tells apart, in the order of its log-odds. floor: the
     first pass's score from which on it is asked. hold_frames: how many frames after the
@@ -199,8 +199,9 @@ class ModelInfo:
 
     @property
     def temperature(self) -> float:
-        """By which the model's logits were divided after training, which serves phrases;
-        what is made of whole clips or few bytes takes it back.
+        """The number by which the model's logits were divided after training, for the
+        sake of typed phrases. Whole clips are classified, and speech is stored, by the
+        posteriors before.
         """
         return float(self.training.config.get("temperature", 1.0))
 
@@ -210,7 +211,7 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
-        """Read a manifest. Raises KwsError with one sentence for anything that
+        """Read a model info. Raises KwsError with one sentence for anything that
         `to_json` cannot have written.
 
         Fields unknown to this version are passed over: a later version may add some.
@@ -218,20 +219,20 @@ class ModelInfo:
         try:
             data = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise KwsError(f"the manifest is not JSON ({error})") from error
+            raise KwsError(f"the model info is not JSON ({error})") from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
-            raise KwsError(f"the manifest has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
+            raise KwsError(f"the model info has schema {schema} and this kws reads {SCHEMA}: upgrade kws")
         try:
             info = decode(cls, data)
         except KwsError as error:
-            raise KwsError(f"the manifest is not valid: {error}") from error
+            raise KwsError(f"the model info is not valid: {error}") from error
         assert isinstance(info, ModelInfo)
         return info
 
 
 def embed(model: Any, info: ModelInfo, verifier: bytes | None = None) -> None:
-    """Put the manifest into the metadata of an onnx.ModelProto, in place of an older
+    """Put the model info into the metadata of an onnx.ModelProto, in place of an older
     one; and, where one is given, the ONNX file of its verifier.
     """
     _put(model, METADATA_KEY, info.to_json())

@@ -1,5 +1,5 @@
-"""Whether the parts of a manifest fit each other, and whether any model can be so large:
-what is refused here has cost no memory yet.
+"""Checks a model info: its parts must fit each other, and no model may be larger than
+any real one. It is refused before memory is asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _MOST_FRAMES = 1_000_000
 
 
 def check(info: ModelInfo) -> None:
-    """Raise KwsError for the first part of a manifest that does not fit the others."""
+    """Raise KwsError for the first part of a model info that does not fit the
+    others.
+    """
     _check_clock(info)
     _check_tokens(info)
     _check_states(info.states)
@@ -58,7 +60,7 @@ def check_keyword(info: ModelInfo, keyword: Keyword) -> None:
 
 
 def _fit(keyword: Keyword) -> bool:
-    """Whether the borders are those of the spellings."""
+    """Whether the borders belong to the spellings."""
     pairs = zip(keyword.spellings, keyword.borders, strict=False)
     inside = all(list(own) == sorted(set(own) & set(range(1, len(spelling)))) for spelling, own in pairs)
     return inside and len(keyword.borders) in (0, len(keyword.spellings))
@@ -75,7 +77,7 @@ def _check_clock(info: ModelInfo) -> None:
 
 
 def _check_size(info: ModelInfo) -> None:
-    """What is far beyond any model is refused before memory is asked for it."""
+    """Refuses sizes far beyond any model, before memory is asked for them."""
     demand(info.chunk_samples * info.chunks_per_call <= _MOST_CALL_S * info.sample_rate, "a call takes too many chunks")
     states = sum(math.prod(state.shape) for state in info.states)
     demand(states <= _MOST_VALUES, f"the states have {states} values")

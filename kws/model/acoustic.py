@@ -69,7 +69,9 @@ class AcousticModel(StreamingLayer):
 
     @property
     def any_length(self) -> bool:
-        """Whether a graph of the model can take any number of frames up to its window."""
+        """Whether a graph of the model can take any number of frames up to its
+        window.
+        """
         return all(block.mixer.any_length for block in self._blocks())
 
     def _look_back_samples(self) -> int | None:
@@ -80,8 +82,8 @@ class AcousticModel(StreamingLayer):
             frames += block.mixer.look_back + block.feed_forward.past
         if self.frontend.look_back is None:
             return None
-        mel_frames = frames * self.subsampling.stride + self.subsampling.past
-        return mel_frames * self.frontend.stride + self.frontend.look_back
+        hops = frames * self.subsampling.stride + self.subsampling.past
+        return hops * self.frontend.stride + self.frontend.look_back
 
     def _blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
@@ -102,8 +104,8 @@ class AcousticModel(StreamingLayer):
         self.register_buffer("fixed_reference", mel)
 
     def set_reference(self, log_mel: Tensor) -> None:
-        """Log-mel energies (F, M) of one training utterance, whose first 4 W frames of
-        10 ms `fixed` mixers read.
+        """Keeps log-mel energies (F, M) of one training utterance, for `fixed` mixers:
+        they read its first 4 W hops of 10 ms.
 
         Nothing happens in a model without such mixers. Raises KwsError where the
         utterance is too short.
@@ -136,7 +138,9 @@ class AcousticModel(StreamingLayer):
         return self.normalised(mel), state
 
     def normalised(self, mel: Tensor) -> Tensor:
-        """Log-mel energies (..., M) of the frontend, by the model's global constants."""
+        """Log-mel energies (..., M) of the frontend, by the model's global
+        constants.
+        """
         return (mel - self.mean) * self.scale
 
     def forward(self, x: Tensor, state: AcousticState) -> tuple[Tensor, AcousticState]:
@@ -164,7 +168,7 @@ class AcousticModel(StreamingLayer):
 
     def hidden(self, mel: Tensor, lengths: Tensor) -> Tensor:
         """(B, 4 T, M) normalised mel of whole utterances, valid frames of 40 ms (B,) ->
-        (B, T, D): what heads read.
+        (B, T, D), the input of the heads.
 
         Frames from `lengths` on are padding and mean nothing.
         """
@@ -173,13 +177,13 @@ class AcousticModel(StreamingLayer):
         return self._hidden_segment(mel, lengths)
 
     def whole(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, whichever kind
-        the mixer is.
+        """Log-posteriors (B, T, V) of whole utterances as in `hidden`, for streaming
+        and for segment mixers.
         """
         return self.posteriors(self.hidden(mel, lengths))
 
     def whole_with_phrases(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """As `whole`, and beside it the log-posteriors (B, T, 1 + K) of whole phrases,
+        """The log-posteriors of `whole`, and those of whole phrases (B, T, 1 + K),
         blank first, from the same pass.
 
         Raises KwsError where the model has no phrases.

@@ -1,5 +1,5 @@
-"""Checkpoints: weights and what is needed to use them, nothing that has to be unpickled
-as code.
+"""Checkpoints: weights and the values that are needed to use them. Nothing in them is
+unpickled as code.
 """
 
 import importlib.resources
@@ -22,8 +22,8 @@ _HALVED_FROM = 1024  # elements: smaller tensors stay in single precision, they 
 
 
 class Checkpoint(NamedTuple):
-    """A trained model (in evaluation mode), its recipe as plain values, its keywords
-    and what the training spent.
+    """A trained model (in evaluation mode), its recipe as plain values, its keywords,
+    and the resources that the training took.
     """
 
     model: AcousticModel
@@ -64,7 +64,9 @@ def halved(model: nn.Module) -> dict[str, Tensor]:
 
 
 def halved_sizes(model: nn.Module) -> set[int]:
-    """How many elements the weights have that a checkpoint holds in half precision."""
+    """The numbers of elements of the weights that a checkpoint holds in half
+    precision.
+    """
     return {weight.numel() for weight in model.state_dict().values() if weight.numel() >= _HALVED_FROM}
 
 
@@ -84,7 +86,7 @@ def find_checkpoint(name_or_path: str) -> Path:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads what `save_checkpoint` wrote; KwsError for anything else."""
+    """Reads a file that `save_checkpoint` wrote; KwsError for any other."""
     values = read_values(path, _FORMAT, "a finished checkpoint of kws: give the model.ckpt")
     model = AcousticModel(AcousticConfig.from_dict(values["config"]))
     model.load_state_dict(values["weights"])
@@ -97,9 +99,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_values(path: Path, form: str, wanted: str) -> dict[str, Any]:
-    """The values of a checkpoint of the format `form`, nothing of it run as code.
+    """The values of a checkpoint of the format `form`; nothing of it runs as code.
 
-    Raises KwsError for any other file; `wanted` says what it is not and what to give.
+    Raises KwsError for any other file. wanted: the end of that sentence, which says
+    what to give instead.
     """
     if not path.is_file():
         raise KwsError(f"there is no checkpoint {path}")

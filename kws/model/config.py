@@ -16,9 +16,10 @@ class AcousticConfig:
     frames of 40 ms, the same in training, evaluation, streaming and export. expansion:
     the feed-forward's hidden width in units of D. kernel: of the convolution in the
     feed-forward, in frames. channels: of the first convolution of the subsampling.
-    mels: mel bands. follow_level: whether quiet sound is raised first (kws.model.level).
-    tokens: what the head tells apart, blank first. phrases: how many whole phrases a
-    second head tells apart (`AcousticModel.whole_with_phrases`); 0 is no such head.
+    mels: mel bands. follow_level: whether quiet sound is raised first
+    (kws.model.level). tokens: what the head tells apart, blank first. phrases: how many
+    whole phrases a second head tells apart (`AcousticModel.whole_with_phrases`); 0 is
+    no such head.
     """
 
     mixer: str = "xsa"
@@ -49,7 +50,7 @@ class VerifierConfig:
     in AcousticConfig.
 
     mixer: of segments, such as `xsa+full`. words: the keywords that it tells apart.
-    segment_frames: frames of 10 ms that it hears at once. word_blocks: blocks behind the
+    segment_frames: hops of 10 ms that it hears at once. word_blocks: blocks behind the
     others that serve the words alone, not phones.
     """
 

@@ -62,10 +62,10 @@ def verify(layer: StreamingLayer, x: Tensor, guide: Tensor | None = None, seed: 
 
     Args:
         layer: any streaming layer, a mixer for example.
-        x: an example input (B, T, D), T a multiple of the layer's stride; B of 2 or more
-            tries that rows do not meet.
-        guide: what a mixer reads besides (`StreamingMixer.reads`): (B, T, D), cut into chunks
-            as x is, or a reference (1, W, D).
+        x: an example input (B, T, D), T a multiple of the layer's stride; B of 2 or
+            more tries that rows do not meet.
+        guide: the second input of a mixer (`StreamingMixer.reads`): (B, T, D), cut into
+            chunks as x is, or a reference (1, W, D).
         seed: of the random splits.
 
     Raises:
@@ -92,7 +92,7 @@ def _check_fresh_state(case: _Case) -> None:
 
 
 def _check_reach(case: _Case) -> None:
-    """Which inputs each of a few output frames depends on, by their gradients."""
+    """Checks, by their gradients, which inputs a few output frames depend on."""
     layer, frames = case.layer, case.x.shape[1]
     x = case.x.clone().requires_grad_()
     along = case.guide is not None and case.guide.shape[:2] == x.shape[:2]
@@ -115,7 +115,9 @@ def _check_reach(case: _Case) -> None:
 
 
 def _check_seen(case: _Case, t: int, seen: Tensor) -> None:
-    """Seen (B, T): the input frames that output frame `t` of the first row depends on."""
+    """Seen (B, T): the input frames that output frame `t` of the first row depends
+    on.
+    """
     layer, at = case.layer, f"output frame {t} depends on input frame"
     begins, ends = t * layer.stride, (t + 1) * layer.stride
     if seen[0, ends:].any():
@@ -150,7 +152,7 @@ def _check_chunks(case: _Case, cuts: Sequence[int], whole: Tensor, end: State) -
 
 
 def _splits(frames: int, stride: int, seed: int) -> Iterator[list[int]]:
-    """Where to cut: after every `stride` frames, in half, and at random."""
+    """Places to cut: after every `stride` frames, in half, and at random."""
     steps = frames // stride
     yield [step * stride for step in range(1, steps)]
     yield [steps // 2 * stride] if steps > 1 else []
@@ -161,5 +163,5 @@ def _splits(frames: int, stride: int, seed: int) -> Iterator[list[int]]:
 
 
 def _first(flags: Tensor) -> int:
-    """The index of the first that is true."""
+    """The index of the first true element."""
     return int(flags.nonzero()[0, 0])

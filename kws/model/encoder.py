@@ -42,7 +42,9 @@ class CausalConv(StreamingLayer):
 
 
 class Subsampling(StreamingLayer):
-    """Two causal convolutions of stride 2: four 10 ms frames become one of 40 ms."""
+    """Two causal convolutions of stride 2: four hops of 10 ms become a frame of
+    40 ms.
+    """
 
     stride = 4
 
@@ -116,12 +118,12 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def init_state(self, batch: int) -> BlockState:
-        """The state of fresh streams; only where the mixer streams."""
+        """The state of fresh streams, for a mixer that streams."""
         return BlockState(self.mixer.init_state(batch), self.feed_forward.init_state(batch))
 
     def stream(self, x: Tensor, state: BlockState, guide: Tensor | None = None) -> tuple[Tensor, BlockState]:
-        """The block on a whole utterance or a chunk of it; `guide`: what its mixer
-        reads (see mixers/base.py).
+        """The block on a whole utterance or a chunk of it. guide: the mixer's second
+        input (see mixers/base.py).
         """
         guide = None if guide is None else self.mixer_norm(guide)
         mixed, mixer = self.mixer(self.mixer_norm(x), state.mixer, guide)

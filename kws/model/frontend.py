@@ -1,13 +1,14 @@
 """Causal log-mel energies from raw PCM, inside the graph.
 
-Shapes: B batch, S samples, T frames of 10 ms, M mel bands.
+Shapes: B batch, S samples, F hops of 10 ms, M mel bands.
 
-Frame t covers the 25 ms that end at sample 160 (t + 1): nothing of the future, nothing
-late. The 512-point DFT, of 400 samples and 112 zeros, is computed in two stages (Cooley and Tukey 1965: 512 = 32 x 16)
-as two small matrix products, which any runtime has; a single DFT matrix would weigh 0.8
-MB and an FFT operator is missing in many runtimes. Of real input, half of the first
-stage mirrors the other half and is left out. The mel bands are those of the HTK
-formula, triangular, without normalisation (torchaudio's defaults).
+The row of hop f covers the 25 ms that end at sample 160 (f + 1): nothing of the future,
+nothing late. The 512-point DFT, of 400 samples and 112 zeros, is computed in two stages
+(Cooley and Tukey 1965: 512 = 32 x 16) as two small matrix products, which any runtime
+has; a single DFT matrix would weigh 0.8 MB, and an FFT operator is missing in many
+runtimes. Of real input, half of the first stage mirrors the other half and is left out.
+The mel bands are those of the HTK formula, triangular, without normalisation
+(torchaudio's defaults).
 """
 
 import math
@@ -34,11 +35,11 @@ FLOOR = 1e-6  # added to the mel energy: the log of digital silence is finite
 
 
 class FrontendState(NamedTuple):
-    tail: Tensor  # (B, 240) the PCM that the next frame still sees
+    tail: Tensor  # (B, 240) the PCM that the next hop still sees
 
 
 class LogMel(StreamingLayer):
-    """(B, S) PCM in [-1, 1], S a multiple of 160 -> (B, S / 160, M) log-mel energies.
+    """(B, S) PCM in [-1, 1], S a multiple of 160 -> (B, F, M) log-mel energies.
 
     mels: number of bands between `low_hz` and `high_hz`.
     """
@@ -67,19 +68,19 @@ class LogMel(StreamingLayer):
         return torch.log(energies + FLOOR), state
 
     def energies(self, x: Tensor, state: FrontendState) -> tuple[Tensor, FrontendState]:
-        """As `forward`, before the logarithm."""
+        """The mel energies of `forward`, before the logarithm."""
         batch, samples = x.shape
-        frames = samples // HOP_SAMPLES
+        hops = samples // HOP_SAMPLES
         pcm = torch.cat([state.tail, x], dim=1)
         pieces = pcm.reshape(batch, pcm.shape[1] // _PIECE, _PIECE)
-        frame = windows(pieces, WINDOW_SAMPLES // _PIECE, HOP_SAMPLES // _PIECE)
-        frame = frame.reshape(batch * frames, _USED_ROWS, _COLUMNS)
+        window = windows(pieces, WINDOW_SAMPLES // _PIECE, HOP_SAMPLES // _PIECE)
+        window = window.reshape(batch * hops, _USED_ROWS, _COLUMNS)
         # stage 1 over n1, for all n2: (17 x 2 outputs: k1, real and imaginary) x (25 rows)
-        grid = self.first @ (frame * self.window)
+        grid = self.first @ (window * self.window)
         # stage 2 over (real, imaginary) and n2, one matrix per k1, the twiddle factors inside
-        grid = grid.reshape(batch * frames, _USED_K1, 2 * _COLUMNS).transpose(0, 1)
+        grid = grid.reshape(batch * hops, _USED_K1, 2 * _COLUMNS).transpose(0, 1)
         spectrum = grid @ self.second
-        power = (spectrum * spectrum).transpose(0, 1).reshape(batch, frames, _USED_K1 * 2 * _COLUMNS)
+        power = (spectrum * spectrum).transpose(0, 1).reshape(batch, hops, _USED_K1 * 2 * _COLUMNS)
         return power @ self.filters, FrontendState(pcm[:, -self.look_back :])
 
 
@@ -105,7 +106,9 @@ def _dft_stages() -> tuple[Tensor, Tensor]:
 
 
 def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
-    """Mel filters over the layout of stage 2: rows (k1, re/im, k2), (17 * 2 * 16, M)."""
+    """Mel filters over the layout of stage 2: rows (k1, re/im, k2),
+    (17 * 2 * 16, M).
+    """
     edges = mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), mels + 2))
     bins_hz = np.arange(_POINTS // 2 + 1) * SAMPLE_RATE / _POINTS
     rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
@@ -120,13 +123,13 @@ def _mel_of_squares(mels: int, low_hz: float, high_hz: float) -> Tensor:
 
 
 def hz_to_mel(hz: _Hz) -> _Hz:
-    """The HTK formula."""
+    """Hertz to mel, by the HTK formula."""
     ratio = 1.0 + hz / 700.0
     return 2595.0 * (torch.log10(ratio) if isinstance(ratio, Tensor) else math.log10(ratio))
 
 
 def mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """Its inverse."""
+    """Mel to Hertz, by the HTK formula."""
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 

@@ -3,17 +3,18 @@ far away looks like one said near the microphone.
 
     l_t = max over bands of log x_t        s_t = max(l_t, s_(t-1) - FALL)        g_t = LOUD - s_t, from 0 to MOST_GAIN
 
-x are mel energies, s the level of late, g the logarithm of their gain. The level rises at
-once and falls slowly, so that a pause inside a phrase changes little; sound at the level
-of `LOUD` or above is left as it is. More gain than `MOST_GAIN` would make a burst of the
-first sound after a pause, before the level has risen (figures: docs/decisions.md). A
-segment is heard whole, so its gain is one number, and may be more.
+x are mel energies, s the level of late, g the logarithm of their gain. The level rises
+at once and falls slowly, so that a pause inside a phrase changes little; sound at the
+level of `LOUD` or above is left as it is. More gain than `MOST_GAIN` would make a burst
+of the first sound after a pause, before the level has risen (figures:
+docs/decisions.md). A segment is heard whole, so its gain is one number, and may be
+more.
 
 This is an automatic gain control for all bands together; one for each band is that of
 Wang et al. 2017, "Trainable frontend for robust and far-field keyword spotting", arXiv
 1607.05666.
 
-Shapes: B batch, S samples, F frames of 10 ms, M mel bands.
+Shapes: B batch, S samples, F hops of 10 ms, M mel bands.
 """
 
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from torch.nn import functional
 
 from kws.model.frontend import FLOOR, FrontendState, LogMel
 from kws.model.streaming import StreamingLayer
-from kws.model.windows import MOST_FRAMES
+from kws.model.windows import MOST_HOPS
 from kws.units import HOP_SAMPLES
 
 LOUD = 1.0  # log energy of the loudest band: speech whose peaks are at about -35 dBFS
@@ -40,8 +41,8 @@ class LevelState(NamedTuple):
 
 
 class LevelledLogMel(StreamingLayer):
-    """(B, S) PCM, S a multiple of 160 -> (B, S / 160, M) log-mel energies, raised where
-    the sound of late was quiet.
+    """(B, S) PCM, S a multiple of 160 -> (B, F, M) log-mel energies, raised where the
+    last seconds were quiet.
     """
 
     fall: Tensor  # (128,): by how much a level has fallen after each frame of a block
@@ -51,7 +52,7 @@ class LevelledLogMel(StreamingLayer):
     def __init__(self, mels: int) -> None:
         super().__init__()
         self.mel = LogMel(mels)
-        self.register_buffer("fall", _FALL * torch.arange(1.0, MOST_FRAMES + 1), persistent=False)
+        self.register_buffer("fall", _FALL * torch.arange(1.0, MOST_HOPS + 1), persistent=False)
 
     def init_state(self, batch: int) -> LevelState:
         return LevelState(self.mel.init_state(batch), self.zeros(batch, 1, 1))
@@ -65,18 +66,19 @@ class LevelledLogMel(StreamingLayer):
         return raised, LevelState(mel_state, level[..., -1:])
 
     def _level(self, loudest: Tensor, before: Tensor) -> Tensor:
-        """The level (B, 1, F) that follows `before` (B, 1, 1), of the frames' loudest
+        """The level (B, 1, F) that follows `before` (B, 1, 1), of the hops' loudest
         bands (B, 1, F).
 
-        Raised by FALL more with each frame no level falls: it is the greatest until now.
+        With FALL added for every hop since the begin no level falls, so that it is the
+        greatest value until now.
         """
-        frames = loudest.shape[2]
-        if frames <= MOST_FRAMES:  # as in every call of a graph
-            fall = self.fall[:frames]
-            rising = functional.pad(loudest + fall, (MOST_FRAMES - 1, 0), value=-_NEVER)
-            return torch.maximum(functional.max_pool1d(rising, MOST_FRAMES, 1), before) - fall
+        hops = loudest.shape[2]
+        if hops <= MOST_HOPS:  # as in every call of a graph
+            fall = self.fall[:hops]
+            rising = functional.pad(loudest + fall, (MOST_HOPS - 1, 0), value=-_NEVER)
+            return torch.maximum(functional.max_pool1d(rising, MOST_HOPS, 1), before) - fall
         levels = [before]
-        for block in loudest.split(MOST_FRAMES, dim=2):
+        for block in loudest.split(MOST_HOPS, dim=2):
             levels.append(self._level(block, levels[-1][..., -1:]))
         return torch.cat(levels[1:], dim=2)
 

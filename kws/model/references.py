@@ -1,10 +1,10 @@
-"""Reference sequences: what the mixers `random` and `fixed` read beside their input
+"""Reference sequences: a constant second input of the mixers `random` and `fixed`
 (mixers/position.py).
 
 A model holds them as buffers `random_reference` and `fixed_reference`, so that a
 checkpoint brings them along.
 
-Shapes: W window in frames of 40 ms, D width, F frames of 10 ms, M mel bands.
+Shapes: W window in frames of 40 ms, D width, F hops of 10 ms, M mel bands.
 """
 
 import torch
@@ -19,10 +19,10 @@ def random_reference(window: int, width: int) -> Tensor:
 
 
 def fixed_reference(log_mel: Tensor, needed: int) -> Tensor:
-    """The first `needed` frames of an utterance (F, M); KwsError where it has fewer."""
+    """The first `needed` hops of an utterance (F, M); KwsError where it has fewer."""
     if len(log_mel) < needed:
         raise KwsError(
-            f"the mixer fixed needs a reference of {needed} frames of 10 ms, the window, and there are "
+            f"the mixer fixed needs a reference of {needed} hops of 10 ms, the window, and there are "
             f"{len(log_mel)}: give longer rows or a smaller window_frames"
         )
     return log_mel[:needed]

@@ -24,7 +24,8 @@ class StreamingLayer(nn.Module, ABC):
 
     Attributes:
         stride: input frames per output frame.
-        look_back: input frames that an output frame sees before its own `stride` frames; None = unbounded.
+        look_back: input frames that an output frame sees before its own `stride`
+            frames; None = unbounded.
     """
 
     stride: int = 1

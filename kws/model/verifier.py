@@ -6,7 +6,7 @@ frame (Adya et al. 2020, "Hybrid Transformer/CTC networks for hardware efficient
 triggering", arXiv 2008.02323: self-attention in the second pass; the branch for whole
 phrases is that of Sigtia et al. 2020, arXiv 2001.09519).
 
-Shapes: B segments, F frames of 10 ms, M mel bands, T = F / 4 frames of 40 ms,
+Shapes: B segments, F hops of 10 ms, M mel bands, T = F / 4 frames of 40 ms,
 D width, V tokens, W words.
 """
 
@@ -73,7 +73,7 @@ class Verifier(nn.Module):
         self.scale.copy_(1 / deviation)
 
     def hidden(self, features: Tensor) -> Tensor:
-        """(B, F, M) -> (B, T, D): what the heads read."""
+        """(B, F, M) -> (B, T, D), the input of the heads."""
         return self.encode(self.normalised(features))
 
     def normalised(self, features: Tensor) -> Tensor:

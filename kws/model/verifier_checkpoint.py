@@ -1,5 +1,5 @@
-"""Checkpoints of verifiers: as those of acoustic models (checkpoint.py), with another
-format's name.
+"""Checkpoints of verifiers: like those of acoustic models (checkpoint.py), under
+another format name.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ _FORMAT = "kws.verifier.1"
 
 
 class VerifierCheckpoint(NamedTuple):
-    """A trained verifier (in evaluation mode), its recipe as plain values and what the
-    training spent.
+    """A trained verifier (in evaluation mode), its recipe as plain values, and the
+    resources that the training took.
     """
 
     model: Verifier
@@ -37,7 +37,7 @@ def save_verifier(path: Path, model: Verifier, recipe: dict[str, Any], spent: di
 
 
 def load_verifier(path: Path) -> VerifierCheckpoint:
-    """Reads what `save_verifier` wrote; KwsError for anything else."""
+    """Reads a file that `save_verifier` wrote; KwsError for any other."""
     values = read_values(path, _FORMAT, "a verifier: give the verifier.ckpt")
     model = Verifier(VerifierConfig.from_dict(values["config"]))
     model.load_state_dict(values["weights"])

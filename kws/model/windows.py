@@ -1,6 +1,6 @@
-"""What each output frame of a convolution over time sees.
+"""The input rows that each output row of a convolution over time sees.
 
-Shapes: B batch, T output frames, D width.
+Shapes: B batch, T rows of output (hops or frames), D width.
 
 In training these are slices, one for each place in the kernel. In a graph that is
 exported they are one Gather, which costs a device less than as many slices.
@@ -9,7 +9,7 @@ exported they are one Gather, which costs a device less than as many slices.
 import torch
 from torch import Tensor
 
-MOST_FRAMES = 128  # of 10 ms: as many as a call of an exported graph has at most
+MOST_HOPS = 128  # as many as a call of an exported graph has at most
 
 
 def windows(x: Tensor, kernel: int, stride: int = 1) -> Tensor:
@@ -17,14 +17,14 @@ def windows(x: Tensor, kernel: int, stride: int = 1) -> Tensor:
     if not torch.compiler.is_exporting():
         return torch.stack(_shifted(x, kernel, stride), dim=2)
     frames = (x.shape[1] - (kernel - stride)) // stride
-    most = frames if isinstance(frames, int) else MOST_FRAMES
+    most = frames if isinstance(frames, int) else MOST_HOPS
     seen = stride * torch.arange(most)[:, None] + torch.arange(kernel)
     return x.index_select(1, seen[:frames].flatten()).unflatten(1, (frames, kernel))
 
 
 def along_time(x: Tensor, weight: Tensor) -> Tensor:
-    """(B, T + kernel - 1, D) and (kernel, D) weights -> (B, T, D): each channel convolved
-    by itself.
+    """(B, T + kernel - 1, D) and (kernel, D) weights -> (B, T, D): each channel
+    convolved by itself.
     """
     if torch.compiler.is_exporting():
         return (windows(x, len(weight)) * weight).sum(2)
@@ -34,5 +34,5 @@ def along_time(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _shifted(x: Tensor, kernel: int, stride: int = 1) -> list[Tensor]:
-    """For each place in the kernel what stands there, (B, T, D)."""
+    """For each place of the kernel the input that meets it, (B, T, D)."""
     return [x[:, i : i + 1 - kernel or None : stride] for i in range(kernel)]

@@ -76,7 +76,7 @@ def on_cores(
 
 
 class _Note(NamedTuple):
-    """What a task in work reports."""
+    """A report of a task in work."""
 
     words: tuple[Any, ...]
 
@@ -99,7 +99,9 @@ class _Worker:
             self.pipe.send(tasks[task])
 
     def answer(self) -> Any:
-        """What it has to say: a result, an exception, a note, or that it died."""
+        """The next message of the process: a result, an exception, a note, or that it
+        died.
+        """
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
@@ -140,8 +142,8 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot end its processes, and a training would go on for
-    an hour.
+    """Ends this process with its parent. A parent that was killed cannot end its
+    processes, and a training would go on for an hour.
     """
     parent = parent_process()
     assert parent is not None
@@ -151,8 +153,8 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """What starts in here never hears Ctrl-C, which a terminal tells all processes: it
-    is the parent's to end them.
+    """Lets processes that start inside ignore Ctrl-C, which a terminal sends to all
+    processes: the parent ends them.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone may say so
         yield

@@ -106,7 +106,7 @@ def _check_versions(client: Any) -> None:
 
 
 def _attempt(work: Callable[[Task, Callable[..., None]], Result], task: Task) -> Result:
-    """What a worker does with a task."""
+    """The function that a worker runs for a task."""
     from distributed import get_worker  # only a worker comes here
 
     with _ONE_AT_A_TIME:

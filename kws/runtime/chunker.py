@@ -1,5 +1,5 @@
-"""Incoming audio, checked, converted to 16 kHz float32 and cut into whole chunks of a
-model.
+"""Checks incoming audio, converts it to 16 kHz float32, and cuts it into whole chunks
+of a model.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _TYPES = (_INT16, np.dtype(np.float32))
 
 
 class Chunker:
-    """Cuts one microphone's samples into chunks; keeps less than a chunk, and what its
-    resampler keeps.
+    """Cuts one microphone's samples into chunks. It keeps less than a chunk, and the
+    state of its resampler.
 
     missing: how many samples at 16 kHz complete the next chunk.
     """
 
     def __init__(self, sample_rate: int, chunk_samples: int, most_chunks: int = 1) -> None:
-        """most_chunks: that are taken together.
+        """most_chunks: the most chunks that `take` gives at once.
 
-        Raises InputError for a rate that cannot be heard, KwsError without soxr where
-        it is needed.
+        Raises InputError for a rate that cannot be heard, and KwsError where the rate
+        needs soxr and soxr is missing.
         """
         check_rate(sample_rate)
         self.sample_rate = sample_rate
@@ -45,7 +45,7 @@ class Chunker:
         return self._chunk_samples - self._fill
 
     def reset(self) -> None:
-        """Forget everything: as new."""
+        """Forget all samples, as if new."""
         self._fill = 0
         self._ended = False
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)

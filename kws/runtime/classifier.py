@@ -1,5 +1,5 @@
-"""Which word a short clip says: a closed choice between words, silence and everything
-else.
+"""Classifies a short clip by the word that it says: a closed choice between words,
+silence and everything else.
 
 Each word is scored by the CTC likelihood of its spellings over the whole clip (see
 kws.decoding.ctc), with every class as likely beforehand as any other.
@@ -27,9 +27,10 @@ Spellings = Sequence[Sequence[str]]
 class Classifier:
     """Chooses between `classes`; immutable.
 
-    classes: for each class its spellings in the model's tokens; those of UNKNOWN are of
-    all the words that are none of the other classes, each a word of its own; those of
-    SILENCE are not looked at. Raises KwsError when a token is not the model's.
+    classes: for each class its spellings in the model's tokens. The spellings of
+    UNKNOWN are those of all words outside the other classes, each a word of its own;
+    those of SILENCE are ignored. Raises KwsError for a token that the model does not
+    have.
     """
 
     def __init__(self, detector: Detector, classes: Mapping[str, Spellings]) -> None:
@@ -50,7 +51,7 @@ class Classifier:
         self.likelihood = CtcLikelihood(spellings)
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log-likelihood of each class for a clip, (n,) float32 at 16 kHz ->
+        """Log-likelihood of each class for a clip, (S,) float32 at 16 kHz ->
         (classes,).
         """
         stream = self.detector.stream()
@@ -60,13 +61,13 @@ class Classifier:
         return np.array([self._of_class(name, scores[own]) for name, own in zip(self.names, self.owners, strict=True)])
 
     def __call__(self, samples: NDArray[np.float32]) -> str:
-        """The likeliest class of a clip, (n,) float32 at 16 kHz."""
+        """The likeliest class of a clip, (S,) float32 at 16 kHz."""
         return self.names[int(self.scores(samples).argmax())]
 
     @staticmethod
     def _of_class(name: str, scores: NDArray[np.float64]) -> float:
-        """A word is as likely as its spellings together; an unknown word is one of
-        many, and only one of them.
+        """The log-likelihood of a class from those of its spellings: their sum for a
+        word, their mean for UNKNOWN, of whose words only one is said.
         """
         total = float(np.logaddexp.reduce(scores))
         return total - float(np.log(len(scores))) if name == UNKNOWN else total

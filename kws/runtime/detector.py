@@ -1,6 +1,6 @@
 """Detector: a model and the keywords it listens for.
 
-n frames, K keywords, V tokens.
+T frames, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from kws.runtime.streams import Streams
 
 
 class Detector:
-    """A model with its keywords and thresholds. Immutable: streams and threads may share one.
+    """A model with its keywords and thresholds. Immutable: streams and threads may
+    share one.
 
     >>> stream = Detector.load("wake-words").stream()
     >>> for detection in stream.push(samples):
@@ -47,8 +48,8 @@ class Detector:
         """A detector for the model's own keywords, or for those given (spelled in the
         model's tokens).
 
-        verify: with the second pass of a model that has one; False leaves the scores of
-        its first pass as they are. after_pause: see `said_after_pause`.
+        verify: use the second pass of a model that has one; with False, scores are
+        those of the first pass. after_pause: see `said_after_pause`.
         """
         info = model.info
         scoring = info.scoring
@@ -81,7 +82,7 @@ class Detector:
 
     @property
     def info(self) -> ModelInfo:
-        """What the model file says about itself."""
+        """The model info of the model's file."""
         return self.model.info
 
     def with_keywords(
@@ -91,13 +92,15 @@ class Detector:
 
         >>> detector.with_keywords(["good morning", "hey zorgo=HH EY - Z AO R G OW"])
 
-        phrases: words that the CMU dictionary spells (the extra `lexicon`), or words with
-        their phones; or a mapping from each name to its spellings in the model's tokens, or
-        to such spellings and after how many tokens their words end (kws.lexicon.borders.Spelled).
-        Between two words a pause of a second is heard as no pause.
-        threshold: the score in (0, 1] at which they fire; None: the model's default for
-        added phrases. Raises KwsError for a name that the detector hears already, for a
-        phrase or a token that cannot be used and for a threshold outside (0, 1].
+        phrases: words that the CMU dictionary spells (the extra `lexicon`), or words
+        with their phones; or a mapping from each name to its spellings in the model's
+        tokens, or to such spellings with the numbers of tokens after which their words
+        end (kws.lexicon.borders.Spelled). A pause of up to a second between two words
+        makes no difference. threshold: the score in (0, 1] at which the phrases fire;
+        None: the model's default for added phrases.
+
+        Raises KwsError for a name that the detector hears already, for a phrase or a
+        token that cannot be used, and for a threshold outside (0, 1].
         """
         if isinstance(phrases, str):
             raise InputError(f"with_keywords takes a list of phrases: with_keywords([{phrases!r}])")
@@ -116,13 +119,13 @@ class Detector:
 
         >>> detector = kws.Detector.load("phones").with_phrases("good morning", fa_per_hour=0.5)
 
-        The threshold is the one at which the phrase fires `fa_per_hour` times an hour in
-        the speech that is stored beside the model (see kws.runtime.speech.tail); it is
-        found in seconds, without recordings. `keywords` has it, with the false accepts
-        counted there. Other keywords stay as they are.
+        The threshold is the one at which the phrase fires `fa_per_hour` times an hour
+        in the speech that is stored beside the model (see kws.runtime.speech.tail); it
+        is found in seconds, without recordings. `keywords` has it, with the false
+        accepts counted there. Other keywords stay as they are.
 
-        phrases: as `with_keywords` takes them. Raises KwsError where that does, and for a
-        model without stored speech, or with that of another model.
+        phrases: as `with_keywords` takes them. Raises KwsError where that does, and for
+        a model without stored speech, or with that of another model.
         """
         from kws.runtime.speech.phrases import calibrated, required_speech  # a detector without new phrases needs none
 
@@ -146,7 +149,7 @@ class Detector:
         return Detector(self.model, self.keywords, verify=self.second_pass is not None, after_pause=True)
 
     def _with(self, keywords: Sequence[Keyword]) -> Detector:
-        """The same detector with these keywords."""
+        """This detector with other keywords."""
         verify = self.second_pass is not None
         return Detector(self.model, keywords, verify=verify, after_pause=self.after_pause)
 
@@ -160,8 +163,9 @@ class Detector:
         return Stream(self, sample_rate, self._new_gate() if gate else None)
 
     def streams(self, *, gate: bool = False) -> Streams:
-        """No stream yet, but a place for many that join and leave: their chunks run
-        together, which costs less. gate: as of `stream`, for each.
+        """An empty set of streams, which streams join and leave (`Streams.join`). Their
+        chunks run through the model together, which costs less than one by one. gate:
+        as of `stream`, for each.
         """
         return Streams(self, self._new_gate if gate else None)
 
@@ -171,8 +175,8 @@ class Detector:
         return Gate(self.info.chunk_samples, quiet_chunks(self.info, self.scorer.longest_gap, hold))
 
     def new_pause_before(self) -> PauseBefore | None:
-        """What one stream needs to hear phrases after a pause alone; None where they are
-        heard anywhere.
+        """The filter of one stream for phrases that must follow a pause; None for a
+        detector that hears phrases anywhere.
         """
         if not self.after_pause:
             return None
@@ -189,8 +193,8 @@ class Detector:
         ages: NDArray[np.int64],
         first_frame: int,
     ) -> list[Detection]:
-        """The events that `Trigger.run` found, as (row, keyword), in scores and ages
-        (n, K) from a frame on.
+        """The detections of the events that `Trigger.run` found, as pairs (row,
+        keyword), in scores and ages (T, K) of the frames from number `first_frame` on.
         """
         frame_samples = self.info.frame_samples
         return [

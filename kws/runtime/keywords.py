@@ -1,5 +1,5 @@
-"""Detectors from a user's words: a model by path or name, phrases with or without their
-phones, which keywords to hear, and their thresholds.
+"""Makes detectors from a user's words: a model by path or name, phrases with or without
+their phones, the keywords to hear, and their thresholds.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def open_detector(model: str, phrases: Sequence[str], *, known: bool = False) ->
 
 
 def model_for(phrases: Iterable[str], words: Collection[str], *, known: bool = False) -> str:
-    """The shipped model that serves best where the user names none: the one for typed
-    phrases, unless `words` that are none of the phrases are asked of it.
+    """The shipped model for a command that names none: `phones` where phrases are typed
+    and no other word is named, otherwise the default model.
 
-    words: names of keywords that are to be heard or have a threshold. known: a phrase
-    may name a keyword of the default model's own, which then hears it.
+    phrases: typed phrases. words: names of keywords that are to be heard or have a
+    threshold. known: a phrase may name a keyword of the default model, which then hears
+    it.
     """
     names = {phrase_name(phrase) for phrase in phrases}
     if not names or set(words) - names:
@@ -52,11 +53,12 @@ def model_for(phrases: Iterable[str], words: Collection[str], *, known: bool = F
 def calibrate_added(
     detector: Detector, thresholds: Collection[Threshold], fa_per_hour: float
 ) -> tuple[Detector, list[str]]:
-    """The detector with its added phrases at thresholds for `fa_per_hour`, found in the
-    speech that is stored for its model; and a sentence on each.
+    """The detector with thresholds for its added phrases, at which each fires
+    `fa_per_hour` times an hour in the speech stored for the model; and a sentence on
+    each phrase.
 
-    A phrase that one of `thresholds` concerns is left alone. Without stored speech, or
-    with that of another model, phrases keep the model's default.
+    A phrase to which one of `thresholds` belongs keeps that threshold. Without stored
+    speech, or with that of another model, phrases keep the model's default.
     """
     own = {keyword.name for keyword in detector.info.keywords}
     added = [
@@ -89,9 +91,7 @@ def calibrate_added(
 
 
 def notes(detector: Detector, phrases: Iterable[str]) -> list[str]:
-    """What somebody who added these phrases to the detector should know, a sentence
-    each.
-    """
+    """Notes for the person who added these phrases to the detector, a sentence each."""
     own = {keyword.name for keyword in detector.info.keywords}
     added = {keyword.name: keyword.spellings for keyword in detector.keywords if keyword.name not in own}
     found = [note for phrase in phrases for note in phrase_notes(phrase, added.get(phrase_name(phrase), ()))]
@@ -107,8 +107,8 @@ def notes(detector: Detector, phrases: Iterable[str]) -> list[str]:
 
 
 def only_these(detectors: Sequence[Detector], words: Collection[str], phrases: Iterable[str]) -> list[Detector]:
-    """The detectors that still have a keyword when of the models' own only `words` are
-    heard; added `phrases` are heard, too.
+    """The detectors, with the models' own keywords reduced to `words`; a detector
+    without a keyword is left out. Added `phrases` stay.
 
     Raises KwsError for a word that no model has.
     """
@@ -128,11 +128,13 @@ class Threshold(NamedTuple):
     value: float
 
     def of(self, keyword: Keyword) -> Keyword:
-        """The keyword with this threshold, if it is the one that is meant."""
+        """The keyword with this threshold, if the threshold is meant for it; otherwise
+        the keyword unchanged.
+        """
         return replace(keyword, threshold=self.value, calibration=None) if self.concerns(keyword) else keyword
 
     def concerns(self, keyword: Keyword) -> bool:
-        """Whether it is the keyword that is meant."""
+        """Whether the threshold is meant for a keyword."""
         return self.keyword in (None, keyword.name)
 
 

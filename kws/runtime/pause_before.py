@@ -1,9 +1,10 @@
-"""Only what is said after a pause: *operator* to the machine, not *I called the operator*.
+"""Lets a keyword fire only after a pause: *operator* to the machine, not *I called the
+operator*.
 
-A path counts where the sound before it is quiet against the phrase itself: the mean power
-of the 0.6 s before is 10 dB below its loudest 40 ms. So neither the microphone's level
-nor a noise that is 10 dB below speech changes what counts. A path begins a little later
-than its first sound, so the 0.6 s end 0.2 s before the path.
+A path counts where the sound before it is quiet against the phrase itself: the mean
+power of the 0.6 s before is 10 dB below its loudest 40 ms. So neither the microphone's
+level nor a noise that is 10 dB below speech changes what counts. A path begins a little
+later than its first sound, so the 0.6 s end 0.2 s before the path.
 
 T frames, K keywords.
 """
@@ -20,10 +21,11 @@ _QUIETER = 10 ** (-10 / 10)
 
 
 class PauseBefore:
-    """The powers of one stream's last frames. Its memory never grows.
+    """Keeps the powers of one stream's last frames, and lets a score pass only where
+    its path follows a pause. Its memory never grows.
 
-    frame_samples: of a frame. longest_frames: the most that a path covers. least: scores
-    below it are not looked at, since no keyword fires at them.
+    frame_samples: of a frame. longest_frames: the most that a path covers. least:
+    scores below it are not looked at, since no keyword fires at them.
     """
 
     def __init__(self, frame_samples: int, longest_frames: int, least: float) -> None:
@@ -34,10 +36,12 @@ class PauseBefore:
         self._next = 0
 
     def hear(self, pcm: Samples, frame: int, scores: Float64Array, ages: IntArray) -> Float64Array:
-        """The scores (T, K) of the next frames, 0 where a phrase does not follow a pause.
+        """The scores (T, K) of the next frames, 0 where a phrase does not follow a
+        pause.
 
-        pcm: (T * frame_samples,), of the frames from number `frame` on. Frames that were
-        left out, in which the model slept, are silence, and so is all before the stream.
+        pcm: (T * frame_samples,), of the frames from number `frame` on. Frames that
+        were left out, in which the model slept, are silence, and so is all before the
+        stream.
         """
         new = np.square(pcm.reshape(-1, self._frame_samples), dtype=np.float64).mean(axis=1)
         slept = np.zeros(min(frame - self._next, self._keep))

@@ -5,10 +5,10 @@ The verifier is a second graph in the same model file. It hears the log-mel ener
 that the first pass hands on, so that no sound is kept, and runs only where the first
 pass proposes something: a few times a minute of speech, never in silence.
 
-It learned from phrases that were said in one, and its seconds do not reach over a long
-pause. So of a pause inside a phrase of several words it hears the begin and the end.
+The verifier was trained on phrases without a pause, and its segment does not reach over
+a long one. So it hears only the begin and the end of a pause between two words.
 
-F feature frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
+F hops of 10 ms, M mel bands, T frames of 40 ms, K keywords, V tokens, W words
 of the verifier.
 """
 
@@ -33,7 +33,7 @@ _KEPT = 2  # of a pause at either end
 
 
 class SecondPass:
-    """What verifies the candidates of a detector's keywords; immutable, shared by all
+    """Verifies the candidates of a detector's keywords; immutable, shared by all
     streams.
 
     A keyword that the verifier was trained on is scored by its log-odds, any other
@@ -41,7 +41,7 @@ class SecondPass:
     """
 
     def __init__(self, model: OnnxModel, keywords: Sequence[Keyword]) -> None:
-        """model: one that has a verifier."""
+        """model: a model of two passes."""
         assert model.info.verifier is not None
         self.model = model
         self.info: VerifierInfo = model.info.verifier
@@ -56,7 +56,7 @@ class SecondPass:
         ]
 
     def stream(self) -> SecondPassStream:
-        """What one stream remembers, fresh."""
+        """The second pass of a fresh stream."""
         return SecondPassStream(self)
 
     def score(self, features: Float32Array, candidate: Candidate) -> float:
@@ -96,11 +96,11 @@ class SecondPassStream:
     def hear(
         self, features: Float32Array, log_posteriors: Float32Array, scores: Float64Array, ages: IntArray
     ) -> tuple[Float64Array, IntArray]:
-        """The next frames of the stream, whose final scores and ages (T, K) are
-        returned: 0 but where a candidate is decided.
+        """Hears the next T frames of the stream; returns their final scores and ages
+        (T, K), which are 0 except where a candidate is decided.
 
-        features: (F, M), of the same sound as the first pass's log_posteriors (T, V) and
-        its scores and ages (T, K).
+        features: (F, M), of the same sound as the first pass's log_posteriors (T, V),
+        scores and ages (T, K).
         """
         features = np.concatenate([self._features, features])
         blank = np.concatenate([self._blank, log_posteriors.argmax(axis=1) == 0])
@@ -116,10 +116,11 @@ class SecondPassStream:
         return final, final_ages
 
     def _heard(self, blank: NDArray[np.bool_], candidate: Candidate) -> IntArray:
-        """Which of the last frames the verifier hears, as many as its segment has.
+        """The frames that the verifier hears, as many as its segment has: the last
+        ones, without the middle of pauses.
 
-        blank: of the frames that are kept, whether each is blank; the candidate is decided
-        in the last one.
+        blank: whether each kept frame is blank; the candidate is decided in the last
+        one.
         """
         size = len(blank) - self._pass.most_cut
         if not self._pass.has_pauses[candidate.keyword]:
@@ -129,8 +130,8 @@ class SecondPassStream:
         return np.delete(np.arange(len(blank)), cut[-self._pass.most_cut :])[-size:]
 
     def frames(self, first_pass: int) -> int:
-        """The frame, counted from 1, in which the next event is possible; `first_pass`:
-        in which the next candidate is.
+        """The frame, counted from 1, in which the next event is possible. first_pass:
+        the frame in which the next candidate is possible.
         """
         pending = self._pass.finder.frames_to_decide(self._state)
         new = first_pass + self._pass.info.hold_frames
@@ -138,8 +139,8 @@ class SecondPassStream:
 
 
 def pauses(blank: NDArray[np.bool_]) -> IntArray:
-    """The frames to be left out of those of a path (T,), in order: of each pause all but
-    its begin and its end.
+    """The frames of a path (T,) that are left out, in order: of each pause all but its
+    begin and its end.
 
     A pause is a run of at least _PAUSE blank frames.
     """
@@ -155,8 +156,8 @@ def labels_heard(info: ModelInfo, verifier: VerifierInfo) -> int:
 
 
 def _scorer(info: ModelInfo, verifier: VerifierInfo, keyword: Keyword) -> KeywordScorer:
-    """Of a phrase that is longer than what the verifier hears, it scores the end; the
-    first pass has heard all of it.
+    """The scorer of a typed phrase's spellings. A phrase that is longer than the
+    verifier's segment is scored by its end; the first pass has heard all of it.
     """
     heard = labels_heard(info, verifier)
     return info.scoring.scorer(info.tokens, [[spelling[-heard:] for spelling in keyword.spellings]])

@@ -1,12 +1,12 @@
 """A model file opened for running by onnxruntime.
 
-B streams at once, C chunks per call, F frames per call, V tokens. The graph takes `pcm`
+B streams at once, C chunks and T frames per call, V tokens. The graph takes `pcm`
 (B, C * chunk_samples) and the states named in its model info, and gives
-`log_posteriors` (B, F, V) and each state's successor, "next." + name.
+`log_posteriors` (B, T, V) and each state's successor, "next." + name.
 
-In a model of two passes it also gives `features` (B, frames of 10 ms, M mel bands), the
+In a model of two passes it also gives `features` (B, F hops of 10 ms, M mel bands), the
 log-mel energies. A second graph, the verifier, takes the last `segment_frames` of them
-and gives `log_odds` (1, words) and `log_posteriors` (1, frames, V).
+and gives `log_odds` (1, W words) and `log_posteriors` (1, T, V).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ States = tuple[NDArray[Any], ...]
 
 
 class Output(NamedTuple):
-    """What one call of the graph gives.
+    """The output of one call of the graph.
 
-    log_posteriors: (B, F, V). states: for the next call. features: (B, frames of 10 ms,
-    M), or None in a model of one pass.
+    log_posteriors: (B, T, V). states: for the next call. features: (B, F, M), or None
+    in a model of one pass.
     """
 
     log_posteriors: Float32Array
@@ -81,10 +81,10 @@ class OnnxModel:
     def load(cls, path: str | PathLike[str]) -> OnnxModel:
         """Open a model file for one thread.
 
-        Raises KwsError with one sentence naming the file where it is missing,
-        truncated, not ONNX, without a valid manifest, of a newer schema, with a graph
-        that its manifest does not describe, or with one that needs more of the machine
-        than a stranger may ask for (see strangers.py).
+        Raises KwsError, one sentence that names the file, where it is missing,
+        truncated, not ONNX, without a valid model info, or of a newer schema. It does
+        so, too, where the graph does not fit the model info, or needs more of the
+        machine than a stranger may ask for (see strangers.py).
         """
         path = Path(path)
         graph = _read(path)
@@ -94,7 +94,7 @@ class OnnxModel:
             metadata = session.get_modelmeta().custom_metadata_map
             text = metadata.get(METADATA_KEY)
             if text is None:
-                raise KwsError("it is an ONNX file, but not one of kws: it has no manifest")
+                raise KwsError("it is an ONNX file, but not one of kws: it has no model info")
             info = ModelInfo.from_json(text)
             verifier = None if info.verifier is None else _verifier(metadata)
             checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
@@ -140,8 +140,8 @@ class OnnxModel:
         """Run C chunks, 1 to `info.chunks_per_call`, in one call of the graph.
 
         pcm: (B, C * chunk_samples) in [-1, 1]. Results do not depend on C: C calls with
-        one chunk each give the same bits, or, of a model that follows the level, the same
-        to rounding. Raises KwsError where onnxruntime fails.
+        one chunk each give the same bits, or, of a model that follows the level, the
+        same to rounding. Raises KwsError where onnxruntime fails.
         """
         feed = dict(zip(self._inputs, (pcm, *states), strict=True))
         try:
@@ -154,8 +154,8 @@ class OnnxModel:
         return Output(posteriors, tuple(following), features)
 
     def verify(self, features: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """What the verifier makes of `features` (segment_frames, M): the log-odds (W,)
-        of its words, and the log-posteriors (T, V) of the tokens.
+        """The verifier's log-odds (W,) of its words and log-posteriors (T, V) for
+        `features` (segment_frames, M).
 
         Only for a model with a verifier. Raises KwsError where onnxruntime fails.
         """
@@ -196,8 +196,8 @@ class OnnxModel:
                 raise KwsError("the graph's log-posteriors are not logarithms of probabilities")
 
     def _check_features(self, features: Float32Array | None, chunks: int) -> None:
-        """The features of so many chunks of silence: of the size that the verifier
-        calls for.
+        """Check the features of so many chunks of silence: their size must be the one
+        that the verifier takes.
         """
         verifier = self.info.verifier
         if verifier is None or features is None:
@@ -225,7 +225,7 @@ def _verifier(metadata: dict[str, str]) -> bytes:
     """The ONNX file of the verifier that a model file carries in its metadata."""
     text = metadata.get(VERIFIER_KEY)
     if text is None:
-        raise KwsError("its manifest calls for a verifier, and the file has none")
+        raise KwsError("its model info calls for a verifier, and the file has none")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
@@ -276,7 +276,7 @@ def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[in
     """
     if sorted(tensor.name for tensor in found) != sorted(names):
         have = ", ".join(tensor.name for tensor in found)
-        raise KwsError(f"the manifest calls for the tensors {', '.join(names)}, the graph has {have}")
+        raise KwsError(f"the model info calls for the tensors {', '.join(names)}, the graph has {have}")
     by_name = {tensor.name: tensor for tensor in found}
     for name, (kind, shape) in zip(names, wanted, strict=True):
         tensor = by_name[name]
@@ -285,7 +285,7 @@ def _compare(found: list[Any], names: list[str], wanted: list[tuple[str, list[in
             for axis, size in zip(tensor.shape, shape, strict=True)
         )
         if tensor.type != kind or not fits:
-            raise KwsError(f"'{name}' of the graph is {tensor.type} {tensor.shape}, the manifest says {kind} {shape}")
+            raise KwsError(f"'{name}' of the graph is {tensor.type} {tensor.shape}, the model info says {kind} {shape}")
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ def shipped() -> dict[str, Path]:
 
 
 def ships(path: Path) -> bool:
-    """Whether a file lies where the shipped models do."""
+    """Whether a file lies in the folder of the shipped models."""
     return path.resolve().parent == _folder().resolve()
 
 
@@ -29,9 +29,9 @@ def _folder() -> Path:
 
 
 def find(model: str | PathLike[str]) -> Path:
-    """The file of a model given by path, or by the name of a shipped one, which another
-    file of that name in the current folder does not hide (`./NAME` means that file).
-    Raises KwsError without a match.
+    """The file of a model, given by path or by the name of a shipped model. A file of
+    that name in the current folder does not hide the shipped model (`./NAME` means that
+    file). Raises KwsError without a match.
     """
     names = shipped()
     path = Path(model)

@@ -1,5 +1,4 @@
-"""What a model file from a stranger may ask of the machine that opens it: bounded memory
-and time, and no other file.
+"""Limits for a model file from a stranger: bounded memory and time, and no other file.
 
 Two things happen before onnxruntime opens a graph as it will run. The bytes are read
 here, as far as it takes to see what a model of kws never has: other files for weights,
@@ -44,15 +43,15 @@ _DAMAGED = "its bytes are not those of an ONNX file"
 
 
 def check(graph: bytes) -> None:
-    """Raise KwsError for an ONNX file with what a model of kws never has."""
+    """Raise KwsError for an ONNX file with a part that no model of kws has."""
     if len(graph) > MOST_BYTES:
         raise KwsError(f"it has more than {MOST_BYTES / 1e6:.0f} MB, and no more are opened")
     _Checker().model(memoryview(graph))
 
 
 def graph_of(model: bytes) -> bytes:
-    """The graph with its weights out of the bytes of an ONNX file, without what the
-    file says of itself. Raises KwsError for other bytes.
+    """The graph and its weights, as bytes, out of the bytes of an ONNX file: all of it
+    but the metadata. Raises KwsError for other bytes.
     """
     return b"".join(value for number, value in _Checker()._messages(memoryview(model)) if number == _MODEL_GRAPH)
 
@@ -162,10 +161,10 @@ def single_thread() -> onnxruntime.SessionOptions:
 
 
 class GuardedSession:
-    """A session that is opened without the optimiser, and whose calls may take
-    `MOST_MEMORY` and `MOST_S`: for the first calls of a graph that nobody vouches for.
+    """A session for the first calls of an untrusted graph. It is opened without the
+    optimiser, and its calls may take `MOST_MEMORY` and `MOST_S`.
 
-    It has what `OnnxModel` needs of an onnxruntime.InferenceSession.
+    It has the methods of an onnxruntime.InferenceSession that `OnnxModel` uses.
     """
 
     def __init__(self, graph: bytes) -> None:
@@ -178,7 +177,7 @@ class GuardedSession:
         self._session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
-        """As of an InferenceSession. Raises KwsError where a limit is reached, and what
+        """Runs the graph. Raises KwsError where a limit is reached, and what
         onnxruntime raises.
         """
         options = self._runtime.RunOptions()
@@ -199,15 +198,15 @@ class GuardedSession:
         return found
 
     def get_inputs(self) -> list[Any]:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return list(self._session.get_inputs())
 
     def get_outputs(self) -> list[Any]:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return list(self._session.get_outputs())
 
     def get_modelmeta(self) -> Any:
-        """As of an InferenceSession."""
+        """Passed on from the InferenceSession."""
         return self._session.get_modelmeta()
 
 

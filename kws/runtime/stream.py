@@ -1,6 +1,6 @@
-"""Stream: what one microphone remembers.
+"""Stream: the state of one microphone, and its events.
 
-n frames, K keywords, V tokens.
+T frames, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _SURELY_NOT = -30.0  # a log-posterior
 
 
 class StreamResult(NamedTuple):
-    """What a stream made of the samples that it was given.
+    """A stream's results for the samples that it was given.
 
     detections: as `Stream.push` gives them. For each frame that was completed: scores
-    (n, K) in [0, 1], ages (n, K), the frames that the path of a score covers, and
-    log_posteriors (n, V). first_frame: the number of the first of these frames since
+    (T, K) in [0, 1], ages (T, K), the frames that the path of a score covers, and
+    log_posteriors (T, V). first_frame: the number of the first of these frames since
     the stream began; frame i ends at sample (i + 1) * frame_samples.
     """
 
@@ -45,8 +45,8 @@ class StreamResult(NamedTuple):
 
 
 class AnyDetector(Protocol):
-    """What `Stream` and `Streams` need of a `Detector`, which makes them: so their
-    modules do not import that one.
+    """The part of a `Detector` that `Stream` and `Streams` use. `Detector` makes both,
+    so their modules do not import its own.
     """
 
     model: OnnxModel
@@ -59,10 +59,10 @@ class AnyDetector(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What the model file says about itself."""
+        """The model info of the model's file."""
 
     def new_pause_before(self) -> PauseBefore | None:
-        """What one stream needs to hear phrases after a pause alone."""
+        """The filter of one stream for phrases that must follow a pause."""
 
     def detections(
         self,
@@ -75,20 +75,20 @@ class AnyDetector(Protocol):
 
 
 def fresh_second_pass(detector: AnyDetector) -> SecondPassStream | None:
-    """What the second pass of a fresh stream remembers; None for a model of one pass."""
+    """The second pass of a fresh stream; None for a model of one pass."""
     return None if detector.second_pass is None else detector.second_pass.stream()
 
 
 class Stream:
-    """What one microphone remembers: less than a chunk of sound, and states whose size
-    never changes.
+    """One microphone's state: less than a chunk of sound, and tensors whose size never
+    changes.
 
     Made by `Detector.stream`. Its time is the count of samples; how they are cut into
     blocks changes nothing.
 
-    peaks: the events whose peak the last call of `push`, `process` or `flush` made known,
-    in order of time. Each event that fired comes there once, with `peak`, when the
-    keyword may fire again (1 s later) or the stream ends.
+    peaks: the events whose peak the last call of `push`, `process` or `flush` made
+    known, in order of time. Each event that fired comes there once, with `peak`, when
+    the keyword may fire again (1 s later) or the stream ends.
     """
 
     def __init__(self, detector: AnyDetector, sample_rate: int, gate: Gate | None = None) -> None:
@@ -119,7 +119,9 @@ class Stream:
         self.peaks: list[Detection] = []
 
     def _begin_anew(self) -> None:
-        """Hear on as after silence; the stream's time and its last events stay."""
+        """Forget the sound so far, so that the model hears on as after silence. The
+        stream's time and the events whose peak is open stay.
+        """
         self._is_new = True
         self._states = self.detector.model.init_states()
         self._scorer_state = self.detector.scorer.init_state()
@@ -128,12 +130,14 @@ class Stream:
     @property
     def wait_s(self) -> float:
         """How many seconds of sound may be buffered before any event is possible (see
-        decoding/wait_bound.py).
+        decoding/wait_bound.py), at least what completes a chunk.
 
-        At least what completes a chunk. Sleeping that long between two pushes halves
-        the CPU use (benchmarks/live.py). Scores are the same bits for every block size.
-        While the model sleeps, what its gate has kept does not count: a word that began in
-        it may be told of so much later, for which the process wakes a seventh as often.
+        Sleeping that long between two pushes halves the CPU use (benchmarks/live.py).
+        Scores are the same bits for every block size.
+
+        While the model sleeps, the bound does not count the sound that its gate has
+        kept. The event of a word that began in that sound may then come later by its
+        length; for that the process wakes a seventh as often.
         """
         info = self.detector.info
         frames = self.detector.wait_bound.frames(self._scorer_state)
@@ -143,10 +147,10 @@ class Stream:
         return units.seconds(self._chunker.missing + more * info.chunk_samples)
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
-        """Hear the next samples of the stream; the events that they complete, in order
-        of time.
+        """Hear the next samples of the stream; returns the events that they complete,
+        in order of time.
 
-        samples: (n,) int16, or float32 in [-1, 1], at the stream's rate; any n. Raises
+        samples: (S,) int16, or float32 in [-1, 1], at the stream's rate; any S. Raises
         InputError for any other type or shape, for NaN or infinity, for integers in
         floats, and after `flush`; the stream is then as it was before.
         """
@@ -187,14 +191,14 @@ class Stream:
         )
 
     def _results(self, samples: NDArray[Any], last: bool = False) -> Iterator[StreamResult]:
-        """What the chunks give that the samples complete."""
+        """The results of the chunks that the samples complete."""
         taken = self._chunker.take(samples, last)
         if self._gate is None:
             return map(self._run, taken)
         return (result for chunks in taken for part in self._gate.take(chunks) for result in self._part(part))
 
     def _part(self, part: Part) -> Iterator[StreamResult]:
-        """What a part gives that the gate made."""
+        """The result of a part that the gate made."""
         info = self.detector.info
         frames = part.pcm.shape[1] // info.frame_samples
         if not part.heard:
@@ -213,7 +217,9 @@ class Stream:
             yield StreamResult(found.detections, *none, self._frame)
 
     def _pass_over(self, frames: int) -> StreamResult:
-        """Frames in which the model sleeps: no score, and surely blank."""
+        """The result of chunks during which the model sleeps: no score, and surely
+        blank.
+        """
         first, keywords = self._frame, len(self.detector.keywords)
         self._frame += frames
         posteriors = np.full((frames, len(self.detector.info.tokens)), _SURELY_NOT, np.float32)

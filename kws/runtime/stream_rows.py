@@ -7,17 +7,19 @@ from kws.runtime.session import States
 
 
 class StreamRows:
-    """Arrays with a row for each stream; a row that a stream gives up serves the next."""
+    """Arrays with a row for each stream. When a stream leaves, its row serves the next
+    stream.
+    """
 
     def __init__(self, fresh: States) -> None:
-        """fresh: what a new stream begins with, each (1, ...)."""
+        """fresh: the states of a new stream, each (1, ...)."""
         self._fresh = fresh
         self._arrays = [np.empty((0, *array.shape[1:]), array.dtype) for array in fresh]
         self._free: list[int] = []
 
     def add(self) -> int:
-        """The number of a fresh row; where none is free there are twice as many from
-        now on.
+        """The number of a fresh row. Where no row is free, the arrays first double
+        their number of rows.
         """
         if not self._free:
             size = len(self._arrays[0])
@@ -35,11 +37,11 @@ class StreamRows:
         return len(self._arrays[0]) - len(self._free)
 
     def renew(self, row: int) -> None:
-        """Make a row as a new stream's."""
+        """Gives a row the values of a fresh stream."""
         self.put([row], self._fresh)
 
     def remove(self, row: int) -> None:
-        """Another stream may have the row."""
+        """Frees a row for another stream."""
         self._free.append(row)
 
     def of(self, rows: list[int]) -> States:
@@ -55,5 +57,5 @@ class StreamRows:
 
 
 def _index(rows: list[int]) -> slice | NDArray[np.intp]:
-    """What numpy finds rows by: one row without copying it."""
+    """An index of rows for numpy: of one row a slice, which copies nothing."""
     return np.array(rows) if len(rows) > 1 else slice(rows[0], rows[0] + 1)

@@ -1,8 +1,8 @@
-"""Many microphones in one process: the chunks that wait, of whichever streams, go
-through the model together.
+"""Many microphones in one process: waiting chunks of different streams go through the
+model together.
 
 A chunk costs less than half as much among others as alone (figures:
-benchmarks/streams.py). B streams run at once, N rows for streams, F frames per chunk, K
+benchmarks/streams.py). B streams run at once, N rows for streams, T frames per chunk, K
 keywords.
 """
 
@@ -30,12 +30,14 @@ MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come lat
 
 
 class Streams:
-    """Streams of one detector that come and go; each hears the same events as if it were a `Stream` by itself.
+    """Streams of one detector that come and go. Each hears the same events as a
+    `Stream` by itself.
 
-    Made by `Detector.streams`. For one thread at a time. Its memory is that of the most streams there were at once.
+    Made by `Detector.streams`. For one thread at a time. Its memory is that of the most
+    streams there were at once.
 
-    peaks: the events whose peak the last `run` or `step` made known, with the streams that they are of: what
-    `Stream.peaks` is for one.
+    peaks: the events whose peak the last `run` or `step` made known, each with its
+    stream; the counterpart of `Stream.peaks`.
 
     >>> streams = detector.streams()
     >>> kitchen, hall = streams.join(), streams.join(48_000)
@@ -69,8 +71,8 @@ class Streams:
         return len(self._waiting)
 
     def run(self) -> list[tuple[StreamHandle, Detection]]:
-        """Hear everything that waits; the events with the streams that they are of, in
-        order of time within each.
+        """Hear everything that waits. Returns the events, each with its stream, in
+        order of time within a stream.
         """
         self.peaks = []
         events = []
@@ -79,8 +81,8 @@ class Streams:
         return events
 
     def step(self) -> list[tuple[StreamHandle, Detection]]:
-        """`run` for one chunk of each of at most MOST_AT_ONCE streams, those that have
-        waited longest.
+        """Hear one chunk of each of at most MOST_AT_ONCE streams, those that have
+        waited longest; returns what `run` does.
         """
         self.peaks = []
         return self._step()
@@ -97,7 +99,7 @@ class Streams:
         return self._hear(*zip(*heard, strict=True)) if heard else []
 
     def _hear(self, handles: Sequence[StreamHandle], chunks: Sequence[Samples]) -> list[tuple[StreamHandle, Detection]]:
-        """The events that a chunk (1, chunk_samples) of each handle gives."""
+        """The events of one chunk (1, chunk_samples) of each handle."""
         rows = [handle._row for handle in handles]
         detector = self.detector
         pcm = np.concatenate(chunks)
@@ -127,10 +129,11 @@ class Streams:
 
 
 class _Waiting(NamedTuple):
-    """A chunk (1, chunk_samples) that waits, None for one in which the model sleeps.
+    """A chunk (1, chunk_samples) that waits, or None for one during which the model
+    sleeps.
 
-    begin: its first sample's place in the stream. anew: the model hears it as after
-    silence.
+    begin: the place of its first sample in the stream. anew: the model hears it as
+    after silence.
     """
 
     pcm: Samples | None
@@ -163,18 +166,18 @@ class StreamHandle:
 
     @property
     def sample_rate(self) -> int:
-        """Of the samples that it takes, in Hz."""
+        """The rate of the samples that it takes, in Hz."""
         return self._chunker.sample_rate
 
     @property
     def waiting(self) -> int:
-        """The number of its whole chunks that have not been heard: it grows where more
-        comes in than is run.
+        """The number of its whole chunks that have not been heard. It grows where
+        samples come faster than `run` is called.
         """
         return len(self._chunks)
 
     def push(self, samples: NDArray[Any]) -> None:
-        """Keep the next samples of the stream until they are heard; takes and raises
+        """Keep the next samples of the stream until they are heard. Takes and raises
         what `Stream.push` does.
         """
         self._take(samples, last=False)
@@ -186,10 +189,11 @@ class StreamHandle:
         self._take(np.empty(0, np.float32), last=True)
 
     def leave(self) -> list[Detection]:
-        """Give up the stream's place; what waits is not heard. To leave again does
+        """Give up the stream's place; waiting chunks are not heard. A second call does
         nothing.
 
-        Returns the events whose peak was not known yet, with what it is by now.
+        Returns the events whose peak was not known yet, with the highest score so far
+        as their peak.
         """
         if self._streams is not None:
             self._streams._forget(self)
@@ -208,7 +212,9 @@ class StreamHandle:
             self._streams._waiting.append(self)
 
     def _keep(self, chunk: Samples) -> None:
-        """Let a chunk wait, and what its gate kept before it; or pass it over."""
+        """Let a chunk wait, after the chunks that its gate kept before it; or pass it
+        over.
+        """
         begin = self._taken
         self._taken += chunk.shape[1]
         if self._gate is None:
@@ -227,8 +233,8 @@ class StreamHandle:
                 self._chunks.append(_Waiting(None, begin))
 
     def _next_chunk(self) -> Samples | None:
-        """The chunk that has waited longest, for which the stream is made ready; None for
-        one in which the model sleeps.
+        """The chunk that has waited longest, after making the stream ready for it; None
+        for a chunk during which the model sleeps.
         """
         assert self._streams is not None
         chunk = self._chunks.popleft()
@@ -245,18 +251,18 @@ class StreamHandle:
         scores: NDArray[np.float64],
         ages: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The final scores and ages (F, K) of its present chunk."""
+        """The final scores and ages (T, K) of its present chunk."""
         assert self._second_pass is not None
         return self._second_pass.hear(features, log_posteriors, scores, ages)
 
     def _after_pause(self, pcm: Samples, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The scores (F, K) of its present chunk, 0 where a phrase follows no pause."""
+        """The scores (T, K) of its present chunk, 0 where a phrase follows no pause."""
         assert self._pause_before is not None
         return self._pause_before.hear(pcm, self._frame, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
-        """The events of its present chunk, from scores and ages (F, K), and those whose
-        peak is known now.
+        """The events of its present chunk, from scores and ages (T, K), and the events
+        whose peak that chunk made known.
         """
         assert self._streams is not None
         detector = self._streams.detector
@@ -265,7 +271,9 @@ class StreamHandle:
         return events, self._peaks(events, fired, scores)
 
     def _sleep(self) -> list[Detection]:
-        """The events whose peak is known after a chunk in which the model sleeps."""
+        """The events whose peak is known after a chunk during which the model
+        sleeps.
+        """
         assert self._streams is not None
         detector = self._streams.detector
         return self._peaks([], [], np.zeros((detector.info.frames_per_chunk, len(detector.keywords))))

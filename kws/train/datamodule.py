@@ -28,10 +28,10 @@ from kws.units import FLUSH_SAMPLES
 
 
 class EpochSteps(Sampler[int]):
-    """The steps that come next, so that a resumed training goes on with the batches
-    that it had not seen.
+    """The numbers of the next steps, so that a resumed training goes on with the
+    batches that it had not seen.
 
-    done: tells how many optimiser steps are behind.
+    done: gives the number of optimiser steps that are done.
     """
 
     def __init__(self, steps_per_epoch: int, done: Callable[[], int]) -> None:
@@ -48,7 +48,7 @@ class EpochSteps(Sampler[int]):
 class WholeClips(Dataset[dict[str, Any]]):
     """Validation: one clip at a time with half a second of silence around.
 
-    keyword: None where none is said. targets: the tokens of the transcript.
+    keyword: the one that is said, None for none. targets: the tokens of the transcript.
     """
 
     def __init__(self, clips: Clips, targets: Sequence[npt.NDArray[np.int64]], keywords: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ class Speller:
 
     @classmethod
     def of(cls, recipe: Recipe, lexicon: Lexicon) -> "Speller":
-        """For the model's tokens and the closed vocabulary of a recipe."""
+        """The speller of the model's tokens and of a recipe's closed vocabulary."""
         tokens = {token: index for index, token in enumerate(recipe.task.model.tokens)}
         return cls(lexicon, tokens, {word: index for index, word in enumerate(recipe.task.words)})
 
@@ -137,7 +137,9 @@ class SceneModule(pl.LightningDataModule):
         self.prepare()
 
     def prepare(self) -> SceneDataset:
-        """Reads manifests, decodes what is not decoded yet, spells transcripts."""
+        """Reads manifests, decodes the clips that are not decoded yet, and spells
+        transcripts.
+        """
         if self.scene_data is None:
             r = self.recipe
             shares = {corpus.folder: corpus.share for corpus in r.task.speech}
@@ -159,7 +161,9 @@ class SceneModule(pl.LightningDataModule):
         return self.scene_data
 
     def _held_out(self, rows: Sequence[Utterance], learned: Sequence[Clips]) -> list[Clips]:
-        """The dev clips without those that are learned, too, which would flatter."""
+        """The dev clips without those that also stand in the training: these would
+        flatter the model.
+        """
         if not rows:
             return []
         clips = self._decode(rows)
@@ -201,7 +205,7 @@ class SceneModule(pl.LightningDataModule):
         return DataLoader(Subset(whole, range(rank, count, world)), batch_size=None)
 
     def _place(self) -> tuple[int, int]:
-        """Which process this is, and of how many."""
+        """The rank of this process, and the number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _source(self, folder: str, share: float) -> SceneSource:

@@ -1,7 +1,7 @@
-"""What a training starts from: new weights, those of a checkpoint or of a trunk, and
+"""The start of a training: new weights, those of a checkpoint or of a trunk, and
 constants of the first batches.
 
-Shapes: F frames of 10 ms, M mel bands.
+Shapes: F hops of 10 ms, M mel bands.
 """
 
 import dataclasses
@@ -29,8 +29,8 @@ def with_phrases(recipe: Recipe) -> Recipe:
 
 
 def first_model(recipe: Recipe) -> AcousticModel:
-    """What training starts from: a new model, one on a trunk, or that of `start` with
-    the recipe's phrase branch.
+    """The model that training starts from: a new one, one on a trunk, or that of
+    `start` with the recipe's phrase branch.
     """
     if recipe.task.trunk:
         return on_trunk(AcousticModel(recipe.task.model), load_checkpoint(find_checkpoint(recipe.task.trunk)).model)
@@ -65,7 +65,9 @@ def on_trunk(model: AcousticModel, trunk: AcousticModel) -> AcousticModel:
 
 
 def normalise(model: AcousticModel, scenes: SceneDataset) -> None:
-    """Sets the model's global mean and deviation per mel band from the first batches."""
+    """Sets the model's global mean and deviation per mel band from the first
+    batches.
+    """
     mel = first_mel(model, scenes, _NORMALISATION_BATCHES)
     model.set_normalisation(mel.mean(dim=(0, 1)), mel.std(dim=(0, 1)))
 

@@ -1,4 +1,4 @@
-"""Recipes: a training said in one frozen, typed value of three parts.
+"""Recipes: one frozen, typed value of three parts says a whole training.
 
     Recipe(
         name="mine",
@@ -24,7 +24,8 @@ R = TypeVar("R")  # a recipe, of a first pass or of a verifier
 
 @dataclass(frozen=True)
 class TrainingCorpus:
-    """A folder of recordings with transcripts that a recipe trains on, and what its licence asks to be said.
+    """A folder of recordings with transcripts that a recipe trains on, and what its
+    licence asks to be said.
 
     folder: below the recipe's `data`. share: its part of the speech time in training.
     """
@@ -41,7 +42,9 @@ class TrainingCorpus:
 
 
 def default_scoring() -> ScorerConfig:
-    """A word of up to 2 s with gaps of up to 0.5 s, and one event a second."""
+    """The constants for a word of up to 2 s with gaps of up to 0.5 s, and one event a
+    second.
+    """
     return ScorerConfig(
         peak_weight=1.0, max_duration_frames=50, max_gap_frames=12, refractory_frames=25, default_threshold=0.3
     )
@@ -49,31 +52,32 @@ def default_scoring() -> ScorerConfig:
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is learned: the data, the model and the losses.
+    """The task of a recipe: the data, the model and the losses.
 
-    data: folder of the corpora. speech: those with transcripts. noise, rooms: recordings of
-    noise, and room impulse responses (``kws data rooms``, ``kws data responses``).
-    keywords: watched in validation, and the keywords of the finished model.
-    extra_spellings: (word, phones) pairs that the dictionary lacks. scenes: how clips become
-    training mixtures. scoring: constants of scorer and trigger, which go into the model file.
+    data: folder of the corpora. speech: those with transcripts. noise, rooms:
+    recordings of noise, and room impulse responses
+    (``kws data rooms``, ``kws data responses``). keywords: watched in validation, and
+    the keywords of the finished model. extra_spellings: (word, phones) pairs that the
+    dictionary lacks. scenes: how clips become training mixtures. scoring: constants of
+    scorer and trigger, which go into the model file.
 
-    start: a checkpoint, or the name of one that ships, whose weights training starts from;
-    its model's shape is used. trunk: a checkpoint whose weights, those of its mixers apart,
-    a model of the recipe's own shape starts from.
+    start: a checkpoint, or the name of one that ships, whose weights training starts
+    from; its model's shape is used. trunk: a checkpoint whose weights, those of its
+    mixers apart, a model of the recipe's own shape starts from.
 
     words: a closed vocabulary that the model learns to tell apart with the weight
-    word_weight (kws.train.losses.word_loss); rows of `scenes` should then hold one clip.
-    decoder_weight: of the loss of an autoregressive decoder that learns beside the model and
-    is then dropped (kws.train.losses.decoder). phrase_weight: of a branch of the model that
-    learns the keywords as whole phrases (kws.train.losses.phrase_branch); `train` sets
-    model.phrases to fit.
+    word_weight (kws.train.losses.word_loss); rows of `scenes` should then hold one
+    clip. decoder_weight: of the loss of an autoregressive decoder that learns beside
+    the model and is then dropped (kws.train.losses.decoder). phrase_weight: of a branch
+    of the model that learns the keywords as whole phrases
+    (kws.train.losses.phrase_branch); `train` sets model.phrases to fit.
 
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest
-    SpecAugment time mask, in frames of 10 ms, one for every two seconds of a row; 0 is none.
-    vocal_tract: by how much the frequency axis of a row is stretched or pressed at most
-    (kws.train.warp); 0 is not.
+    SpecAugment time mask, in hops of 10 ms, one for every two seconds of a row; 0 is
+    none. vocal_tract: by how much the frequency axis of a row is stretched or pressed
+    at most (kws.train.warp); 0 is not.
 
-    temperature: what the finished model's logits are divided by. Above 1, posteriors are less
+    temperature: divides the finished model's logits. Above 1, posteriors are less
     sure of themselves, which serves phrases that a model was not trained on.
     """
 
@@ -100,12 +104,13 @@ class TaskConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How it is learned: AdamW, its steps and schedule, the precision.
+    """The optimisation of a recipe: AdamW, its steps and schedule, the precision.
 
-    seed: of weights, batches, masks and dropout. steps: optimiser steps, warmup_steps of
-    them with a rising learning rate. steps_per_epoch: how often a checkpoint is written.
-    validate_every: how many epochs pass between validations. ema_decay: weights are averaged
-    over about 1 / (1 - decay) steps. precision: as Lightning names it.
+    seed: of weights, batches, masks and dropout. steps: optimiser steps, warmup_steps
+    of them with a rising learning rate. steps_per_epoch: how often a checkpoint is
+    written. validate_every: how many epochs pass between validations. ema_decay:
+    weights are averaged over about 1 / (1 - decay) steps. precision: as Lightning names
+    it.
     """
 
     seed: int = 0
@@ -122,16 +127,16 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where it is learned: with other values a training goes on to the same model.
+    """The place of a training. With other values it goes on to the same model.
 
-    output: folder of checkpoints and logs. features: folder in which the features of batches
-    are kept, for other trainings on the same data with the same seed ("" keeps none; half a
-    MB a step where a batch is a minute long).
+    output: folder of checkpoints and logs. features: folder in which the features of
+    batches are kept, for other trainings on the same data with the same seed ("" keeps
+    none; half a MB a step where a batch is a minute long).
 
     threads: of torch in each process. workers: processes beside each that build its
-    batches. accelerator: Lightning's name of what computes (``gpu``). devices: processes on
-    this machine, which share the rows of each batch. num_nodes: machines that do. strategy:
-    Lightning's name of how (``ddp``).
+    batches. accelerator: Lightning's name of the hardware (``gpu``). devices: processes
+    on this machine, which share the rows of each batch. num_nodes: machines that share
+    them. strategy: Lightning's name of the way in which they do (``ddp``).
     """
 
     output: str
@@ -146,7 +151,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training: what is learned, how, and where."""
+    """A whole training: task, optimisation and place."""
 
     name: str
     task: TaskConfig
@@ -154,7 +159,8 @@ class Recipe:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def changed(self, **values: Any) -> "Recipe":
-        """The recipe with fields of its parts replaced, each named without its part: ``changed(steps=10)``.
+        """The recipe with fields of its parts replaced, each named without its part:
+        ``changed(steps=10)``.
 
         Raises TypeError for a name that no part has.
         """

@@ -1,7 +1,7 @@
 """The training task: losses over scenes, and validation by the scorer that the device
 runs.
 
-Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
+Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 """
 
 import math
@@ -62,11 +62,15 @@ class CTCTask(pl.LightningModule):
         torch.manual_seed(self.recipe.optim.seed * 1_000_003 + self.global_step + self.global_rank * 1_000_000_007)
 
     def _in_single_precision(self) -> torch.autocast:
-        """Energies span more than bfloat16 resolves, on whatever computes."""
+        """Computes in single precision whatever the hardware, since energies span more
+        than bfloat16 resolves.
+        """
         return torch.autocast(self.device.type, enabled=False)
 
     def _mel(self, batch: Batch) -> Tensor:
-        """(B, F, M) normalised and warped, from features that are kept or from sound."""
+        """The mel (B, F, M), normalised and warped, from kept features or from
+        sound.
+        """
         if "mel" in batch:
             mel = batch["mel"]
         else:
@@ -117,7 +121,7 @@ class CTCTask(pl.LightningModule):
 
 
 def adamw(module: torch.nn.Module, optim: OptimConfig) -> dict[str, Any]:
-    """AdamW with `warmup_cosine`, as Lightning takes it; matrices alone decay."""
+    """AdamW with `warmup_cosine`, as Lightning takes it; only matrices decay."""
     decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
     rest = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": rest, "weight_decay": 0.0}]
@@ -129,7 +133,7 @@ def adamw(module: torch.nn.Module, optim: OptimConfig) -> dict[str, Any]:
 
 
 def gathered(value: Any) -> list[Any]:
-    """The values of all processes, in their order; only this one's where it is alone."""
+    """The values of all processes, in their order; with one process only its own."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()

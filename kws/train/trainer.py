@@ -47,8 +47,8 @@ from kws.train.warp import refuse_warp
 
 
 def train(recipe: Recipe, log: Log = silent) -> Path | None:
-    """Train by `recipe`, or what is left of it, and return the path of the finished
-    checkpoint.
+    """Train by `recipe`, or finish an interrupted training; returns the path of the
+    finished checkpoint.
 
     Progress lines go to `log`, of the first process alone. Every other process returns
     None when its part is done. Raises KwsError for a recipe that cannot be trained, and
@@ -137,7 +137,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
 
 @contextmanager
 def told_in_a_sentence() -> Iterator[None]:
-    """What Lightning finds wrong with a recipe's fields, as KwsError."""
+    """Turns Lightning's complaint about a recipe's fields into a KwsError."""
     try:
         yield
     except (MisconfigurationException, TypeError, ValueError) as error:
@@ -199,7 +199,7 @@ class EpochCheckpoint(pl.Callback):
         self.path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes beside the last checkpoint, then takes its place."""
+        """Writes a new file beside the last checkpoint, then puts it in its place."""
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)  # returns in all processes once the first has written
         if trainer.is_global_zero:
@@ -207,8 +207,8 @@ class EpochCheckpoint(pl.Callback):
 
 
 class Beginning(pl.Callback):
-    """What each process does before the first step: its threads, and what a model takes
-    from the first batches.
+    """The set-up of each process before the first step: its threads, and the constants
+    that a model takes from the first batches.
 
     fresh: nothing was trained yet. on_trunk: the normalisation is the trunk's.
     """
@@ -218,7 +218,7 @@ class Beginning(pl.Callback):
         self.fresh, self.on_trunk = fresh, on_trunk
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Comes after the data module's set-up, in which the first process decodes and
+        """Runs after the data module's set-up, in which the first process decodes and
         the others wait.
         """
         torch.set_num_threads(self.threads)

@@ -1,4 +1,4 @@
-"""What a recipe's words are spelled with."""
+"""The dictionary of a recipe, and the spellings of its keywords."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from kws.train.recipe import Recipe
 
 
 def lexicon_of(recipe: Recipe) -> Lexicon:
-    """The dictionary with what the recipe adds to it."""
+    """The dictionary with the extra spellings of the recipe."""
     return _lexicon(recipe.task.extra_spellings, recipe.task.keywords)
 
 
@@ -19,7 +19,7 @@ def _lexicon(extra_spellings: tuple[tuple[str, str], ...], keywords: tuple[str, 
 
 
 def keyword_spellings(recipe: Recipe, lexicon: Lexicon) -> dict[str, Spelled]:
-    """The spellings of each keyword of the recipe with their borders, by its name, in the
-    recipe's order.
+    """The spellings of each keyword of the recipe with their borders, by its name, in
+    the recipe's order.
     """
     return {phrase_name(keyword): lexicon.spell_words(keyword) for keyword in recipe.task.keywords}

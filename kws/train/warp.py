@@ -2,7 +2,7 @@
 person had said it (Jaitly and Hinton 2013, "Vocal Tract Length Perturbation (VTLP)
 improves speech recognition").
 
-Shapes: B rows, F frames of 10 ms, M mel bands.
+Shapes: B rows, F hops of 10 ms, M mel bands.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ from kws.model.frontend import HIGH_HZ, LOW_HZ, hz_to_mel, mel_to_hz
 
 class VocalTractWarp(nn.Module):
     """(B, F, M) log-mel energies with the frequency axis stretched by a factor between
-    1 - most and 1 + most, drawn for each row. 0 is none, and draws nothing.
+    1 - most and 1 + most, drawn for each row. With 0 nothing is stretched, and nothing
+    is drawn.
     """
 
     centres: Tensor
@@ -41,6 +42,8 @@ class VocalTractWarp(nn.Module):
 
 
 def refuse_warp(vocal_tract: float) -> None:
-    """Raise KwsError for a recipe's `vocal_tract` that is no share of the frequencies."""
+    """Raise KwsError for a recipe's `vocal_tract` that is no share of the
+    frequencies.
+    """
     if not 0 <= vocal_tract < 1:
         raise KwsError(f"vocal_tract={vocal_tract:g} is no share of the frequencies: give 0 or more and less than 1")

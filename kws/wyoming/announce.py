@@ -1,5 +1,5 @@
-"""Telling the local network where the server is, by multicast DNS (zeroconf), so that Home
-Assistant finds it by itself.
+"""Telling the local network where the server is, by multicast DNS (zeroconf), so that
+Home Assistant finds it by itself.
 
 Home Assistant looks for services of the type `_wyoming._tcp.local.` and connects to the
 first address that one names (`zeroconf` in the manifest of its integration `wyoming`).
@@ -21,11 +21,12 @@ _MULTICAST = "224.0.0.251"  # of multicast DNS: RFC 6762
 
 @asynccontextmanager
 async def announced(name: str, addresses: Sequence[tuple[str, int]]) -> AsyncIterator[str]:
-    """Announce a server at (host, port) under a name meanwhile; gives the name that it
-    got, which has a number where another server has the name already.
+    """Announces a server at (host, port) under a name while its block runs. The block
+    gets the name in use, which has a number added where another server has the name
+    already.
 
-    A server that listens everywhere is announced where this machine meets the local
-    network, another one at its own addresses. Raises KwsError where that cannot be.
+    A server that listens everywhere is announced at this machine's address in the local
+    network, another one at its own addresses. Raises KwsError where that fails.
     """
     zeroconf = require("zeroconf", extra="zeroconf")
     aio = require("zeroconf.asyncio", extra="zeroconf")
@@ -50,7 +51,7 @@ async def announced(name: str, addresses: Sequence[tuple[str, int]]) -> AsyncIte
 
 def _own_address() -> str:
     """The IPv4 address from which this machine speaks to the local network's multicast;
-    nothing is sent to find out. Without a network, that of the machine itself.
+    nothing is sent to find out. Without a network it is the loopback address.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         try:

@@ -1,4 +1,4 @@
-"""What a server hears: the keywords of its models, and how they are described to
+"""The catalogue of a server: the keywords of its models, and their description for
 clients.
 """
 

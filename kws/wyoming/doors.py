@@ -1,4 +1,5 @@
-"""The sockets that the Wyoming server listens at: TCP, or a socket of this machine (unix).
+"""The sockets that the Wyoming server listens at: TCP, or a socket of this machine
+(unix).
 
 The protocol has no password. So whoever reaches a TCP port is let in, and a unix socket
 takes those whom the permissions of its file let write: with the usual umask, the user
@@ -25,8 +26,8 @@ _UNIX = "unix://"
 
 
 class Door:
-    """A listening socket. uri: where it is found, with the port that was given to it.
-    addresses: (host, port) of each TCP socket; none for a unix socket.
+    """A listening socket. uri: its address, with the port that it got. addresses:
+    (host, port) of each TCP socket; none for a unix socket.
     """
 
     def __init__(self, server: asyncio.Server, path: Path | None) -> None:
@@ -49,8 +50,8 @@ class Door:
 async def open_door(uri: str, enter: Enter) -> Door:
     """Listen at "tcp://HOST:PORT" (port 0: any that is free) or "unix:///PATH".
 
-    enter: takes each client, and what to call it. Raises KwsError where there is nothing
-    to listen at.
+    enter: is called with each client, and with a name for it. Raises KwsError where
+    listening fails.
     """
     try:
         if uri.startswith(_UNIX):
@@ -78,8 +79,9 @@ async def _open_unix(uri: str, enter: Enter) -> Door:
 
 
 async def _refuse_taken(uri: str, path: Path) -> None:
-    """Raise KwsError where a server listens already, or where another file lies. asyncio
-    takes the place of any socket, and one that a killed server left is in nobody's way.
+    """Raise KwsError where a server listens already, or where another file lies.
+    asyncio would take the place of any socket; a socket that a killed server left
+    behind may be replaced.
     """
     if not path.exists():
         return

@@ -1,5 +1,5 @@
-"""Events from a stranger: read by the wyoming library, with bounds that it lacks and
-with reasons.
+"""Reads events from untrusted clients with the wyoming library, adds the bounds that it
+lacks, and says why an event is refused.
 
 An event is a line of JSON, then as many bytes of further JSON and of payload as the
 line says.
@@ -17,8 +17,8 @@ MOST_BYTES = 2**20  # of one part of an event: 32 s of sound at 16 kHz and 16 bi
 
 
 class EventReader:
-    """The reader that is given to the library, and what can be told from how it was
-    used.
+    """The reader that the library gets. It counts what the library reads, and so knows
+    whether an event is too long or incomplete.
     """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
@@ -26,10 +26,10 @@ class EventReader:
         self._ended = False
 
     async def read(self) -> Event | None:
-        """The next event, or None when the client has said all it had to say.
+        """The next event, or None when the client has ended.
 
-        Raises KwsError where what comes is no event or too long, or ends in the middle;
-        nothing can follow.
+        Raises KwsError for bytes that are no event, for one that is too long, and for
+        one that ends in the middle; nothing can follow.
         """
         try:
             event = await async_read_event(self)  # type: ignore[arg-type]

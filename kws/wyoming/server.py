@@ -34,12 +34,13 @@ _LONGEST = 200  # characters of what a stranger sent, or was sent, in a line of 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server serves.
+    """The settings of a server.
 
-    uri: "tcp://HOST:PORT" (port 0: any that is free), "unix:///PATH" or STDIO. name: under
-    which the local network is told of a TCP port; None: it is not told. refractory_s: as
-    of `ClientSession`. log: takes one line for a person; debug: what only a person who
-    looks for a fault wants to read. pickup: the channel and the gain of every client.
+    uri: "tcp://HOST:PORT" (port 0: any that is free), "unix:///PATH" or STDIO. name:
+    under which a TCP port is announced in the local network; None: it is not announced.
+    refractory_s: as of `ClientSession`. log: takes one line for a person. debug: takes
+    further lines for a person who looks for a fault. pickup: the channel and the gain
+    of every client.
     """
 
     uri: str
@@ -51,11 +52,10 @@ class Settings:
 
 
 async def serve(settings: Settings, catalog: Catalog) -> bool:
-    """Serve clients until SIGTERM or SIGINT, at stdio:// also to the end of the input;
-    True: it was SIGINT.
+    """Serve clients until SIGTERM or SIGINT, and with stdio:// also to the end of the
+    input. Returns whether it was SIGINT.
 
-    Raises KwsError where there is nothing to listen at, and where the local network
-    cannot be told.
+    Raises KwsError where listening fails, and where the server cannot be announced.
     """
     log = settings.log
     loop = asyncio.get_running_loop()
@@ -96,13 +96,13 @@ async def _pipes() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
 
 def _is_line(number: int) -> bool:
-    """Whether somebody may be at the other end of a file descriptor."""
+    """Whether a client may be at the other end of a file descriptor."""
     mode = os.fstat(number).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)
 
 
 class _Clients:
-    """The tasks of the clients that are here."""
+    """The tasks of the connected clients."""
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
         self._catalog = catalog
@@ -125,7 +125,7 @@ class _Clients:
         return task
 
     async def dismiss(self) -> None:
-        """Cut everybody off."""
+        """Close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -149,8 +149,8 @@ class _Client:
         self._complained = False
 
     async def attend(self) -> None:
-        """Answer until the client has left or cannot be understood any more; nothing
-        that it does reaches others.
+        """Answer until the client has left or cannot be understood any more. Nothing
+        that it does affects other clients.
         """
         self._debug("is here")
         try:
@@ -175,7 +175,9 @@ class _Client:
             self._debug("has left")
 
     def _note(self, event: Event | None) -> None:
-        """Say what came; of sound how many chunks, once something else comes or the end."""
+        """Log the events of the client. Chunks of sound are counted, and logged once
+        another event or the end comes.
+        """
         if event is not None and AudioChunk.is_type(event.type):
             self._chunks += 1
             return
@@ -198,7 +200,7 @@ class _Client:
             await self._refuse(error)
 
     async def _refuse(self, error: KwsError) -> None:
-        """Say why to the client, and the first time to whoever reads the log."""
+        """Tell the client the reason, and write it into the log the first time."""
         if not self._complained:
             self._log(str(error))
         self._complained = True

@@ -1,5 +1,5 @@
-"""One client: which keywords it wants, the stream of its sound, and what is answered.
-No sockets, no clock.
+"""One client: the keywords that it wants, the stream of its sound, and the answers to
+its events. No sockets, no clock.
 
 S samples per channel, C channels.
 """
@@ -33,15 +33,15 @@ _Kind = TypeVar("_Kind", bound=Eventable)
 
 
 class ClientSession:
-    """What a server remembers of one client, until `leave`.
+    """The state of one client in the server, until `leave`.
 
-    `detect` and `audio-start` both begin a new stream, `audio-stop` ends it: what was
-    said before is forgotten.
+    `detect` and `audio-start` both begin a new stream, `audio-stop` ends it; each
+    forgets the sound before.
 
     log: gets a line for each detection, one more when its peak is known, and one at the
     end of the client's first stream in which nothing but very quiet sound came.
-    refractory_s: of sound, in which a keyword that was detected is not detected again;
-    what is shorter than the model's own refractory changes nothing. pickup: the channel
+    refractory_s: seconds of sound in which a detected keyword is not detected again; a
+    shorter time than the model's own refractory changes nothing. pickup: the channel
     and the gain of its sound.
     """
 
@@ -64,12 +64,12 @@ class ClientSession:
         self._begin()
 
     def answers(self, event: Event) -> Iterator[Eventable | None]:
-        """What to say to an event, piece by piece. None: nothing yet; others may bring
-        sound that is heard with this.
+        """The answers to an event, piece by piece. None stands for a pause, in which
+        other clients may bring sound to be heard together with this one's.
 
-        Raises KwsError with what is wrong with the event. Sound that cannot be heard is
-        refused once, and the rest of that stream passed over; every other event stands
-        for itself.
+        Raises KwsError with the fault of an event. Sound that cannot be heard is
+        refused once, and the rest of that stream is passed over; every other event
+        stands for itself.
         """
         if AudioChunk.is_type(event.type):
             yield from self._hear(_decoded(AudioChunk, event))
@@ -85,14 +85,14 @@ class ClientSession:
             yield Pong(_sayable(Ping.from_event(event).text))
 
     def leave(self) -> None:
-        """Forget the stream of this client; what waits of it is not heard."""
+        """Forget the stream of this client; its waiting chunks are not heard."""
         if self._stream is not None:
             self._told_peaks(self._stream.close(), "or more, for no more was heard")
             self._tell_quiet()
         self._stream = None
 
     def _begin(self) -> None:
-        """Be ready for another stream."""
+        """Make ready for another stream."""
         self.leave()
         self._heard = 0  # samples per channel, at the client's rate
         self._place = (0.0, 0)  # seconds of the stream, and what the client calls that moment, in milliseconds
@@ -139,7 +139,9 @@ class ClientSession:
             )
 
     def _stop(self) -> Iterator[Detection | NotDetected | None]:
-        """The stream has ended: what was said last, or that nothing was."""
+        """End the stream; gives its last detections, or the answer that there was
+        none.
+        """
         if self._stream is not None:
             self._stream.flush()
             yield from self._detections(self._stream)
@@ -159,7 +161,7 @@ class ClientSession:
         return self._stream
 
     def _detections(self, stream: ClientStream) -> Iterator[Detection | None]:
-        """What was heard of wanted keywords, each stamped with its end by the client's
+        """The detections of wanted keywords, each stamped with its end by the client's
         own clock.
         """
         yield None
@@ -181,8 +183,8 @@ class ClientSession:
                 self._log(f"{event.keyword} at {at} ms, peak {event.peak:.2f}{rest and ' '}{rest}")
 
     def _tell_quiet(self) -> None:
-        """Once for a client: those that send a room in which nobody speaks, stream after
-        stream, would fill the log.
+        """Logs once per client that the sound was very quiet: a client that sends an
+        empty room, stream after stream, would fill the log.
         """
         note = None if self._is_told_quiet else self._loudest.note()
         if note:
@@ -205,10 +207,10 @@ class ClientSession:
 
 
 def _pieces(chunk: AudioChunk) -> Iterator[Float32Array]:
-    """The sound (S, C) of a chunk, cut up.
+    """The sound (S, C) of a chunk, cut into pieces.
 
-    A chunk that ends inside a sample has lost bytes, nobody knows where: it is heard as
-    so much silence, so that the stream goes on in time.
+    A chunk that ends inside a sample has lost bytes at an unknown place. It is replaced
+    by silence of the same length, so that the time of the stream stays right.
     """
     sample_bytes = chunk.width * chunk.channels
     whole = len(chunk.audio) // sample_bytes
@@ -230,7 +232,7 @@ def _decoded(kind: type[_Kind], event: Event) -> _Kind:
 
 
 def _sayable(text: Any) -> str | None:
-    """The text of a ping as it can be sent back: half a character cannot."""
+    """The text of a ping as it can be sent back, without halves of characters."""
     if text is None or isinstance(text, str):
         return text and text.encode(errors="replace").decode()
     raise KwsError("the text of a ping must be a string")

@@ -1,5 +1,5 @@
-"""The streams of all clients: chunks that wait, of whichever client, go through the
-models together.
+"""The streams of all clients: waiting chunks of different clients go through the models
+together.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from kws.runtime.streams import StreamHandle
 
 
 class ClientStreams:
-    """The streams of all connected clients, for each of some detectors. For one thread."""
+    """The streams of all connected clients, for each of several detectors. For one
+    thread.
+    """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._streams = [detector.streams(gate=True) for detector in detectors]
         self._by_handle: dict[StreamHandle, ClientStream] = {}
 
     def open(self, names: Collection[str], rate: int) -> ClientStream:
-        """A client's fresh stream at `rate` Hz that hears the keywords of these names."""
+        """A client's fresh stream at `rate` Hz that hears the keywords of these
+        names.
+        """
         needed = [one for one in self._streams if any(word.name in names for word in one.detector.keywords)]
         stream = ClientStream(self, rate, [streams.join(rate) for streams in needed])
         self._by_handle.update(dict.fromkeys(stream._members, stream))
@@ -54,30 +58,32 @@ class ClientStream:
         self._peaks: list[Detection] = []
 
     def push(self, samples: Samples) -> None:
-        """Keep the next samples until somebody asks for what was heard."""
+        """Keep the next samples until `heard` is called."""
         for handle in self._members:
             handle.push(samples)
 
     def flush(self) -> None:
-        """End the stream: what was said last waits to be heard, too."""
+        """End the stream: the half second of silence at its end waits to be heard,
+        too.
+        """
         for handle in self._members:
             handle.flush()
 
     def heard(self) -> list[Detection]:
-        """The events of the stream since this was asked last; hears everything that
-        waits, of all clients.
+        """The events of the stream since the last call; hears everything that waits, of
+        all clients.
         """
         self._streams._hear()
         events, self._events = self._events, []
         return events
 
     def peaks(self) -> list[Detection]:
-        """The events whose peak has become known since this was asked last."""
+        """The events whose peak has become known since the last call."""
         peaks, self._peaks = self._peaks, []
         return peaks
 
     def close(self) -> list[Detection]:
-        """Forget the stream; what waits is not heard. Returns the events whose peak is
-        not known yet, with what it is by now.
+        """Forget the stream; waiting chunks are not heard. Returns the events whose
+        peak is not known yet, with the highest score so far.
         """
         return [*self.peaks(), *self._streams._forget(self._members)]

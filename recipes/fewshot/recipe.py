@@ -3,13 +3,16 @@
     kws train fewshot --phrase "smart mirror" --recordings DIR data=FOLDER
     kws train fewshot --phrase "jarvis=JH AA R V IH S" --recordings DIR data=FOLDER
 
-Trains on from the shipped phone model, calibrates, and writes runs/smart-mirror/model.onnx (output=FOLDER for another
-place). DIR holds the sound files, in a folder per speaker where there are several; DIR/negatives, if there, anything
-else. A word that the dictionary lacks needs no phones: what the phone model hears in the recordings spells it, in any
-language. FOLDER holds prepared corpora (`kws data get --for fewshot`). Those named below
-are used that are there, so that the model does not forget what else there is to hear.
+Trains on from the shipped phone model, calibrates, and writes
+runs/smart-mirror/model.onnx (output=FOLDER for another place). DIR holds the sound
+files, in a folder per speaker where there are several; DIR/negatives, if there,
+anything else. A word that the dictionary lacks needs no phones: what the phone model
+hears in the recordings spells it, in any language. FOLDER holds prepared corpora
+(`kws data get --for fewshot`). Those named below are used that are there, so that the
+model does not forget what else there is to hear.
 
-Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to train and calibrate with.
+Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to train and
+calibrate with.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""The mixer study: what stands in the BiLSTM's place, at equal parameters, data, steps and searched learning rates.
+"""The mixer study: what stands in the BiLSTM's place, at equal parameters, data, steps
+and searched learning rates.
 
     kws compare mixers data=FOLDER -o runs/mixers --jobs 2
 
@@ -29,7 +30,9 @@ def mixer(pattern: str, *changes: str, name: str = "", rate_of: str = "") -> Cel
 
 
 def variant(pattern: str, of: str) -> Cell:
-    """A cell that differs from another in a switch or in some of its blocks, and takes over its learning rate."""
+    """A cell that differs from another in a switch or in some of its blocks, and takes
+    over its learning rate.
+    """
     return mixer(pattern, rate_of=of)
 
 
@@ -46,7 +49,7 @@ def branched(pattern: str) -> Cell:
 
 
 def by_phrases(pattern: str) -> Cell:
-    """The same models, scored by their phrase branch."""
+    """The same models as another cell, scored by their phrase branch."""
     cell = branched(pattern)
     return Cell(f"{pattern}, by phrases", cell.changes, phrases_of=cell.name)
 
@@ -59,7 +62,9 @@ def windowed(pattern: str, seconds: int) -> Cell:
 
 
 def convolved(pattern: str) -> Cell:
-    """A streaming model with the convolution in its feed-forward that the shipped models have."""
+    """A streaming model with the convolution in its feed-forward that the shipped
+    models have.
+    """
     return Cell(f"{pattern}, convolution", (f"model.mixer={pattern}", "model.kernel=5"), trunk="convolution")
 
 

@@ -1,5 +1,5 @@
-"""From a recipe to a calibrated model file: train, export, calibrate, test. What
-recipes that deliver a model share.
+"""Makes a calibrated model file from a recipe: train, export, calibrate, test. Recipes
+that deliver a model share it.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ _SILENCE_S = 1.0  # around every recording that is replayed
 
 
 def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
-    """The recipe's checkpoint: trained, or with steps=0 the start's weights under the
-    recipe's keywords.
+    """The recipe's checkpoint: trained, or with steps=0 the weights of the start with
+    the recipe's keywords.
 
     None in every process but the first of a training.
     """
@@ -45,11 +45,11 @@ def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
 def deliver(
     recipe: Recipe, negatives: Sequence[Utterance], data: str, fa_per_hour: float, log: Log
 ) -> tuple[Path, list[KeywordRates]] | None:
-    """Train, export and calibrate by `recipe`; what was done by an earlier call is not
-    trained again.
+    """Train, export and calibrate by `recipe`; a training that an earlier call finished
+    is not repeated.
 
-    negatives: recordings in which no keyword is said. data: what to call them in the
-    model file. Returns the model file, which is there only when it is finished, and the
+    negatives: recordings in which no keyword is said. data: their name in the model
+    file. Returns the model file, which exists only when it is finished, and the
     operating points. Without negatives there are no points, and thresholds stay the
     model's default. Returns None in every process but the first of a training.
     """
@@ -69,13 +69,13 @@ def deliver(
 
 
 def system_of(model: Path) -> KwsSystem:
-    """The model as what is scored."""
+    """The model file as a system that can be scored."""
     return KwsSystem(Detector.load(model))
 
 
 def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Replayed]:
-    """The rows that can be read, replayed through a model that hears nothing in them
-    rightly.
+    """The recordings that can be read, replayed through the model. None of them holds
+    the phrase, so every event in them is a false accept.
     """
     skipped: list[str] = []
     sources = [TestItem(row.audio, row.audio.name, "negative") for row in rows]
@@ -86,7 +86,9 @@ def heard(model: Path, rows: Sequence[Utterance], log: Log) -> list[Replayed]:
 
 
 def fired(model: Path, rows: Sequence[Utterance], log: Log, index: int = 0) -> tuple[int, int]:
-    """In how many of the rows keyword `index` of the model fires, and of how many."""
+    """The number of rows in which keyword `index` of the model fires, and the number of
+    rows.
+    """
     system, recordings = system_of(model), heard(model, rows, log)
     threshold, counting = system.thresholds[index], Counting.of(system)
     return sum(bool(events(r, index, threshold, counting)) for r in recordings), len(recordings)

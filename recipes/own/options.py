@@ -13,7 +13,7 @@ RECORDINGS = TrainingCorpus("recordings", "own recordings", "the user's own", "t
 
 
 class _Once(argparse.Action):
-    """An option that may be given once: of two, one would be lost without a word."""
+    """An option that may be given only once: of two, one would be lost silently."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_synthesis(parser: argparse.ArgumentParser) -> None:
-    """Add what only `phrase` asks."""
+    """Add the options that only `phrase` has."""
     parser.add_argument("--count", type=int, default=800, help="clips to synthesise, about 1 CPU second each")
     parser.add_argument("--models", type=Path, default=Path("speech-models"), help="folder of the speech models")
     parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")

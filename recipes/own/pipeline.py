@@ -1,8 +1,9 @@
-"""A phrase of the user's own: what the recipes `phrase` (with synthesis) and `fewshot`
-(without) share.
+"""The making of a model for a phrase of the user's own, which the recipes `phrase`
+(with synthesis) and `fewshot` (without) share.
 
-Corpora of the recipe that are called SYNTHETIC and RECORDINGS stand for what is made
-here, below the output folder; of the others those are used that lie in the data folder.
+Corpora of the recipe that are called SYNTHETIC and RECORDINGS stand for those that are
+made here, below the output folder. Of its other corpora those are used that lie in the
+data folder.
 """
 
 import argparse
@@ -62,21 +63,23 @@ class TargetPhrase:
 
     @property
     def keyword(self) -> str:
-        """As recipes and the lexicon take it: with all its phones."""
+        """The phrase with all its phones, as a keyword of a recipe."""
         return f"{self.name}={'|'.join(written(*one) for one in self.spelled.items())}"
 
     @property
     def said(self) -> str:
-        """As scripts take it."""
+        """The phrase for the synthesiser's script: its name, or its phones as ``<SOUND
+        S>`` where the synthesiser cannot read the name.
+        """
         return _sound(self.spellings[0]) if self.as_phones else self.name
 
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to train on and to test with, besides the recipe.
+    """The data to train on and to test with, besides the recipe.
 
-    ordinary: corpora of real speech. made: the phrase's own. sounds: spellings of
-    confusables that are no words.
+    ordinary: corpora of real speech. made: the phrase's own corpora. sounds: spellings
+    of confusables that are no words.
     """
 
     ordinary: tuple[TrainingCorpus, ...] = ()
@@ -87,10 +90,10 @@ class Material:
 
 
 def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
-    """Take every stage from the phrase to its calibrated model; each goes on where a
-    killed command left it.
+    """Take every stage from the phrase to its calibrated model; each stage goes on
+    where a killed command left it.
 
-    Progress lines go to `log`. Returns what to tell the user, and None in every process
+    Progress lines go to `log`. Returns the text for the user, and None in every process
     but the first of a training. Raises KwsError for a phrase or a folder that cannot be
     used.
     """
@@ -133,7 +136,9 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
 def add_recordings(
     material: Material, source: Path, name: str, recipe: Recipe, model: AcousticModel, output: Path, log: Log
 ) -> Material:
-    """With the user's own recordings; those in which `model` hears no phone are of no use."""
+    """The material with the user's own recordings; those in which `model` hears no
+    phone are left out.
+    """
     wanted = Wanted(recipe.task.scenes.longest_s, partial(hears_speech, model))
     own = recordings.prepare(source, name, output / "data" / RECORDINGS.folder, wanted, log)
     corpus = _made(recipe, RECORDINGS, own.folder, f"{len(own.rows)} recordings of {name!r} ({own.digest})")
@@ -143,8 +148,9 @@ def add_recordings(
 def spell(
     asked: str, lexicon: Lexicon, heard: Sequence[Float64Array], tokens: Sequence[str], scoring: ScorerConfig
 ) -> TargetPhrase:
-    """The spellings asked for or in the dictionary, then those that recordings, `heard`
-    as log-posteriors (T, V), add; without any, theirs alone.
+    """The spellings of the phrase: those asked for, or in the dictionary, then those
+    that fit recordings, `heard` as log-posteriors (T, V); without any of the former,
+    the latter alone.
     """
     name = phrase_name(asked)
     given = "=" in asked
@@ -160,8 +166,8 @@ def spell(
 def add_synthetic(
     material: Material, phrase: TargetPhrase, args: argparse.Namespace, lexicon: Lexicon, recipe: Recipe, output: Path
 ) -> Material:
-    """With a synthetic set of the phrase: in carriers and alone, its confusables, and
-    sentences if none are real.
+    """The material with a synthetic set of the phrase: in carriers and alone, its
+    confusables, and sentences where no speech is real.
     """
     if args.download:
         tts.download(args.models)
@@ -179,19 +185,20 @@ def add_synthetic(
     folder = (output / "data" / SYNTHETIC.folder).absolute()
     generate(folder, args.models, script, args.count, recipe.optim.seed, recipe.run.threads, DEV_EVERY)
     sounds = {u.text: " ".join(u.spellings[0]) for other in similar for u in other.units if not u.is_word}
+    # "near misses" stays in the title: with another one, a training that was begun before would be another recipe.
     corpus = _made(recipe, SYNTHETIC, folder, f"{args.count} synthesised clips of {phrase.name!r} and near misses")
     return replace(material, synthetic=folder, sounds=sounds, made=(*material.made, corpus))
 
 
 def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> str | None:
-    """Deliver the model and say what it was tested on; None in every process but the
-    first of a training.
+    """Deliver the model; returns the text with the results of its tests. None in every
+    process but the first of a training.
     """
     name = phrase_name(recipe.task.keywords[0])
     made = read_manifest(material.synthetic, ["dev"]) if material.synthetic else []
-    near = [row for row in made if not contains(row.text, name)]
+    similar = [row for row in made if not contains(row.text, name)]
     real, sources = real_negatives(recipe, material, name)
-    negatives = real or near
+    negatives = real or similar
     warnings = warn(material, negatives, bool(real), log)
     sources = sources if real else "synthetic voices"
     delivered = deliver(recipe, negatives, sources, fa_per_hour, log)
@@ -212,7 +219,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
         if own
         else [],
         "synthetic voices held out": [row for row in made if says(row.text, name)],
-        "synthetic near misses held out, which it should not hear": near if real else [],
+        "synthetic confusables held out, which it should not hear": similar if real else [],
     }
     for what, rows in tests.items():
         if rows:
@@ -222,8 +229,8 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
 
 
 def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[Utterance], str]:
-    """Recordings without the phrase: dev speakers of the corpora and the user's own,
-    and what they are called.
+    """Recordings without the phrase, of dev speakers of the corpora and of the user's
+    own; and the names of these sources.
     """
     rows = [
         row for corpus in material.ordinary for row in read_manifest(Path(recipe.task.data) / corpus.folder, ["dev"])
@@ -236,8 +243,8 @@ def real_negatives(recipe: Recipe, material: Material, name: str) -> tuple[list[
 
 
 def warn(material: Material, negatives: Sequence[Utterance], real: bool, log: Log) -> list[str]:
-    """What the user should know before trusting the model, reported at once and
-    returned for the end.
+    """Warnings that the user should read before trusting the model, written to the log
+    at once and returned for the end.
     """
     found = []
     if not (material.ordinary or material.synthetic):

@@ -32,8 +32,8 @@ _ENOUGH = 3  # speakers or recordings: of fewer none can be spared
 
 
 class Recordings(NamedTuple):
-    """The corpus. digest: changes with every recording. negatives: the recordings of
-    anything else.
+    """The corpus of a phrase's recordings. digest: changes with every recording.
+    negatives: recordings of anything else.
     """
 
     folder: Path
@@ -53,8 +53,8 @@ def prepare(source: Path, phrase: str, root: Path, wanted: Wanted, log: Log) -> 
     A fifth is held out as split "dev": whole speakers where there are three or more,
     files otherwise (the speaker is then left empty, for such a split does not keep
     speakers apart). A file or a row that cannot be read, or is of no use
-    (`kws.data.prepare.usable`), is named and skipped; no copy is left that could be held out.
-    Idempotent. Raises KwsError when there are not two recordings.
+    (`kws.data.prepare.usable`), is named and skipped; no copy is left that could be
+    held out. Idempotent. Raises KwsError when there are not two recordings.
     """
     asked = {"looked": LOOKED, "longest_s": wanted.longest_s}
     prepared = build(root, source, partial(_list, source, phrase, wanted, log), phrase=phrase, **asked)
@@ -110,7 +110,9 @@ def _list(source: Path, phrase: str, wanted: Wanted, log: Log) -> Listing:
 
 
 def _list_others(folder: Path, said: Sequence[Clip], log: Log) -> Listing:
-    """What is anything but the phrase; a copy of a recording of the phrase is not."""
+    """The clips of anything but the phrase. A copy of a recording of the phrase is left
+    out.
+    """
     faults: list[str] = []
     clips = [Clip(row.audio, row.text, row.speaker, "dev") for row in rows_of([str(folder)], faults)]
     for fault in faults:

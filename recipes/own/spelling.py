@@ -47,11 +47,11 @@ def hears_speech(model: AcousticModel, samples: Samples) -> bool:
 def doubts(
     files: Sequence[Path], heard: Sequence[Float64Array], spellings: Sequence[Spelling], tokens: Sequence[str]
 ) -> list[str]:
-    """A warning where recordings, `heard` as (T, V), sound unlike the phrase or hold far
-    more than it.
+    """A warning where recordings, `heard` as (T, V), sound unlike the phrase or are
+    much longer than it.
 
-    Where the model hears the phrase in few of them anyway, an accent or another
-    language, it has no say.
+    Where the model hears the phrase in few of them anyway, because of an accent or
+    another language, there is no warning.
     """
     distance = load_torchaudio().functional.edit_distance
     decoded = [decode(posteriors, tokens) for posteriors in heard]
@@ -74,19 +74,19 @@ def _example(files: Sequence[Path], decoded: Sequence[Spelling], index: int) -> 
 
 
 def decode(posteriors: Float64Array, tokens: Sequence[str]) -> Spelling:
-    """The phones of the best path of (T, V)."""
+    """The phones of the best path of log-posteriors (T, V)."""
     return tuple(tokens[token] for token, _ in best_path(posteriors))
 
 
 def spellings_heard(
     recordings: Sequence[Float64Array], known: Sequence[Spelling], tokens: Sequence[str], scoring: ScorerConfig
 ) -> list[Spelling]:
-    """`known` and behind it up to MOST_ADDED spellings that make the recordings, (T, V)
-    each, score higher.
+    """`known`, and behind it up to MOST_ADDED spellings with which the recordings, (T,
+    V) each, score higher.
 
     Without a known spelling the first is the one that fits the other recordings best. A
-    candidate is what is decoded from one recording, and counts only on the others: the
-    scorer of the device says how well it fits them.
+    candidate is decoded from one recording, and tested only on the others, by the
+    scorer of the device.
     """
     decoded = [decode(posteriors, tokens) for posteriors in recordings]
     lengths = [len(spelling) for spelling in known or decoded]

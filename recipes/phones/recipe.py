@@ -2,14 +2,17 @@
 
     kws train phones data=FOLDER
 
-It knows no keyword of its own: `kws detect --model phones --keyword "good morning"` gives it one, and the recipes
-`phrase` and `fewshot` start from its weights. It never hears the recordings of `wake_words`, so that what it makes of
-words that it was not trained on can be measured there. FOLDER holds the corpora below. This command brings them:
+It knows no keyword of its own: `kws detect --model phones --keyword "good
+morning"` gives it one, and the recipes `phrase` and `fewshot` start from its weights.
+It never hears the recordings of `wake_words`, so that what it makes of words that it
+was not trained on can be measured there. FOLDER holds the corpora below. This command
+brings them:
 
     kws data get --for phones --root FOLDER --download
 
-Data: mini_librispeech, cut_runs, an4, speech_commands, synthetic_phrases, noise. The phrases take about 5 hours of one
-core to synthesise (`--workers`): most of what the model knows of words that somebody calls to a device comes from them.
+Data: mini_librispeech, cut_runs, an4, speech_commands, synthetic_phrases, noise. The
+phrases take about 5 hours of one core to synthesise (`--workers`): most of what the
+model knows of words that somebody calls to a device comes from them.
 """
 
 import dataclasses

@@ -3,13 +3,15 @@
     kws train phrase --phrase "hey computer" --download data=FOLDER
     kws train phrase --phrase "hey computer" --recordings DIR data=FOLDER
 
-Synthesises the phrase, sentences around it and near misses in many voices, trains on from the shipped phone model,
-calibrates, and writes runs/hey-computer/model.onnx (output=FOLDER for another place). DIR holds sound files of the
-phrase, in a folder per speaker where there are several; DIR/negatives, if there, anything else.
-FOLDER holds prepared corpora (`kws data get --for phrase`); those named below are used that
-are there. Killed and given again, the command goes on.
+Synthesises the phrase, sentences around it and confusables in many voices, trains on
+from the shipped phone model, calibrates, and writes runs/hey-computer/model.onnx
+(output=FOLDER for another place). DIR holds sound files of the phrase, in a folder per
+speaker where there are several; DIR/negatives, if there, anything else. FOLDER holds
+prepared corpora (`kws data get --for phrase`); those named below are used that are
+there. Killed and given again, the command goes on.
 
-Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the phrase make it better.
+Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the phrase
+make it better.
 """
 
 import argparse

@@ -1,12 +1,14 @@
-"""Google Speech Commands, 35 words: the recipe of the model that ships as `speech-commands`.
+"""Google Speech Commands, 35 words: the recipe of the model that ships as
+`speech-commands`.
 
     kws train speech_commands data=FOLDER
     kws classify model.onnx TEST_FOLDER
 
-One model serves the task of 35 classes and that of 12 (ten words, silence, unknown): the words that a folder of
-recordings does not name as classes are what `_unknown_` is made of. Training starts from the phone model and
-tells single words apart. FOLDER holds the corpora below; `kws data get --for speech_commands --root FOLDER --download`
-brings them. Where speech_commands lacks words (only eleven of the 35 were at hand for the
+One model serves the task of 35 classes and that of 12 (ten words, silence, unknown):
+the words that a folder of recordings does not name as classes are what `_unknown_` is
+made of. Training starts from the phone model and tells single words apart. FOLDER holds
+the corpora below; `kws data get --for speech_commands --root FOLDER --download` brings
+them. Where speech_commands lacks words (only eleven of the 35 were at hand for the
 model that ships), two others have them, from sentences and from synthesised voices:
 
     kws data cut FOLDER/mini_librispeech FOLDER/an4 --root FOLDER/cut_words --words WORD ...

@@ -1,1 +1,1 @@
-"""Made data, for tests."""
+"""A recipe on made data, for tests."""

@@ -1,9 +1,11 @@
-"""Everything in about a minute on made data: train, export, calibrate, score; for tests and for a first look.
+"""Everything in about a minute on made data: train, export, calibrate, score; for tests
+and for a first look.
 
     kws train tiny
 
-A language of tones: each phone is two tones of its own, a word is its phones in the dictionary's order, and a speaker
-is how high and how fast they come. What is learned is of no use, only that it is learned.
+A language of tones: each phone is two tones of its own, a word is its phones in the
+dictionary's order, and a speaker is how high and how fast they come. What is learned is
+of no use, only that it is learned.
 
 Data: none; it is made.
 """
@@ -57,7 +59,7 @@ CORPORA = ()  # the data is made
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No options."""
+    """Adds no option."""
 
 
 def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:  # noqa: ARG001
@@ -82,7 +84,9 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:  # n
 
 
 def make_data(folder: Path, seed: int) -> list[Utterance]:
-    """Clips of one to four words by speakers of both splits, with a manifest; nothing when they are there."""
+    """Clips of one to four words by speakers of both splits, with a manifest; nothing
+    when they are there.
+    """
     if not (folder / "manifest.csv").exists():
         folder.mkdir(parents=True, exist_ok=True)
         rng, lexicon, rows = np.random.default_rng(seed), load_cmudict(), []
@@ -102,7 +106,9 @@ def make_data(folder: Path, seed: int) -> list[Utterance]:
 
 
 def sing(text: str, pitch: float, pace: float, lexicon: Lexicon, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """The phones of `text` as pairs of tones, with short pauses between words, (S,) at 16 kHz."""
+    """The phones of `text` as pairs of tones, with short pauses between words, (S,) at
+    16 kHz.
+    """
     pieces = [np.zeros(SAMPLE_RATE // 10)]
     for word in text.split():
         for phone in lexicon.spell(word)[0]:

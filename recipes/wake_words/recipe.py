@@ -1,4 +1,5 @@
-"""Six wake words in ordinary speech: the recipe of the model that ships as `wake-words`.
+"""Six wake words in ordinary speech: the recipe of the model that ships as
+`wake-words`.
 
     kws train wake_words data=FOLDER
 

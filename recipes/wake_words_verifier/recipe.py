@@ -4,8 +4,8 @@
     kws export runs/wake-words-verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx
 
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker,
-split). Those that are not there are left out. This command brings most of them, which is
-enough to begin:
+split). Those that are not there are left out. This command brings most of them, which
+is enough to begin:
 
     kws data get --for wake_words_verifier --root FOLDER --download
 

@@ -252,12 +252,12 @@ def test_info_shows_what_is_inside(tone_model):
         assert words in done.stdout
 
 
-def test_info_as_json_is_the_manifest(tone_model):
+def test_info_as_json_is_the_model_info(tone_model):
     done = kws("info", tone_model, "--json")
     data = json.loads(done.stdout)
     assert data.pop("file") == str(tone_model)
     assert data.pop("bytes") == tone_model.stat().st_size
-    assert data == tones.manifest()
+    assert data == tones.model_info()
 
 
 def test_info_of_what_is_no_model(sounds):

@@ -50,7 +50,7 @@ def test_the_demo_runs_and_draws(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     hits, false = re.search(r"(\d+) of 12 wake words heard, (\d+) false", done.stdout).groups()
-    assert int(hits) >= 10 and int(false) <= 3, "the recording holds near misses: snowball, few glasses"
+    assert int(hits) >= 10 and int(false) <= 3, "the recording holds confusables: snowball, few glasses"
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
     assert "kws listen" in " ".join(done.stdout.split())
 

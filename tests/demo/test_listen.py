@@ -344,7 +344,7 @@ def test_no_device_is_waited_for_longer_than_half_of_what_it_keeps(monkeypatch, 
     monkeypatch.setattr(microphones, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
     fake = FakeSound()
     fake.InputStream = lambda **words: Device16k(np.empty((0, 1)), words["blocksize"], ())
-    source = microphones._Source(fake, Device(0, "Fake", 1, 16_000, True), 1, AS_IT_IS)
+    source = microphones._OpenDevice(fake, Device(0, "Fake", 1, 16_000, True), 1, AS_IT_IS)
     assert source.take(0, 0.24).samples.size == round(waited_s * 16_000) and len(slept) == 1
 
 

@@ -155,17 +155,17 @@ def test_the_resampler_keeps_what_a_model_hears_and_blocks_change_nothing(rate, 
 
 
 READ = """
-const { readManifest } = await import("/manifest.js");
+const { readModelInfo } = await import("/modelinfo.js");
 const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
-try { return readManifest(bytes).manifest; } catch (error) { return error.message; }
+try { return readModelInfo(bytes).info; } catch (error) { return error.message; }
 """
 
 
-def test_the_manifest_is_read_from_the_model_file(blank):
+def test_the_model_info_is_read_from_the_model_file(blank):
     model = shipped()["wake-words"]
     whole = model.read_bytes()
     assert evaluate(blank, READ, file=b64encode(whole).decode()) == json.loads(OnnxModel.load(model).info.to_json())
-    for spoiled, wanted in [(whole[:-100], "damaged"), (b"RIFF" * 9, "not an .onnx file"), (b"", "no manifest")]:
+    for spoiled, wanted in [(whole[:-100], "damaged"), (b"RIFF" * 9, "not an .onnx file"), (b"", "no model info")]:
         assert wanted in evaluate(blank, READ, file=b64encode(spoiled).decode())
     newer = whole.replace(b'"schema": 1,', b'"schema": 9,')
     assert "schema" in evaluate(blank, READ, file=b64encode(newer).decode())
@@ -259,9 +259,9 @@ def test_a_pause_between_two_words_is_heard_in_the_browser_as_in_python(pause_s,
 
 
 TYPED = """
-const { readManifest, withPhrase } = await import("/manifest.js");
-const manifest = readManifest(new Uint8Array(await (await fetch("/models/wake-words.onnx")).arrayBuffer())).manifest;
-return withPhrase(manifest, "hey you", phones).keywords.at(-1);
+const { readModelInfo, withKeyword } = await import("/modelinfo.js");
+const info = readModelInfo(new Uint8Array(await (await fetch("/models/wake-words.onnx")).arrayBuffer())).info;
+return withKeyword(info, "hey you", phones).keywords.at(-1);
 """
 
 

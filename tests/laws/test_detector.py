@@ -389,7 +389,7 @@ def test_a_model_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"\x00" * 1000, b"\x08\x08\x3a\xff"])
 def test_a_file_that_is_not_a_model(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)
-    refused(tmp_path / "a.onnx", "onnxruntime|manifest|not those of an ONNX file")
+    refused(tmp_path / "a.onnx", "onnxruntime|model info|not those of an ONNX file")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99])
@@ -415,14 +415,14 @@ def test_a_foreign_model(tmp_path):
         ({"keywords": 3}, "keywords is not a list"),
     ],
 )
-def test_a_manifest_that_does_not_fit_its_graph(tmp_path, changes, words):
-    text = json.dumps(tones.manifest(**changes))
+def test_a_model_info_that_does_not_fit_its_graph(tmp_path, changes, words):
+    text = json.dumps(tones.model_info(**changes))
     refused(tones.write_model(tmp_path / "a.onnx", metadata=text), words)
 
 
 @pytest.mark.parametrize(("field", "value"), [("shape", [241]), ("shape", [240, 1]), ("dtype", "int64")])
 def test_a_state_that_does_not_fit_its_graph(tmp_path, field, value):
-    data = tones.manifest()
+    data = tones.model_info()
     data["states"][0][field] = value
     refused(tones.write_model(tmp_path / "a.onnx", metadata=json.dumps(data)), "'tail'")
 

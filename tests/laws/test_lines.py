@@ -1,10 +1,15 @@
-"""What a line of the package may touch: no environment, no prints in passing, no hidden state."""
+"""What a line of the package may touch: no environment, no prints in passing, no hidden
+state. And how wide its prose may be.
+"""
 
 import ast
+import re
+from collections.abc import Iterator
+from itertools import groupby
 
 import pytest
 
-from trees import MODULES, Module, dotted, last_name, pretend
+from trees import MODULES, ROOT, Module, dotted, last_name, pretend
 
 # Only the verbs print, and the program that makes the demo's recording, which is no verb. Libraries take a
 # callback of the type `kws.log.Log`.
@@ -33,6 +38,12 @@ MUTATORS = {
 DEFINITIONS = (
     ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
 )  # fmt: skip
+WIDEST = 88  # columns of prose
+WRITTEN = MODULES + [
+    Module(path.stem, path)
+    for folder in ("benchmarks", "docs", "examples")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 GUARDS = {"TYPE_CHECKING", "__name__ == '__main__'"}
 
 
@@ -145,6 +156,54 @@ def work_at_import(modules: list[Module]) -> list[str]:
     return bad
 
 
+def docstring_paragraphs(module: Module) -> Iterator[tuple[int, int, list[str]]]:
+    """Of each paragraph of a docstring its first line's number, the docstring's column,
+    and the lines as they stand in the file.
+    """
+    lines = module.source.split("\n")
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if node.body and ast.get_docstring(node, clean=False) is not None else None
+        begin = None
+        for number in range(first.lineno, first.end_lineno + 2) if first else ():
+            if number <= first.end_lineno and lines[number - 1].strip(' "'):
+                begin = begin or number
+            elif begin:
+                yield begin, first.col_offset, lines[begin - 1 : number - 1]
+                begin = None
+
+
+def comment_blocks(module: Module) -> Iterator[tuple[int, list[str]]]:
+    """Comments of several lines: the number of the first, and the lines."""
+    begin = 1
+    for is_comment, own in groupby(module.source.split("\n"), key=lambda line: bool(re.match(r" *# ", line))):
+        block = list(own)
+        if is_comment and len(block) > 1:
+            yield begin, block
+        begin += len(block)
+
+
+def wide_prose(modules: list[Module]) -> list[str]:
+    """Docstrings and comments of several lines; formulas, code and tables, which stand
+    indented in a paragraph of their own, doctests and rows of Markdown may be wider.
+    """
+    bad = []
+    for module in modules:
+        where = module.path.relative_to(ROOT)
+        for begin, column, paragraph in docstring_paragraphs(module):
+            is_laid_out = all(line.startswith(" " * (column + 2)) for line in paragraph)
+            bad += [
+                f"{where}:{number}: {len(line)} columns in a docstring"
+                for number, line in enumerate(paragraph, begin)
+                if len(line) > WIDEST and not is_laid_out and not line.lstrip().startswith((">>> ", "... ", "| "))
+            ]
+        for begin, block in comment_blocks(module):
+            widest = max(map(len, block))
+            bad += [f"{where}:{begin}: {widest} columns in a comment of several lines"] if widest > WIDEST else []
+    return bad
+
+
 RULES = [
     environment_variables,
     prints,
@@ -172,12 +231,19 @@ BREACHES = [
     (variable_globals, "kws.data.x", "N = 0\ndef f():\n    global N"),
     (work_at_import, "kws.data.x", "try:\n    import x\nexcept ImportError:\n    x = None"),
     (work_at_import, "kws.data.x", "prepare()"),
+    (wide_prose, "kws.data.x", f'"""{"word " * 17}end."""'),
+    (wide_prose, "kws.data.x", f'def f():\n    """A line.\n\n    {"word " * 17}end.\n    """'),
+    (wide_prose, "kws.data.x", f"# A comment of\n# {'word ' * 18}\nA = 1"),
 ]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_no(rule):
     assert rule(MODULES) == []
+
+
+def test_no_wide_prose():
+    assert wide_prose(WRITTEN) == []
 
 
 @pytest.mark.parametrize(("rule", "name", "source"), BREACHES, ids=[breach[2] for breach in BREACHES])
@@ -223,4 +289,6 @@ def test_what_is_allowed_passes():
     assert prints(pretend("kws.cli.detect", "def run(args):\n    print(1)")) == []
     assert torch_settings(pretend("kws.model.x", "torch.Generator().manual_seed(1)\ntensor.set_(x)")) == []
     assert shared_randomness(pretend("kws.data.x", "np.random.default_rng([seed, 1])")) == []
+    assert wide_prose(pretend("kws.data.x", f'"""A line.\n\n    {"x = y + z " * 10}\n\n>>> {"f(x) " * 20}\n"""')) == []
+    assert wide_prose(pretend("kws.data.x", f"A = 1\n# {'word ' * 20}\nB = 2")) == []
     assert variable_globals(pretend("kws.data.x", "__all__ = []\nSamples = np.ndarray\n_RATE_HZ = 1")) == []

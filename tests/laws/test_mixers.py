@@ -204,7 +204,7 @@ def test_random_references_are_the_same_noise_and_fixed_ones_the_first_frames_of
     model, utterance = small_model("fixed"), torch.randn(25, 10, dtype=torch.float64)
     model.set_reference(utterance)
     assert torch.equal(model.fixed_reference, utterance[None, :20])
-    with pytest.raises(KwsError, match="needs a reference of 20 frames"):
+    with pytest.raises(KwsError, match="needs a reference of 20 hops"):
         model.set_reference(utterance[:19])
 
 

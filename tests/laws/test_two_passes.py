@@ -185,9 +185,9 @@ def test_a_verifier_that_does_not_fit_its_info_is_refused(tmp_path, changes, wan
 
 
 def test_a_file_of_one_pass_may_not_claim_the_schema_of_two(pair, tmp_path):
-    manifest = json.dumps(tones.manifest(schema=2))
+    info = json.dumps(tones.model_info(schema=2))
     with pytest.raises(KwsError, match="schema is 2, not 1"):
-        Detector.load(spoiled(pair.model.path, tmp_path / "one.onnx", **{"kws.manifest": manifest}))
+        Detector.load(spoiled(pair.model.path, tmp_path / "one.onnx", **{"kws.manifest": info}))
 
 
 def test_of_a_phrase_longer_than_its_segment_the_verifier_hears_the_end(pair):

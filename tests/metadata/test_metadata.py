@@ -1,4 +1,4 @@
-"""The manifest: what goes in comes out, and what is wrong is said in one sentence."""
+"""The model info: what goes in comes out, and what is wrong is said in one sentence."""
 
 import copy
 import dataclasses
@@ -14,8 +14,8 @@ from kws.metadata import Keyword, ModelInfo
 
 
 def changed(path, value):
-    """The valid manifest with the field at `path`, such as ("states", 0), replaced or removed."""
-    data = copy.deepcopy(tones.manifest())
+    """The valid model info with the field at `path`, such as ("states", 0), replaced or removed."""
+    data = copy.deepcopy(tones.model_info())
     target = data
     for step in path[:-1]:
         target = target[step]
@@ -90,8 +90,8 @@ def test_a_fault_is_named_in_one_sentence(path, value, words):
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "7", '"x"', "NaN", "[" * 100_000, '{"a": Infinity}'])
-def test_what_is_not_a_manifest_is_refused(text):
-    with pytest.raises(KwsError, match="manifest"):
+def test_what_is_not_a_model_info_is_refused(text):
+    with pytest.raises(KwsError, match="model info"):
         ModelInfo.from_json(text)
 
 
@@ -103,23 +103,23 @@ def test_a_number_that_is_not_one_is_refused():
 
 @pytest.mark.parametrize("borders", [[[0]], [[3]], [[2, 1]], [[1, 1]], [[], []], [[-1]], [["1"]], [1]])
 def test_words_that_end_where_the_spelling_does_not_are_refused(borders):
-    value = tones.manifest()
+    value = tones.model_info()
     value["keywords"][0]["borders"] = borders  # of one spelling, of three tokens
     with pytest.raises(KwsError, match=r"end where its spellings do not|borders"):
         ModelInfo.from_json(json.dumps(value))
 
 
 def test_a_pause_between_words_takes_no_time_of_the_phrase():
-    scoring = ModelInfo.from_json(json.dumps(tones.manifest())).scoring
+    scoring = ModelInfo.from_json(json.dumps(tones.model_info())).scoring
     one = scoring.longest_frames("ABC")
     assert [scoring.longest_frames("ABC", ends) - one for ends in ((), (1,), (1, 2))] == [0, 15, 30]
     assert scoring.pause_frames == 30 and dataclasses.replace(scoring, max_gap_frames=40).pause_frames == 40
 
 
-def test_a_manifest_survives_the_journey():
-    info = ModelInfo.from_json(json.dumps(tones.manifest(name="Tüne")))
+def test_a_model_info_survives_the_journey():
+    info = ModelInfo.from_json(json.dumps(tones.model_info(name="Tüne")))
     assert ModelInfo.from_json(info.to_json()) == info
-    assert json.loads(info.to_json()) == tones.manifest(name="Tüne")
+    assert json.loads(info.to_json()) == tones.model_info(name="Tüne")
 
 
 def test_whole_numbers_serve_where_fractions_may_stand():
@@ -132,8 +132,8 @@ def test_fields_of_later_versions_are_passed_over_and_a_commit_may_be_left_out()
     assert ModelInfo.from_json(json.dumps(data)).commit is None
 
 
-def test_a_manifest_made_in_python_is_checked_too():
-    info = ModelInfo.from_json(json.dumps(tones.manifest()))
+def test_a_model_info_made_in_python_is_checked_too():
+    info = ModelInfo.from_json(json.dumps(tones.model_info()))
     with pytest.raises(KwsError, match="threshold"):
         info.check_keyword(Keyword("new", (("A",),), 2.0))
 
@@ -153,9 +153,9 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
-@given(st.sampled_from(sorted(places(tones.manifest()), key=str)), json_values)
+@given(st.sampled_from(sorted(places(tones.model_info()), key=str)), json_values)
 @settings(max_examples=300, deadline=None)
-def test_any_change_gives_a_manifest_or_one_sentence(path, value):
+def test_any_change_gives_a_model_info_or_one_sentence(path, value):
     info = None
     try:
         info = ModelInfo.from_json(json.dumps(changed(path, value)))

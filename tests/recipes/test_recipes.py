@@ -86,7 +86,7 @@ def inside(part, whole) -> bool:
 spellings = st.lists(st.sampled_from(PHONES), min_size=1, max_size=9).map(tuple)
 
 
-class TestNearMisses:
+class TestConfusables:
     @settings(max_examples=25, deadline=None)
     @given(data=st.data())
     def test_none_contains_the_phrase_and_each_is_what_it_says(self, lexicon, data):

@@ -147,7 +147,7 @@ def explain(detector, samples, asked=(), block=16000):
 
 
 def diagnosis_of(detector, samples, keyword="abc"):
-    """The only story of a keyword, and all words about the file."""
+    """The only diagnosis of a keyword, and all words about the file."""
     explanation = explain(detector, samples, [keyword])
     (diagnosis,) = explanation.diagnoses
     assert diagnosis.keyword.name == keyword
@@ -393,7 +393,7 @@ def test_the_command_draws_where_it_is_told_to(tone_model, tmp_path):
     assert "cannot be written" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_a_story_is_a_line_of_json(tone_model, tmp_path):
+def test_a_diagnosis_is_a_line_of_json(tone_model, tmp_path):
     write_wave(tmp_path / "miss.wav", np.concatenate([BLURRED, tones.speak("ABC   ")]))
     words = ["detect", tone_model, "--explain", "--json", "--keyword", "ABC", "miss.wav"]
     done = kws(*words, cwd=tmp_path)

@@ -144,9 +144,9 @@ def test_a_file_of_another_model_is_refused(model, tmp_path):
 
 
 def test_a_threshold_in_the_file_makes_it_no_other_model(model, tmp_path):
-    manifest = tones.manifest()
-    manifest["keywords"][0]["threshold"] = 0.7
-    other = tones.write_model(tmp_path / "other.onnx", metadata=json.dumps(manifest))
+    info = tones.model_info()
+    info["keywords"][0]["threshold"] = 0.7
+    other = tones.write_model(tmp_path / "other.onnx", metadata=json.dumps(info))
     assert digest(other) == digest(model)
 
 

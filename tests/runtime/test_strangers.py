@@ -34,7 +34,7 @@ EXPECTED = {
     "endless": "its operator Loop holds a graph",
     "crowded": "more than 5000 operators",
     "heavy": "more than 64 MB",
-    "foreign": "no manifest",
+    "foreign": "no model info",
 }
 
 
@@ -108,12 +108,12 @@ def test_a_model_that_is_borne_hears_the_same_as_unguarded(tone_model, monkeypat
         ({"states": [{"name": "tail", "shape": [2**20] * 8, "dtype": "float32"}]}, "values"),
         ({"keywords": [{"name": "a", "spellings": [["A"]] * 10_001, "threshold": 0.5}]}, "10001 spellings"),
         ({"keywords": [{"name": "a", "spellings": [["A"] * 100_001], "threshold": 0.5}]}, "too long"),
-        ({"scoring": {**tones.manifest()["scoring"], "max_duration_frames": 2**70}}, "frames"),
+        ({"scoring": {**tones.model_info()["scoring"], "max_duration_frames": 2**70}}, "frames"),
     ],
 )
-def test_a_manifest_that_asks_for_more_than_any_model_is_refused(changes, wanted):
+def test_a_model_info_that_asks_for_more_than_any_model_is_refused(changes, wanted):
     with pytest.raises(KwsError, match=wanted):
-        ModelInfo.from_json(json.dumps(tones.manifest(**changes)))
+        ModelInfo.from_json(json.dumps(tones.model_info(**changes)))
 
 
 def test_names_that_are_not_utf8_are_refused(tone_model, tmp_path):

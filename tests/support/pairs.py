@@ -33,9 +33,9 @@ def write_pair(path: Path, **changes: object) -> Path:
     """Write the model; `changes` replace fields of the verifier's info."""
     model = onnx.load(str(tones.write_model(path)))
     _hand_on_features(model.graph)
-    manifest = tones.manifest(schema=2, verifier=VERIFIER | changes)
+    info = tones.model_info(schema=2, verifier=VERIFIER | changes)
     graph = base64.b64encode(verifier_graph().SerializeToString()).decode()
-    helper.set_model_props(model, {"kws.manifest": json.dumps(manifest), "kws.verifier": graph})
+    helper.set_model_props(model, {"kws.manifest": json.dumps(info), "kws.verifier": graph})
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path

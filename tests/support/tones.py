@@ -19,8 +19,8 @@ FRAME, CHUNK, TAIL, WINDOW = 640, 1280, 240, 880
 KEYWORDS = {"abc": [["A", "B", "C"]], "fed": [["F", "E", "D"], ["F", "E"]], "eel": [["E", "E", "B"]]}
 
 
-def manifest(**changes: Any) -> dict[str, Any]:
-    """A valid manifest, with top-level fields replaced."""
+def model_info(**changes: Any) -> dict[str, Any]:
+    """A valid model info, with top-level fields replaced."""
     keywords = [
         {"name": name, "spellings": spellings, "threshold": 0.5, "calibration": None, "borders": []}
         for name, spellings in KEYWORDS.items()
@@ -73,9 +73,9 @@ def write_model(
     posteriors: str = "log_posteriors",
     last_operator: str = "LogSoftmax",
 ) -> Path:
-    """Write the model; `metadata` replaces the manifest ("" for none), the rest spoils the graph."""
+    """Write the model; `metadata` replaces the model info ("" for none), the rest spoils the graph."""
     model = _graph(posteriors, last_operator)
-    text = json.dumps(manifest()) if metadata is None else metadata
+    text = json.dumps(model_info()) if metadata is None else metadata
     if text:
         helper.set_model_props(model, {"kws.manifest": text})
     onnx.checker.check_model(model)

@@ -17,7 +17,8 @@ class Module:
     def __init__(self, name: str, path: Path, source: str | None = None) -> None:
         self.name = name
         self.path = path
-        self.tree = ast.parse(path.read_text(encoding="utf-8") if source is None else source)
+        self.source = path.read_text(encoding="utf-8") if source is None else source
+        self.tree = ast.parse(self.source)
         self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     def within(self, prefixes: set[str]) -> bool:

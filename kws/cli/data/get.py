@@ -75,7 +75,7 @@ def _get_for(args: argparse.Namespace) -> str:
 
 
 def _report(name: str, prepared: Prepared) -> str:
-    """What a manifest holds, by split, and what was left out, by kind."""
+    """The clips of a manifest by split, and the files that were left out, by kind."""
     from kws.data.manifest import describe
     from kws.data.prepare.clip import SPLITS
 

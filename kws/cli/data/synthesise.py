@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> str:
 
 
 def _script(words: list[str] | None, phrases: str | None) -> Script:
-    """What is said: single words, short phrases, or else the wake words."""
+    """The script to speak: single words, short phrases, or else the wake words."""
     from kws.data.manifest import texts_of
     from kws.data.synthesis.phrases import PhraseScript, readable_words
     from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, WordScript

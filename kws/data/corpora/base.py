@@ -1,4 +1,4 @@
-"""What a corpus is: a declaration, and a function that lists its clips.
+"""A corpus as code: a declaration, and a function that lists its clips.
 
 `Corpus.prepare` hands the listed clips to `kws.data.prepare.build`.
 """
@@ -19,7 +19,9 @@ from kws.errors import KwsError
 
 
 class AbsentError(KwsError):
-    """A corpus is not where it was looked for; `Corpus.prepare` adds what to do."""
+    """A corpus is not in the folder where it was looked for; `Corpus.prepare` adds what
+    to do.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Corpus:
 
     @property
     def where(self) -> str:
-        """Where it comes from, for the table of corpora."""
+        """The source of the corpus, for the table of corpora."""
         if not self.archives:
             return self.ask or "--from FOLDER"
         if len(self.archives) == 1:
@@ -55,8 +57,8 @@ class Corpus:
         return f"--download; --part {shown}{' (default: all)' if everything else ''}"
 
     def download(self, root: Path, parts: Sequence[str] = ()) -> None:
-        """Fetches and unpacks below `root` what is not there yet; KwsError says what
-        stood in the way.
+        """Fetches and unpacks the missing archives below `root`. Raises KwsError where
+        that fails.
         """
         self.check(parts)
         if not self.archives:
@@ -79,8 +81,8 @@ class Corpus:
         return build(root, source, partial(self.found, source, parts), parts=parts)
 
     def found(self, source: Path, parts: Sequence[str]) -> Listing:
-        """What `list` gives; raises KwsError that says what to do where the corpus is
-        not there.
+        """The result of `list`; where the corpus is absent, a KwsError that says what
+        to do.
         """
         try:
             return self.list(source, parts)
@@ -89,7 +91,7 @@ class Corpus:
 
     @property
     def advice(self) -> str:
-        """What to do where the corpus is not there."""
+        """A sentence on what to do where the corpus is absent."""
         usual = "give its folder with --from"
         return self.ask or (f"add --download to fetch it, or {usual}" if self.archives else usual)
 

@@ -28,8 +28,8 @@ def phrase_of(folder: str) -> str:
 
 
 def from_folders(folder: Path) -> Listing:
-    """Every file below `folder` that may be sound, labelled by where it stands, as it is
-    published.
+    """Every file below `folder` that may be sound, labelled by where it stands, as it
+    is published.
     """
     return _split(_in_folders(folder))
 
@@ -74,8 +74,9 @@ def _own(source: Path, clips: Sequence[Clip]) -> Listing:
 
 
 def _looked_at(clips: Sequence[Clip], folder: Path) -> Listing:
-    """Copies get a fault, those first that are held out from training; so do silence and
-    clicks that are said to be words.
+    """The clips with faults on copies, and on silence and clicks that are said to be
+    words. A held-out clip is compared first, so that its copy in the training is the
+    one left out.
     """
     order = sorted(range(len(clips)), key=lambda i: SPLITS.index(clips[i].split) if clips[i].split else 0)
     found, notes = looked_at([clips[i] for i in order], folder, Wanted())

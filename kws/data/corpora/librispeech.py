@@ -40,7 +40,7 @@ def _folder(source: Path, part: str) -> Path | None:
 
 
 def _clips(source: Path, parts: Sequence[str]) -> Listing:
-    """The parts named."""
+    """The utterances of the parts named."""
     folders = {part: folder for part in parts if (folder := _folder(source, part))}
     if missing := [part for part in parts if part not in folders]:
         raise AbsentError(f"{missing[0]} of LibriSpeech is not in {source}")
@@ -62,8 +62,8 @@ def part_clips(folder: Path, split: str) -> Iterator[Clip]:
 
 
 class _LibriSpeech(Corpus):
-    """Where no part is named, the small ones are fetched, and all that are there are
-    prepared.
+    """LibriSpeech. Without a named part, the small parts are fetched, and all parts
+    that are there are prepared.
     """
 
     def prepare(self, root: Path, source: Path | None = None, parts: Sequence[str] = ()) -> Prepared:

@@ -28,7 +28,7 @@ ARCHIVES = {
 
 
 def _clips(source: Path, _: Sequence[str]) -> Listing:
-    """All of it; clips without a known speaker keep their published split."""
+    """All utterances; clips without a known speaker keep their published split."""
     places = (f"{LISTS}/p_train.json", f"MobvoiHotwords/{LISTS}/p_train.json")
     folder = first_folder("MobvoiHotwords", source, places).parent.parent
     clips = {}

@@ -26,7 +26,9 @@ def audio_folder(source: Path) -> Path:
 
 
 def _clips(source: Path, _: Sequence[str]) -> Listing:
-    """Split by file: nothing in names or headers tells who speaks, and a note says so."""
+    """Split by file: nothing in names or headers tells who speaks, and a note says
+    so.
+    """
     return from_folders(audio_folder(source))
 
 

@@ -70,7 +70,7 @@ def label(word: str, task: Literal[12, 35]) -> str:
 
 
 def _clips(source: Path, parts: Sequence[str]) -> Listing:
-    """One part."""
+    """The clips of one part."""
     if len(parts) > 1:
         raise KwsError("v1, v2 and test hold the same recordings: prepare one part, and each under its own --root")
     (part,) = parts
@@ -106,7 +106,9 @@ def list_words(folder: Path) -> Listing:
 
 
 def _lists(folder: Path) -> tuple[dict[str, str], list[str]]:
-    """Split by "word/file" as published; empty, with a note, where a list is missing."""
+    """Split by "word/file" as published; empty, with a note, where a list is
+    missing.
+    """
     listed = {}
     for name, split in (("validation_list.txt", "dev"), ("testing_list.txt", "test")):
         if not (folder / name).is_file():
@@ -116,8 +118,8 @@ def _lists(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def _test_set(folder: Path) -> Listing:
-    """Ten words, `_silence_` and `_unknown_`: text is the word, none for silence, and
-    `_unknown_` for the unknown.
+    """The canonical test set: ten words, `_silence_` and `_unknown_`. The text of a
+    clip is its word, none for silence, and `_unknown_` for an unknown word.
     """
     clips = []
     for path in files_below(folder):

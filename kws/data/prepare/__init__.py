@@ -1,3 +1,3 @@
-"""From the files of a corpus to manifest.csv: which clips there are, which are of use, how
-they are split.
+"""Makes manifest.csv from the files of a corpus: lists the clips, leaves out those that
+cannot be used, and splits the rest.
 """

@@ -1,7 +1,7 @@
-"""Listed clips become a manifest: each file is decoded whole, because a header says
+"""Makes a manifest from listed clips: each file is decoded whole, because a header says
 nothing about damage behind it.
 
-What cannot be used is named in skipped.csv. Speakers on two sides of a split are
+A file that cannot be used is named in skipped.csv. Speakers on two sides of a split are
 refused. A marker, written last, says that all is done.
 """
 
@@ -39,8 +39,8 @@ Skipped = tuple[str, str, str]  # audio, kind, why
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made or found: rows of the manifest, files left out, notes;
-    `fresh` unless it was found done.
+    """The result of `prepare`: rows of the manifest, files left out, notes. fresh:
+    whether it was made now, not found.
     """
 
     manifest: Path
@@ -96,8 +96,8 @@ def _found(root: Path, notes: Sequence[str]) -> Prepared:
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:
-    """Rows of the clips that decode to their end, and who fell out; FFmpeg and soxr
-    leave Python's lock alone.
+    """The rows of the clips that decode to their end, and the clips that were left out.
+    Threads serve, since FFmpeg and soxr release Python's lock.
     """
     tqdm = require("tqdm", extra="train").tqdm
     rows, skipped = [], []
@@ -121,7 +121,9 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
 
 @contextmanager
 def threads() -> Iterator[ThreadPoolExecutor]:
-    """A pool that, after Ctrl-C, does not first do all that it was given."""
+    """A pool of threads that ends promptly after Ctrl-C, without doing the rest of its
+    work first.
+    """
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
             yield pool
@@ -131,7 +133,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def _seconds(clip: Clip) -> float | Fault:
-    """How long a file's sound is, decoded to its last sample, or why it is of no use."""
+    """The length of a file's sound in seconds, decoded to its last sample, or the fault
+    for which it is left out.
+    """
     if clip.fault:
         return clip.fault
     if printable(clip.audio) != str(clip.audio):
@@ -144,7 +148,7 @@ def _seconds(clip: Clip) -> float | Fault:
 
 
 def unreadable(file: Path, error: KwsError) -> Fault:
-    """What reading a file failed of."""
+    """The fault of a file that could not be read, from the error."""
     why = str(error).removeprefix(f"{file} ")
     if isinstance(error.__cause__, InputError):
         return Fault("wrong rate", why)
@@ -152,8 +156,8 @@ def unreadable(file: Path, error: KwsError) -> Fault:
 
 
 def _fingerprint(folder: Path) -> str:
-    """Changes with every file of a corpus, but not with what is written about it or was
-    unpacked.
+    """A digest of the files of a corpus; files that kws writes or unpacks there do not
+    change it.
     """
     digest = hashlib.sha256()
     for path in files_below(folder, suffixes=None):

@@ -1,4 +1,4 @@
-"""What a corpus lists, before anything is decoded: clips, and what is wrong with some."""
+"""The clips that a corpus lists before anything is decoded, and their faults."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ SPLITS = ("train", "dev", "test")
 
 
 class Fault(NamedTuple):
-    """Why a file is left out: a kind to count by, and a sentence."""
+    """The reason why a file is left out: a kind to count by, and a sentence."""
 
     kind: str
     why: str
@@ -20,7 +20,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Clip:
-    """One file that a corpus lists; `fault` is set where it is known to be of no use
+    """One file that a corpus lists. fault: set where the file is known to be useless
     before it is decoded.
     """
 

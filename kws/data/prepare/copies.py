@@ -1,10 +1,10 @@
-"""The same recording under several names: found by its sound, so also where it was
-padded, made louder, resampled or compressed.
+"""Finds copies: the same recording under several names. It compares the sound, so it
+also finds one that was padded, made louder, resampled or compressed.
 
-Two takes of a word, even of one voice, never have the same waveform. A copy has it, but
-for what a codec loses. It is compared between 300 and 2000 Hz, which every telephone
-and codec keeps, in bands of its own each: a loud hum that two takes share says nothing
-about the others.
+Two takes of a word, even of one voice, never have the same waveform; a copy has, except
+for what a codec loses. Clips are compared between 300 and 2000 Hz, which every
+telephone and codec keeps, and in several bands apart: a loud hum that two takes share
+says nothing about the other bands.
 
 S samples, B bands.
 """
@@ -29,8 +29,8 @@ _FINER = 4  # places between two samples of the correlation
 
 
 class Sketch(NamedTuple):
-    """What is compared of a clip: its waveform below 2 kHz (S,) at 4 kHz, and the share
-    of each band in its power (B,).
+    """The part of a clip that is compared: its waveform below 2 kHz (S,) at 4 kHz, and
+    the share of each band in its power (B,).
     """
 
     wave: Samples
@@ -38,7 +38,7 @@ class Sketch(NamedTuple):
 
 
 def sketch(samples: Samples) -> Sketch:
-    """Of a clip (S,) at 16 kHz that is not silent."""
+    """The sketch of a clip (S,) at 16 kHz that is not silent."""
     step = round(SAMPLE_RATE / (2 * _EDGES_HZ[-1]))
     samples = np.pad(samples, (0, -len(samples) % step))  # otherwise the wave is stretched, each clip's by its own
     whole = np.fft.rfft(samples.astype(np.float64))
@@ -55,9 +55,11 @@ def _between(hz: npt.NDArray[np.floating], band: int) -> npt.NDArray[np.bool_]:
 
 
 def copies(sketches: Sequence[Sketch]) -> dict[int, int]:
-    """The clips that are copies of an earlier one, each with the first that it equals.
+    """The clips that are copies of an earlier one, each with the first clip that it
+    equals.
 
-    Of more than 2,000 clips, those are missed that a codec has changed.
+    Among more than 2,000 clips, copies that a codec has changed are not found: too many
+    pairs would have to be compared.
     """
     found: dict[int, int] = {}
     if not sketches:

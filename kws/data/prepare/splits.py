@@ -1,4 +1,4 @@
-"""Which side a recording is on: train, dev or test."""
+"""Assigns recordings to splits: train, dev or test."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +32,8 @@ def split_by_file(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def keep_held_out(clips: Sequence[Clip]) -> Listing:
-    """Sets aside what a published split gives to training although its speaker is held
-    out in dev or test.
+    """Sets aside the clips that a published split gives to training although their
+    speaker is held out in dev or test.
 
     A speaker stays in the last of train, dev, test that holds him; his clips elsewhere
     get a fault. Published lists are not always disjoint, and moving clips instead would

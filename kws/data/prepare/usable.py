@@ -1,5 +1,5 @@
-"""Which of a user's own recordings can be used: silence, copies and clips of an odd
-length get a fault, as damaged files do; overdriven ones a note.
+"""Judges which of a user's own recordings can be used. Silence, copies and clips of an
+odd length get a fault, as damaged files do; overdriven clips get a note.
 
 S samples at 16 kHz.
 """
@@ -34,8 +34,8 @@ _CLIPPED = 0.01  # share of the loud samples that are at the peak: of 100 clean 
 
 
 class Wanted(NamedTuple):
-    """What recordings must be: shorter than `longest_s`, and of speech, where `hears`
-    tells of samples (S,) whether they are.
+    """The conditions for a recording to be used: shorter than `longest_s`, and speech.
+    hears: judges from samples (S,) whether they are speech; None: nothing does.
     """
 
     longest_s: float = math.inf
@@ -49,11 +49,11 @@ class _Look(NamedTuple):
 
 
 def looked_at(clips: Sequence[Clip], folder: Path, wanted: Wanted, known: Sequence[Clip] = ()) -> Listing:
-    """The clips, each of no use with its fault, and notes on the rest.
+    """The clips, with a fault on each that cannot be used, and notes on the others.
 
-    A copy of an earlier clip, or of one that is `known`, has the fault to be one. A file
-    is not read to its end where that tells nothing more. folder: clips are named
-    relative to it.
+    A copy of an earlier clip, or of one that is `known`, has the fault to be one. A
+    file is read only as far as its end could still change the judgement. folder: clips
+    are named relative to it.
     """
     tqdm = require("tqdm", extra="train").tqdm
     files = list(dict.fromkeys(clip.audio for clip in [*known, *clips] if not clip.fault))
@@ -93,7 +93,8 @@ def _look(wanted: Wanted, file: Path) -> _Look:
 
 def _beginning(path: Path, longest_s: float) -> tuple[Samples, float]:
     """A recording (S,) from its first block with sound on, (0,) where it has none, and
-    its seconds; of more than is compared, or of more than `longest_s`, no more is read.
+    its seconds. Reading stops after the samples that are compared, or after
+    `longest_s`.
     """
     kept: list[Samples] = []
     most, size = round(_KEPT_S * SAMPLE_RATE), 0

@@ -52,8 +52,8 @@ def _source(recipe: str) -> Traversable | Path:
 
 
 def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
-    """Brings the sets of these names and those they are made of, one line to `log` for
-    each; the missing ones.
+    """Brings the sets of these names and the sets that they are made of, one line to
+    `log` for each; returns the names of the missing ones.
     """
     return [name for name in with_needs(names) if not _brought(name, making, log)]
 
@@ -69,8 +69,8 @@ def _brought(name: str, making: Making, log: Log) -> bool:
 
 
 def with_needs(names: tuple[str, ...]) -> list[str]:
-    """The names and what those are made of, public sets first; KwsError for a name that
-    nothing here makes.
+    """The names, and those of the sets that they are made of, public sets first.
+    KwsError for a name that no set here has.
     """
     for name in names:
         if name not in PUBLIC and name not in MADE:

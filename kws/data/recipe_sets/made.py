@@ -1,4 +1,6 @@
-"""Sets that are made on this machine: cut out of other sets, synthesised, or simulated."""
+"""Sets that are made on this machine: cut out of other sets, synthesised, or
+simulated.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ SPOKEN = (
 
 @dataclass(frozen=True)
 class Making:
-    """Where sets are made: the folder of all of them, that of the speech models, how
-    many processes speak.
+    """Settings for making sets: the folder of all sets, the folder of the speech
+    models, and the number of processes that synthesise.
     """
 
     folder: Path
@@ -41,7 +43,7 @@ class Making:
 
 @dataclass(frozen=True)
 class MadeSet:
-    """A folder of recordings that is made here, of the sets that it needs."""
+    """A folder of recordings that is made on this machine from other sets."""
 
     name: str
     make: Callable[[Making, Path], object]  # into the set's own folder

@@ -1,5 +1,5 @@
-"""Sets of recordings that public servers give out, in the selection and the splits of
-the shipped models.
+"""Sets of recordings from public servers, in the selection and the splits of the
+shipped models.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _BACKGROUND = "background"
 class PublicSet:
     """A folder of recordings that can be fetched.
 
-    brings: archives, the folder below the set's own that each is unpacked into, and
-    which of its files are wanted. list: the set's folder -> clips and notes; raises
-    AbsentError where they are not there.
+    brings: archives, with the folder below the set's own that each is unpacked into,
+    and the files of it that are wanted. list: the set's folder -> clips and notes;
+    raises AbsentError where the recordings are absent.
     """
 
     name: str
@@ -39,8 +39,8 @@ class PublicSet:
     list: Callable[[Path], Listing]
 
     def fetch(self, folder: Path) -> bool:
-        """Brings what is missing to folder/NAME, archives to folder/downloads; whether
-        there was something to do.
+        """Brings the missing files to folder/NAME, archives to folder/downloads;
+        returns whether there was something to do.
         """
         root = folder / self.name
         brought = [bring(archive, folder, root / into, wanted) for archive, into, wanted in self.brings]

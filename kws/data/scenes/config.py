@@ -1,14 +1,14 @@
-"""How training mixtures are made, as plain values that can be read without torch."""
+"""Settings of training mixtures, as plain values that can be read without torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How training mixtures are made: rows x row_seconds of audio are a batch.
+    """Settings of training mixtures: rows x row_seconds of audio are a batch.
 
     Probabilities are per row; ranges are uniform. A probability of 0 draws nothing, so
-    that what is off changes no other number.
+    that a setting that is off changes no other number.
 
     most_clips: of a row. gap_seconds: of silence between clips. speed: factor by which
     a clip is played faster. clip_gain_db, row_gain_db: added to the level of a clip, of
@@ -46,10 +46,10 @@ class SceneConfig:
 
     @property
     def longest_s(self) -> float:
-        """Clips must be shorter, to fit into a row at any speed."""
+        """The length in seconds below which a clip fits into a row at any speed."""
         return self.row_seconds * self.slowest
 
     @property
     def slowest(self) -> float:
-        """The factor of time by which a clip may get longer, as a speed."""
+        """The least speed of a clip, by which its length is divided."""
         return min(self.speed[0], self.tempo[0]) if self.stretch_probability else self.speed[0]

@@ -37,8 +37,8 @@ class SceneSource:
     """A corpus that scenes draw clips from.
 
     share: its part of the speech time. targets[i]: the tokens of clip i. words[i]: the
-    index of what clip i says in a closed vocabulary, -1 where it says none of its
-    words.
+    index in a closed vocabulary of the word that clip i says, -1 where it says none of
+    them.
     """
 
     clips: Clips
@@ -48,7 +48,7 @@ class SceneSource:
 
     @property
     def identity(self) -> str:
-        """A digest of the clips and of what they say."""
+        """A digest of the clips and of their targets."""
         said = hashlib.blake2b(repr((self.clips.key, self.share, list(self.words))).encode(), digest_size=16)
         for target in self.targets:
             said.update(target.tobytes() + b"|")
@@ -56,21 +56,25 @@ class SceneSource:
 
     @property
     def mean_samples(self) -> float:
-        """Length of a clip."""
+        """The mean length of a clip."""
         return float(np.mean([self.clips.samples(i) for i in range(len(self.clips))]))
 
     def at(self, drawn: int) -> "SceneSource":
-        """What clips are drawn from after `drawn` others: always all of them."""
+        """The source for the next clip after `drawn` others: itself, since all clips
+        are open at any time.
+        """
         return self
 
     def part(self, rank: int, world: int) -> "SceneSource":
-        """What process `rank` of `world` draws from: all, as rows differ already."""
+        """The source for process `rank` of `world`: itself, as the processes draw
+        different rows.
+        """
         return self
 
 
 class Supply(Protocol):
-    """A corpus of which a window of clips is open at a time: a `SceneSource`, or a
-    streamed one of kws.data.shards.
+    """A corpus of which some clips are open at a time: a `SceneSource`, or a streamed
+    corpus of kws.data.shards.
     """
 
     @property
@@ -79,13 +83,13 @@ class Supply(Protocol):
 
     @property
     def mean_samples(self) -> float:
-        """Length of a clip."""
+        """The mean length of a clip."""
 
     def at(self, drawn: int) -> SceneSource:
-        """What clips are drawn from after `drawn` others."""
+        """The source of the next clip after `drawn` others."""
 
     def part(self, rank: int, world: int) -> "Supply":
-        """What process `rank` of `world` draws from."""
+        """The supply for process `rank` of `world`."""
 
 
 _Places = list[tuple[SceneSource, npt.NDArray[np.int64]]]  # clips of one word, by corpus
@@ -102,8 +106,8 @@ class SceneDataset(Dataset[Batch]):
     target_lengths (B,), words (B,).
 
     words: the vocabulary's index of the one word that a row says, `silence` for a row
-    without speech, -1 for any other row. rirs: recorded room impulse responses, beside
-    those that are simulated anew each time.
+    without speech, -1 for any other row. rirs: recorded room impulse responses, used
+    beside those that are simulated anew each time.
     """
 
     def __init__(
@@ -140,8 +144,8 @@ class SceneDataset(Dataset[Batch]):
         }
 
     def identity(self) -> str:
-        """All that determines the batches. Raises KwsError where a corpus is streamed:
-        it may change unnoticed.
+        """A digest of everything that determines the batches. Raises KwsError where a
+        corpus is streamed: it may change unnoticed.
         """
         if not all(isinstance(source, SceneSource) for source in self.sources):
             raise KwsError("features= keeps batches of corpora with a manifest, not of packed ones: leave it out")
@@ -150,15 +154,15 @@ class SceneDataset(Dataset[Batch]):
         return repr((sources, sounds, self.config, self.seed, self.silence, self.rows))
 
     def _show(self, step: int) -> None:
-        """Opens what this step draws from."""
+        """Opens the sources of this step."""
         drawn = step * len(self.rows) * self._clips_per_row
         shown = [source.at(int(drawn * p)) for source, p in zip(self.sources, self._draw, strict=True)]
         if list(map(id, shown)) != list(map(id, self._shown)):
             self._shown, self._by_word = shown, _places_of_words(shown)
 
     def part(self, rank: int, world: int) -> "SceneDataset":
-        """The same batches' rows `rank`, `rank + world` and so on: what process `rank`
-        of `world` makes.
+        """A dataset of process `rank` of `world`: of each batch the rows `rank`, `rank
+        + world` and so on.
         """
         mine = copy(self)
         mine.rows = self.rows[rank::world]
@@ -191,8 +195,8 @@ class SceneDataset(Dataset[Batch]):
         return _Row(self._surroundings.place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
 
     def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
-        """A clip: by the shares of the corpora, and of a closed vocabulary each word as
-        often as any other.
+        """A random clip: by the shares of the corpora, and with each word of a closed
+        vocabulary as often as any other.
         """
         if not self._by_word:
             source = self._shown[rng.choice(len(self._shown), p=self._draw)]
@@ -203,7 +207,9 @@ class SceneDataset(Dataset[Batch]):
         return source, int(indices[rng.integers(len(indices))])
 
     def _said(self, clip: Samples, rng: np.random.Generator) -> Samples:
-        """Says a clip faster or slower, higher or lower, sooner or later, at a level."""
+        """A clip played faster or slower, higher or lower, sooner or later, at a random
+        level.
+        """
         c = self.config
         if happens(c.stretch_probability, rng):
             clip = augment.stretch(clip, c.tempo, c.semitones, rng)
@@ -215,27 +221,29 @@ class SceneDataset(Dataset[Batch]):
         return clip * gain
 
     def _voice(self, most: int, rng: np.random.Generator) -> Samples:
-        """The begin of some clip, at most so many samples."""
+        """The begin of a random clip, at most so many samples."""
         source = self._shown[int(rng.integers(len(self._shown)))]
         return source.clips.read(int(rng.integers(len(source.clips))), samples=most)
 
 
 def _draw_probabilities(sources: Sequence[Supply]) -> npt.NDArray[np.float64]:
-    """Chances per clip for which shares hold in time: long clips are drawn more rarely."""
+    """The probability of each clip for which shares hold in time: long clips are drawn
+    more rarely.
+    """
     weights = np.array([source.share / source.mean_samples for source in sources])
     return np.asarray(weights / weights.sum())
 
 
 def _clips_per_row(config: SceneConfig, sources: Sequence[Supply], draw: npt.NDArray[np.float64]) -> float:
-    """About how many clips a row holds."""
+    """The approximate number of clips in a row."""
     seconds = sum(p * source.mean_samples / SAMPLE_RATE for source, p in zip(sources, draw, strict=True))
     fit = config.row_seconds / (seconds + float(np.mean(config.gap_seconds)))
     return float(min(config.most_clips, fit) * (1.0 - config.empty_probability))
 
 
 def _places_of_words(sources: Sequence[SceneSource]) -> list[_Places]:
-    """For each word of the closed vocabulary that is said anywhere: where, and in which
-    clips.
+    """For each word of the closed vocabulary that some clip says: the corpora and clips
+    that say it.
     """
     known = sorted({word for source in sources for word in source.words if word >= 0})
     found = [[(source, np.flatnonzero(np.array(source.words) == word)) for source in sources] for word in known]

@@ -1,11 +1,11 @@
-"""Batches as features, kept in files: what many trainings on the same data compute
-once.
+"""Batches as features, kept in files: computed once for many trainings on the same
+data.
 
 A batch is a function of the scenes, their seed and the step alone, so that every
 training with the same three meets the same features, whether it computes them or finds
 them.
 
-Shapes: B rows, S samples, F frames of 10 ms, M mel bands.
+Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ class FeatureDataset(Dataset[Batch]):
     """The batches of `scenes` with mel (B, F, M), the frontend's energies before
     normalisation, in place of pcm (B, S).
 
-    They are kept in a folder below `folder` whose name depends on all that determines
-    them. Half precision, as kept, is what every training gets, the first one too: 0.1 %
-    of an energy, a thousandth of what noise does to it.
+    They are kept in a folder below `folder` whose name depends on everything that
+    determines them. Every training gets them in the half precision of the file, the
+    first one too: an error of 0.1 % of an energy, a thousandth of the effect of noise.
     """
 
     def __init__(self, scenes: SceneDataset, config: AcousticConfig, folder: Path) -> None:
@@ -44,7 +44,7 @@ class FeatureDataset(Dataset[Batch]):
         return batch | {"mel": batch["mel"].float()}
 
     def keep(self, step: int) -> Path:
-        """The file of a step's features, which is made when it is not there."""
+        """The file of a step's features, which is made when it does not exist."""
         return keep_batch(self.folder / f"{step:06d}.npz", lambda: self._made(step))
 
     def _made(self, step: int) -> Batch:
@@ -56,8 +56,8 @@ class FeatureDataset(Dataset[Batch]):
 
 
 def keep_batch(path: Path, make: Callable[[], Batch]) -> Path:
-    """The file of a batch, which is made when it is not there; others may be making the
-    same.
+    """The file of a batch, which is made when it does not exist. Other processes may be
+    making the same file.
     """
     if not path.exists():
         batch = make()

@@ -1,5 +1,5 @@
-"""What surrounds speech in training: a room, noise and other voices, a microphone, a
-level, a line.
+"""The surroundings of speech in training: a room, noise and other voices, a microphone,
+a level, a line.
 
 All of it is drawn anew for every row of sound.
 """
@@ -18,11 +18,11 @@ _EMPTY_SNR_DB = (-10.0, 30.0)  # of the noise in a row without speech, against t
 
 
 class Surroundings:
-    """Puts rows of dry speech, of `samples` each, where they might be heard.
+    """Puts rows of dry speech, of `samples` each, into random surroundings.
 
-    noise, rirs: recorded noise and recorded room impulse responses, beside those that
-    are made anew each time. voice: a piece of speech of at most so many samples, for
-    babble.
+    noise, rirs: recorded noise and recorded room impulse responses, used beside those
+    that are made anew each time. voice: a piece of speech of at most so many samples,
+    for babble.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Surroundings:
         return np.concatenate(parts)[: self.samples]
 
     def _noise_level(self, index: int) -> float:
-        """RMS of a whole clip of noise, which may be many times longer than what is
+        """RMS of a whole clip of noise, which may be much longer than the piece that is
         read of it; measured once.
         """
         if index not in self._noise_levels:
@@ -108,5 +108,7 @@ class Surroundings:
 
 
 def happens(probability: float, rng: np.random.Generator) -> bool:
-    """Whether a thing of this probability happens; what never does draws nothing."""
+    """Whether an event of this probability happens. With probability 0 nothing is drawn
+    from `rng`.
+    """
     return probability > 0 and rng.random() < probability

@@ -1,9 +1,9 @@
 """Tapes: the clips of a corpus one after another, as a microphone might hear them in an
 evening.
 
-What hears streams can run along a tape once, and what it found there is kept beside it:
-the scores of a first pass, the outputs of a teacher. Segments for a verifier are cut
-from tapes, with whatever stands before a word there.
+A streaming model runs along a tape once, and its output is kept beside the tape: the
+scores of a first pass, the embeddings of a teacher. Segments for a verifier are cut
+from tapes, together with the sound before a word.
 
 S samples of a tape.
 """
@@ -35,7 +35,7 @@ _CHANGED = 0.75  # share of clips that are played faster or slower, where a rang
 
 @dataclass(frozen=True)
 class TapeRow:
-    """A clip on a tape, from sample `start` to `end`, and what it says."""
+    """A clip on a tape, from sample `start` to `end`, and its text."""
 
     start: int
     end: int
@@ -46,8 +46,8 @@ class TapeRow:
 
 @dataclass(frozen=True)
 class Tape:
-    """pcm (S,): 16 kHz, int16. rows: in order of time. folder: where it is kept, and
-    what is found along it.
+    """pcm (S,): 16 kHz, int16. rows: in order of time. folder: holds the tape and
+    everything that is found along it.
     """
 
     pcm: PCM
@@ -78,7 +78,9 @@ class Tape:
         return place if place >= 0 else None
 
     def kept(self, name: str, make: Callable[["Tape"], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """An array that belongs to the tape: found beside it, or made and kept there."""
+        """An array that belongs to the tape: read from beside it, or made and kept
+        there.
+        """
         path = self.folder / f"{name}.npy"
         if not path.exists():
             array = make(self)

@@ -1,1 +1,1 @@
-"""Synthetic speech: voices, what they say, and the clips made of it."""
+"""Synthetic speech: voices, scripts, and the clips made of them."""

@@ -1,5 +1,5 @@
-"""Confusables of a phrase, from the pronunciation lexicon: what sounds almost like it
-and is not it.
+"""Makes confusables of a phrase from the pronunciation lexicon: phrases that sound
+almost like it.
 
 A phrase is one or more units, each a word or a run of phones that is no word. A
 confusable is a part of the phrase, or changes one of its units. The unit then becomes
@@ -114,8 +114,8 @@ def confusables_of(phrase: str, lexicon: Lexicon, count: int) -> list[Confusable
 
 
 def of_word(unit: Unit, words: dict[str, tuple[Spelling, ...]], kind: Kind) -> Iterator[Confusable]:
-    """Confusable misses of one unit that are one phone off, or share its beginning or
-    its end, nearest first.
+    """The confusables of one unit that are one phone off, or share its beginning or its
+    end, nearest first.
     """
     own = unit.spellings[0]
     if kind == "off":
@@ -199,7 +199,7 @@ def common(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _like(phone: str) -> list[str]:
-    """The phones of its class that nobody takes for it."""
+    """The phones of the same class that nobody takes for this one."""
     same = {other for group in SAME_TO_MANY if phone in group.split() for other in group.split()} | {phone}
     return [other for other in PHONES if other not in same and (other in VOWELS) == (phone in VOWELS)]
 

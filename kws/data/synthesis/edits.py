@@ -12,9 +12,9 @@ from kws.arrays import IntArray
 
 
 def to_prefixes(sequences: Sequence[Sequence[str]], wanted: Sequence[str]) -> IntArray:
-    """How many symbols must be changed, left out or put in between to make of each of W
-    sequences each prefix of `wanted`, of N symbols: (W, N + 1). The last column is the
-    distance to the whole.
+    """The edit distances between W sequences and each prefix of `wanted`, which has N
+    symbols: (W, N + 1). A distance counts the symbols to change, leave out or insert.
+    The last column is the distance to the whole.
     """
     codes = {symbol: code for code, symbol in enumerate(dict.fromkeys(wanted), 1)}
     target, steps = np.array([codes[symbol] for symbol in wanted], np.int64), np.arange(len(wanted) + 1)

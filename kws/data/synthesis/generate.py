@@ -1,8 +1,9 @@
-"""`kws data synthesise`: what a script says, in many synthetic voices, with a manifest.
+"""`kws data synthesise`: speaks the lines of a script in many synthetic voices, and
+writes a manifest.
 
 The plan (who says what, how fast) follows from the seed alone. Any first part of it is
 balanced over phrases and voices. So a run may be killed, given again, or made longer:
-clips that are there are kept. A clip takes about 1.2 CPU seconds.
+finished clips are kept. A clip takes about 1.2 CPU seconds.
 """
 
 from __future__ import annotations
@@ -35,18 +36,20 @@ PLAUSIBLE_S = (0.15, 6.0)  # speech outside this is a broken clip
 NEW_STYLES = 64  # mixtures of the packs, unless more are asked for
 FLUSH_EVERY = 50  # clips between two writings of the manifest
 
-# Never in a training set: the demo recording speaks with these. hibari's only voice was distilled from
-# af_heart, so that pack is held back too. The new styles are drawn from the packs that are left.
+# Never in a training set: the demo recording speaks with these. hibari's only voice was
+# distilled from af_heart, so that pack is held back too. The new styles are drawn from
+# the packs that are left.
 HELD_OUT = ("af_heart", "af_sarah", "am_michael", "am_puck", "bf_emma", "bm_george")
 UNCLEAR = ("ff_siwis", "zf_xiaoyi")  # foreign packs that a recogniser did not understand in English
-# Voices whose words a recogniser (pocketsphinx, choosing among all phrases of the set) took for others more
-# often than not. They stay in the plan, so that the rest does not depend on this list, but are not spoken.
+# Voices whose words a recogniser (pocketsphinx, choosing among all phrases of the set)
+# took for others more often than not. They stay in the plan, so that the rest does not
+# depend on this list, but are not spoken.
 MISHEARD = ("style013", "style037", "style041", "style042", "style046", "zf_xiaoxiao", "zm_yunxia")
 ENGLISH = ("af", "am", "bf", "bm")  # first letters of the packs: accent and sex
 
 
 class Speaks(Protocol):
-    """What `generate` needs of a synthesiser."""
+    """The part of a synthesiser that `generate` uses."""
 
     def say(self, text: str, voice: Voice, speed: float, rng: np.random.Generator) -> Samples: ...
 
@@ -115,7 +118,7 @@ def speech_span(samples: Samples) -> tuple[int, int]:
 
 
 def broken(samples: Samples) -> str | None:
-    """Why a spoken clip is of no use, or None."""
+    """The reason why a spoken clip is of no use, or None."""
     if not np.isfinite(samples).all():
         return "not finite"
     if np.max(np.abs(samples), initial=0.0) < 0.01:
@@ -153,7 +156,7 @@ def _synthesiser(model_root: str, seed: int, new_styles: int) -> Synthesiser:
 
 
 class _Part(NamedTuple):
-    """A clip to make, with what any process needs for it."""
+    """A clip to make, with everything that a process needs for it."""
 
     model_root: str
     root: Path
@@ -170,8 +173,8 @@ def _work(part: _Part, report: Callable[..., None]) -> Made:  # noqa: ARG001
 
 
 def collect(root: Path, made: Iterable[Made]) -> tuple[int, float]:
-    """Write the manifest (and dropped.csv), in the order of the plan, while clips arrive
-    in any; returns (clips, seconds).
+    """Write the manifest (and dropped.csv), in the order of the plan, while clips
+    arrive in any; returns (clips, seconds).
     """
     rows: dict[int, tuple[object, ...]] = {}
     dropped: dict[int, tuple[object, ...]] = {}

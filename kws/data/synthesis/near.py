@@ -1,8 +1,9 @@
-"""Words of the dictionary that sound almost like a phrase, or are written almost like
-a word that the dictionary lacks.
+"""Words of the dictionary that sound almost like a phrase, and words that are written
+almost like one that the dictionary lacks.
 
-`confusables` makes what a phrase is trained against, sounds that are no words among it;
-here is what people say by chance: whole words, and two common ones in a row.
+They are whole words, or two common ones in a row, that people say by chance. What a
+phrase is trained against comes from `confusables`, which also makes sounds that are no
+words.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _SPELLINGS = 3  # of a phrase, the most usual
 
 
 class Near(NamedTuple):
-    """Words that sound like a phrase but for some phones; with none they sound the same."""
+    """A word, or a pair of words, that sounds like a phrase. edits: the phones by which
+    it differs; with 0 it sounds the same.
+    """
 
     edits: int
     text: str
@@ -29,8 +32,8 @@ class Near(NamedTuple):
 def sounding_like(
     names: Collection[str], spellings: Sequence[Spelling], lexicon: Lexicon, common: Mapping[str, int], count: int
 ) -> list[Near]:
-    """At most `count` words, or pairs of common ones, within two phones of a phrase (one
-    or none of a short one), the nearest and the most common first.
+    """At most `count` words, or pairs of common ones, within two phones of a phrase
+    (one or none of a short one), the nearest and the most common first.
 
     names: the words of the phrase, as it is named and as the dictionary has them; what
     contains those is the phrase. common: how often each common word is said.
@@ -58,7 +61,7 @@ def written_like(word: str, lexicon: Lexicon, common: Mapping[str, int], count: 
 
 
 def _words(spelling: Spelling, lexicon: Lexicon, most: int) -> Iterator[Near]:
-    """Single words."""
+    """Single words within `most` phones of a spelling."""
     entries = [
         (word, variant)
         for word, variants in lexicon.entries()
@@ -71,8 +74,9 @@ def _words(spelling: Spelling, lexicon: Lexicon, most: int) -> Iterator[Near]:
 
 
 def _pairs(spelling: Spelling, lexicon: Lexicon, common: Iterable[str], most: int) -> Iterator[Near]:
-    """Two common words in a row: wherever the phrase is cut, one like what is before,
-    and one like what is behind.
+    """Pairs of common words: for every place to cut the phrase, a first word that
+    sounds like the part before the cut, and a second that sounds like the part after
+    it.
     """
     words = [word for word in common if word in lexicon]
     said = [lexicon.spell(word)[0] for word in words]
@@ -90,5 +94,5 @@ def _up_to(edits: Sequence[int], most: int) -> list[tuple[int, int]]:
 
 
 def _others(ranked: Iterable[Near], names: Collection[str]) -> Iterator[Near]:
-    """Without the phrase itself."""
+    """The candidates that do not contain the phrase itself."""
     return (near for near in ranked if not any(contains(near.text, name) for name in names))

@@ -1,8 +1,8 @@
-"""What an open-vocabulary model learns from: short phrases of words that may never have
+"""The script of an open-vocabulary model: short phrases of words that may never have
 stood side by side, so that no phrase is likelier than another.
 
-A model that reads books alone hears a phrase that somebody calls to a device less well
-(docs/decisions.md, "A larger phone model").
+A model that was trained on read books alone hears a phrase that somebody calls to a
+device less well (docs/decisions.md, "A larger phone model").
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class PhraseScript:
     """Runs of one to three words, out of a text or any of `words`, and excerpts of two
     to eight words of `texts`.
 
-    never: phrases that no line holds, so that what a model makes of words that it was
-    not trained on can be measured by them.
+    never: phrases that no line holds, so that they can measure a model on words that it
+    was not trained on.
     """
 
     texts: tuple[str, ...]
@@ -43,11 +43,11 @@ class PhraseScript:
     never: tuple[str, ...] = ()
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
-        """Every text once."""
+        """A card for every text."""
         return shuffled([("carrier", text) for text in self.texts], rng)
 
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
-        """A phrase; drawn again while it holds one of `never`."""
+        """A random phrase that holds none of `never`."""
         while True:
             said = self._phrase(card[1].split(), rng)
             if not any(contains(said, phrase) for phrase in self.never):
@@ -65,8 +65,9 @@ class PhraseScript:
 
 
 def readable_words(lexicon: Lexicon) -> tuple[str, ...]:
-    """The words that the synthesiser's dictionary (hibari, American) reads as `lexicon`
-    spells them first, but for two pairs of vowels in which dictionaries differ.
+    """The words that the synthesiser's dictionary (hibari, American) reads as their
+    first spelling in `lexicon`, apart from two pairs of vowels in which dictionaries
+    differ.
 
     Raises KwsError where hibari is not installed.
     """

@@ -1,4 +1,5 @@
-"""What a synthetic corpus says: keywords, sentences that carry them, and confusables.
+"""The scripts of synthetic corpora: keywords, sentences that carry them, and
+confusables.
 
 A *confusable* sounds like a keyword or is a part of one and never contains it; CMUdict
 spells all its words. Those of the six wake words were chosen by hand;
@@ -85,8 +86,8 @@ SPOKEN_AS = {"snowboy": "snow-boy"}
 
 @dataclass(frozen=True)
 class ScriptLine:
-    """One thing to say: `spoken` is punctuated for the synthesiser, `text` is the
-    lower-case transcript.
+    """A line to say. spoken: punctuated for the synthesiser. text: the lower-case
+    transcript.
     """
 
     kind: Kind
@@ -111,7 +112,7 @@ def spoken_form(sentence: str) -> str:
 
 
 def transcript(spoken: str) -> str:
-    """The normalised words; sounds by their names."""
+    """The normalised words of a line; a sound that is no word has its name."""
     return normalise(_SOUND.sub(lambda found: sound_name(tuple(found[1].split())), spoken))
 
 
@@ -119,8 +120,8 @@ Card = tuple[Kind, str]  # what to say next: a kind of line, and the word or tex
 
 
 class Script(Protocol):
-    """What a synthetic corpus says: cards are dealt a shuffled deck at a time, and each
-    becomes one line.
+    """The lines of a synthetic corpus: cards are dealt a shuffled deck at a time, and
+    each becomes one line.
     """
 
     def deal(self, rng: np.random.Generator) -> list[Card]: ...
@@ -163,7 +164,7 @@ class WordScript:
     words: tuple[str, ...]
 
     def deal(self, rng: np.random.Generator) -> list[Card]:
-        """Every word once."""
+        """A card for every word."""
         return shuffled([("bare", word) for word in self.words], rng)
 
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:

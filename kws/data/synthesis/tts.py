@@ -65,7 +65,7 @@ _STRESSES = str.maketrans("", "", "ˈˌ")
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: `id` is "engine:name" ("kokoro:af_bella"); `british` picks the
+    """A voice. id: "engine:name" ("kokoro:af_bella"). british: picks the
     pronunciation.
     """
 

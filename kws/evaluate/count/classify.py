@@ -1,5 +1,5 @@
-"""Accuracy on clips of single words: which class each clip is taken for, and what that
-comes to.
+"""Accuracy on clips of single words: the class that each clip is taken for, and the
+counts.
 """
 
 import json
@@ -26,11 +26,11 @@ Confusion = dict[str, dict[str, int]]  # class that a clip is of -> class that w
 def find_clips(
     sources: Sequence[str], task: Literal[12, 35] | None, skipped: list[str] | None = None
 ) -> dict[str, list[Path]]:
-    """The audio files of each class: of the folders in a folder, or of a manifest's
-    rows by what they say.
+    """The audio files of each class: the sub folders of a folder, or the rows of a
+    manifest by their text.
 
-    skipped: gets a sentence for each row that cannot be used, which is an error
-    without it.
+    skipped: gets a sentence for each row that cannot be used; without it such a row is
+    an error.
     """
     clips: dict[str, list[Path]] = {}
     for source in sources:
@@ -98,7 +98,9 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class Classification:
-    """What came of clips of single words. interval95: of the accuracy (Wilson)."""
+    """The counts of classified clips of single words. interval95: of the accuracy
+    (Wilson).
+    """
 
     accuracy: float | None
     correct: int
@@ -121,7 +123,9 @@ class Classification:
         return json.dumps(asdict(self))
 
     def __str__(self) -> str:
-        """For people: a line per class with what it was taken for, then the accuracy."""
+        """A text for people: a line per class with the classes it was taken for, then
+        the accuracy.
+        """
         lines = [f"{'class':<12}{'right':>11}{'':>9}  taken for"]
         for name, counts in self.per_class.items():
             heard = sorted(self.confusion[name].items(), key=lambda item: -item[1])

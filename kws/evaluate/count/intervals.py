@@ -26,20 +26,22 @@ def poisson(count: int, hours: float) -> tuple[float, float]:
 
 
 def upper_rate(count: int, hours: float) -> float:
-    """The rate per hour that the true one is at most (one-sided, exact): 3.0 / hours
-    where nothing was counted.
+    """The one-sided exact 95 % bound of a rate per hour: 3.0 / hours where nothing was
+    counted.
     """
     return float(require("scipy.stats", extra="score").chi2.ppf(0.95, 2 * count + 2)) / 2 / hours
 
 
 def hours_for(fa_per_hour: float) -> float:
-    """The hours without a false accept that would show a rate of at most `fa_per_hour`."""
+    """The hours without a false accept that would show a rate of at most
+    `fa_per_hour`.
+    """
     return upper_rate(0, 1.0) / fa_per_hour
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p value of McNemar's test (1947), of counts that only one of
-    two systems has.
+    """The exact two-sided p value of McNemar's test (1947). Its arguments count the
+    misses that only one of the two systems has.
     """
     both = only_first + only_second
     return float(require("scipy.stats", extra="score").binomtest(only_first, both).pvalue) if both else 1.0

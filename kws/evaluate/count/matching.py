@@ -1,5 +1,5 @@
-"""Which events are hits: each occurrence of a keyword has a window, and the first event
-inside it is the hit.
+"""Tells which events are hits: each occurrence of a keyword has a window, and the first
+event inside it is the hit.
 
 T thresholds.
 """
@@ -28,8 +28,8 @@ class Window(NamedTuple):
     """The samples from `start` to `end`, both included, in which an event of a keyword
     is no false accept.
 
-    label: the occurrence of the keyword. None where the keyword is only a part of what
-    is said: an event there counts neither as a hit nor as a false accept.
+    label: the occurrence of the keyword. None where the keyword is only part of another
+    phrase: an event there counts neither as a hit nor as a false accept.
     """
 
     start: int
@@ -38,8 +38,8 @@ class Window(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """hits: pairs (window, event), by their numbers; false_accepts: events in no
-    window; repeats: events after a hit in the same window.
+    """hits: pairs (window, event), by their numbers. false_accepts: events in no
+    window. repeats: events after a hit in the same window.
     """
 
     hits: list[tuple[int, int]]
@@ -49,8 +49,8 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Counting:
-    """What makes an event: frames of `frame_samples`, a refractory, and how late an
-    event may come.
+    """The rules of counting: frames of `frame_samples`, the refractory time of an
+    event, and how late an event may come.
     """
 
     refractory_frames: int
@@ -59,15 +59,15 @@ class Counting:
 
     @classmethod
     def of(cls, system: "System") -> "Counting":
-        """As a system's own trigger counts."""
+        """The rules by which a system's own trigger counts."""
         return cls(system.refractory_frames, system.frame_samples)
 
 
 def windows(source: TestItem, keyword: str, counting: Counting) -> list[Window]:
-    """The windows of a keyword in a source, in order of time: from the start of the
-    word to `late_samples` after it.
+    """The windows of a keyword in a test item, in order of time: from the start of the
+    word to `late_samples` after its end.
 
-    Where it is not known when the word is said, the window is the whole recording.
+    Where the time of the word is not known, the window is the whole recording.
     """
     found = []
     for label in source.labels:
@@ -105,7 +105,9 @@ def match(times: Sequence[int], found: Sequence[Window]) -> Verdict:
 
 
 def negative_samples(recording: Replayed, found: Sequence[Window]) -> int:
-    """How much of a recording, silence around it aside, lies outside of all windows."""
+    """How many samples of a recording, without the silence around it, lie outside of
+    all windows.
+    """
     left, covered = recording.samples, 0
     for window in sorted(found, key=lambda window: window.start):
         start, end = max(covered, window.start), min(recording.samples, window.end)
@@ -129,7 +131,7 @@ def events(recording: Replayed, index: int, threshold: float, counting: Counting
 
 
 def peak(recording: Replayed, row: int, index: int, counting: Counting) -> float:
-    """The peak of the event of keyword `index` in this row, as `Detection` has it: the
+    """The peak of the event of keyword `index` in this row, as in `Detection`: the
     highest score from there on until the keyword may fire again.
     """
     end = np.searchsorted(recording.frames, recording.frames[row] + max(1, counting.refractory_frames))
@@ -137,7 +139,7 @@ def peak(recording: Replayed, row: int, index: int, counting: Counting) -> float
 
 
 def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) -> list[int]:
-    """When the frames of these rows end, in samples since the recording began."""
+    """The ends of the frames of these rows, in samples since the recording began."""
     return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]
 
 
@@ -221,7 +223,7 @@ def occurrences(
     """Each occurrence of a keyword in a recording, and whether it is heard at
     `threshold`.
     """
-    found = windows(recording.source, keyword, counting)
+    found = windows(recording.item, keyword, counting)
     if not any(window.label for window in found):
         return
     rows = events(recording, index, threshold, counting)

@@ -15,8 +15,9 @@ from kws.evaluate.count.matching import Counting, negative_samples, tally, windo
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
-# A threshold is set this much (in score) above the first false accept that would be too many. The score of the same
-# audio moves by about 0.02 when it is shifted against the frame grid; a larger margin only adds misses.
+# A threshold is set this much (in score) above the first false accept that would be too
+# many. The score of the same audio moves by about 0.02 when it is shifted against the
+# frame grid; a larger margin only adds misses.
 SAFETY_MARGIN = 0.02
 
 
@@ -38,7 +39,7 @@ class KeywordRates:
 
 
 def hours(recordings: Sequence[Replayed]) -> float:
-    """Length of recordings."""
+    """The length of recordings in hours."""
     return sum(r.samples for r in recordings) / SAMPLE_RATE / 3600
 
 
@@ -49,8 +50,8 @@ def count(
     thresholds: Sequence[float] | npt.NDArray[np.float64],
     counting: Counting,
 ) -> list[KeywordRates]:
-    """The counts of keyword `index` at each of the thresholds, exactly what the device
-    would do there.
+    """The counts of keyword `index` at each of the thresholds, by the trigger that the
+    device runs.
 
     Raises KwsError for a threshold below FLOOR, where scores are not kept.
     """
@@ -61,7 +62,7 @@ def count(
     changes = np.zeros((3, len(tried) + 1), np.int64)
     positives = negative = 0
     for recording in recordings:
-        found = windows(recording.source, keyword, counting)
+        found = windows(recording.item, keyword, counting)
         for at, change in tally(recording, index, found, ascending, counting):
             changes[:, at] += change
         positives += sum(window.label is not None for window in found)
@@ -97,8 +98,8 @@ def det(recordings: Sequence[Replayed], keywords: Sequence[str], index: int, cou
 
 
 def at_rate(points: Sequence[KeywordRates], fa_per_hour: float) -> KeywordRates:
-    """The lowest operating point with at most `fa_per_hour`, such that no higher point
-    has more.
+    """The lowest operating point with at most `fa_per_hour`, where no higher point has
+    more.
 
     points: as `det` gives them. The threshold returned has the counts of that point. It
     lies halfway between that point and the next lower one, which has too many false

@@ -1,5 +1,5 @@
 """Chooses thresholds for a rate of false accepts, and writes them into a model file
-with what they rest on.
+together with the counts that they rest on.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ _LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a t
 
 
 def destination(model: Path, output: Path | None) -> Path:
-    """Where the calibrated model goes: `output`, or over `model`. KwsError for a
-    shipped model and other files.
+    """The file for the calibrated model: `output`, or `model` itself. KwsError for a
+    shipped model and for files that are no model.
     """
     path = output or model
     for name, file in shipped().items():
@@ -34,13 +34,13 @@ def destination(model: Path, output: Path | None) -> Path:
 
 
 def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
-    """Each keyword's counts at its lowest threshold with at most `fa_per_hour`, but not
-    below what the audio tells.
+    """Each keyword's counts at its lowest threshold with at most `fa_per_hour`. The
+    threshold stays at or above the model's default where the audio cannot tell: where
+    no false accept limits it, or where there is less than a quarter of an hour. It goes
+    lower only if the hours show the rate at 95 %.
 
-    Where no false accept stands in the way of any threshold, or where there is less
-    than a quarter of an hour, a threshold is not set below the model's default, unless
-    the hours show the rate at 95 %. It is the default and not the present threshold, so
-    that calibrating again, on whatever was calibrated before, gives the same.
+    The default is the bound, not the present threshold, so that calibrating again gives
+    the same result whatever was calibrated before.
     """
     counting, default = Counting.of(system), system.detector.info.scoring.default_threshold
 
@@ -60,8 +60,8 @@ def _shows(rate: KeywordRates, fa_per_hour: float) -> bool:
 
 
 def notes(rates: Sequence[KeywordRates], fa_per_hour: float, default_threshold: float) -> list[str]:
-    """A line for each keyword whose hours cannot show the rate: what they show, and
-    what it would take.
+    """A line for each keyword whose hours cannot show the rate: what they show, and how
+    many hours would be needed.
     """
     lines = []
     for rate in rates:
@@ -86,11 +86,11 @@ def store(
     data: str,
     output: Path | None = None,
 ) -> None:
-    """Writes the model in file `model`, that holds `info`, with thresholds and what
-    they rest on.
+    """Writes the model of file `model`, whose model info is `info`, with thresholds and
+    the counts that they rest on.
 
-    output: the file to write, `model` itself when None; whole or not at all. Raises
-    KwsError where that cannot be.
+    output: the file to write; `model` itself when None. It is written whole or not at
+    all. Raises KwsError where it cannot be written.
     """
     onnx = require("onnx", extra="score")
     keywords = tuple(

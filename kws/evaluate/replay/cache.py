@@ -35,13 +35,13 @@ CREATE TABLE IF NOT EXISTS recordings (
 
 
 def digest(*parts: object) -> str:
-    """A short name of values whose `repr` says all of them."""
+    """A short digest of values that their `repr` describes completely."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def system_digest(spec: SystemSpec, system: System) -> str:
-    """What determines a system's scores: the model file's bytes and the spellings, or
-    what the engine says of itself.
+    """The digest of everything that determines a system's scores: of a model the file's
+    bytes and the spellings, of an engine the facts that it gives of itself.
 
     It is the same on every machine, wherever the model file lies.
     """
@@ -56,8 +56,8 @@ def system_digest(spec: SystemSpec, system: System) -> str:
 
 
 def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentity]) -> str:
-    """The key of what the system with the digest `system` makes of `source` and its
-    `files`.
+    """The key of one result in the store: of `source` and its `files`, replayed through
+    the system with the digest `system`.
     """
     begins = source.labels if source.condition == COLD else ()  # its first word is where the sound begins
     mixing = None if source.condition == CLEAN else (source.condition, rules.seed, source.name, begins)
@@ -65,11 +65,11 @@ def key(system: str, source: TestItem, rules: Rules, files: Sequence[FileIdentit
 
 
 class Store:
-    """The file `path`, made when it is not there; a context. Only one process may write
-    it at a time.
+    """The store in the SQLite file `path`, which is made when it does not exist; a
+    context. Only one process may write it at a time.
 
-    Raises KwsError, from any method, for a file that is damaged, in use or not to be
-    written.
+    Raises KwsError, from any method, for a file that is damaged, in use or not
+    writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,9 @@ class Store:
         self._file.close()
 
     def read(self, wanted: str, source: TestItem) -> Replayed | None:
-        """The recording of `source` under the key `wanted`, where there is one."""
+        """The recording of `source` under the key `wanted`; None where the store has
+        none.
+        """
         with self._sentences():
             row = self._file.execute(
                 "SELECT samples, keywords, frames, scores, ages FROM recordings WHERE key = ?", (wanted,)

@@ -1,9 +1,9 @@
 """Conditions: a recording as it is, in noise at some SNR, in a room, quiet, over the
-telephone, or begun in the middle; made the same way on every machine.
+telephone, or begun in the middle. Every machine makes the same sound.
 
-What is drawn for a test item depends on the seed and on the item's name alone. It does
-not depend on the order of the items, on the block size or on the machine. An item gets
-the same noise at every SNR. Memory is bounded, however long the recording.
+Everything that is drawn for a test item depends on the seed and on the item's name
+alone, not on the order of the items, the block size or the machine. An item gets the
+same noise at every SNR. Memory is bounded, however long the recording.
 """
 
 import os
@@ -36,12 +36,12 @@ _KNOWN = (CLEAN, "20 dB", "10 dB", "5 dB", "0 dB", ROOM, COLD, "-45 dBFS", _TELE
 
 @dataclass(frozen=True)
 class Rules:
-    """How test items are replayed.
+    """The rules by which test items are replayed.
 
-    silence_s: seconds of silence before and after each. seed: of which file meets which
-    item, and where in it. noise, rirs: the files of noise and of room impulse
-    responses. pickup: the channel that is heard of each recording, and the gain of all
-    that is heard, noise and room included, as a microphone's gain is.
+    silence_s: seconds of silence before and after each item. seed: decides which noise
+    or room an item gets, and which part of it. noise, rirs: the files of noise and of
+    room impulse responses. pickup: the channel of each recording to hear, and the gain
+    of the whole sound, noise and room included, as of a microphone.
     """
 
     silence_s: float = 1.0
@@ -51,8 +51,8 @@ class Rules:
     pickup: Pickup = AS_IT_IS
 
     def of(self, source: TestItem) -> "Rules":
-        """The rules for one test item: of the files, only the one that it is mixed
-        with, as an absolute path.
+        """The rules for one test item: of the noises and rooms only the one that it is
+        mixed with, as an absolute path.
         """
         kind = mixed_kind(source.condition)
         files = self.rirs if kind == "rooms" else self.noise if kind else ()
@@ -75,22 +75,22 @@ class Rules:
         return (own.noise or own.rirs)[0]
 
     def lead_samples(self, frame_samples: int, source: TestItem | None = None) -> int:
-        """Samples of silence before a source: whole frames, so that the source begins
+        """Samples of silence before a test item: whole frames, so that the item begins
         with a frame.
 
-        Negative where the source is cold: so much of its begin is left out.
+        Negative for a cold item: the number of samples that are left out at its begin.
         """
         if source is not None and source.condition == COLD:
             return -(speech_begins(source, self.pickup.channel) // frame_samples * frame_samples)
         return -(-samples(self.silence_s) // frame_samples) * frame_samples
 
     def generator(self, source: TestItem, purpose: int) -> np.random.Generator:
-        """What is drawn for a test item."""
+        """The generator of everything that is drawn for a test item."""
         return np.random.default_rng([self.seed, zlib.crc32(os.fsencode(source.name)), purpose])
 
 
 def parse_condition(text: str) -> str:
-    """The condition that a user means, in the words that reports use.
+    """The condition that a user means, as reports write it.
 
     It is clean, room, cold (the stream begins with the word), a number of dB (the SNR),
     a negative number of dBFS (the recording's peak), or 8 kHz (telephone).
@@ -109,8 +109,8 @@ def parse_condition(text: str) -> str:
 
 
 def mixed_kind(condition: str) -> str | None:
-    """What files a condition, as `parse_condition` gives it, mixes recordings with:
-    noise, rooms, or none.
+    """The kind of files with which a condition, as `parse_condition` gives it, mixes
+    recordings: noise, rooms, or none.
     """
     return "rooms" if condition == ROOM else "noise" if condition.endswith(" dB") else None
 
@@ -128,10 +128,10 @@ def sound_files(place: str, faults: list[str] | None = None) -> tuple[Path, ...]
 
 
 def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
-    """Those of the files that can be mixed with: they can be read, and not all of their
+    """The files that can be mixed with: those that can be read and in which not all
     samples are nearly zero.
 
-    `skipped` gets a line for each other one. Raises KwsError when none is left.
+    `skipped` gets a line for each other file. Raises KwsError when none is left.
     """
     problems = {file: _useless(file) for file in files}
     skipped += filter(None, problems.values())
@@ -141,7 +141,7 @@ def with_sound(files: Sequence[Path], skipped: list[str]) -> tuple[Path, ...]:
 
 
 def _useless(file: Path) -> str:
-    """Why nothing can be mixed with a file; empty where it can."""
+    """The reason why nothing can be mixed with a file; empty where it can."""
     try:
         if any(augment.rms(block) >= SILENT for block in audio.blocks(file, STEP)):
             return ""
@@ -158,15 +158,15 @@ def blocks(source: TestItem, rules: Rules, frame_samples: int = 1) -> Iterator[S
     `rules.silence_s` seconds. Noise runs through both silences; a room rings out into
     the second. The SNR is the level of the speech (see `augment.speech_level`) over the
     RMS of the noise under the recording, each over the whole recording. Mixed sound is
-    clipped at full scale, as a converter clips it, and so is what the gain of the rules
-    makes of it. Raises KwsError for files that cannot be used.
+    clipped at full scale, as a converter clips it, and so is sound after the gain of
+    the rules. Raises KwsError for files that cannot be used.
     """
     heard = _under_condition(source, rules, frame_samples)
     return (amplified(block, rules.pickup.gain_db) for block in heard)
 
 
 def _under_condition(source: TestItem, rules: Rules, frame_samples: int) -> Iterator[Samples]:
-    """What `blocks` gives, without the gain."""
+    """The sound of `blocks`, without the gain."""
     other, channel = rules.mixed_with(source), rules.pickup.channel
     lead = rules.lead_samples(frame_samples, source)
     before, after = np.zeros(max(0, lead), np.float32), np.zeros(samples(rules.silence_s), np.float32)
@@ -190,8 +190,8 @@ def _from(sound: Iterator[Samples], first: int) -> Iterator[Samples]:
 
 
 def excerpt(source: TestItem, rules: Rules, start_s: float, end_s: float) -> Samples:
-    """What a system hears of a source from one second of it to another (S,): less where
-    it ends before.
+    """The sound (S,) that a system hears of a test item from one second to another;
+    shorter where the item ends before.
     """
     wanted = samples(end_s) - samples(start_s)
     if source.condition in (CLEAN, COLD):

@@ -1,4 +1,4 @@
-"""The sound of files that are replayed under one condition after the other."""
+"""The sound of files that are replayed under several conditions."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,8 +17,8 @@ _SHORT_S = 60.0  # a file of this length is held while it is heard under one con
 
 
 def file_identity(path: Path) -> FileIdentity:
-    """Path, bytes and time of change: what tells a file from another, and from what it
-    was. Raises KwsError.
+    """The identity of a file's content: path, size and time of change. Raises
+    KwsError.
     """
     try:
         stat = path.stat()

@@ -30,20 +30,21 @@ OnProgress = Callable[[int, float], None]  # is told the number of a job, and se
 
 
 class Job(NamedTuple):
-    """A source to be heard. number: its place among all; rules: those of this source
-    alone; key: in the store; files: the audio, then what it is mixed with.
+    """A test item to be replayed. number: its place among all items. rules: the rules
+    of this item alone. key: in the store. files: the audio, then the file that it is
+    mixed with.
     """
 
     number: int
-    source: TestItem
+    item: TestItem
     rules: Rules
     key: str
     files: tuple[FileIdentity, ...]
 
 
 class Batch(NamedTuple):
-    """What a worker gets at a time. system: the digest of what `spec` opens where the
-    run was started.
+    """The jobs that a worker gets at a time. system: the digest of the system that
+    `spec` opens on the machine where the run was started.
     """
 
     spec: SystemSpec
@@ -52,11 +53,11 @@ class Batch(NamedTuple):
 
     def __str__(self) -> str:
         more = f" and {len(self.jobs) - 1} more" if len(self.jobs) > 1 else ""
-        return f"{self.jobs[0].source.audio}{more}"
+        return f"{self.jobs[0].item.audio}{more}"
 
 
 class Outcome(NamedTuple):
-    """What came of a job: a recording, or a sentence that says why there is none."""
+    """The result of a job: a recording, or a sentence that says why there is none."""
 
     number: int
     recording: Replayed | None
@@ -95,7 +96,7 @@ def replay_all(
                 heard = {number: recording for number, recording, _ in outcomes if recording is not None}
                 if kept:
                     kept.write([(planned[number].key, recording) for number, recording in heard.items()])
-                found |= {number: replace(heard[number], source=sources[number]) for number in heard}
+                found |= {number: replace(heard[number], item=sources[number]) for number in heard}
                 problems |= {number: problem for number, _, problem in outcomes if problem}
                 progress.done(outcome.number for outcome in outcomes)
     skipped += [problems[number] for number in sorted(problems)]
@@ -128,15 +129,16 @@ def work(batch: Batch, report: OnProgress) -> list[Outcome]:
 
 def _attempt(system: System, job: Job, report: OnProgress) -> Outcome:
     try:
-        heard = replay(system, job.source, job.rules, report=lambda seconds: report(job.number, seconds))
+        heard = replay(system, job.item, job.rules, report=lambda seconds: report(job.number, seconds))
     except SourceError as error:
         return Outcome(job.number, None, str(error))
     return Outcome(job.number, heard, "")
 
 
 def _anywhere(spec: SystemSpec) -> SystemSpec:
-    """The same system, to be found from any folder; a shipped model keeps its name, for
-    it may lie elsewhere there.
+    """The same system, for a process that runs in another folder: paths become
+    absolute, and a shipped model keeps its name, because it may lie elsewhere on
+    another machine.
     """
     file = spec.file
     if file is None or spec.model in shipped():
@@ -146,7 +148,7 @@ def _anywhere(spec: SystemSpec) -> SystemSpec:
 
 
 def _plan(system: str, sources: Sequence[TestItem], rules: Rules, problems: dict[int, str]) -> Iterator[Job]:
-    """A job for every source whose files are there."""
+    """A job for every test item whose files exist."""
     for number, source in enumerate(sources):
         own = rules.of(source)
         mixed = own.mixed_with(source)
@@ -160,7 +162,7 @@ def _plan(system: str, sources: Sequence[TestItem], rules: Rules, problems: dict
 
 
 def _recall(planned: Collection[Job], sources: Sequence[TestItem], kept: Store) -> dict[int, Replayed]:
-    """What is kept of the jobs, by their numbers."""
+    """The recordings that the store has for the jobs, by their numbers."""
     found = {}
     for job in planned:
         if (recording := kept.read(job.key, sources[job.number])) is not None:
@@ -170,7 +172,7 @@ def _recall(planned: Collection[Job], sources: Sequence[TestItem], kept: Store) 
 
 
 def _lengths(jobs: Iterable[Job]) -> dict[Job, float]:
-    """Seconds of sound that the jobs are, as the headers of their files say."""
+    """The seconds of sound of each job, from the headers of its files."""
     length_s = lru_cache(maxsize=None)(audio.length_s)  # a file is there under every condition
     return {job: length_s(job.files[0][0]) + 2 * job.rules.silence_s for job in jobs}
 
@@ -205,7 +207,9 @@ def _run(
 
 
 class _Progress:
-    """A bar over seconds of sound, so that its rate is the speed in times of real time."""
+    """A bar over seconds of sound, so that its rate is the speed in times of real
+    time.
+    """
 
     def __init__(self, lengths: Mapping[Job, float]) -> None:
         self._left = {job.number: seconds for job, seconds in lengths.items()}
@@ -219,15 +223,15 @@ class _Progress:
         )
 
     def heard(self, number: int, seconds: float) -> None:
-        """A part of a job is done; one that is begun again on another process does not
-        count twice.
+        """Counts a part of a job as done. A job that another process begins again is
+        not counted twice.
         """
         seconds = min(seconds, self._left[number])
         self._left[number] -= seconds
         self._bar.update(seconds)
 
     def done(self, numbers: Iterable[int]) -> None:
-        """The rest of these jobs is done."""
+        """Counts the rest of these jobs as done."""
         self._bar.update(sum(self._left.pop(number) for number in numbers))
 
     def close(self) -> None:

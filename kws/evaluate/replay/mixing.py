@@ -1,5 +1,5 @@
-"""Noise under a recording, and the recording in a room: mixed the same way on every
-machine, in bounded memory.
+"""Mixes noise under a recording, and puts a recording into a room: the same way on
+every machine, in bounded memory.
 """
 
 from collections.abc import Iterator
@@ -33,8 +33,9 @@ def in_noise(
     rng: np.random.Generator,
     channel: int | None = None,
 ) -> Iterator[Samples]:
-    """`dry`, of which `lead` samples come before the recording `path`, with a piece of
-    the noise, round and round. channel: of the recording, as of `sound_of`.
+    """`dry` with a piece of the noise that repeats as often as needed. The first `lead`
+    samples of `dry` come before the recording `path`. channel: of the recording, as of
+    `sound_of`.
     """
     level, length = speech_level(path, channel)
     piece = _draw_piece(noise, rng)
@@ -52,8 +53,8 @@ def in_room(dry: Iterator[Samples], room: Path) -> Iterator[Samples]:
 
 
 def convolved(dry: Iterator[Samples], response: Samples, delay: int) -> Iterator[Samples]:
-    """`dry` convolved with a response, without its first `delay` samples: overlap-add of
-    what each block rings on into the next.
+    """`dry` convolved with a response, without its first `delay` samples, by
+    overlap-add: the tail of each block is added to the next.
     """
     signal = require("scipy.signal", extra="score")
     ringing, early = np.zeros(len(response) - 1, np.float32), delay
@@ -67,8 +68,8 @@ def convolved(dry: Iterator[Samples], response: Samples, delay: int) -> Iterator
 
 
 def speech_level(path: Path, channel: int | None = None) -> tuple[float, int]:
-    """Level of the speech in a file and its length in samples, read once, with 8 bytes
-    kept of 25 ms.
+    """The level of the speech in a file, and its length in samples. The file is read
+    once, with 8 bytes kept for every 25 ms.
     """
     powers: list[npt.NDArray[np.float64]] = []
     length = 0
@@ -91,8 +92,8 @@ def _draw_piece(noise: Path, rng: np.random.Generator) -> Samples:
 
 @lru_cache(maxsize=1)  # the same at every SNR
 def _piece(noise: FileIdentity, start_s: float) -> Samples:
-    """A piece (S,) of a noise that can go round: what follows its end fades over into
-    its beginning.
+    """A piece (S,) of a noise that can be repeated: its end fades over into its
+    beginning.
     """
     piece = np.concatenate(list(islice(audio.blocks(noise[0], SAMPLE_RATE, start_s=start_s), _PIECE_S)))
     seam = min(_SEAM, len(piece) // 4)
@@ -104,8 +105,8 @@ def _piece(noise: FileIdentity, start_s: float) -> Samples:
 
 
 def _draw_place(piece: Samples, length: int, rng: np.random.Generator) -> int:
-    """Where in a piece a source of `length` begins: where it is not nearly silent, if
-    there is such a place.
+    """A start in the repeated piece for a test item of `length` samples: one at which
+    the noise is not nearly silent, if there is such a place.
     """
     enough = _FAINT * augment.rms(piece)
     places = rng.integers(len(piece), size=_DRAWS).tolist()
@@ -122,5 +123,5 @@ def _rms(piece: Samples, start: int, length: int) -> float:
 
 
 def _round(piece: Samples, start: int, count: int) -> Samples:
-    """`count` samples of a piece that repeats, from any number of sample on."""
+    """`count` samples of a repeated piece, from a sample number of any size on."""
     return np.take(piece, np.arange(start, start + count), mode="wrap")

@@ -1,5 +1,5 @@
-"""Replays what a user names (manifests, splits of manifests, folders) under the
-conditions that are asked for.
+"""Replays the recordings that a user names (manifests, splits of manifests, folders)
+under the conditions that are asked for.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ def mixing_rules(
     unusable: list[str],
     pickup: Pickup = AS_IT_IS,
 ) -> Rules:
-    """How recordings are replayed, with the noise and room impulse responses that
-    SOURCEs name, and with the channel and the gain of `pickup`.
+    """The rules of a replay: the noise and room impulse responses that SOURCEs name,
+    and the channel and gain of `pickup`.
 
     `unusable` gets a line for each file that nothing can be mixed with. Raises KwsError
     where no file of a SOURCE can be used.
@@ -74,10 +74,10 @@ def replay_named(
 ) -> list[Replayed]:
     """Replays the recordings of three lists of SOURCEs through a system.
 
-    conditions: what positives are replayed under besides clean. store, jobs, dask: see
-    `replay_all`. skipped: gets a line for each row or recording that cannot be used.
-    log: gets those lines, a line for each recording that is named twice for different
-    purposes, and how much was replayed.
+    conditions: those of positives, besides clean. store, jobs, dask: see `replay_all`.
+    skipped: gets a line for each row or recording that cannot be used. log: gets those
+    lines, a line for each recording that is named twice for different purposes, and how
+    much was replayed.
 
     Raises KwsError where nothing can be replayed, or where `positives` say no keyword
     of the system.
@@ -105,7 +105,7 @@ def replay_named(
     skipped[:0] = faults
     if not recordings:
         raise KwsError("there is no recording to hear: give --positives or --negatives, and check their splits")
-    clean = [recording for recording in recordings if recording.source.condition == CLEAN]
+    clean = [recording for recording in recordings if recording.item.condition == CLEAN]
     hours = sum(recording.samples for recording in clean) / SAMPLE_RATE / 3600
     log(f"{len(clean)} recordings, {hours:.2f} h, {len(sources) - len(clean) + len(faults)} skipped")
     return recordings
@@ -117,15 +117,13 @@ def _demand_a_keyword(said: Collection[str], keywords: Sequence[str]) -> None:
 
 
 def _labelled_inside(recordings: Iterable[Replayed], skipped: list[str]) -> Iterator[Replayed]:
-    """The recordings whose labels end inside them; `skipped` gets a line for each other
-    one.
+    """The recordings whose labels end inside them. `skipped` gets a line for each other
+    recording.
     """
     for recording in recordings:
-        latest = max(recording.source.labels, key=lambda label: label.end or 0, default=None)
+        latest = max(recording.item.labels, key=lambda label: label.end or 0, default=None)
         if latest is None or (latest.end or 0) <= recording.samples + samples(_ROUNDED_S):
             yield recording
-        elif recording.source.condition == CLEAN:
+        elif recording.item.condition == CLEAN:
             ends = f"ends at {seconds(latest.end or 0):.2f} s in its manifest"
-            skipped.append(
-                f"{recording.source.audio} has {seconds(recording.samples):.2f} s, and '{latest.text}' {ends}"
-            )
+            skipped.append(f"{recording.item.audio} has {seconds(recording.samples):.2f} s, and '{latest.text}' {ends}")

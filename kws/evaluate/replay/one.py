@@ -18,7 +18,7 @@ _REPORT_SAMPLES = 60 * SAMPLE_RATE
 
 
 class SourceError(KwsError):
-    """A source that cannot be heard, which says nothing of others."""
+    """A recording that cannot be heard. Other recordings may be."""
 
 
 def replay(
@@ -66,8 +66,8 @@ def replay(
 
 
 def _cut(source: TestItem, rules: Rules, frame_samples: int, most: int) -> Iterator[tuple[Samples, bool]]:
-    """What is heard of a source in blocks of at most `most` samples, then an empty
-    block that is the last.
+    """The sound of a test item in blocks of at most `most` samples, then an empty block
+    that is marked as the last.
     """
     try:
         for piece in blocks(source, rules, frame_samples):

@@ -1,5 +1,5 @@
-"""How a recording may have been made otherwise: more quietly, over the telephone, or
-begun with the word.
+"""Changes a recording as if it had been made otherwise: more quietly, over the
+telephone, or begun with the word.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ _TAPS = 257
 
 
 def at_level(dry: Iterator[Samples], path: Path, peak_dbfs: float, channel: int | None = None) -> Iterator[Samples]:
-    """`dry` as a converter of 16 bits gives it where the peak of the file, or of one of
-    its channels, is so many dB below full scale.
+    """`dry` as a converter of 16 bits would record it with the peak of the file, or of
+    one of its channels, so many dB below full scale.
     """
     peak = max((float(np.abs(block).max(initial=0.0)) for block in sound_of(path, channel)), default=0.0)
     if peak == 0.0:
@@ -35,15 +35,16 @@ def at_level(dry: Iterator[Samples], path: Path, peak_dbfs: float, channel: int 
 
 
 def over_telephone(dry: Iterator[Samples]) -> Iterator[Samples]:
-    """`dry` without what a sampling rate of 8 kHz cannot carry."""
+    """`dry` without the frequencies that a sampling rate of 8 kHz cannot carry."""
     signal = require("scipy.signal", extra="score")
     response = signal.firwin(_TAPS, _TELEPHONE_HZ, fs=SAMPLE_RATE).astype(np.float32)
     return convolved(dry, response, _TAPS // 2)
 
 
 def speech_begins(source: TestItem, channel: int | None = None) -> int:
-    """The sample in which the first labelled word of a recording begins; without a
-    label's place the first 25 ms that are not far softer than the loudest.
+    """The sample in which the first labelled word of a recording begins. Where no label
+    has a time, it is the begin of the first 25 ms that are not far softer than the
+    loudest.
     """
     starts = [label.start for label in source.labels if label.start is not None]
     if starts:

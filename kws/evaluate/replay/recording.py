@@ -1,4 +1,5 @@
-"""A test item, which is a recording under one condition, and what a system made of it.
+"""A test item, which is a recording under one condition, and the scores that a system
+gave it.
 
 K keywords, N kept frames.
 """
@@ -20,8 +21,8 @@ FLOOR = LEAST  # scores below are never thresholds: a sweep would take minutes
 
 @dataclass(frozen=True)
 class Label:
-    """Something that is said in a recording. start, end: its samples at 16 kHz; None
-    where only the clip is known.
+    """A text that is said in a recording. start, end: its samples at 16 kHz; None where
+    only the clip is known.
     """
 
     text: str
@@ -32,8 +33,8 @@ class Label:
 
 @dataclass(frozen=True)
 class TestItem:
-    """One recording under one condition. name: what it is called, the same on every
-    machine; labels: what is said.
+    """One recording under one condition. name: the same on every machine. labels: the
+    texts that are said in it.
     """
 
     __test__ = False  # pytest takes it for a test otherwise
@@ -47,15 +48,16 @@ class TestItem:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a system made of a test item: the frames in which some score exceeds FLOOR,
-    counted from its start.
+    """The scores that a system gave a test item, in the frames in which some score
+    exceeds FLOOR.
 
-    samples: length at 16 kHz. frames (N,): numbers of frames, negative in the silence
-    before the source; frame i ends at sample (i + 1) * frame_samples of the system.
-    scores, ages (N, K): as `kws.decoding.scorer` gives them.
+    samples: length at 16 kHz. frames (N,): numbers of frames, counted from the begin of
+    the item and negative in the silence before it; frame i ends at sample (i + 1) *
+    frame_samples of the system. scores, ages (N, K): as `kws.decoding.scorer` gives
+    them.
     """
 
-    source: TestItem
+    item: TestItem
     samples: int
     frames: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -64,14 +66,14 @@ class Replayed:
     @classmethod
     def of(
         cls,
-        source: TestItem,
+        item: TestItem,
         samples: int,
         scores: npt.NDArray[np.float64],
         ages: npt.NDArray[np.int64],
         first_frame: int = 0,
     ) -> "Replayed":
-        """From the scores (T, K) and ages (T, K) of consecutive frames, the first of
-        them being `first_frame`.
+        """The recording of scores (T, K) and ages (T, K) of consecutive frames, the
+        first of which has the number `first_frame`.
         """
         kept = np.flatnonzero((scores > FLOOR).any(axis=1))
-        return cls(source, samples, kept + first_frame, scores[kept], ages[kept])
+        return cls(item, samples, kept + first_frame, scores[kept], ages[kept])

@@ -1,4 +1,6 @@
-"""Reads what a user names (manifests, splits of manifests, folders) into test items."""
+"""Reads the SOURCEs that a user names (manifests, splits of manifests, folders) into
+test items.
+"""
 
 import math
 from collections import Counter
@@ -50,8 +52,8 @@ def sources_of(
 
 
 def _recordings(place: str, faults: list[str] | None) -> Iterator[tuple[Path, Path, tuple[Label, ...]]]:
-    """(file, its path as it is named, labels) of each recording: two paths may lead to
-    one file.
+    """The file, its path as the user names it, and the labels of each recording. Two
+    paths may lead to one file.
     """
     rows: dict[Path, list[Utterance]] = {}
     for row in rows_of([place], faults):
@@ -71,9 +73,9 @@ def _label(row: Utterance) -> Label:
 
 
 def _depth(real: Path, place: str) -> int:
-    """How many parts of a path, from its end, are the same on every machine and
-    whichever manifest names it: those from its corpus on, which is the nearest folder
-    with a manifest.csv, or else the folder that `place` means.
+    """The number of parts of a path, counted from its end, that are the same on every
+    machine and for every manifest that names it. They begin with its corpus, which is
+    the nearest folder with a manifest.csv, or else the folder that `place` means.
     """
     for depth, folder in enumerate(real.parents, 2):
         if (folder / "manifest.csv").is_file():
@@ -84,7 +86,7 @@ def _depth(real: Path, place: str) -> int:
 
 
 def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
-    """A name of its own for each file: the end of its path, of `depths` parts or as
+    """A unique name for each file: the last parts of its path, `depths` of them or as
     many more as it takes.
     """
     depths = dict(depths)
@@ -97,8 +99,8 @@ def _names(depths: Mapping[Path, int]) -> dict[Path, str]:
 
 
 def under_conditions(sources: Sequence[TestItem], conditions: Sequence[str], keywords: Sequence[str]) -> list[TestItem]:
-    """The sources as they are and, of the positives that are one of `keywords`, a copy
-    for each further condition.
+    """The test items as they are, and a copy for each further condition of those
+    positives that say one of `keywords`.
     """
     further = [condition for condition in conditions if condition != CLEAN]
     copies = [

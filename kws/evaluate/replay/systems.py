@@ -35,12 +35,12 @@ _PARTS = ("keywords", "thresholds", "version", "size_bytes", "chunk_samples", "p
 
 
 class Engine(Protocol):
-    """What an adapter offers. Its class is called with the list of keywords that the
+    """The adapter of an engine. Its class is called with the list of keywords that the
     user asked for (maybe empty).
 
-    keywords: names, as the manifests' texts say them. thresholds: the engine's own, one
-    per keyword. version: of the engine. size_bytes: of the files of these keywords'
-    models. chunk_samples: what `process` takes.
+    keywords: names, as in the texts of manifests. thresholds: the engine's own, one per
+    keyword. version: of the engine. size_bytes: of the files of these keywords' models.
+    chunk_samples: the samples that `process` takes.
     """
 
     keywords: Sequence[str]
@@ -50,7 +50,7 @@ class Engine(Protocol):
     chunk_samples: int
 
     def process(self, chunk: npt.NDArray[np.int16]) -> Sequence[float] | float:
-        """The scores in [0, 1] of the keywords after the next chunk; an engine that
+        """The scores in [0, 1] of the keywords after the next chunk. An engine that
         only fires gives True or False.
         """
 
@@ -78,8 +78,8 @@ class SystemStream(Protocol):
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """What a report says of a system. commit, parameters: None where nobody knows;
-    bytes: of its model files.
+    """The facts about a system that a report states. commit, parameters: None where
+    they are not known. bytes: of its model files.
     """
 
     name: str
@@ -91,7 +91,7 @@ class SystemInfo:
 
 
 class System(Protocol):
-    """What replay and metrics know of a system. thresholds: its own. A score is known
+    """A system that can be replayed and scored. thresholds: its own. A score is known
     at the end of its chunk.
     """
 
@@ -103,19 +103,19 @@ class System(Protocol):
     refractory_frames: int
 
     def stream(self) -> SystemStream:
-        """A fresh stream, to be used up before the next one is begun."""
+        """A fresh stream. It must have ended before the next one begins."""
 
     def about(self) -> SystemInfo:
-        """What a report says of the system."""
+        """The facts about the system for a report."""
 
 
 @dataclass(frozen=True)
 class SystemSpec:
-    """How another process opens the same system.
+    """The description by which another process opens the same system.
 
     model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's,
-    FILE.py:CLASS or MODULE:CLASS. gate: whether a model of kws sleeps while it is quiet.
-    after_pause: whether it hears phrases after a pause alone.
+    FILE.py:CLASS or MODULE:CLASS. gate: whether a model of kws sleeps while it is
+    quiet. after_pause: whether it hears phrases after a pause alone.
     """
 
     model: str
@@ -125,7 +125,7 @@ class SystemSpec:
 
     @property
     def is_engine(self) -> bool:
-        """Whether it is an engine behind an adapter."""
+        """Whether the system is an engine behind an adapter."""
         return self.model in ENGINES or (":" in self.model and self.model.rpartition(":")[2].isidentifier())
 
     @property
@@ -140,9 +140,10 @@ class SystemSpec:
 
 
 def open_system(spec: SystemSpec) -> System:
-    """The system of `spec`, opened once in a process as long as its file is the same.
+    """The system of `spec`. A process opens it once and keeps it as long as its file
+    does not change.
 
-    Raises KwsError for what cannot be opened.
+    Raises KwsError for a system that cannot be opened.
     """
     if spec.model.endswith(".py"):
         raise KwsError(f"{spec.model} is no model: of an adapter, name the class as well, {spec.model}:CLASS")
@@ -162,7 +163,7 @@ def _open(spec: SystemSpec, version: tuple[int, int] | None) -> System:  # noqa:
 
 
 class KwsSystem:
-    """A model of kws."""
+    """A detector of kws as a system that can be scored."""
 
     def __init__(self, detector: Detector, *, gate: bool = False) -> None:
         info = detector.info
@@ -180,7 +181,7 @@ class KwsSystem:
         return self.detector.stream(gate=self._gate)
 
     def about(self) -> SystemInfo:
-        """What the model file says of itself."""
+        """The facts in the model info."""
         info = self.detector.info
         size = self.detector.model.path.stat().st_size
         return SystemInfo(self.name, "kws", info.kws_version, info.commit, info.parameters, size)
@@ -208,13 +209,13 @@ class EngineSystem:
             raise KwsError(f"{name} has {len(self.keywords)} keywords and {len(self.thresholds)} thresholds")
 
     def stream(self) -> SystemStream:
-        """The engine, reset."""
+        """The engine after a reset, as a stream."""
         with _blamed(self.name, "reset"):
             self.engine.reset()
         return _EngineStream(self)
 
     def about(self) -> SystemInfo:
-        """What the adapter says."""
+        """The facts that the adapter gives of its engine."""
         return SystemInfo(self.name, self.name, self.engine.version, None, None, self.engine.size_bytes)
 
 
@@ -251,8 +252,8 @@ class _EngineStream:
 
 @contextmanager
 def _blamed(name: str, call: str) -> Iterator[None]:
-    """What goes wrong in an adapter, as a sentence that names it and where it went
-    wrong.
+    """Turns an exception in an adapter into a KwsError that names the adapter and the
+    line that failed.
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""A report of what was counted: report.json, text, events.csv, a page and figures."""
+"""The report of a scoring: report.json, text, events.csv, a page and figures."""

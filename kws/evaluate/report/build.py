@@ -48,7 +48,7 @@ DECIMALS = 4  # of scores and seconds that are only looked at; thresholds are ex
 
 @dataclass(frozen=True)
 class Named:
-    """The SOURCEs that a user named, as they stand in the report."""
+    """The SOURCEs that a user named, as the report lists them."""
 
     positives: Sequence[str] = ()
     negatives: Sequence[str] = ()
@@ -59,7 +59,9 @@ class Named:
 
 @dataclass(frozen=True)
 class KeywordResults:
-    """What was counted of one keyword. points: P; heard: at each point, the occurrences under every condition."""
+    """The counts of one keyword. points: P. heard: for each point the occurrences under
+    every condition.
+    """
 
     curve: list[KeywordRates]
     points: list[KeywordRates]
@@ -67,18 +69,18 @@ class KeywordResults:
 
 
 class Evaluation:
-    """The replayed recordings of one run, and what is counted of them."""
+    """The replayed recordings of one run, from which the report is counted."""
 
     def __init__(self, system: System, recordings: Sequence[Replayed], rates: Sequence[float], rules: Rules) -> None:
         self.system, self.rates, self.rules = system, list(rates), rules
         self.counting = Counting.of(system)
         self.recordings = list(recordings)
-        self.clean = [r for r in recordings if r.source.condition == CLEAN and r.source.role != "confusable"]
-        self.confusables = [r for r in recordings if r.source.role == "confusable"]
-        self.positives = [r for r in recordings if r.source.role != "confusable" and r.source.labels]
-        self.conditions = list(dict.fromkeys(r.source.condition for r in recordings))
+        self.clean = [r for r in recordings if r.item.condition == CLEAN and r.item.role != "confusable"]
+        self.confusables = [r for r in recordings if r.item.role == "confusable"]
+        self.positives = [r for r in recordings if r.item.role != "confusable" and r.item.labels]
+        self.conditions = list(dict.fromkeys(r.item.condition for r in recordings))
         before = np.cumsum([0, *(r.samples for r in self.clean)])
-        self.begins = {r.source: seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
+        self.begins = {r.item: seconds(int(at)) for r, at in zip(self.clean, before, strict=False)}
         self.results = [self._results(index) for index in range(len(system.keywords))]
 
     def _results(self, index: int) -> KeywordResults:
@@ -93,7 +95,9 @@ class Evaluation:
         return KeywordResults(curve, points, heard)
 
     def report(self, command: str, named: Named, skipped: Sequence[str]) -> Report:
-        """The report. command: what was typed; skipped: a line for each recording that could not be used."""
+        """The report. command: the command line. skipped: a line for each recording
+        that could not be used.
+        """
         targets = [None, *self.rates]
         return Report(
             schema=SCHEMA,
@@ -137,12 +141,12 @@ class Evaluation:
 
     def _by_condition(self, heard: Sequence[Sequence[Occurrence]]) -> dict[str, tuple[MissCount, ...]]:
         return {
-            name: tuple(_misses([o for o in found if o.recording.source.condition == name]) for found in heard)
+            name: tuple(_misses([o for o in found if o.recording.item.condition == name]) for found in heard)
             for name in self.conditions
         }
 
     def _by_speaker(self, heard: Sequence[Sequence[Occurrence]]) -> dict[str, tuple[MissCount, ...]]:
-        """Of the clean condition alone."""
+        """Misses by speaker, in the clean condition alone."""
         clean = [list(filter(_is_clean, found)) for found in heard]
         names = sorted({o.label.speaker for o in clean[0] if o.label.speaker})
         return {
@@ -150,17 +154,19 @@ class Evaluation:
         }
 
     def _latency(self, heard: Sequence[Sequence[Occurrence]]) -> Latency | None:
-        """Of the clean hits at the first point."""
+        """Latencies of the clean hits at the first point."""
         return latency_of(map(self._late_ms, filter(_is_clean, heard[0])))
 
     def _confused(self, index: int) -> dict[str, tuple[ConfusableCount, ...]]:
-        """What each confusable phrase did: its clips, and how often the keyword fired in them at each point."""
+        """For each confusable phrase its clips, and how often the keyword fired in them
+        at each point.
+        """
         keyword, points = self.system.keywords[index], self.results[index].points
         found: dict[str, list[ConfusableCount]] = {}
         for recording in self.confusables:
-            if windows(recording.source, keyword, self.counting):
+            if windows(recording.item, keyword, self.counting):
                 continue  # it says the keyword
-            text = " / ".join(dict.fromkeys(label.text for label in recording.source.labels)) or "(no text)"
+            text = " / ".join(dict.fromkeys(label.text for label in recording.item.labels)) or "(no text)"
             fires = [len(events(recording, index, point.threshold, self.counting)) for point in points]
             before = found.setdefault(text, [ConfusableCount(0, 0)] * len(fires))
             found[text] = [ConfusableCount(c.fires + n, c.clips + 1) for c, n in zip(before, fires, strict=True)]
@@ -169,7 +175,7 @@ class Evaluation:
     def _trials(self, index: int) -> list[Trial]:
         rows = []
         for same in zip(*self.results[index].heard, strict=True):
-            first, source = same[0], same[0].recording.source
+            first, source = same[0], same[0].recording.item
             label = first.label
             rows.append(
                 Trial(
@@ -189,12 +195,14 @@ class Evaluation:
         return rows
 
     def _accepts(self, index: int) -> list[FalseAccept]:
-        """The false accepts at any of the points, and what confusable phrases did there."""
+        """The false accepts at any of the points, and the events in confusable phrases
+        there.
+        """
         keyword, frame_s = self.system.keywords[index], self.counting.frame_samples / SAMPLE_RATE
         thresholds = [point.threshold for point in self.results[index].points]
         rows = []
         for recording in [*self.clean, *self.confusables]:
-            source, found = recording.source, windows(recording.source, keyword, self.counting)
+            source, found = recording.item, windows(recording.item, keyword, self.counting)
             for row, scores in accepts_at(recording, index, found, thresholds, self.counting).items():
                 end_s = self._end_s(recording, row)
                 rows.append(
@@ -218,19 +226,22 @@ class Evaluation:
         return round(seconds(end_samples(recording, [row], self.counting)[0]), DECIMALS)
 
     def _late_ms(self, occurrence: Occurrence) -> float | None:
-        """Milliseconds from the labelled end of a word to the end of the chunk in which it fired, when it is known."""
+        """Milliseconds from the labelled end of a word to the end of the chunk in which
+        it fired; None where one of them is not known.
+        """
         if occurrence.row is None or occurrence.label.end is None:
             return None
         chunk, frame = self.system.chunk_samples, self.system.frame_samples
-        lead = self.rules.lead_samples(frame, occurrence.recording.source)
+        lead = self.rules.lead_samples(frame, occurrence.recording.item)
         fired = end_samples(occurrence.recording, [occurrence.row], self.counting)[0] + lead
         return 1000 * (-(-fired // chunk) * chunk - lead - occurrence.label.end) / SAMPLE_RATE
 
     def _data(self, named: Named, skipped: Sequence[str]) -> ScoredData:
-        """What was heard. The digests of names, lengths and labels (of noises and rooms: names and bytes) tell whether
-        two reports rest on the same audio.
+        """The recordings behind the report. The digests of names, lengths and labels
+        (of noises and rooms: names and bytes) tell whether two reports rest on the same
+        audio.
         """
-        heard = [(r.source.name, r.samples, [(x.text, x.start, x.end) for x in r.source.labels]) for r in self.clean]
+        heard = [(r.item.name, r.samples, [(x.text, x.start, x.end) for x in r.item.labels]) for r in self.clean]
         mixed = (self.rules.noise, self.rules.rirs)
         noise, rooms = (digest([(file.name, file.stat().st_size) for file in files]) for files in mixed)
         return ScoredData(
@@ -239,7 +250,7 @@ class Evaluation:
             confusables=tuple(named.confusables),
             noise=named.noise,
             rooms=named.rooms,
-            recordings=sum(r.source.condition == CLEAN for r in self.recordings),
+            recordings=sum(r.item.condition == CLEAN for r in self.recordings),
             hours=hours(self.clean),
             digests=Digests(digest(sorted(heard, key=repr)), noise, rooms),
             skipped=tuple(skipped),
@@ -264,10 +275,12 @@ class Evaluation:
 def accepts_at(
     recording: Replayed, index: int, found: Sequence[Window], thresholds: Sequence[float], counting: Counting
 ) -> dict[int, list[float | None]]:
-    """The false accepts of keyword `index` at each of the thresholds, by the row of the first frame of each, in order.
+    """The false accepts of keyword `index` at each of the thresholds, by the row of the
+    first frame of each, in order.
 
-    A higher threshold is reached some frames later: within a refractory that is the same false accept. Values: its
-    peak at each threshold, None where it does not fire, so that each threshold has as many as are counted.
+    A higher threshold is reached some frames later; within the refractory time that is
+    the same false accept. The values are its peaks at each threshold, None where it
+    does not fire, so that each threshold has as many as are counted.
     """
     known: dict[int, list[float | None]] = {}
     for number in sorted(range(len(thresholds)), key=lambda number: thresholds[number]):
@@ -282,7 +295,7 @@ def accepts_at(
 
 
 def _is_clean(occurrence: Occurrence) -> bool:
-    return occurrence.recording.source.condition == CLEAN
+    return occurrence.recording.item.condition == CLEAN
 
 
 def _misses(found: Sequence[Occurrence]) -> MissCount:

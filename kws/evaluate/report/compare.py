@@ -1,5 +1,5 @@
-"""Two systems on the same recordings: reads an earlier report, and counts who misses
-what the other hears.
+"""Compares two systems on the same recordings: reads an earlier report, and counts the
+words that one system misses and the other hears.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,16 +66,16 @@ def compare(ours: Report, theirs: Report, seed: int) -> Comparison:
 
 
 def _curves(report: Report, names: Iterable[str]) -> dict[str, ComparedKeyword]:
-    """The curves of those of the keywords that the report has, and the counts that they
-    rest on.
+    """The report's curves of those of the keywords that it has, and the counts that the
+    curves rest on.
     """
     found = {name: report.keywords[name] for name in names if name in report.keywords}
     return {name: ComparedKeyword(k.positives, k.hours, k.det, k.points) for name, k in found.items()}
 
 
 def _demand_the_same(ours: Report, theirs: Report, conditions: set[str]) -> None:
-    """Raises KwsError where the recordings, or what is done with them under one of
-    `conditions`, are not the same.
+    """Raises KwsError where the recordings, or the rules under one of `conditions`, are
+    not the same.
     """
     here, there = ours.data.digests, theirs.data.digests
     if there is None or here is None:

@@ -1,8 +1,9 @@
-"""The report of a scoring as types: what report.json holds, field by field.
+"""The report of a scoring as types: the fields of report.json.
 
-A field is called the same here, in report.json, in `report.schema.json` and in the page's
-scripts. P operating points: the system's own thresholds first, then one for each rate of
-false accepts that was asked for. Every list "by point" has P entries in that order.
+A field has the same name here, in report.json, in `report.schema.json` and in the
+page's scripts. P operating points: the system's own thresholds first, then one for each
+rate of false accepts that was asked for. Every list "by point" has P entries in that
+order.
 """
 
 import json
@@ -28,7 +29,9 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class MissCount:
-    """Misses among the occurrences of a keyword. frr: the share missed (Wilson 1927); None without positives."""
+    """Misses among the occurrences of a keyword. frr: the share missed (Wilson 1927);
+    None without positives.
+    """
 
     positives: int
     misses: int
@@ -37,13 +40,13 @@ class MissCount:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What was counted at one threshold of a keyword, or of all keywords together.
+    """The counts at one threshold of a keyword, or of all keywords together.
 
     target: the false accepts per hour for which the threshold was chosen, None for the
-    system's own. threshold: None where keywords are pooled. hours: audio in which an event
-    is a false accept. repeats: events after a hit in the same window, which count as
-    nothing. fa_per_hour (Garwood 1936) and upper95, the one-sided bound: None without
-    hours. supported: whether upper95 is at most the target.
+    system's own. threshold: None where keywords are pooled. hours: audio in which an
+    event is a false accept. repeats: events after a hit in the same window, which count
+    neither way. fa_per_hour (Garwood 1936) and upper95, the one-sided bound: None
+    without hours. supported: whether upper95 is at most the target.
     """
 
     target: float | None
@@ -61,7 +64,9 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class DetPoint:
-    """A threshold at which a count changes; the counts hold from it down to the next lower one."""
+    """A threshold at which a count changes; the counts hold from it down to the next
+    lower one.
+    """
 
     threshold: float
     misses: int
@@ -70,7 +75,9 @@ class DetPoint:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from the labelled end of a word to the event, over `n` hits at the first point."""
+    """Milliseconds from the labelled end of a word to the event, over `n` hits at the
+    first point.
+    """
 
     n: int
     median: float
@@ -79,7 +86,9 @@ class Latency:
 
 @dataclass(frozen=True)
 class ConfusableCount:
-    """In how many clips a confusable phrase is said, and how many events it caused in them."""
+    """The number of clips in which a confusable phrase is said, and of the events that
+    it caused in them.
+    """
 
     fires: int
     clips: int
@@ -87,7 +96,7 @@ class ConfusableCount:
 
 @dataclass(frozen=True)
 class KeywordReport:
-    """What was counted of one keyword.
+    """The counts of one keyword.
 
     threshold: the system's own. det: by ascending threshold. conditions, speakers,
     confusables: by name, then by point; speakers of the clean condition alone.
@@ -118,9 +127,9 @@ class AllKeywords:
 class Trial:
     """One occurrence of a keyword under one condition.
 
-    start_s, end_s: where in the recording it is said, None where that is not known. score:
-    the best in its window, its peak. fired_s, latency_ms: of the hit at the first point, None where
-    it was missed there. missed: by point.
+    start_s, end_s: its place in the recording, None where that is not known. score: its
+    peak, the best score in its window. fired_s, latency_ms: of the hit at the first
+    point, None where the word was missed there. missed: by point.
     """
 
     audio: str
@@ -138,12 +147,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class FalseAccept:
-    """A false accept at some of the points, or an event in a recording of a confusable phrase.
+    """A false accept at some of the points, or an event in a recording of a confusable
+    phrase.
 
-    kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the points
-    that hear it. scores: by point, None where it is no false accept. Both are peaks, as of
-    `kws.Detection`. seconds: length of the recording. at_s: seconds into all clean recordings
-    in a row, None for confusables.
+    kind: the role of the recording. score, start_s, end_s, at_s: at the lowest of the
+    points that hear it. scores: by point, None where it is no false accept. Both are
+    peaks, as of `kws.Detection`. seconds: length of the recording. at_s: seconds into
+    all clean recordings in a row, None for confusables.
     """
 
     audio: str
@@ -161,7 +171,9 @@ class FalseAccept:
 
 @dataclass(frozen=True)
 class Digests:
-    """What tells the recordings, the noises and the room impulse responses of a report from others."""
+    """Digests that tell the recordings, the noises and the room impulse responses of a
+    report from others.
+    """
 
     recordings: str
     noise: str
@@ -170,7 +182,9 @@ class Digests:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredData:
-    """The sources that were named, and what was heard of them. hours: without confusables."""
+    """The sources that were named, and the recordings that were heard. hours: without
+    confusables.
+    """
 
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
@@ -185,9 +199,9 @@ class ScoredData:
 
 @dataclass(frozen=True, kw_only=True)
 class CountingRules:
-    """How recordings were replayed and events were counted; times in seconds. gain_db: of
-    all that was heard. channel: the one that was heard of each recording, from 1; None: the
-    mean of all.
+    """The rules by which recordings were replayed and events counted; times in seconds.
+    gain_db: of the whole sound. channel: the one heard of each recording, from 1; None:
+    the mean of all.
     """
 
     silence_s: float
@@ -204,7 +218,8 @@ class CountingRules:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """Two systems on the same occurrences of a keyword under one condition, at one rate of false accepts.
+    """Two systems on the same occurrences of a keyword under one condition, at one rate
+    of false accepts.
 
     mcnemar_p: exact and two-sided. difference: of the shares missed, ours minus theirs.
     """
@@ -222,7 +237,9 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class ComparedKeyword:
-    """The counts of a keyword in the other report, of all that the other system heard."""
+    """The counts of a keyword in the other report, over everything that the other
+    system heard.
+    """
 
     positives: int
     hours: float
@@ -232,7 +249,9 @@ class ComparedKeyword:
 
 @dataclass(frozen=True)
 class Comparison:
-    """This report beside an earlier one. against: the name of the other system."""
+    """The comparison of this report with an earlier one. against: the name of the other
+    system.
+    """
 
     against: str
     seed: int
@@ -263,7 +282,8 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """Reads report.json of schema 1, maybe of an earlier kws. Raises KwsError for anything else.
+        """Reads report.json of schema 1, maybe of an earlier kws. Raises KwsError for
+        anything else.
 
         Fields that this version does not know are passed over.
         """

@@ -1,4 +1,4 @@
-"""Counts with their intervals, as the report has them."""
+"""Counts with their intervals, in the types of a report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -32,7 +32,9 @@ def operating_point(rates: KeywordRates, target: float | None) -> OperatingPoint
 
 
 def pooled(rates: Sequence[KeywordRates], target: float | None) -> OperatingPoint:
-    """Several keywords as one point: counts are sums, hours those of the keyword that has most."""
+    """Several keywords as one point: counts are sums, hours those of the keyword that
+    has most.
+    """
     positives, misses = sum(r.positives for r in rates), sum(r.misses for r in rates)
     accepts, repeats = sum(r.false_accepts for r in rates), sum(r.repeats for r in rates)
     longest = max(r.hours for r in rates)
@@ -50,7 +52,9 @@ def _frr(misses: int, positives: int) -> Interval | None:
 
 
 def latency_of(late_ms: Iterable[float | None]) -> Latency | None:
-    """Median and 95th percentile of the latencies that are known; None where none is."""
+    """Median and 95th percentile of the latencies that are known; None where none
+    is.
+    """
     known = [one for one in late_ms if one is not None]
     if not known:
         return None

@@ -1,4 +1,6 @@
-"""A report as text: raw counts first, and no rate that the hours behind it cannot support without saying so."""
+"""A report as text: raw counts first, and no rate that the hours behind it cannot
+support without saying so.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +16,15 @@ _ONSET_S = 0.3  # from the begin of a recording
 
 
 def as_text(report: Report) -> str:
-    """What `kws score` prints."""
+    """The text that `kws score` prints."""
     parts = [*_points(report), _conditions(report), _confusables(report), _notes(report)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
 def _points(report: Report) -> Iterator[list[str]]:
-    """A table for the own thresholds and for each rate; rates that come to the same share one."""
+    """A table for the own thresholds and for each rate; rates that come to the same
+    share one.
+    """
     names = list(report.keywords)
     yield ["at the system's own thresholds", *rates_table(report, 0)]
 
@@ -69,7 +73,9 @@ def _frr(frr: Interval | None) -> str:
 
 
 def fa_text(point: OperatingPoint) -> str:
-    """A rate of false accepts with its interval; without events only what the hours allow to say."""
+    """A rate of false accepts with its interval; without events only what the hours
+    allow to say.
+    """
     rate = point.fa_per_hour
     if rate is None or point.upper95 is None:
         return ""
@@ -79,7 +85,9 @@ def fa_text(point: OperatingPoint) -> str:
 
 
 def _conditions(report: Report) -> list[str]:
-    """Misses under each condition: a line per keyword at the own threshold, and all keywords at every point."""
+    """Misses under each condition: a line per keyword at the own threshold, and all
+    keywords at every point.
+    """
     names = report.conditions
     if len(names) < 2:
         return []
@@ -115,7 +123,7 @@ def _confusables(report: Report) -> list[str]:
 
 
 def _notes(report: Report) -> list[str]:
-    """What a reader must know to trust the tables."""
+    """Notes that a reader must know to trust the tables."""
     lines = []
     latency = report.all.latency_ms
     if latency:
@@ -154,7 +162,9 @@ def _notes(report: Report) -> list[str]:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """The paired comparison as a table: of all keywords together where there are several (report.json has each)."""
+    """The paired comparison as a table: of all keywords together where there are
+    several (report.json has each).
+    """
     counts = f"{'missed':>10}{'theirs':>10}{'only we':>9}{'only they':>11}{'p (McNemar)':>13}"
     lines = [
         f"against {comparison.against}, on the same recordings",
@@ -176,5 +186,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _but_for_rate(row: ComparisonRow) -> ComparisonRow:
-    """The row without what may differ between two rates that come to the same."""
+    """The row without the cells that may differ between two rates with the same
+    share.
+    """
     return replace(row, target=0.0, difference=Interval(row.difference.value, 0.0, 0.0))

@@ -1,5 +1,5 @@
-"""Writes a report into a folder: JSON, a table of its events, a page that plays what
-went wrong, and figures.
+"""Writes a report into a folder: JSON, a table of its events, a page that plays each
+mistake, and figures.
 """
 
 from pathlib import Path
@@ -18,10 +18,10 @@ def write_report(report: Report, evaluation: Evaluation, folder: Path) -> list[P
     """Writes report.json, events.csv, report.html and the figures for which there is
     data, all of them or none; returns their paths.
 
-    evaluation: what the report was made of; the page's clips are cut from its
+    evaluation: the run that the report was made of; the page's clips are cut from its
     recordings.
     """
-    sources = {(str(r.source.audio), r.source.condition): r.source for r in evaluation.recordings}
+    sources = {(str(r.item.audio), r.item.condition): r.item for r in evaluation.recordings}
 
     def sound(audio: str, condition: str, start_s: float, end_s: float) -> Samples:
         return excerpt(sources[audio, condition], evaluation.rules, start_s, end_s)

@@ -108,8 +108,8 @@ def diagnose(model: AcousticModel, utterances: Iterable[Tensor], first: int | No
 
 
 def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
-    """What each block attends to in one utterance, normalised mel (1, 4 T, M): block ->
-    Observation.
+    """The attention of each block in one utterance, normalised mel (1, 4 T, M): block
+    -> Observation.
 
     Blocks whose mixer does not attend (an LSTM) are left out.
     """
@@ -123,10 +123,10 @@ def observe(model: AcousticModel, mel: Tensor) -> dict[int, Observation]:
 
 @contextmanager
 def _calls(model: AcousticModel) -> Iterator[dict[int, tuple[Any, tuple[Tensor, ...]]]]:
-    """Collects, while open, what each attending mixer is called with: block -> mixer,
-    (input, guide where it has one).
+    """Collects, while open, the arguments with which each attending mixer is called:
+    block -> mixer, (input, guide where it has one).
 
-    The model is in evaluation mode meanwhile: dropout would blur what is seen.
+    The model is in evaluation mode meanwhile, since dropout would change the attention.
     """
     calls: dict[int, tuple[Any, tuple[Tensor, ...]]] = {}
 
@@ -169,7 +169,7 @@ def measure(observed: Observation, level: Tensor | None = None, first: int | Non
 
 
 class _Sight:
-    """Who sees whom in a map (H, T, T), and which frames count.
+    """The frames that see each other in a map (H, T, T), and the frames that count.
 
     seen (T, T): frame i sees key j. keys (T,): how many it sees. rows (T,): the frames
     that count.
@@ -208,7 +208,7 @@ def _cosine(y: Tensor, v: Tensor, zero: Tensor) -> Tensor:
 
 
 def _of_rows(a: Tensor, sight: _Sight) -> dict[str, Tensor]:
-    """What is a mean over the frames that look."""
+    """The figures of each query: means over the frames that look."""
     total = a.sum(-1)
     p = a / total.clamp(min=_TINY)[..., None]
     entropy = -torch.special.xlogy(p, p).sum(-1)
@@ -225,7 +225,9 @@ def _of_rows(a: Tensor, sight: _Sight) -> dict[str, Tensor]:
 
 
 def _of_keys(a: Tensor, sight: _Sight, level: Tensor | None) -> dict[str, Tensor]:
-    """What is a property of the frames that are looked at."""
+    """The figures of each key: how much attention a frame receives from the frames that
+    see it.
+    """
     uniform = sight.seen / sight.keys[:, None]
     viewers = sight.seen[sight.rows].sum(0)
     judged = viewers == viewers.max()

@@ -1,5 +1,5 @@
-"""What the attention of a finished run does, measured once and kept as diagnosis.json
-in the run's folder.
+"""Measures the attention of a finished run once, and keeps it as diagnosis.json in the
+run's folder.
 """
 
 import json
@@ -18,8 +18,8 @@ _OBSERVED = 24  # recordings of each kind
 
 
 def observe_run(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
-    """What the attention of a trained run does in keywords and in speech, from
-    diagnosis.json where it is there.
+    """The attention of a trained run in keywords and in speech: read from
+    diagnosis.json, or measured.
 
     Only frames count that see the whole of the study's own window, so that the same
     frames count in all cells.

@@ -1,3 +1,3 @@
-"""How smooth a model is: `jacobian` and `bounds` of a layer, `measure` of a model,
+"""The smoothness of a model: `jacobian` and `bounds` of a layer, `measure` of a model,
 `growth` over models, `report`.
 """

@@ -41,11 +41,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Exponent:
-    """How fast the constant of a part grows, with a 95 % interval.
+    """The growth of a part's constant, with a 95 % interval.
 
-    against "frames": e of sigma ~ n^e, of the part at `depth`. against "depth": e of
-    sigma ~ exp(e l), l counting blocks, of the prefixes at `frames`. The other one of
-    depth and frames is 0.
+    against "frames": e of sigma ~ T^e for T frames, of the part at `depth`. against
+    "depth": e of sigma ~ exp(e l), l counting blocks, of the prefixes at `frames`. The
+    other one of depth and frames is 0.
     """
 
     part: str
@@ -68,7 +68,7 @@ class Correlation:
 
 
 def spreads(models: Sequence[Smoothness]) -> list[Spread]:
-    """Medians and quartiles of all that was measured of `models`."""
+    """Medians and quartiles of all measurements of `models`."""
     found: dict[tuple[Key, str], list[float]] = {}
     for model in models:
         for key, quantity, value in _quantities(model):

@@ -1,13 +1,13 @@
-"""How smooth a model is: local Lipschitz constants of its parts at real sounds, against
-length and depth.
+"""Measures the smoothness of a model: local Lipschitz constants of its parts at real
+sounds, against length and depth.
 
-Shapes: B utterances, n frames of 40 ms, M mel bands, D width.
+Shapes: B utterances, T frames of 40 ms, M mel bands, D width, V tokens.
 
-    mixer l   f_l, one mixer without its residual, at the input that it really gets: (n, D) -> (n, D)
-    prefix l  F_l, the subsampled sound to the output of block l: (n, D) -> (n, D)
-    model     G, normalised mel to log-posteriors: (4 n, M) -> (n, V)
+    mixer l   f_l, one mixer without its residual, at the input that it really gets: (T, D) -> (T, D)
+    prefix l  F_l, the subsampled sound to the output of block l: (T, D) -> (T, D)
+    model     G, normalised mel to log-posteriors: (4 T, M) -> (T, V)
 
-Every part is measured at the middle n frames of each utterance, so that shorter pieces
+Every part is measured at the middle T frames of each utterance, so that shorter pieces
 lie inside longer ones, by power iteration (jacobian.py: a lower bound of the local
 constant), and attention besides by its bounds (bounds.py). A constant says what the
 worst infinitesimal change does. What finite ones do is tried on G: noise of random
@@ -41,9 +41,9 @@ from kws.model.mixers.xsa import EPSILON
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much to measure.
+    """The extent of a measurement.
 
-    frames: n, in frames of 40 ms. iterations, restarts, tolerance: of the power
+    frames: T, in frames of 40 ms. iterations, restarts, tolerance: of the power
     iteration. noise: the size of each element of the change that is tried on normalised
     mel. ascent_steps: of the gradient ascent.
     """
@@ -72,7 +72,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Bound:
-    """Upper bounds of f_l and what they are made of: see
+    """Upper bounds of f_l and the quantities in them: see
     kws.lab.smoothness.bounds.Bounds.
     """
 
@@ -101,10 +101,10 @@ class Response:
 
 @dataclass(frozen=True)
 class Smoothness:
-    """All that was measured of one model.
+    """All measurements of one model.
 
-    of: a fingerprint of weights, sounds and sizes. double_error: how far one constant
-    of G lies from the same iteration in double precision, relatively.
+    of: a fingerprint of weights, sounds and sizes. double_error: the relative distance
+    of one constant of G from the same iteration in double precision.
     """
 
     of: str
@@ -151,8 +151,8 @@ def measure(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.
 def resume(
     path: Path, model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes, rng: np.random.Generator
 ) -> Smoothness:
-    """What `path` holds if it is of this model, these sounds and these sizes; else
-    measures it and writes `path`.
+    """The content of `path` if it is of this model, these sounds and these sizes; else
+    the result of a measurement, which is written to `path`.
     """
     if path.is_file():
         found = load(path)
@@ -164,7 +164,7 @@ def resume(
 
 
 def load(path: Path) -> Smoothness:
-    """Reads what `resume` wrote; KwsError for anything else."""
+    """Reads a file that `resume` wrote; KwsError for any other."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         rows = {
@@ -192,13 +192,13 @@ def _check(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes) -> None:
 
 
 def _middle(mel: Tensor, frames: int) -> Tensor:
-    """The middle (1, 4 n, M) of (1, 4 T, M), beginning at a frame of 40 ms."""
+    """The middle (1, 4 T, M) of a longer (1, 4 L, M), beginning at a frame of 40 ms."""
     start = 4 * ((mel.shape[1] // 4 - frames) // 2)
     return mel[:, start : start + 4 * frames]
 
 
 def _parts(model: AcousticModel, mel: Tensor) -> Iterator[tuple[str, int, Function, Tensor]]:
-    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 n,
+    """(part, depth, function, point) for everything that is measured at `mel` (B, 4 T,
     M).
     """
     front = model.subsampling(mel, model.subsampling.init_state(len(mel)))[0]
@@ -245,7 +245,7 @@ def _whole(model: AcousticModel, mel: Tensor) -> Tensor:
 
 
 def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
-    """The bounds at `x` (B, n, D), what the projections of block `depth` read; none
+    """The bounds at `x` (B, T, D), what the projections of block `depth` read; none
     unless it is plain SA or XSA.
     """
     specs = parse_pattern(model.config.mixer)
@@ -266,7 +266,7 @@ def _bounds(model: AcousticModel, depth: int, x: Tensor) -> list[Bound]:
 
 
 def _responses(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.random.Generator) -> list[Response]:
-    """Finite changes of `mel` (B, 4 n, M), all of the length that random signs times
+    """Finite changes of `mel` (B, 4 T, M), all of the length that random signs times
     sizes.noise have.
     """
     change = sizes.noise * torch.from_numpy(rng.choice([-1.0, 1.0], tuple(mel.shape))).to(mel)
@@ -301,7 +301,7 @@ def _double_error(model: AcousticModel, mel: Tensor, sizes: Sizes, rng: np.rando
 
 
 def _fingerprint(model: AcousticModel, mels: Sequence[Tensor], sizes: Sizes) -> str:
-    """The same for the same weights, sounds and sizes."""
+    """A digest of weights, sounds and sizes."""
     digest = hashlib.sha256(repr((model.config, sizes)).encode())
     for tensor in (*model.state_dict().values(), *mels):
         digest.update(tensor.detach().contiguous().numpy().tobytes())

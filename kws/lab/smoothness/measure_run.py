@@ -1,5 +1,5 @@
-"""How smooth a finished run is, before and after its training; kept as
-smoothness-*.json in the run's folder.
+"""Measures the smoothness of a finished run, before and after its training, and keeps
+it as smoothness-*.json in the run's folder.
 
 Shapes: F hops of 10 ms, M mel bands.
 """
@@ -21,7 +21,7 @@ from kws.train.recipe import Recipe
 
 
 def measure_run(recipe: Recipe, study: Study, sounds: Sounds) -> tuple[Smoothness, Smoothness]:
-    """How smooth a run is before its first step and after its last; in
+    """The smoothness of a run before its first step and after its last, in
     smoothness-{initial,trained}.json.
     """
     output, sizes = Path(recipe.run.output), study.sizes

@@ -18,8 +18,8 @@ from kws.lab.tasks import folder
 
 STATES = ("initial", "trained")
 _COLUMNS = (
-    "exponent of n: G",
-    "exponent of n: mixers, by block",
+    "exponent of T: G",
+    "exponent of T: mixers, by block",
     "growth by block",
     "last mixer / own bound",
     "/ general bound",
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 def smoothness_report(study: Study, places: Places, spoken: SpokenKeywords, output: Path) -> str:
     """The table of local constants and their growth, in Markdown, and their correlation
-    with what noise costs.
+    with the keywords lost in noise.
 
     Writes smoothness.{png,svg} into `output`. Returns "" where nothing was measured.
     """

@@ -1,7 +1,9 @@
-"""Mixers: what stands in the BiLSTM's place. One file each, chosen by a pattern of names (see spec.py) in a recipe.
+"""Mixers: the layers that bring frames together in a block of the encoder, one file
+each. A recipe chooses them by a pattern of names (see spec.py).
 
-A new mixer is a class of base.py's StreamingMixer or SegmentMixer in a file of its own. In kws it also has a line in
-one table here; outside of kws a recipe names it as FILE.py:CLASS (own.py).
+A new mixer is a class of base.py's StreamingMixer or SegmentMixer in a file of its own.
+In kws it also has a line in one table here; outside of kws a recipe names it as
+FILE.py:CLASS (own.py).
 """
 
 from kws.model.mixers.approximate import ApproximateAttention
@@ -54,15 +56,17 @@ SEGMENT: dict[str, type[SegmentMixer]] = {
 def make_mixer(spec: str | MixerSpec, config: MixerConfig) -> StreamingMixer | SegmentMixer:
     """The mixer called `spec`.
 
-    Raises ValueError with the known names and switches, and KwsError for a FILE.py:CLASS
-    that cannot be had.
+    Raises ValueError with the known names and switches, and KwsError for a
+    FILE.py:CLASS that cannot be loaded.
     """
     spec = parse_spec(spec) if isinstance(spec, str) else spec
     return _class_of(spec)(config, spec.switches)
 
 
 def is_streaming(pattern: str) -> bool:
-    """Whether the mixers of a pattern run on endless audio; ValueError if some do and some do not."""
+    """Whether the mixers of a pattern run on endless audio; ValueError if some do and
+    some do not.
+    """
     kinds = {str(spec): issubclass(_class_of(spec), StreamingMixer) for spec in parse_pattern(pattern)}
     if len(set(kinds.values())) > 1:
         segment = ", ".join(name for name, streaming in kinds.items() if not streaming)

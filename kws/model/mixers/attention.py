@@ -4,9 +4,9 @@
 Shapes: B batch, T frames, D width, H heads, K = D / H, W window, N blocks, C queries of
 a block, L = W - 1 + C keys.
 
-The formula is in heads.py, what a frame's own value takes away in xsa.py. Here stands
-which keys a query meets: those of the last W frames, its own included, or those of the
-whole segment.
+The formula is in heads.py, the exclusion of a frame's own value in xsa.py. This file
+decides which keys a query meets: those of the last W frames, its own included, or those
+of the whole segment.
 
 Of the scores (C, L) of a block, the window of query c is c .. c + W - 1. Only those W
 meet in the softmax, as a table (C, W): each in the same place however many queries a
@@ -33,7 +33,7 @@ class AttentionState(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What attention did on fresh streams or whole segments."""
+    """The weights, sums and values of attention on fresh streams or whole segments."""
 
     weights: Tensor  # (B, H, T, T) a_ij, 0 where j is not attended to; null, sink and a fresh cache get the rest
     mixed: Tensor  # (B, H, T, K) y, before an exclusion
@@ -76,7 +76,7 @@ class SelfAttention(StreamingMixer):
         return self.projections.merge(z.flatten(2, 3)[:, :, :frames] if in_blocks else z), after
 
     def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
-        """What attention does on (B, T, D): all queries as one block."""
+        """The attention on (B, T, D), with all queries as one block."""
         state = self.init_state(len(x))
         q, kv = self.projections.project(x, guide)
         a, y, v = self._attend(q, torch.cat([state.kv.to(kv.dtype), kv], dim=2), guide)
@@ -92,7 +92,9 @@ class SelfAttention(StreamingMixer):
         return q.unflatten(2, (blocks, block)), kv.unfold(2, self.window - 1 + block, block).transpose(3, 4)
 
     def _attend(self, q: Tensor, kv: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights, sums and values of one block (B, H, C, K) or many (B, H, N, C, K)."""
+        """Weights, sums and values of one block (B, H, C, K) or many
+        (B, H, N, C, K).
+        """
         k, v = self.projections.keys_and_values(kv)
         bias = self.projections.bias(guide).flip(1)[:, None]
         scores = in_window(self.projections.score(q, k), self.window)
@@ -101,15 +103,15 @@ class SelfAttention(StreamingMixer):
         return a, self.projections.sums(a, null, v), v
 
     def _exclude(self, y: Tensor, v: Tensor) -> Tensor:
-        """What the exclusion leaves of the sums (..., C, K), given the values (..., L,
-        K) that their window meets.
+        """The sums (..., C, K) after the exclusion, given the values (..., L, K) that
+        their window meets.
         """
         past = self.window - 1
         own, previous = v[..., past:, :], v[..., past - 1 : -1, :] if self.exclusion.previous else None
         return self.exclusion(y, own, previous, self._mean(v) if self.exclusion.centred else None)
 
     def _mean(self, v: Tensor) -> Tensor:
-        """(..., C, K): of the values in each query's window."""
+        """The mean (..., C, K) of the values in each query's window."""
         queries = v.shape[-2] - self.window + 1
         return among_keys(v.new_full((queries, self.window), 1 / self.window)) @ v
 
@@ -157,7 +159,7 @@ class FullSelfAttention(SegmentMixer):
         return self.projections.merge(self.exclusion(y, v, previous, mean))
 
     def observe(self, x: Tensor, guide: Tensor | None = None) -> Observation:
-        """What attention does on whole segments (B, T, D)."""
+        """The attention on whole segments (B, T, D)."""
         return Observation(*self._attend(x, torch.full((len(x),), x.shape[1], device=x.device), guide))
 
     def _attend(self, x: Tensor, lengths: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,5 @@
-"""What every mixer is: a layer (B, T, D) -> (B, T, D) of stride 1 that brings frames
-together.
+"""The interface of mixers: a layer (B, T, D) -> (B, T, D) of stride 1 that brings
+frames together.
 
 Shapes: B batch, T frames, D width, W window.
 """
@@ -16,7 +16,7 @@ from kws.model.streaming import SegmentLayer, State, StreamingLayer
 
 @dataclass(frozen=True)
 class MixerConfig:
-    """What a mixer may depend on.
+    """The sizes that a mixer may depend on.
 
     width: D. heads: attention heads. window_frames: W, the frames an attention layer
     sees including its own.
@@ -32,11 +32,11 @@ class StreamingMixer(StreamingLayer):
 
     Attributes:
         fits: names of the switches that it takes.
-        reads: second input of the mixer, given as `guide`. "": none. "front": the encoder's
-            input embeddings (B, T, D). "random" or "fixed": a constant reference sequence
-            (1, W, D), passed through the blocks below this one.
-        any_length: whether a graph of it takes any number of frames up to W; otherwise it
-            takes only the number that it was exported with.
+        reads: second input of the mixer, given as `guide`. "": none. "front": the
+            encoder's input embeddings (B, T, D). "random" or "fixed": a constant
+            reference sequence (1, W, D), passed through the blocks below this one.
+        any_length: whether a graph of it takes any number of frames up to W; otherwise
+            it takes only the number that it was exported with.
     """
 
     fits: ClassVar[frozenset[str]] = frozenset()

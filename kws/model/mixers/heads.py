@@ -1,4 +1,4 @@
-"""What a head of attention does, whichever keys it meets: projections, scores, weights.
+"""The heads of attention, whichever keys they meet: projections, scores, weights.
 
 Shapes: B batch, T frames, D width, H heads, K = D / H, W window, C queries, L keys; ...
 may be blocks.
@@ -82,7 +82,7 @@ class Heads(nn.Module):
         return functional.linear(x, of_heads).unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def keys_and_values(self, kv: Tensor) -> tuple[Tensor, Tensor]:
-        """The two parts of what `project` put side by side."""
+        """The two parts that `project` put side by side."""
         k, v = kv.split([self.key_width, self.head_width], dim=-1)
         return k, v
 
@@ -91,7 +91,7 @@ class Heads(nn.Module):
         return q @ k.transpose(-1, -2) * (1 / math.sqrt(self.head_width))
 
     def bias(self, guide: Tensor | None) -> Tensor:
-        """(H, distances): what is added to a score for its distance."""
+        """The bias of each distance that is added to a score, (H, distances)."""
         if self.excluded is None:
             return self.distance_bias
         at = torch.arange(self.distance_bias.shape[1], device=self.distance_bias.device)

@@ -35,8 +35,8 @@ _SLOW_FORGETTING = -4.0  # alpha starts near 0.02: half a memory lasts about 1.5
 
 
 class MemoryState(NamedTuple):
-    """State of a memory: what it knows and where it is heading, values by keys
-    transposed (keys in rows).
+    """The state of a memory: the matrix and its momentum, transposed to values by keys
+    (keys in rows).
     """
 
     memory: Tensor  # (B, H, K, K)

@@ -21,7 +21,7 @@ from kws.model.mixers.spec import Switches
 
 
 class NoState(NamedTuple):
-    """Nothing is remembered."""
+    """The empty state of a mixer without memory."""
 
 
 class NoMixing(StreamingMixer):

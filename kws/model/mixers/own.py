@@ -22,8 +22,8 @@ def is_own(base: str) -> bool:
 
 
 def own_class(base: str) -> type[StreamingMixer] | type[SegmentMixer]:
-    """The class at FILE.py:CLASS. Raises KwsError where there is no file, no class, or
-    no mixer.
+    """The class at FILE.py:CLASS. Raises KwsError where there is no such file or class,
+    or where the class is no mixer.
     """
     file, _, name = base.rpartition(":")
     path = Path(file)

@@ -1,9 +1,9 @@
-"""What a mixer is called: specs such as `sa+xsa+null`, and patterns of them such as
+"""The names of mixers: specs such as `sa+xsa+null`, and patterns of them such as
 `xsa,static`.
 
-pattern = spec{,spec}            dealt to the blocks in turn, and again from the first when there are more blocks
-spec    = base{+switch}          `xsa` is short for `sa+xsa`
-base    = NAME | FILE.py:CLASS   a mixer of kws, or of the user's own (own.py); no comma in the path
+    pattern = spec{,spec}            dealt to the blocks in turn, again from the first if there are more blocks
+    spec    = base{+switch}          `xsa` is short for `sa+xsa`
+    base    = NAME | FILE.py:CLASS   a mixer of kws, or of the user's own (own.py); no comma in the path
 """
 
 from dataclasses import dataclass, fields
@@ -13,14 +13,14 @@ _SHORT = {"xsa": ("sa", "xsa")}
 
 @dataclass(frozen=True)
 class Switches:
-    """What may be switched on in a mixer; each class of mixers says in `fits` which of
-    them it takes.
+    """The switches of a mixer; each class of mixers says in `fits` which of them it
+    takes.
 
     xsa: z = y - (y . v) v / (|v|^2 + eps) per head, before the output projection. gate:
-    what is taken away is multiplied by tanh(alpha), one alpha per head that starts at
-    zero. centre: in that formula v is v minus the mean of the values in the window.
-    null: one learned key and value per head that are always attended to. sink: one
-    learned logit per head in the softmax's denominator, without a value. full: the
+    the part that is taken away is multiplied by tanh(alpha), one alpha per head that
+    starts at zero. centre: in that formula v is v minus the mean of the values in the
+    window. null: one learned key and value per head that are always attended to. sink:
+    one learned logit per head in the softmax's denominator, without a value. full: the
     whole segment is attended to. nodiag: no frame attends to itself (implies null).
     offdir: as xsa, on a fixed random direction per head instead of v. prev: as xsa, on
     the value of the frame before; the first frame loses nothing.
@@ -37,7 +37,7 @@ class Switches:
     prev: bool = False
 
     def on(self) -> tuple[str, ...]:
-        """The names of those that are on."""
+        """The names of the switches that are on."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name))
 
 

@@ -1,5 +1,5 @@
-"""Static-embedding attention: who attends to whom is decided by what the encoder took
-in, at every depth.
+"""Static-embedding attention: at every depth the weights follow from the embeddings
+that the encoder takes in.
 
     q, k = W_Q e, W_K e        v = W_V x        e = the subsampling's output, before any block
 

@@ -1,5 +1,5 @@
-"""Exclusive self-attention (XSA): attention without what a frame already knows of
-itself, and controls of it.
+"""Exclusive self-attention (XSA): attention without the part along a frame's own value,
+and controls of it.
 
     z_i = y_i - g_h (y_i . u_i) u_i / (|u_i|^2 + eps)        per head, between the weighted sum y and W_O
 
@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from kws.model.mixers.spec import Switches
 
 EPSILON = 1e-6  # small beside |v|^2 (of the order of K): z stays continuous at v = 0; the same in every execution
-# Of |v|^2, for centred values: in steady sounds v - mean is a small difference of large numbers, and what rounding
-# leaves of it must not count as a direction (trained models differed from their own ONNX files by more than 1e-4).
+# Of |v|^2, for centred values: in steady sounds v - mean is a small difference of large
+# numbers, and what rounding leaves of it must not count as a direction (trained models
+# differed from their own ONNX files by more than 1e-4).
 CENTRED_SHARE = 1e-2
 
 
@@ -42,8 +43,8 @@ def exclude(y: Tensor, direction: Tensor, gate: Tensor | None = None, epsilon: T
 
 
 class Exclusion(nn.Module):
-    """What a mixer with values takes away from its weighted sums, as the switches say;
-    nothing without a switch.
+    """The exclusion in a mixer with values, as the switches say: the part of its
+    weighted sums that is taken away. Without a switch nothing is.
 
     Shapes: H heads, K values of a head; ... may be frames, or blocks and frames.
     """
@@ -59,7 +60,7 @@ class Exclusion(nn.Module):
             self.register_buffer("direction", torch.randn(heads, head_width))
 
     def forward(self, y: Tensor, values: Tensor, previous: Tensor | None = None, mean: Tensor | None = None) -> Tensor:
-        """(B, H, ..., K) weighted sums and the frames' own values -> what leaves the
+        """(B, H, ..., K) weighted sums and the frames' own values -> the outputs of the
         heads, of the same shape.
 
         previous: the values of the frames before, for `prev`. mean: of the values in

@@ -1,1 +1,1 @@
-"""What a model costs on this machine."""
+"""Measures the cost of a model on this machine."""

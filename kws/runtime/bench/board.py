@@ -1,7 +1,8 @@
-"""What machine this is: what a figure of `kws bench` must be read with.
+"""The machine that a benchmark ran on. A figure of `kws bench` means nothing without
+it.
 
-What cannot be read is None: a container hides the governor, another system than Linux
-most of it.
+A field that cannot be read is None: a container hides the governor, and systems other
+than Linux most fields.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _PACKAGES = ("numpy", "onnxruntime")  # what hears
 
 @dataclass(frozen=True)
 class Board:
-    """A machine, and the versions of what hears on it.
+    """A machine, and the versions of the packages that hear on it.
 
     board: its name, where its firmware gives one (a Raspberry Pi does). cores: those
-    that this process may use. governor: what decides the clock of the first core;
-    "performance" keeps it at mhz_most. mhz: the clock of the first core now.
+    that this process may use. governor: the policy that sets the clock of the first
+    core; "performance" keeps it at mhz_most. mhz: the clock of the first core now.
     """
 
     machine: str

@@ -1,4 +1,4 @@
-"""Measuring what a model costs on this machine: CPU, latency, memory and start-up, on
+"""Measures the CPU time, latency, memory and start-up of a model on this machine, on
 one thread.
 """
 
@@ -46,7 +46,7 @@ print(peak_mb())
 
 @dataclass(frozen=True)
 class CallCost:
-    """What a graph costs on one thread: CPU microseconds per second of audio, and wall
+    """The cost of a graph on one thread: CPU microseconds per second of audio, and wall
     microseconds of single calls.
     """
 
@@ -56,10 +56,11 @@ class CallCost:
 
 
 def time_graphs(models: Mapping[str, OnnxModel], rounds: int) -> dict[str, CallCost]:
-    """Graphs side by side, no scorer: in each round every model hears 20 s of noise in
-    turn.
+    """Times graphs side by side, without a scorer: in each round every model hears 20 s
+    of noise in turn.
 
-    The machine's slow moments so meet all alike; CPU time is the median of the rounds.
+    So slow moments of the machine meet all models alike. The CPU time is the median of
+    the rounds.
     """
     sounds = {name: _noise(model.info.chunk_samples) for name, model in models.items()}
     for name, model in models.items():
@@ -89,8 +90,8 @@ class Spread:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a model costs on one thread. audio_s: of sound in all passes. verifier_us: of a
-    candidate; None for a model of one pass. start_s: from a new process to its first
+    """The cost of a model on one thread. audio_s: sound in all passes. verifier_us: of
+    a candidate; None for a model of one pass. start_s: from a new process to its first
     scores. peak_mb: of that process.
     """
 
@@ -141,7 +142,7 @@ def measure(detector: Detector) -> Figures:
 
 
 def _noise(chunk_samples: int) -> Float32Array:
-    """About 20 s of it, (chunks, chunk_samples)."""
+    """About 20 s of noise, (chunks, chunk_samples)."""
     chunks = units.samples(_SECONDS) // chunk_samples
     return np.random.default_rng(0).normal(0, 0.05, (chunks, chunk_samples)).astype(np.float32)
 

@@ -1,5 +1,5 @@
-"""How much memory a process needed; nothing else is imported, so that asking does not
-add to it.
+"""The memory that a process needed. It imports nothing else, so that measuring does not
+add to the figure.
 """
 
 import sys

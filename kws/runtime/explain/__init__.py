@@ -1,1 +1,1 @@
-"""Why a keyword fired or did not: what the model heard, in words and as a picture."""
+"""Explanations of why a keyword fired or did not, in words and as a picture."""

@@ -1,12 +1,12 @@
-"""The diagnosis of one attempt of a keyword: its path phone by phone, and what it
-lacked.
+"""The diagnosis of one attempt of a keyword: its path phone by phone, and the phones or
+gaps that cost it the score.
 
 The log of a score is (sum of the LLRs of labels and of the blanks before them + peak
-weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py), so that
-each part of a path has a share in it, and the score that the path would have with some
-parts perfect is known without any model.
+weight x sum of the labels' best log-posteriors) / labels (decoding/scorer.py). So each
+part of a path has a share in the score, and the score that the path would have with
+some parts perfect is known without running the model again.
 
-n frames of an excerpt, V tokens.
+T frames of an excerpt, V tokens.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _FLOOR = 1e-12
 class Phone(NamedTuple):
     """One label of a path, and the blanks before it.
 
-    start, end: its frames since the stream began, `end` behind the last. best: the
-    highest posterior that counts for it; peak: the log-posterior that the score has of it,
-    softened by the model's temperature. llr, gap_llr: what its
-    frames and those of the blanks before it cost against the best path. gap: the number
-    of these blanks. rival, rival_best: the other token that the model heard most there;
-    its name is None where it was heard little, or less than the label itself.
+    start, end: its frames since the stream began, `end` not included. best: the highest
+    posterior in its frames. peak: the log-posterior that counts for the score, which
+    the model's temperature softens. llr, gap_llr: the LLR of its frames, and of the
+    blanks before it. gap: the number of these blanks. rival, rival_best: the token that
+    the model heard most there besides the label, and its posterior; the rival's name is
+    None where it was heard little, or less than the label.
     """
 
     name: str
@@ -64,7 +64,9 @@ class Phone(NamedTuple):
 
 
 class HeardPhone(NamedTuple):
-    """A token of the best path, the frame in which it begins and its highest posterior."""
+    """A token of the best path, the frame in which it begins and its highest
+    posterior.
+    """
 
     name: str
     frame: int
@@ -83,19 +85,19 @@ class Diagnosis:
     """An attempt explained.
 
     column: the keyword's place among all keywords.
-    score: of the path, which covers the frames [start, frame]. limit: what that score is
-        held against, the threshold or the floor of a first pass.
+    score: of the path, which covers the frames [start, frame]. limit: what that score
+        is held against, the threshold or the floor of a first pass.
     verdict: of the verifier; None where it was not asked, or where there is none.
-    decided: the frame in which the attempt is decided, later than `frame` where there is a
-        verdict.
+    decided: the frame in which the attempt is decided, later than `frame` where there
+        is a verdict.
     phones: one for each label of `spelling`. places: as in `scorer.Path`.
     heard: the best path of the excerpt. heard_near: its part around the attempt.
-    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that would
-        have to be perfect for the score to reach the threshold; worst first.
+    lacking, extra_sounds: the smallest set of labels, and of gaps before labels, that
+        would have to be perfect for the score to reach the threshold; worst first.
     score_if_perfect: the score if they were.
     event: the frame of an earlier event whose refractory time silenced this attempt.
-    peak: (score, frame), the highest score from `frame` on until the keyword may fire again,
-        of the pass whose path this is.
+    peak: (score, frame), the highest score from `frame` on until the keyword may fire
+        again, of the pass whose path this is.
     level_db: level of the loudest 20 ms of the stretch, in dB of full scale.
     """
 
@@ -132,12 +134,14 @@ class Diagnosis:
 
     @property
     def fired(self) -> bool:
-        """Whether it is an event."""
+        """Whether the attempt is an event."""
         return self.cause == "fired"
 
     @property
     def heard_near(self) -> tuple[HeardPhone, ...]:
-        """What was heard from a little before the path to a little after it."""
+        """The phones that were heard from a little before the path to a little after
+        it.
+        """
         begin, end = self.start - _ASIDE_FRAMES, self.frame + _ASIDE_FRAMES
         return tuple(token for token in self.heard if begin <= token.frame <= end)
 
@@ -155,8 +159,9 @@ def tell(
     events: list[Attempt],
     verdict: Verdict | None = None,
 ) -> Diagnosis:
-    """The diagnosis of an attempt. slow: it is one of `Search`'s longer limits. events:
-    those of the stream so far. verdict: of the verifier, where it was asked.
+    """The diagnosis of an attempt. slow: the attempt needs the longer limits of
+    `Search`. events: those of the stream so far. verdict: of the verifier, where it was
+    asked.
     """
     info, scoring, keyword = detector.info, detector.info.scoring, detector.keywords[attempt.keyword]
     spelled = [k.spelled for k in detector.keywords]
@@ -283,7 +288,9 @@ def parts_lacking(
 
 
 def heard_in(excerpt: Excerpt, posteriors: Float64Array, tokens: tuple[str, ...]) -> tuple[HeardPhone, ...]:
-    """The best path of the excerpt."""
+    """The phones that the model heard in an excerpt, whatever the keyword: its greedy
+    path.
+    """
     found = best_path(excerpt.log_posteriors)
     ends = [*(begin for _, begin in found), len(excerpt.log_posteriors)][1:]
     heard = []

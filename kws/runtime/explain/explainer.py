@@ -1,6 +1,4 @@
-"""What is told of a file: every event, the nearest misses, and what is wrong with the
-sound.
-"""
+"""Explains a file: every event, the nearest misses, and faults of the sound."""
 
 from __future__ import annotations
 
@@ -36,19 +34,19 @@ class Explanation:
 
 
 class _Miss(NamedTuple):
-    nearness: float  # its score by what it had to reach
+    nearness: float  # see `Explainer._nearness`
     attempt: Attempt
     slow: bool
     diagnosis: Diagnosis
 
 
 class Explainer:
-    """Hears one file, block by block as `kws.runtime.detector.Stream` does; `flush`
+    """Hears one file block by block, as `kws.runtime.detector.Stream` does; `flush`
     gives its explanation.
 
-    asked: the names of the keywords to tell about; all when empty. Of each that is
-    asked for (of all together, when none is) something is told, however far it was from
-    firing.
+    asked: the names of the keywords to explain; all when empty. Each keyword that is
+    asked for gets at least one diagnosis, however far it was from firing; when none is
+    asked for, all together get one.
     """
 
     def __init__(self, detector: Detector, asked: Collection[str] = ()) -> None:
@@ -61,15 +59,17 @@ class Explainer:
         self._misses: list[_Miss] = []
 
     def push(self, samples: Samples) -> list[Explanation]:
-        """Hear the next samples (S,) at 16 kHz; there is nothing to tell before the
-        end.
+        """Hear the next samples (S,) at 16 kHz. The list is always empty: a file is
+        explained at its end.
         """
         self._sound.add(samples)
         self._hear(samples)
         return []
 
     def flush(self) -> list[Explanation]:
-        """The sound has ended: its explanation; none where there was no sound."""
+        """End the sound; returns its explanation, and nothing where there was no
+        sound.
+        """
         if not self._sound.samples:
             return []
         self._hear(np.empty(0, np.float32), last=True)
@@ -101,7 +101,9 @@ class Explainer:
         return tell(self._detector, attempt, excerpt, slow, self._search.events, verdict)
 
     def _consider(self, attempt: Attempt, slow: bool) -> None:
-        """Keep a miss if it is among the nearest of all, or the nearest of its group."""
+        """Keep a miss if it is among the nearest of all, or the nearest of its
+        group.
+        """
         nearness = self._nearness(attempt, slow)
         group = next(group for group in self._groups if attempt.keyword in group)
         leads = all(nearness > miss.nearness for miss in self._misses if miss.attempt.keyword in group)
@@ -111,8 +113,9 @@ class Explainer:
             self._misses = _nearest(self._misses, self._groups)
 
     def _nearness(self, attempt: Attempt, slow: bool) -> float:
-        """Its score by what it had to reach; what a verifier was asked about is nearer
-        than what it was not.
+        """How near an attempt came to firing: its score divided by the threshold or
+        floor that it had to reach. An attempt that the verifier refused counts as
+        nearer than any of which the verifier was not asked.
         """
         verdict = None if slow else self._search.verdict(attempt)
         if verdict is not None:
@@ -129,8 +132,8 @@ class Explainer:
         return self._sound.samples >= fewest * self._detector.info.frame_samples
 
     def _told(self) -> list[_Miss]:
-        """The misses to tell, the nearest first: those that are near, and where a group
-        has nothing else its best.
+        """The misses to explain, the nearest first: those that came near, and for a
+        group without any diagnosis its nearest.
         """
         slow = [miss.attempt for miss in self._misses if miss.slow]
         fired = {diagnosis.keyword.name for diagnosis in self._fires}

@@ -1,7 +1,7 @@
 """An explanation as a picture: sound, phones and best path, score and threshold, on one
 axis of time.
 
-S samples, F bands and n frames of a spectrogram.
+S samples, M mel bands, N columns of the spectrogram.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _NOTHING_DB = -100.0  # of the power of digital silence
 
 
 def picture_paths(output: Path | None, files: Sequence[str]) -> list[Path]:
-    """Where the picture of each file goes: into the folder `output` (None: the current
-    one), or to that very path.
+    """The path of each file's picture: in the folder `output` (None: the current one),
+    or that very path.
 
     Raises KwsError for one path for several files and for a format that is none of
     SUFFIXES.
@@ -117,7 +117,7 @@ def spectrogram(axes: Any, samples: Samples, start_s: float = 0.0) -> None:
 
 
 def mel_db(samples: Samples, hop: int) -> NDArray[np.float64]:
-    """(F, n): the power of samples (S,) in mel bands, in decibels, frame i centred on
+    """(M, N): the power of samples (S,) in mel bands, in decibels, column i centred on
     samples [hop i, hop (i + 1)).
     """
     count = max(1, -(-samples.size // hop))

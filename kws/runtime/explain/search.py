@@ -1,7 +1,7 @@
-"""Where in a stream a keyword fired and where it came nearest to it, in memory that
-does not grow with the stream.
+"""Searches a stream for the frames in which a keyword fired, and those in which it came
+nearest to firing. Its memory does not grow with the stream.
 
-n frames of a block, K keywords, V tokens.
+T frames of a block, K keywords, V tokens.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _AROUND_SAMPLES = units.samples(1.0)  # shown before and after a path
 
 
 class Attempt(NamedTuple):
-    """A path of a keyword (its index) in the frame in which it scored best or fired;
-    age as in decoding/scorer.py.
+    """A path of a keyword (its index), in the frame in which it fired or had its
+    highest score. age: as in decoding/scorer.py.
     """
 
     keyword: int
@@ -50,7 +50,7 @@ class Excerpt:
     """The stretch of a stream around an attempt.
 
     first_frame: its first frame since the stream began. samples (S,): its sound.
-    log_posteriors (n, V), scores and ages (n, K). strict, lenient: what the two scorers
+    log_posteriors (T, V), scores and ages (T, K). strict, lenient: what the two scorers
     remembered before it.
     """
 
@@ -64,8 +64,8 @@ class Excerpt:
 
 
 class Verdict(NamedTuple):
-    """What the verifier of a model of two passes made of a candidate: its score, the
-    threshold of the keyword, and the peak, were the candidate an event.
+    """The verifier's decision on a candidate, in a model of two passes: its score, the
+    keyword's threshold, and the peak, were the candidate an event.
     """
 
     score: float
@@ -79,10 +79,9 @@ class Verdict(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What `Search` found by now. fires: events. misses: best attempts of the model's
-    own search, events among them.
-
-    slow: attempts that reach the threshold, were the limits LENIENCE times as long.
+    """The attempts that `Search` has settled. fires: events. misses: the best attempts
+    of the model's own search, events among them. slow: attempts that would reach the
+    threshold if the limits were LENIENCE times as long.
     """
 
     fires: list[Attempt]
@@ -91,20 +90,20 @@ class Found(NamedTuple):
 
 
 def limit(detector: Detector, keyword: int) -> float:
-    """What an attempt's score is held against: the floor of a first pass, or the
-    keyword's threshold where there is no second one.
+    """The score that an attempt must reach: the floor of a first pass, or the keyword's
+    threshold in a model of one pass.
     """
     verifier = detector.info.verifier
     return detector.keywords[keyword].threshold if verifier is None else verifier.floor
 
 
 class Search:
-    """A stream of a detector that remembers its last seconds, so that what is found can
-    be looked at.
+    """A stream of a detector that keeps its last seconds, so that the sound around an
+    attempt can be explained.
 
-    Of a model of two passes the attempts are those of the first pass, whose paths can be
-    followed, and their scores are held against its floor; `verdict` says what the
-    verifier made of them. events: all by now.
+    In a model of two passes the attempts are those of the first pass, because their
+    paths can be traced; their scores are held against its floor, and `verdict` has the
+    verifier's decisions. events: all events so far.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -136,8 +135,8 @@ class Search:
         self.frames = 0
 
     def process(self, samples: Samples, last: bool = False) -> Found:
-        """Hear the next samples (S,) at 16 kHz, of any number. Gives what can change no
-        more; all after `last`.
+        """Hear the next samples (S,) at 16 kHz, of any number. Returns the attempts
+        that later sound cannot change any more; after `last`, all that are left.
         """
         self._forget()
         result = self._stream.process(samples, last)
@@ -164,8 +163,8 @@ class Search:
         return self._take(last)
 
     def verdict(self, attempt: Attempt) -> Verdict | None:
-        """What the verifier made of an attempt; None where it was not asked, or where
-        there is none.
+        """The verifier's decision on an attempt; None where it was not asked, or where
+        the model has no verifier.
         """
         verdict = self._verdicts.get((attempt.keyword, attempt.frame))
         if verdict is None:
@@ -190,8 +189,8 @@ class Search:
         raise AssertionError("a block that an event began in is remembered")
 
     def excerpt(self, attempt: Attempt) -> Excerpt:
-        """The sound around an attempt that `process` gave last: later blocks push it
-        out of memory.
+        """The sound around an attempt of the last call of `process`: later blocks push
+        it out of memory.
         """
         begin = max(0, min(attempt.start - self._around, attempt.frame - 2 * self._around))
         end = attempt.frame + 1 + self._around
@@ -211,8 +210,8 @@ class Search:
         )
 
     def _take(self, last: bool) -> Found:
-        """What is settled: nothing that comes can overlap it, and the sound after it is
-        there.
+        """The attempts that are settled: no later attempt can overlap them, and the
+        sound after them has been heard.
         """
         border = self.frames + 1 if last else self.frames - self._around - self._hold
         fires = [fire for fire in self._unsettled if fire.frame < border]
@@ -221,7 +220,7 @@ class Search:
         return Found(fires, *(peaks.take(border) for peaks, border in zip(self._peaks, borders, strict=True)))
 
     def _forget(self) -> None:
-        """Keep what `excerpt` may ask for of all that is not settled yet."""
+        """Drop the blocks that no excerpt of an unsettled attempt can need."""
         oldest = self.frames - 2 * self._longest - 2 * self._around
         while len(self._blocks) > 1 and self._blocks[1][0].first_frame <= oldest:
             del self._blocks[0]
@@ -231,7 +230,9 @@ class Search:
 
 
 class _Peaks:
-    """Of frames whose paths overlap, the one with the highest score, per keyword."""
+    """For each keyword the frames with the highest scores: of frames whose paths
+    overlap, the best one.
+    """
 
     def __init__(self, keywords: int) -> None:
         self._open: list[list[Attempt]] = [[] for _ in range(keywords)]

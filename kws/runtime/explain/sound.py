@@ -1,5 +1,5 @@
-"""What can be wrong with a sound before any model hears it: silence, a low level,
-clipping, a telephone's band.
+"""Measures faults that a sound can have before any model hears it: silence, a low
+level, clipping, a telephone's band.
 
 S samples.
 """

@@ -26,20 +26,22 @@ def in_words(explanation: Explanation, info: ModelInfo) -> list[str]:
     """The lines of an explanation: for each diagnosis a headline and its reasons, then
     faults of the sound.
     """
-    lines = [line for diagnosis in explanation.diagnoses for line in story_lines(diagnosis, explanation.sound, info)]
+    lines = [
+        line for diagnosis in explanation.diagnoses for line in diagnosis_lines(diagnosis, explanation.sound, info)
+    ]
     if not lines:
         lines = [f"it lasts {1000 * seconds(explanation.sound.samples):.3g} ms: too short to hold a keyword"]
     return [*lines, *(f"the sound: {fact}" for fact in sound_facts(explanation.sound))]
 
 
-def story_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
-    """What happened, in a line, and below it each phone and why."""
+def diagnosis_lines(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
+    """A headline, and below it each phone and the reasons."""
     below = [*_table(diagnosis), *reasons(diagnosis, sound, info)]
     return [headline(diagnosis, info), *(f"  {line}" for line in below)]
 
 
 def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
-    """What happened to the keyword, when and with what score."""
+    """One line that says whether the keyword fired, when and with what score."""
     time = f"{_at(diagnosis.decided + 1, info):.2f} s"
     name, verdict = diagnosis.keyword.name, diagnosis.verdict
     score = probability(diagnosis.score if verdict is None else verdict.score)
@@ -61,8 +63,8 @@ def headline(diagnosis: Diagnosis, info: ModelInfo) -> str:
 
 
 def reasons(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> list[str]:
-    """Why it fired or did not, what was heard instead, and what may be done, in a
-    sentence each.
+    """Sentences that say why a keyword fired or did not, what was heard instead, and
+    what may be done.
     """
     begin, end = _at(diagnosis.start, info), _at(diagnosis.frame + 1, info)
     heard = " ".join(token.name for token in diagnosis.heard_near) or "no phone at all"
@@ -118,7 +120,7 @@ def _gap(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
 
 
 def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
-    """What the verifier was asked, and what would have changed its answer."""
+    """Sentences on the verifier's decision, and on what would have changed it."""
     verdict, verifier = diagnosis.verdict, info.verifier
     assert verdict is not None and verifier is not None
     span = f"{seconds(verifier.segment_frames * HOP_SAMPLES):.3g} s"
@@ -128,7 +130,7 @@ def _verdict(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
 
 
 def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
-    """What an event rests on, and what would have kept it silent."""
+    """Sentences on what an event rests on, and on what would have kept it silent."""
     best, frame = diagnosis.peak
     weakest = min(diagnosis.phones, key=lambda phone: phone.best)
     early = weakest is diagnosis.phones[-1] and frame > diagnosis.frame
@@ -141,7 +143,7 @@ def _fired(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
 
 
 def _silent_above(peak: float) -> str:
-    """What would have kept an event silent."""
+    """The threshold above which an event would not have fired, in a sentence."""
     above = "no threshold" if peak >= _SURE else f"only a threshold above {probability(peak)}"
     return f"{above} would have kept it silent"
 
@@ -164,7 +166,9 @@ def _lacks(diagnosis: Diagnosis, info: ModelInfo) -> Iterator[str]:
 
 
 def _weak(phone: Phone, info: ModelInfo) -> str:
-    """How well a phone was heard at best, and what was heard in its place."""
+    """A sentence on a phone that was heard badly: its best posterior, and the token
+    heard in its place.
+    """
     how = "was not heard" if phone.best < _FAINT else "was weak" if phone.best < CLEAR else "could be clearer"
     rival = f", {phone.rival} was heard there with {probability(phone.rival_best)}" if phone.rival else ""
     return f"{phone.name} {how} ({probability(phone.best)} at {_at(phone.start, info):.2f} s{rival})"
@@ -175,7 +179,7 @@ def _stray(diagnosis: Diagnosis, label: int) -> str:
 
 
 def _cut(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> str | None:
-    """Where the word may be cut off: the "begin" or the "end" of the file."""
+    """The end of the file, "begin" or "end", at which the word may be cut off."""
     if not any(phone.best >= CLEAR for phone in diagnosis.phones):
         return None  # there is no word of which something might be missing
     if diagnosis.start <= _EDGE_FRAMES and diagnosis.phones[0].best < CLEAR:
@@ -185,7 +189,9 @@ def _cut(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> str | None:
 
 
 def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str]:
-    """What may have kept a word from being heard, and what may be done about it."""
+    """Sentences on what may have kept a word from being heard, and on what may be done
+    about it.
+    """
     if -math.inf < diagnosis.level_db < _QUIET_DB:
         yield f"it is quiet there, {diagnosis.level_db:.0f} dB of full scale at the loudest: raise the gain (--gain)"
     if cut := _cut(diagnosis, sound, info):
@@ -202,7 +208,9 @@ def _advice(diagnosis: Diagnosis, sound: Sound, info: ModelInfo) -> Iterator[str
 
 
 def _final_score(diagnosis: Diagnosis) -> float:
-    """The score that the threshold is for; 0 where a lower threshold changes nothing."""
+    """The score that a lower threshold would have to meet; 0 where a lower threshold
+    changes nothing.
+    """
     if diagnosis.verdict is not None:
         return diagnosis.verdict.score
     return diagnosis.score if diagnosis.cause == "phones" and diagnosis.limit == diagnosis.keyword.threshold else 0.0
@@ -214,7 +222,7 @@ def _final_peak(diagnosis: Diagnosis) -> float:
 
 
 def sound_facts(sound: Sound) -> list[str]:
-    """What is wrong with a sound as a whole."""
+    """The faults of a sound as a whole, a phrase each."""
     if sound.peak == 0:
         return ["it is digital silence"]
     facts = []
@@ -226,8 +234,8 @@ def sound_facts(sound: Sound) -> list[str]:
 
 
 def as_values(explanation: Explanation, info: ModelInfo) -> list[dict[str, Any]]:
-    """The diagnoses for programs: the fields of an event's line in JSON, then what
-    explains it.
+    """The diagnoses as JSON values: the fields of an event's line in JSON, then the
+    fields that explain it.
     """
     return [_values(diagnosis, explanation.sound, info) for diagnosis in explanation.diagnoses]
 
@@ -290,5 +298,5 @@ def _ms(frames: int, info: ModelInfo) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    """A, B and C."""
+    """The items as "A, B and C"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,1 +1,3 @@
-"""Stored speech of a model: what it made of hours of ordinary speech, for thresholds of new phrases."""
+"""Stored speech: a model's log-posteriors of hours of ordinary speech, by which new
+phrases get thresholds.
+"""

@@ -1,4 +1,6 @@
-"""Sets the thresholds of new phrases by stored speech, and says what each rests on."""
+"""Sets the thresholds of new phrases by stored speech, and says what each threshold
+rests on.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ HARD = 0.38  # of 360 recordings of six typed phrases one in four reaches it: se
 
 @dataclass(frozen=True)
 class CalibratedPhrase:
-    """A phrase with its threshold, and what that rests on.
+    """A phrase with its threshold, and the peaks that the threshold rests on.
 
-    events: how many peaks above the score `level` the threshold was read off; those in
-    which the phrase is truly said aside. sounds_like: what was said in the highest, as
-    far as the words are known.
+    events: the number of peaks above the score `level`, without those in which the
+    phrase is truly said. sounds_like: the words that were said in the highest peaks, as
+    far as they are known.
     """
 
     keyword: Keyword
@@ -52,8 +54,8 @@ class CalibratedPhrase:
 
 
 def speech_of(model: OnnxModel) -> StoredSpeech | None:
-    """The stored speech that lies beside a model; None without one. Raises KwsError for
-    one of another model, or a damaged one.
+    """The stored speech beside a model's file; None where there is none. Raises
+    KwsError for a damaged file, and for the speech of another model.
     """
     path = place(model.path)
     if not path.is_file():

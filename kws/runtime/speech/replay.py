@@ -40,7 +40,7 @@ def peaks(speech: StoredSpeech, scorer: KeywordScorer, scoring: ScorerConfig) ->
     """For each of K keywords its peaks above FLOOR in all recordings, the highest
     first. Each recording is heard as a stream of its own.
 
-    scoring: what `scorer` was made with.
+    scoring: the constants that `scorer` was made with.
     """
     layout = _layout([recording.frames for recording in speech.recordings], scorer.longest_gap + 1)
     scores, ages = _scores(speech.posteriors, scorer, layout)
@@ -58,8 +58,8 @@ def peaks(speech: StoredSpeech, scorer: KeywordScorer, scoring: ScorerConfig) ->
 
 
 def said(recording: Recording, peak: Peak) -> str:
-    """The words of a recording that a peak's path covers by half or more, or the one
-    that it lies in; empty where they are not known.
+    """The words of a recording of which a peak's path covers half or more, or the one
+    word that the path lies in; empty where the words are not known.
     """
     words = []
     for word, start, end in recording.spans:
@@ -70,8 +70,9 @@ def said(recording: Recording, peak: Peak) -> str:
 
 
 class _Layout(NamedTuple):
-    """rows: (B, T) the numbers of frames, -1 between recordings. places: of each
-    recording its stream, and the first frame there and the one after the last.
+    """The layout of recordings in streams. rows: (B, T), numbers of frames, -1 between
+    recordings. places: for each recording its stream, its first frame there, and the
+    frame after its last.
     """
 
     rows: IntArray

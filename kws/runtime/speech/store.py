@@ -1,10 +1,10 @@
-"""The file of stored speech: what a model made of hours of ordinary speech, few enough
-bytes to ship with it.
+"""The file of stored speech: a model's log-posteriors of hours of ordinary speech, in
+few enough bytes to ship with the model.
 
-MODEL.speech lies beside MODEL.onnx, as a zip archive of five entries: `about.json`
-(which model, which speech, how many frames in each recording), `symbols` and `rest` (the
-log-posteriors, see kws.decoding.packed), `words` (a line of text for each recording) and
-`ends` (the frame in which each word ends).
+MODEL.speech lies beside MODEL.onnx. It is a zip archive of five entries: `about.json`
+(which model, which speech, how many frames in each recording), `symbols` and `rest`
+(the log-posteriors, see kws.decoding.packed), `words` (a line of text for each
+recording) and `ends` (the frame in which each word ends).
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Recording:
 
     @property
     def spans(self) -> Iterator[tuple[str, int, int]]:
-        """Each word with its frames, from the first one to before the last; a pause
-        before a word belongs to it.
+        """Each word with its first frame and the frame after its last; a pause before a
+        word belongs to it.
         """
         start = 0
         for word, end in self.words:
@@ -57,10 +57,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class StoredSpeech:
-    """Hours of speech as one model heard them.
+    """The log-posteriors that one model gave for hours of speech.
 
     model: the digest of its graph (`digest`). frame_samples: of a frame. data: the
-    speech, with what its licences ask to be said. posteriors: of all recordings, one
+    corpora, with what their licences ask to be said. posteriors: of all recordings, one
     after the other.
     """
 
@@ -72,7 +72,7 @@ class StoredSpeech:
 
     @property
     def hours(self) -> float:
-        """How much speech it is."""
+        """The length of the speech in hours."""
         return len(self.posteriors) * self.frame_samples / SAMPLE_RATE / 3600
 
     def write(self, path: Path) -> None:
@@ -116,14 +116,14 @@ class _About:
 
 
 def digest(model: Path) -> str:
-    """What determines a model's log-posteriors: the digest of the graph with its
-    weights, whatever keywords and thresholds the file has.
+    """The digest of a model's graph and weights, which alone determine its
+    log-posteriors; keywords and thresholds do not change it.
     """
     return hashlib.blake2b(graph_of(model.read_bytes()), digest_size=16).hexdigest()
 
 
 def place(model: Path) -> Path:
-    """The file in which the speech of a model is looked for."""
+    """The file in which the stored speech of a model is expected."""
     return model.with_suffix(SUFFIX)
 
 
@@ -145,7 +145,7 @@ def read_speech(path: Path) -> StoredSpeech:
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
-    """An entry's content, of which no more is taken than a file may have."""
+    """An entry's content. No more is read than an entry may have."""
     with archive.open(name) as entry:
         content = entry.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:

@@ -1,12 +1,12 @@
 """A threshold for a rate of false accepts from the few peaks that hours of speech give.
 
 Half a false accept an hour is one event in two hours, and a threshold that rests on one
-event is chance. So the threshold is read off the tail of the peaks instead: the log-odds
-of the highest peaks exceed a level by amounts that are nearly exponential, and their mean
-excess says how fast events become rare (the method of peaks over threshold: Pickands
-1975, Davison and Smith 1990, with the shape 0; on this scale it is Hill's estimator,
-1975). Where something in the speech sounds so alike that it stands out of the tail, the
-threshold is above it.
+event is chance. So the threshold is read off the tail of the peaks instead: the
+log-odds of the highest peaks exceed a level by amounts that are nearly exponential, and
+their mean excess says how fast events become rare (the method of peaks over threshold:
+Pickands 1975, Davison and Smith 1990, with the shape 0; on this scale it is Hill's
+estimator, 1975). Where something in the speech sounds so alike that it stands out of
+the tail, the threshold is above it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _TAIL = 30  # peaks; thresholds from fewer vary more, and promise too much: see 
 
 
 class Tail(NamedTuple):
-    """threshold: in (0, 1). events: how many peaks above the score `level` it was read
-    off.
+    """threshold: in (0, 1). events: the number of peaks above the score `level`, from
+    which the threshold was read off.
     """
 
     threshold: float
@@ -35,9 +35,9 @@ class Tail(NamedTuple):
 def tail_of(scores: Sequence[float], hours: float, fa_per_hour: float, least: float) -> Tail:
     """The threshold that peaks of other speech exceed `fa_per_hour` times an hour.
 
-    scores: of the peaks in `hours` of speech, the highest first; all those above the
-    score `least`. fa_per_hour: above 0; the higher, the lower is the threshold. At the
-    threshold `scores` themselves have no more events than that.
+    scores: of the peaks in `hours` of speech, the highest first, all those above the
+    score `least`. fa_per_hour: above 0. At the threshold `scores` themselves have no
+    more events than that rate allows.
     """
     allowed = fa_per_hour * hours
     known = [*scores, least]

@@ -1,1 +1,1 @@
-"""What a step of training minimises: one loss per module, and their weighted sum."""
+"""The losses of a training step: one loss per module, and their weighted sum."""

@@ -54,8 +54,8 @@ class Decoder(nn.Module):
         return self.logits(hidden, frames, self.embedding(F.pad(tokens, (1, 0), value=EDGE)))
 
     def logits(self, hidden: Tensor, frames: Tensor, embedded: Tensor) -> Tensor:
-        """As `forward`, of embedded tokens (B, U + 1, D) with the one that begins a row
-        before them.
+        """The logits of `forward` for embedded tokens (B, U + 1, D), before which
+        stands the embedding that begins a row.
         """
         places = embedded.shape[1]
         x = embedded + sinusoids(places, embedded.shape[2]).to(embedded)

@@ -1,4 +1,4 @@
-"""Whole phrases as tokens: what the phrase branch learns.
+"""The loss of the phrase branch: whole phrases as tokens.
 
 Beside the phones, a second head on the same hidden frames learns by CTC which phrases
 are said, each a single label (Sigtia et al. 2020, "Multi-task learning for voice

@@ -1,8 +1,10 @@
-"""What a step of training minimises: CTC over the tokens and, beside it, what the recipe weighs.
+"""The loss of a training step: CTC over the tokens, and the further losses that the
+recipe weighs.
 
     L = CTC(tokens) + word_weight CE(words) + decoder_weight CE(decoder) + phrase_weight CTC(phrases)
 
-The decoder is for training alone. The phrase branch belongs to the model, for it may be heard at inference.
+The decoder is for training alone. The phrase branch belongs to the model, for it may be
+heard at inference.
 
 Shapes: B rows, T frames of 40 ms, M mel bands, V tokens.
 """
@@ -26,7 +28,9 @@ from kws.train.vocabulary import keyword_spellings
 
 
 class Term(NamedTuple):
-    """One loss of a step: what it is logged as, its weight, its mean over `things`, and their number."""
+    """One loss of a step: its name in the log, its weight, its mean over `things`, and
+    their number.
+    """
 
     name: str
     weight: float
@@ -35,7 +39,7 @@ class Term(NamedTuple):
 
 
 def refuse_weights(task: TaskConfig) -> None:
-    """Raises KwsError for weights that cannot be."""
+    """Raises KwsError for weights that make no sense."""
     for name in ("word_weight", "decoder_weight", "phrase_weight"):
         if (weight := getattr(task, name)) < 0:
             raise KwsError(f"{name}={weight}: a loss weighs 0 (it is left out) or more")
@@ -44,7 +48,9 @@ def refuse_weights(task: TaskConfig) -> None:
 
 
 class Losses(nn.Module):
-    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon` spells words and keywords."""
+    """The losses that `recipe` weighs, for a model of the shape `config`; `lexicon`
+    spells words and keywords.
+    """
 
     def __init__(self, recipe: Recipe, config: AcousticConfig, lexicon: Lexicon) -> None:
         super().__init__()
@@ -56,7 +62,9 @@ class Losses(nn.Module):
         self.phrases = PhraseFinder(keywords, config.tokens) if recipe.task.phrase_weight else None
 
     def forward(self, model: AcousticModel, mel: Tensor, batch: Batch) -> list[Term]:
-        """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes first."""
+        """The terms of a step, of normalised (B, 4 T, M) mel; CTC over the tokens comes
+        first.
+        """
         frames = torch.full((len(mel),), mel.shape[1] // model.subsampling.stride)
         targets, lengths = batch["targets"], batch["target_lengths"]
         hidden = model.hidden(mel, frames)
@@ -78,13 +86,13 @@ class Losses(nn.Module):
 
 
 def ctc_loss(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Mean CTC loss per token: of `ctc_losses`."""
+    """Mean CTC loss per token, from `ctc_losses`."""
     return ctc_losses(log_posteriors, frames, targets, target_lengths).sum() / target_lengths.sum().clamp(min=1)
 
 
 def ctc_losses(log_posteriors: Tensor, frames: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """CTC loss (Graves et al. 2006) of each row, (B,): log_posteriors (B, T, V), frames (B,), targets of all rows in
-    one. Rows too short for their targets cost nothing.
+    """CTC loss (Graves et al. 2006) of each row, (B,): log_posteriors (B, T, V), frames
+    (B,), targets of all rows in one. A row too short for its targets costs nothing.
     """
     return F.ctc_loss(
         log_posteriors.transpose(0, 1), targets, frames, target_lengths, reduction="none", zero_infinity=True

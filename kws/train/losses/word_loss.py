@@ -1,12 +1,12 @@
-"""A closed vocabulary told apart: the cross-entropy of words that are each scored by
-their CTC likelihood.
+"""The loss of a closed vocabulary: the cross-entropy of words, each scored by its CTC
+likelihood.
 
-CTC alone asks that the phones of what was said be likely. Where the words of a task are
-known, training may also ask that they be likelier than the phones of every other word:
-the posterior of a word is its CTC likelihood over the sum of all (maximum mutual
+CTC alone asks that the phones of the spoken word be likely. Where the words of a task
+are known, training may also ask that they be likelier than the phones of every other
+word: the posterior of a word is its CTC likelihood over the sum of all (maximum mutual
 information over whole words; Bahl et al. 1986, Povey et al. 2016).
 
-Shapes: B rows, T frames of 40 ms, V tokens, W words, N spellings of all words.
+Shapes: B rows, T frames of 40 ms, V tokens, W words, P spellings of all words.
 """
 
 from collections.abc import Sequence

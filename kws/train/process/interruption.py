@@ -1,5 +1,5 @@
-"""Ctrl-C and SIGTERM while Lightning trains: what was begun is tidied up, and whoever
-ran the training learns how it goes on.
+"""Ctrl-C and SIGTERM while Lightning trains: the training stops at a checkpoint, and
+the caller learns how to go on.
 """
 
 import logging
@@ -14,11 +14,11 @@ import pytorch_lightning as pl
 
 @contextmanager
 def interruptible(trainer: pl.Trainer, last: Path) -> Iterator[None]:
-    """Around `trainer.fit`: raises the KeyboardInterrupt that Lightning makes an exit
-    with status 1 of, with the checkpoint `last` from which the training goes on.
+    """Runs `trainer.fit` inside, and turns Lightning's exit after Ctrl-C back into a
+    KeyboardInterrupt, whose text names the checkpoint `last` to go on from.
 
-    Lightning ignores Ctrl-C from then on; here it is heard again. Every process but the
-    first ends without a word.
+    Lightning ignores Ctrl-C after the first; at the end of the block it is heard again.
+    Every process but the first ends without a message.
     """
     before = signal.getsignal(signal.SIGINT)
     lightning = logging.getLogger("pytorch_lightning")
@@ -40,14 +40,14 @@ def interruptible(trainer: pl.Trainer, last: Path) -> Iterator[None]:
 
 
 class OwnSigterm(pl.Callback):
-    """Keeps the process's own handler of SIGTERM: that of Lightning goes on to the end of
-    the step, and waits for other processes that may be gone.
+    """Keeps the process's own handler of SIGTERM. Lightning's handler goes on to the
+    end of the step, and waits for other processes that may be gone.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.before = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Comes after Lightning has put its handler there."""
+        """Puts the handler back after Lightning has set its own."""
         if self.before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.before)

@@ -1,5 +1,5 @@
-"""The progress bar of a training: how far it is, what is left, and whether other work
-slows it.
+"""The progress bar of a training: the steps done, the time left, and a note where other
+work slows it.
 """
 
 import os
@@ -21,8 +21,8 @@ _CROWD = 1  # runnable processes more than there are cores: one is that which bu
 
 
 class Mark(NamedTuple):
-    """After a step: when that was, without the evaluations before it, and the CPU time
-    of the thread that trains, both in seconds.
+    """A moment after a step, without the evaluations before it, and the CPU time of the
+    training thread, both in seconds.
     """
 
     step: int
@@ -31,7 +31,7 @@ class Mark(NamedTuple):
 
 
 class Pace:
-    """What a step takes, and what is left, by the steps of the last minute.
+    """The time of a step, and the time left, from the steps of the last minute.
 
     steps: of the whole training. evaluate_every: steps between evaluations.
     """
@@ -54,7 +54,9 @@ class Pace:
 
     @property
     def step_s(self) -> float | None:
-        """Seconds of a step, a checkpoint's share with it; None before the second one."""
+        """Seconds of a step, a checkpoint's share with it; None before the second
+        one.
+        """
         first, last = self._ends()
         return (last.at - first.at) / (last.step - first.step) if last.step > first.step else None
 
@@ -68,8 +70,8 @@ class Pace:
         return (self._marks[0], self._marks[-1]) if self._marks else (Mark(0, 0.0, 0.0), Mark(0, 0.0, 0.0))
 
     def left(self) -> str:
-        """What is left, for a person: a time, and evaluations as long as none has shown
-        how long one takes.
+        """The rest of the training, for a person: a time, and the number of evaluations
+        as long as none has shown how long one takes.
         """
         step_s = self.step_s
         if step_s is None:
@@ -91,7 +93,7 @@ def for_a_person(seconds: float) -> str:
 
 
 def other_work(kept: float, load: float, cores: int) -> str:
-    """What to say where the machine has more to do than cores, and the training waits.
+    """A note where the machine has more to do than cores, so that the training waits.
 
     kept: as `Pace.kept`. load: the machine's load average.
     """
@@ -112,7 +114,7 @@ class TrainingBar(ProgressBar):
         self._bar: Any = None
 
     def disable(self) -> None:
-        """Lightning says so in every process but the first."""
+        """Hides the bar; Lightning calls it in every process but the first."""
         self._shown = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

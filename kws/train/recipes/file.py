@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class RecipeFile(Protocol):
-    """What a recipe file offers: a constant, and two functions where making its model
-    takes more than a training.
+    """The content of a recipe file: a constant, and two functions where making its
+    model takes more than a training.
 
-    What takes seconds to import (torch, kws.train.trainer) is best imported inside
-    `make`, so that `kws train FILE --help` answers at once.
+    Import slow modules (torch, kws.train.trainer) inside `make`, so that `kws train
+    FILE --help` answers at once.
     """
 
     RECIPE: Recipe | VerifierRecipe
@@ -36,13 +36,15 @@ class RecipeFile(Protocol):
     def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:
         """Make the model by `recipe`, which is RECIPE with the user's changes.
 
-        Progress lines go to `log`. Returns what to tell the user at the end, and None
+        Progress lines go to `log`. Returns the text for the user at the end, and None
         in every process but the first.
         """
 
 
 def find_recipe(name_or_path: str) -> Recipe:
-    """The constant RECIPE of `load_recipe`, of a first pass; KwsError for a verifier's."""
+    """The constant RECIPE of `load_recipe`, of a first pass; KwsError for a
+    verifier's.
+    """
     from kws.train.recipe import Recipe
 
     recipe = load_recipe(name_or_path).RECIPE

@@ -1,5 +1,5 @@
-"""Which recipe an output folder belongs to, so that a training goes on only with its
-own recipe.
+"""Tells which recipe an output folder belongs to, so that a training goes on only with
+its own recipe.
 
 A recipe is written as flat JSON, the fields of its three parts side by side, into
 recipe.json beside the logs and into the finished checkpoint. Files from before recipes
@@ -20,8 +20,8 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
     """Write the recipe into `output`; KwsError where a training of another recipe lies
     there.
 
-    Recipes that differ only in where they run are the same. A field that an older kws did
-    not have counts as its default.
+    Recipes that differ only in where they run are the same. A field that an older kws
+    did not have counts as its default.
     """
     output.mkdir(parents=True, exist_ok=True)
     path, plain = output / "recipe.json", flat(recipe)
@@ -33,8 +33,8 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
 
 
 def completed(plain: dict[str, Any], *parts: Any) -> dict[str, Any]:
-    """Plain values of dataclasses `parts`, with the default of each field that is missing,
-    in fields that are dataclasses themselves, too.
+    """Plain values of dataclasses `parts`, with the default of each field that is
+    missing, in fields that are dataclasses themselves, too.
     """
     whole = dict(plain)
     for part in parts:
@@ -60,8 +60,6 @@ def flat(recipe: Recipe | VerifierRecipe) -> dict[str, Any]:
 
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
-    """`flat` as a checkpoint carries it: it says nothing of the machine that it is
-    from.
-    """
+    """`flat` without the paths of this machine, for a checkpoint."""
     start, trunk = Path(recipe.task.start).stem, Path(recipe.task.trunk).stem
     return flat(recipe.changed(data="", start=start, trunk=trunk, output="", features=""))

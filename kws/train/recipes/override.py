@@ -17,7 +17,7 @@ AnyRecipe = TypeVar("AnyRecipe", bound=Recipe | VerifierRecipe)
 def override(recipe: AnyRecipe, assignments: Sequence[str]) -> AnyRecipe:
     """`recipe` with `key=value` applied; nested keys have dots.
 
-    A key may leave out what it begins with as long as one field alone has the name:
+    A key may leave out its first parts as long as only one field has that name:
     ``steps=10`` is ``optim.steps=10``, ``model.width=64`` is ``task.model.width=64``.
 
     Raises KwsError for an unknown key, naming the nearest known one, for a key that may

@@ -1,5 +1,5 @@
-"""The recipes that ship with kws: which there are, what each says of itself, and a copy
-to change.
+"""The recipes that ship with kws: their names, their descriptions, and a copy to
+change.
 
 A recipe is a folder of `kws.recipes` with a file recipe.py in it.
 """

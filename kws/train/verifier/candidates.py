@@ -1,4 +1,4 @@
-"""What a first pass proposes along a tape, and whether it is right.
+"""The candidates of a first pass along a tape, and whether each is right.
 
 K keywords.
 """
@@ -23,8 +23,8 @@ class Proposal:
     """A candidate on a tape: its score, the sample at which it would be verified, and
     the clip that it lies in, None between clips.
 
-    said, known: (K,) bool, for each keyword whether it is said there, and whether that
-    is known.
+    said, known: (K,) bool, whether each keyword is said there, and whether that is
+    known.
     """
 
     keyword: int
@@ -55,8 +55,9 @@ def proposals(
 ) -> list[Proposal]:
     """The candidates among the scores (T, K) of a tape.
 
-    holds: (rows, K), which keywords each clip says. Where in it is not known: the
-    highest candidate of a keyword is taken for it, and of lower ones nothing is known.
+    holds: (rows, K), which keywords each clip says. The place of the keyword in its
+    clip is not known: its highest candidate is taken for it, and about lower ones
+    nothing is known.
     """
     none = np.zeros(scores.shape, np.int64)
     found, _ = finder.run(scores.astype(np.float64), none, finder.init_state())

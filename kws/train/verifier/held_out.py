@@ -1,11 +1,12 @@
-"""What a verifier misses of speakers whom it never met: those of the fold that a recipe
-leaves out.
+"""Counts the misses of a verifier on speakers whom it never met: those of the fold that
+a recipe leaves out.
 
-The verifier is asked alone, without the first pass's score, since the first pass may have
-met them. Thresholds are chosen on the very negatives that are counted, for each keyword
-alone, and candidates are counted, not events: good for steering, not for a report.
+The verifier is asked alone, without the first pass's score, since the first pass may
+have met them. Thresholds are chosen on the very negatives that are counted, for each
+keyword alone, and candidates are counted, not events: good for steering, not for a
+report.
 
-K keywords, N candidates, F frames of 10 ms, M mel bands.
+K keywords, N candidates, F hops of 10 ms, M mel bands.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +38,9 @@ _NOISE_ALONE = SceneConfig(
 
 
 class Asked(NamedTuple):
-    """A candidate, the tape that it lies on, and a name for the clip there."""
+    """A candidate for which the verifier is asked, the tape that it lies on, and a name
+    for the clip there.
+    """
 
     source: TapeSource
     proposal: Proposal
@@ -46,9 +49,9 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """said: how many clips hold a keyword. hours: of speech. wrong, right: candidates
-    where their keyword is not and is said. features: (N, F, M) of the wrong ones and, by
-    condition, of the right ones.
+    """said: the number of clips that hold a keyword. hours: of speech. wrong, right:
+    candidates without and with their keyword. features: (N, F, M) of the wrong ones
+    and, by condition, of the right ones.
     """
 
     said: int
@@ -59,8 +62,8 @@ class HeldOut:
 
 
 def held_out(data: SegmentDataset, task: VerifierTaskConfig) -> HeldOut:
-    """The candidates of the speakers held out. The first copy of each corpus is heard,
-    so that nobody is counted at two speeds.
+    """The candidates of the speakers held out, in the first copy of each corpus, so
+    that nobody is counted at two speeds.
     """
     asked: list[Asked] = []
     said, hours, seen = 0, 0.0, set[tuple[str, str]]()
@@ -81,7 +84,9 @@ def held_out(data: SegmentDataset, task: VerifierTaskConfig) -> HeldOut:
 
 
 def _features(data: SegmentDataset, asked: list[Asked], snr_db: float | None) -> torch.Tensor:
-    """Of the segments of candidates, in noise of the recipe where it is asked for."""
+    """The features of the segments of candidates, in noise of the recipe where it is
+    asked for.
+    """
     if snr_db is not None:
         scene = replace(_NOISE_ALONE, snr_db=(snr_db, snr_db))
         noisy = Surroundings(scene, data.samples, data.surroundings.noise, None, _no_voice)
@@ -95,7 +100,9 @@ def _features(data: SegmentDataset, asked: list[Asked], snr_db: float | None) ->
 
 
 def count(model: Verifier, found: HeldOut) -> dict[str, Any]:
-    """Clips missed in each condition at each rate of false accepts, and of how many."""
+    """The clips missed in each condition at each rate of false accepts, and the number
+    of clips.
+    """
     false = _log_odds(model, found.features["wrong"], found.wrong)
     missed: dict[str, list[int]] = {}
     for condition in _SNRS_DB:
@@ -114,7 +121,7 @@ def count(model: Verifier, found: HeldOut) -> dict[str, Any]:
 
 
 def _log_odds(model: Verifier, features: torch.Tensor, asked: list[Asked]) -> npt.NDArray[np.float64]:
-    """(N,): of each candidate's keyword."""
+    """The log-odds (N,) of each candidate's keyword."""
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
@@ -131,7 +138,7 @@ def _thresholds(wrong: list[Asked], scores: npt.NDArray[np.float64], allowed: in
 
 
 def _heard(right: list[Asked], scores: npt.NDArray[np.float64], thresholds: dict[int, float]) -> int:
-    """Clips of which some candidate is above its keyword's threshold."""
+    """The clips with a candidate above its keyword's threshold."""
     pairs = zip(right, scores, strict=True)
     return len({(a.clip, a.proposal.keyword) for a, s in pairs if s > thresholds.get(a.proposal.keyword, -np.inf)})
 

@@ -10,15 +10,16 @@ from kws.train.recipe import OptimConfig, RunConfig, TrainingCorpus, changed
 
 @dataclass(frozen=True)
 class SegmentConfig:
-    """What a batch is made of: segments of tapes (kws.data.scenes.tapes), by their kind.
+    """The segments of a batch, which are cut from tapes (kws.data.scenes.tapes), by
+    their kind.
 
-    rows: of a batch. keyword, candidate, off_time, spelled: shares of segments around a
-    keyword that the first pass proposes; around what it proposes wrongly; in which a
-    keyword is not over yet or over long ago; and of a single clip with its transcript.
-    The rest are drawn anywhere. jitter_s: by which segments miss the place at which
-    they would be verified. cold: share of rows whose begin is digital silence, as where
-    a stream has just begun. batch_seed: of the batches alone, so that trainings from other
-    weights may meet the same ones.
+    rows: of a batch. keyword: share of segments around a keyword that the first pass
+    proposes. candidate: around a wrong candidate. off_time: in which a keyword is not
+    over yet, or was over long ago. spelled: of a single clip with its transcript. The
+    other segments are drawn anywhere. jitter_s: by which segments miss the place at
+    which they would be verified. cold: share of rows whose begin is digital silence, as
+    where a stream has just begun. batch_seed: of the batches alone, so that trainings
+    from other weights may meet the same ones.
     """
 
     rows: int = 64
@@ -33,11 +34,11 @@ class SegmentConfig:
 
 @dataclass(frozen=True)
 class VerifierTaskConfig:
-    """What is learned: the data, the verifier, its candidates and its losses.
+    """The task of a verifier: the data, the verifier, its candidates and its losses.
 
-    data: folder of the corpora. speech: those that tapes are made of; a clip whose text
-    is a keyword is one, all else is negative. copies: tapes of each corpus that has
-    keywords, each with other speeds. splits: of the corpora that are trained on.
+    data: folder of the corpora. speech: the corpora of the tapes; a clip whose text is
+    a keyword is positive, any other clip negative. copies: tapes of each corpus that
+    has keywords, each with other speeds. splits: of the corpora that are trained on.
     fold, folds: leaves out the speakers of one of so many folds, -1 none. noise, rooms:
     as in a training of a first pass.
 
@@ -51,8 +52,9 @@ class VerifierTaskConfig:
     the words. word_gradient: by which the gradient of the words' loss reaches what the
     three share; below 1 the few speakers of the words shape it less.
 
-    frequency_mask, time_mask_frames: as in a training of a first pass. vocal_tract: by how
-    much the frequency axis of a segment is stretched at most, a share of 1.
+    frequency_mask, time_mask_frames (in hops): as in a training of a first pass.
+    vocal_tract: by how much the frequency axis of a segment is stretched at most, a
+    share of 1.
     """
 
     data: str
@@ -85,7 +87,7 @@ class VerifierTaskConfig:
 
 @dataclass(frozen=True)
 class VerifierRecipe:
-    """A whole training of a verifier: what is learned, how, and where."""
+    """A whole training of a verifier: task, optimisation and place."""
 
     name: str
     task: VerifierTaskConfig

@@ -1,10 +1,10 @@
-"""Batches of segments for a verifier: what it would be asked about, and what it will
-never be.
+"""Batches of segments for a verifier: segments around candidates, as in use, and
+others.
 
 A batch is a function of (seed, step) alone, so that a resumed training sees what an
 uninterrupted one would have seen.
 
-Shapes: B rows, F frames of 10 ms of a segment, M mel bands, K keywords, N embeddings of a
+Shapes: B rows, F hops of 10 ms of a segment, M mel bands, K keywords, N embeddings of a
 segment, E their width.
 """
 
@@ -62,7 +62,9 @@ class TapeSource:
     closed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def heard_in(self, start: int, end: int) -> npt.NDArray[np.bool_]:
-        """(K,): which keywords the clips say that lie between two samples, even in part."""
+        """Which keywords (K,) the clips between two samples say, even if only a part of
+        the clip lies there.
+        """
         first, last = self.tape.row_at(start), self.tape.row_at(end)
         return np.logical_or.reduce(self.holds[first or 0 : (last or 0) + 1], axis=0)
 
@@ -77,10 +79,10 @@ class _Segment(NamedTuple):
 
 
 class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
-    """Item `step` is the batch of that step: features (B, F, M); said and known (B, K), whether
-    each keyword is said, and whether that is known; embeddings (B, N, E) of the clean
-    sound and taught (B,), whether there are any; targets and target_lengths (B,), the
-    tokens of segments that hold one clip, of length 0 for all others.
+    """Item `step` is the batch of that step: features (B, F, M); said and known (B, K),
+    whether each keyword is said, and whether that is known; embeddings (B, N, E) of the
+    clean sound and taught (B,), whether there are any; targets and target_lengths (B,),
+    the tokens of segments that hold one clip, of length 0 for all others.
 
     kept: folder in which batches are kept for other trainings that have the same ones.
     Features and embeddings are kept in half precision, and what every training gets.
@@ -113,7 +115,7 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         self._kept = kept / self.identity() if kept else None
 
     def identity(self) -> str:
-        """A name of all that determines the batches."""
+        """A digest of everything that determines the batches."""
         task = self.task
         of_sources = [(s.tape.folder.name, s.share, s.embeddings is not None) for s in self.sources]
         sounds = [clips.key if clips else "" for clips in (self.surroundings.noise, self.surroundings.rirs)]
@@ -126,7 +128,7 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         return kept_batch(self.keep(step)) if self._kept else self._made(step)
 
     def keep(self, step: int) -> Path:
-        """The file of a step's batch, which is made when it is not there."""
+        """The file of a step's batch, which is made when it does not exist."""
         assert self._kept is not None
         return keep_batch(self._kept / f"{step:06d}.npz", lambda: self._made(step))
 
@@ -145,8 +147,8 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         }
 
     def features(self, pcm: torch.Tensor) -> torch.Tensor:
-        """(B, F, M) of sound of `samples`: computed here, in the process that makes
-        batches, for they take as long as the training step.
+        """The features (B, F, M) of sound of `samples`. They are computed here, in the
+        process that makes batches, because they take as long as the training step.
         """
         with torch.no_grad():
             mel, _ = self.frontend(pcm, self.frontend.init_state(len(pcm)))
@@ -223,20 +225,20 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
 
 
 def _equal_parts(sources: Sequence[TapeSource]) -> list[float]:
-    """Weights of things that lie on these tapes, by which each tape has its share of
-    them, however many it holds.
+    """Weights of the items on these tapes, with which each tape has its share of them,
+    however many it holds.
     """
     each = Counter(map(id, sources))
     return [source.share / each[id(source)] for source in sources]
 
 
 class _Urn:
-    """Things that are drawn by their weights."""
+    """Items that are drawn by their weights."""
 
     def __init__(self, things: Sequence[Any], weights: Sequence[float]) -> None:
         self.things = things
         self._sums = np.cumsum(weights) / np.sum(weights)
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """One of the things."""
+        """A random item, by the weights."""
         return self.things[min(len(self.things) - 1, int(np.searchsorted(self._sums, rng.random())))]

@@ -1,5 +1,5 @@
-"""What segments are cut from: the tapes of a recipe's corpora, with what the first pass
-and the teacher find along them.
+"""The tapes of a recipe's corpora, from which segments are cut, with the first pass's
+scores and the teacher's embeddings along them.
 
 All of it is made once and kept below the data folder; with several workers they make
 different tapes at the same time.
@@ -41,8 +41,8 @@ from kws.units import HOP_SAMPLES
 
 @dataclass(frozen=True)
 class TapeJob:
-    """A tape of a corpus: which of the corpus's copies, its share of the segments, and
-    the folder in which what is made of it is kept.
+    """A tape to make of a corpus: the number of the copy, its share of the segments,
+    and the folder in which the tape is kept.
     """
 
     folder: Path
@@ -55,17 +55,19 @@ class TapeJob:
         return f"tape {self.number} of {self.folder}"
 
     def clips(self, log: Log = silent) -> Clips:
-        """The corpus, decoded."""
+        """The decoded clips of the corpus."""
         return load_clips(read_manifest(self.folder, self.task.splits), self.writable / ".decoded", log)
 
     def tape(self, log: Log = silent) -> Tape:
-        """The first copy is as it was recorded, the others have other speeds."""
+        """The tape. The first copy is as it was recorded, the others have other
+        speeds.
+        """
         speed = self.task.speed if self.number else None
         return record(self.clips(), self.writable / ".tapes", self.number, speed, log)
 
 
 def segments(recipe: VerifierRecipe, log: Log) -> SegmentDataset:
-    """The batches of a recipe; what they are made of is kept below its data folder."""
+    """The batches of a recipe; their tapes are kept below its data folder."""
     task, root = recipe.task, Path(recipe.task.data)
     if not root.is_dir():
         raise KwsError(f"the recipe's data folder {root} does not exist: give data=FOLDER")
@@ -117,7 +119,7 @@ def tape_jobs(task: VerifierTaskConfig, root: Path, writable: Path, log: Log) ->
 
 
 def prepare(job: TapeJob, report: Callable[..., None]) -> None:  # noqa: ARG001
-    """Make what is kept of a tape."""
+    """Make the tape of a job and the files beside it."""
     found_along(job.tape(), first_pass(job.task), Teacher(Path(job.task.teacher)) if job.task.teacher else None)
 
 

@@ -1,7 +1,7 @@
 """The training task of a verifier: whether words are said, their phones, and what a
 teacher hears.
 
-Shapes: B rows, F frames of 10 ms, M mel bands, T frames of 40 ms, K keywords, N
+Shapes: B rows, F hops of 10 ms, M mel bands, T frames of 40 ms, K keywords, N
 embeddings of a segment.
 """
 
@@ -26,8 +26,8 @@ _HIDDEN = 192
 class VerifierTask(pl.LightningModule):
     """Trains `model` by `recipe`.
 
-    embedding_mean, embedding_deviation: of the teacher's outputs (E,), by which they are
-    normalised.
+    embedding_mean, embedding_deviation: of the teacher's outputs (E,), by which they
+    are normalised.
     """
 
     embedding_mean: Tensor

@@ -1,7 +1,7 @@
 """A teacher: a public speech embedding, learned from far more speech than is here.
 
-It hears the clean tape once, and what it gives is kept. The verifier, which hears the
-same sound in noise and rooms, learns to give the same (Hinton et al. 2015,
+It hears the clean tape once, and its embeddings are kept. The verifier, which hears the
+same sound in noise and rooms, learns to give the same embeddings (Hinton et al. 2015,
 "Distilling the knowledge in a neural network", arXiv 1503.02531). The finished verifier
 needs no teacher.
 
@@ -41,7 +41,7 @@ class Teacher:
         self._embedding = _session(without_reshapes(_read(folder / "embedding_model.onnx")))
 
     def __call__(self, tape: Tape) -> npt.NDArray[np.float16]:
-        """(N, E) embeddings; number i is of the SPAN_SAMPLES from sample i x
+        """The embeddings (N, E); number i is of the SPAN_SAMPLES from sample i x
         STEP_SAMPLES on.
         """
         mel = np.concatenate([self._frames(tape, start) for start in range(0, len(tape.pcm), _BLOCK)])
@@ -55,7 +55,9 @@ class Teacher:
         return np.concatenate(made)
 
     def _frames(self, tape: Tape, start: int) -> npt.NDArray[np.float32]:
-        """Mel frames of 10 ms of a block, at the scale that the embedding was made for."""
+        """The rows of 10 ms of the teacher's own mel spectrogram of a block, in the
+        scale of its embedding model.
+        """
         pcm = tape.pcm[start : start + _BLOCK + _TAIL].astype(np.float32)
         found = self._mel.run(None, {self._mel.get_inputs()[0].name: pcm[None]})[0]
         frames = np.asarray(found, np.float32).reshape(-1, 32)[: _BLOCK // 160]
@@ -63,11 +65,12 @@ class Teacher:
 
 
 def without_reshapes(file: bytes) -> bytes:
-    """The embedding's graph for (1, 1, frames, 32) -> (1, E, N, 1): many embeddings at
+    """The embedding's graph for (1, 1, hops, 32) -> (1, E, N, 1): many embeddings at
     once.
 
     Its convolutions do not pad in time, so that neighbours share nearly all of their
-    work; only the reshapes at both ends hold it to 76 frames. A ninth of the time.
+    work; only the reshapes at both ends hold the original to 76 hops. It takes a ninth
+    of the time.
     """
     onnx: Any = require("onnx", extra="train")
     proto = onnx.load_from_string(file)

@@ -1,4 +1,4 @@
-"""Training a verifier: tapes, what the first pass proposes on them, segments, the
+"""Training a verifier: tapes, the candidates of the first pass on them, segments, the
 trainer.
 
 A killed training goes on from its last epoch when it is begun again, and finds its
@@ -41,7 +41,8 @@ _NORMALISATION_STEPS = 4
 
 
 def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
-    """Train by `recipe`, or what is left of it; the path of the finished checkpoint.
+    """Train by `recipe`, or finish an interrupted training; returns the path of the
+    finished checkpoint.
 
     Raises KwsError for a recipe that cannot be trained, and where `recipe.run.output`
     holds a training of another recipe.
@@ -84,7 +85,9 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
 
 
 def refuse_impossible(recipe: VerifierRecipe) -> None:
-    """Raise KwsError for numbers that do not go together, before anything is written."""
+    """Raise KwsError for numbers that do not go together, before anything is
+    written.
+    """
     task = recipe.task
     refuse_odd_steps(recipe.optim)
     refuse_no_workers(recipe.run)
@@ -119,8 +122,8 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
 
 
 def learned_from(recipe: VerifierRecipe) -> dict[str, Any]:
-    """The recipe as a checkpoint carries it: without paths of this machine, and with
-    the corpora that were there.
+    """The recipe for a checkpoint: without paths of this machine, and with the corpora
+    that were there.
     """
     task, root = recipe.task, Path(recipe.task.data)
 
@@ -135,7 +138,9 @@ def learned_from(recipe: VerifierRecipe) -> dict[str, Any]:
 
 
 def _normalise(model: Verifier, data: SegmentDataset) -> None:
-    """Sets the model's global mean and deviation per mel band from the first batches."""
+    """Sets the model's global mean and deviation per mel band from the first
+    batches.
+    """
     mel = torch.cat([data[step]["features"].float() for step in range(_NORMALISATION_STEPS)])
     model.set_normalisation(mel.mean(dim=(0, 1)), mel.std(dim=(0, 1)))
 

@@ -84,7 +84,7 @@ def test_the_curve_is_that_of_every_threshold_there_is(tracks, rate):
     def plain(threshold: float) -> tuple[int, int, int]:
         misses = accepts = repeats = 0
         for one in recordings:
-            found = windows(one.source, "a", COUNTING)
+            found = windows(one.item, "a", COUNTING)
             rows = events(one, 0, threshold, COUNTING)
             verdict = match(end_samples(one, rows, COUNTING), found)
             misses += sum(window.label is not None for window in found) - len(verdict.hits)

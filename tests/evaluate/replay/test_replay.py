@@ -36,7 +36,7 @@ def system(tone_model):
 
 def same(one: Replayed, other: Replayed) -> bool:
     parts = ("frames", "scores", "ages")
-    return (one.source, one.samples) == (other.source, other.samples) and all(
+    return (one.item, one.samples) == (other.item, other.samples) and all(
         np.array_equal(getattr(one, part), getattr(other, part))
         and getattr(one, part).dtype == getattr(other, part).dtype
         for part in parts

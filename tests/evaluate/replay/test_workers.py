@@ -88,14 +88,14 @@ def bench(tmp_path, monkeypatch) -> Bench:
 def same(one: list[Replayed], other: list[Replayed]) -> bool:
     def parts(recording: Replayed) -> tuple[object, ...]:
         arrays = (recording.frames, recording.scores, recording.ages)
-        return recording.source, recording.samples, *((a.dtype, a.shape, a.tobytes()) for a in arrays)
+        return recording.item, recording.samples, *((a.dtype, a.shape, a.tobytes()) for a in arrays)
 
     return list(map(parts, one)) == list(map(parts, other))
 
 
 def test_neither_processes_nor_order_change_anything(bench):
     alone = bench.run()
-    assert [recording.source for recording in alone] == list(bench.sources)
+    assert [recording.item for recording in alone] == list(bench.sources)
     assert sum(len(recording.frames) for recording in alone) > 10
     assert set(bench.streams()) == {os.getpid()}
     backwards = bench.run(sources=bench.sources[::-1], jobs=2)
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_is_named_and_left_out(bench):
     bench.sources[3].audio.unlink()
     skipped: list[str] = []
     found = bench.run(jobs=2, skipped=skipped, store=bench.store)
-    assert [recording.source.name[-5] for recording in found] == list("024")
+    assert [recording.item.name[-5] for recording in found] == list("024")
     first, second = skipped
     assert "1.wav is not a sound file" in first and "3.wav does not exist" in second
 

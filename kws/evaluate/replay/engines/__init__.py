@@ -1,8 +1,10 @@
 """Other engines behind adapters of a few lines, to be scored as a model of kws is.
 
-Each is installed in an environment of its own, since their packages are at odds with each other:
-`python benchmarks/peers.py` makes them, or `pip install` with what REQUIREMENTS says. An adapter is a class with
-what `kws.evaluate.replay.systems.Engine` says; one of yours is scored by `kws score FILE.py:CLASS`.
+Each engine is installed in an environment of its own, since their packages are at odds
+with each other: `python benchmarks/peers.py` makes them, or `pip install` with the
+packages in REQUIREMENTS. An adapter is a class with the methods of
+`kws.evaluate.replay.systems.Engine`; an adapter of yours is scored by `kws score
+FILE.py:CLASS`.
 """
 
 import importlib
@@ -44,10 +46,12 @@ def package(module: str, engine: str) -> ModuleType:
 
 
 def asked_for(keywords: Sequence[str], shipped: Collection[str], engine: str) -> dict[str, str]:
-    """For each keyword's name, as manifests say it, the model that hears it: a name in `shipped`, or a file.
+    """For each keyword's name, as in manifests, the model that hears it: a name in
+    `shipped`, or a file.
 
-    keywords: "alexa", or "jarvis=hey_jarvis" to hear a model under another name, or "jarvis=FILE" for a model of the
-    user's; none of them: all that the engine ships. Raises KwsError for one that the engine does not have.
+    keywords: "alexa", or "jarvis=hey_jarvis" to hear a model under another name, or
+    "jarvis=FILE" for a model of the user's; without any, all models that the engine
+    ships. Raises KwsError for a model that the engine does not have.
     """
     spelled = {name.replace("_", " "): name for name in sorted(shipped)}
     if not keywords:

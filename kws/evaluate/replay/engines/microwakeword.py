@@ -16,7 +16,7 @@ from kws.evaluate.replay.engines import REQUIREMENTS, asked_for, package
 
 
 class MicroWakeWord:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of microWakeWord, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["microwakeword"][0]
     chunk_samples = 480  # three steps of its features: one run of a model

@@ -20,7 +20,7 @@ _SILENT_CHUNKS = 26  # what a score rests on: 76 frames of 10 ms for an embeddin
 
 
 class OpenWakeWord:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of openWakeWord, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["openwakeword"][0]
     chunk_samples = 1280  # what it is made for: a score every 80 ms
@@ -46,8 +46,8 @@ class OpenWakeWord:
         return [float(found[name]) for name in self._names]
 
     def reset(self) -> None:
-        """It starts from random noise, and its own reset goes back there: silence
-        drives all out, so scores repeat.
+        """Hears silence until the buffers hold nothing else. The engine's own reset
+        fills them with random noise, and scores would not repeat.
         """
         for _ in range(_SILENT_CHUNKS):
             self._model.predict(np.zeros(self.chunk_samples, np.int16))

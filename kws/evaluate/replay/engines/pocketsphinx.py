@@ -27,7 +27,7 @@ _LISTED = 200  # results of an utterance; they pile up until it ends
 
 
 class PocketSphinx:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of pocketsphinx, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["pocketsphinx"][0]
     chunk_samples = 1280

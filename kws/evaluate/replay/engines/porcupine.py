@@ -21,7 +21,7 @@ _DEFAULT = 0.5
 
 
 class Porcupine:
-    """An `Engine` of `kws.evaluate.replay.systems`."""
+    """The adapter of Porcupine, an `Engine` of `kws.evaluate.replay.systems`."""
 
     version = REQUIREMENTS["porcupine"][0]
     sensitivities = tuple(step / 10 for step in range(11))
@@ -50,8 +50,8 @@ class Porcupine:
         return scores
 
     def reset(self) -> None:
-        """It has no reset, and silence does not make it forget the voice before: it is
-        made anew.
+        """Makes the engine anew: it has no reset, and silence does not make it forget
+        the voice before.
         """
         for rung in self._rungs:
             rung.delete()

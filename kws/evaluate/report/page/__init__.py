@@ -1,3 +1,3 @@
-"""A report for people: one HTML page with the sound of what went wrong, and figures for
+"""A report for people: one HTML page with the sound of each mistake, and figures for
 papers.
 """

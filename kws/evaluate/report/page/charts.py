@@ -1,5 +1,5 @@
-"""The numbers behind a report's charts, for the page and for the figures: only what
-report.json says, arranged.
+"""The numbers of a report's charts, for the page and for the figures: report.json,
+arranged and nothing added.
 
 P points of a curve, B bins.
 """
@@ -42,8 +42,8 @@ class Curve(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How many clean words (best score of each) and false accepts fall into each of B
-    bins between B + 1 edges.
+    """The numbers of clean words (by the best score of each) and of false accepts in
+    each of B bins between B + 1 edges.
     """
 
     edges: list[float]
@@ -144,15 +144,13 @@ def earlier(report: Report) -> Mapping[str, ComparedKeyword]:
 
 
 def unsupported(hours: float) -> float:
-    """The rate per hour below which no count of `hours` can show anything at 95 %: 3.0
-    / hours.
-    """
+    """The rate per hour below which `hours` can show nothing at 95 %: 3.0 / hours."""
     return upper_rate(0, hours)
 
 
 def accepts_in_words(point: OperatingPoint) -> str:
-    """What the hours say of a rate of false accepts: "0 in 1.4 h: at most 2.1/h at 95
-    %".
+    """A rate of false accepts in words, as far as the hours support it: "0 in 1.4 h: at
+    most 2.1/h at 95 %".
     """
     if point.fa_per_hour is None or point.upper95 is None:
         return "no other audio"
@@ -172,12 +170,12 @@ def misses_in_words(count: MissCount | OperatingPoint) -> str:
 
 
 def side(latency: float) -> str:
-    """On which side of its word's end an event comes."""
+    """Whether an event comes before or after the end of its word."""
     return "before" if latency < 0 else "after"
 
 
 def name_of(target: float | None) -> str:
-    """What an operating point is called."""
+    """The name of an operating point."""
     return "own thresholds" if target is None else f"at most {figure(target)} FA/h"
 
 

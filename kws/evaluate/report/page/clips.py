@@ -1,4 +1,4 @@
-"""What went wrong in a report, worst first, and the sound of it."""
+"""The mistakes of a report, worst first, and the sound of each."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ _LOUDNESS_STEPS = 35
 
 
 class Passage(NamedTuple):
-    """What is said before, at and after a place, cut short where it is long."""
+    """The words before, at and after a place in a text, cut short where it is long."""
 
     before: str
     here: str
@@ -36,11 +36,11 @@ class Passage(NamedTuple):
 class Event:
     """A word that was missed, or a false accept, at some operating point of a report.
 
-    scores: at each of the points, None where nothing is wrong there. start_s, end_s:
-    None where it is not known when in the clip the word is said. role: that of the
-    recording. order, out_of: its number among its keyword's words of the same condition
-    (misses), or among its keyword's false accepts. at_s: seconds into all audio; None
-    for misses and confusable phrases.
+    scores: at each of the points, None where there is no mistake. start_s, end_s: of
+    the word in the clip, None where they are not known. role: that of the recording.
+    order, out_of: its number among its keyword's words of the same condition (misses),
+    or among its keyword's false accepts. at_s: seconds into all audio; None for misses
+    and confusable phrases.
     """
 
     kind: Literal["miss", "accept"]
@@ -79,10 +79,10 @@ def events(report: Report) -> list[Event]:
 
 
 def passage(text: str, start: float, end: float) -> Passage:
-    """The words of a text at a place, given as shares of the recording's length, and
-    some around them.
+    """The words of a text at a place, which is given as shares of the recording's
+    length, and some words around them.
 
-    When each word is said is not known: the share of the text stands for the share of
+    The times of the words are not known: the share of the text stands for the share of
     the time.
     """
     text = " ".join(text.split())
@@ -156,9 +156,9 @@ def _accepts(report: Report) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class Clip:
-    """The sound around an event. start: seconds into its recording. mark: where the event
-    is in the clip, in seconds, where that is known. bars: its drawing (`bars`). mp3: in
-    base64.
+    """The sound around an event. start: seconds into its recording. mark: the second of
+    the clip in which the event is, where that is known. bars: its loudness (`bars`).
+    mp3: in base64.
     """
 
     start: float
@@ -170,7 +170,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class NoClip:
-    """Why a sound cannot be had any more."""
+    """The reason why a sound cannot be had any more."""
 
     note: str
 

@@ -57,7 +57,7 @@ def write_page(report: Report, sound: Sound, path: Path) -> None:
 
 
 def page_data(report: Report, found: Sequence[Event], clips: Sequence[Clip | NoClip]) -> dict[str, Any]:
-    """What the page's script draws: numbers that were all computed here."""
+    """The numbers that the page's script draws; all of them are computed here."""
     hours = max((keyword.hours for keyword in report.keywords.values()), default=0.0)
     other = charts.earlier(report)
     return {
@@ -92,8 +92,8 @@ def _counts(conditions: Mapping[str, Sequence[MissCount]]) -> dict[str, list[dic
 
 
 def script_json(value: object) -> str:
-    """JSON that can stand in a <script>: parsed, it is the same, and nothing in it ends
-    the script.
+    """JSON that can stand in a <script>: it parses to the same value, and nothing in it
+    ends the script.
     """
     escapes = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(escapes)
@@ -104,9 +104,7 @@ def _left_out(report: Report, found: Sequence[Event], clips: int) -> str:
 
 
 def _sounds(found: Sequence[Event], clips: int, number: int) -> str:
-    """Which of the events at point `number` are not in the page, or have no sound
-    there.
-    """
+    """The events at point `number` that are not in the page, or have no sound there."""
     here = [place for place, event in enumerate(found) if event.scores[number] is not None]
     if not here:
         return "<p>Nothing was missed, and nothing woke it falsely.</p>"
@@ -129,5 +127,5 @@ def _file(name: str) -> str:
 
 
 def _hash(content: str) -> str:
-    """How a content security policy names an inline script or style."""
+    """The hash by which a content security policy names an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -34,17 +34,17 @@ _DET_TEXT = 7  # points
 
 
 class Zero(NamedTuple):
-    """Where zeros stand on the log axes."""
+    """The places on the log axes at which zeros are drawn."""
 
     fa_per_hour: float
     frr: float
 
 
 def write_figures(report: Report, folder: Path) -> list[Path]:
-    """Writes det, scores and conditions, each as .png and .svg, into `folder`: those
-    for which there is data.
+    """Writes det, scores and conditions, each as .png and .svg, into `folder`, as far
+    as there is data for them.
 
-    Returns what was written. Raises KwsError without matplotlib.
+    Returns the paths that were written. Raises KwsError without matplotlib.
     """
     drawings: dict[str, Callable[[Report], Any]] = {}
     if any(_has_curve(keyword) for keyword in report.keywords.values()):
@@ -110,9 +110,7 @@ def _said(report: Report, name: str) -> str:
 
 
 def _legend(drawn: Any, names: Sequence[str], others: bool, against: str | None) -> None:
-    """What the lines and marks of a DET figure mean, above it. names: of curves with a
-    colour each.
-    """
+    """The legend above a DET figure. names: of the curves that have a colour each."""
     lines, patches = (require(f"matplotlib.{part}", extra="score") for part in ("lines", "patches"))
     one = _COLOURS[0] if len(names) <= 1 else INK
 
@@ -235,7 +233,7 @@ def _whiskers(shares: Sequence[Interval]) -> list[list[float]]:
 
 
 def _line(found: Curve, zero: Zero) -> tuple[list[float], list[float]]:
-    """Where the points of a curve stand, zeros in their strips."""
+    """The coordinates of the points of a curve, zeros in their strips."""
     assert found.frr is not None and found.fa_per_hour is not None
     return [rate[0] or zero.fa_per_hour for rate in found.fa_per_hour], [share[0] or zero.frr for share in found.frr]
 

@@ -1,6 +1,7 @@
-"""A report's headline and main table as HTML, and what its other tables are made of.
+"""A report's headline and main table as HTML, and the parts of its other tables.
 
-What the page says without a script: here and in kws.evaluate.report.page.sections.
+Together with kws.evaluate.report.page.sections it makes everything that the page shows
+without a script.
 """
 
 import html
@@ -15,8 +16,8 @@ _DOUBT = ' <span class="doubt" title="more than these hours can show">*</span>'
 
 
 def text(value: object) -> str:
-    """Anything as HTML text or attribute; what no page can hold (halves of characters,
-    controls) is made visible.
+    """A value as HTML text or attribute. Characters that no page can hold (halves of
+    characters, controls) become visible ones.
     """
     whole = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
     kept = (c if c >= " " and not "\x7f" <= c <= "\x9f" else "\N{REPLACEMENT CHARACTER}" for c in whole)
@@ -65,7 +66,9 @@ def choices(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """The sentence at the top, and the same numbers large, for every operating point."""
+    """The sentence at the top, and the same numbers large, for every operating
+    point.
+    """
     return each_point(report, lambda number, name: _tiles(report, report.all.points[number], number))
 
 
@@ -127,7 +130,7 @@ def _sentence(point: OperatingPoint, words: str) -> str:
 
 
 def support(report: Report) -> str:
-    """What rates the hours can show at all."""
+    """The rates that the hours can show at all, in a sentence."""
     hours = max((keyword.hours for keyword in report.keywords.values()), default=0.0)
     if not hours:
         return "<p>Without other audio nothing is known of false accepts: give some with <code>--negatives</code>.</p>"
@@ -167,7 +170,7 @@ def _keywords(report: Report, number: int, name: str) -> str:
 
 
 def _label(what: str) -> str:
-    """What a number is, shown where the table is too narrow for its heads."""
+    """The name of a number, for tables that are too narrow for their heads."""
     return f'<span class="label">{what} </span>'
 
 

@@ -1,4 +1,4 @@
-"""What a report rests on, in words: the system, the data and the rules of counting, as
+"""The basis of a report in words: the system, the data and the rules of counting, as
 HTML.
 """
 
@@ -19,7 +19,7 @@ _INTERVALS = (
 
 
 def facts(report: Report) -> str:
-    """The line under the title: what was scored."""
+    """The line under the title: the system and the data that were scored."""
     system = report.system
     size = system.bytes
     parameters = system.parameters
@@ -34,7 +34,9 @@ def facts(report: Report) -> str:
 
 
 def method(report: Report) -> str:
-    """How it was measured: command, data, rules, and what could not be read."""
+    """How the report was measured: command, data, rules, and the files that could not
+    be read.
+    """
     items = "".join(f"<dt>{head}</dt><dd>{body}</dd>" for head, body in [*_data(report), *_rules(report)] if body)
     return f"<pre><code>{text(report.command)}</code></pre><dl class='method'>{items}</dl>{_skipped(report)}"
 

@@ -22,8 +22,8 @@ _NO_WORD_ENDS = (
 
 
 def conditions(report: Report) -> str:
-    """Misses of each keyword under each condition, for every operating point; nothing
-    of one condition alone.
+    """Misses of each keyword under each condition, for every operating point; empty for
+    one condition alone.
     """
     if len(report.conditions) < 2:
         return ""
@@ -89,7 +89,9 @@ def _words_of(report: Report, who: str, number: int) -> str:
 
 
 def confusables(report: Report) -> str:
-    """Confusable phrases that woke a keyword at some operating point: events in clips."""
+    """Confusable phrases that woke a keyword at some operating point: events in
+    clips.
+    """
     found = [
         (name, phrase, counts)
         for name, keyword in report.keywords.items()
@@ -112,8 +114,8 @@ def confusables(report: Report) -> str:
 
 
 def latency(report: Report) -> str:
-    """How long after the end of the word, or before it, each keyword fires; how to know
-    it where nobody does.
+    """How long after the end of the word, or before it, each keyword fires. Where word
+    ends are not known, it says how to find them.
     """
     found = [(text(name), keyword.latency_ms) for name, keyword in report.keywords.items()]
     if len(found) > 1:
@@ -141,7 +143,7 @@ def latency(report: Report) -> str:
 
 
 def dashed(report: Report) -> str:
-    """What the dashed curve is, where another report's is drawn."""
+    """An explanation of the dashed curve, where another report's curve is drawn."""
     if report.comparison is None or not earlier(report):
         return ""
     line = '<svg viewBox="0 0 24 12" aria-hidden="true"><path class="earlier sink" d="M0 6h24"/></svg>'

@@ -1,5 +1,5 @@
 "use strict";
-// What all scripts of the page share. Python puts common, charts, events and page one after the other into one function.
+// The parts that all scripts of the page share. Python puts common, charts, events and page one after the other into one function.
 // They draw the numbers in #data and compute none of them; everything shown as text goes through textContent.
 
 const data = JSON.parse(document.getElementById("data").textContent);

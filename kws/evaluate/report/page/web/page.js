@@ -1,4 +1,4 @@
-// What people can switch.
+// The switches of the page.
 
 // ---- all together
 function drawEvents() {

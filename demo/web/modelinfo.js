@@ -1,4 +1,4 @@
-// What a model file of kws says about itself (kws/metadata.py): JSON in the metadata of its .onnx, which
+// The model info, what a model file of kws says about itself (kws/metadata/): JSON in the metadata of its .onnx, which
 // onnxruntime-web does not hand out. An .onnx file is a protocol buffer, and its wire format is simple:
 // https://protobuf.dev/programming-guides/encoding/; field numbers: onnx/onnx.proto of ONNX.
 
@@ -11,39 +11,39 @@ const SCHEMAS = [1, 2]; // of one pass, of two
 const STRESS = /\d/g; // of dictionaries: EY1 is EY
 
 /**
- * The manifest of a model file (Uint8Array) and the .onnx of its verifier, null where it has one pass. Throws an Error
+ * The model info of a model file (Uint8Array) and the .onnx of its verifier, null where it has one pass. Throws an Error
  * with one sentence for any other file.
  */
-export function readManifest(bytes) {
+export function readModelInfo(bytes) {
   let text, verifier;
   try {
     ({ "kws.manifest": text, "kws.verifier": verifier } = metadata(bytes));
   } catch {
     throw new Error("this is not an .onnx file, or it is damaged");
   }
-  if (text === undefined) throw new Error("this .onnx file is not a model of kws: it has no manifest");
-  const manifest = JSON.parse(text);
-  if (!SCHEMAS.includes(manifest.schema) || manifest.sample_rate !== RATE) {
+  if (text === undefined) throw new Error("this .onnx file is not a model of kws: it has no model info");
+  const info = JSON.parse(text);
+  if (!SCHEMAS.includes(info.schema) || info.sample_rate !== RATE) {
     throw new Error(
       `this page reads models of schema ${SCHEMAS.join(" or ")} at ${RATE} Hz: make the page anew with this model's kws`,
     );
   }
-  if (manifest.verifier && verifier === undefined) throw new Error("this .onnx file has lost its verifier");
-  return { manifest, verifier: manifest.verifier ? fromBase64(verifier) : null };
+  if (info.verifier && verifier === undefined) throw new Error("this .onnx file has lost its verifier");
+  return { info, verifier: info.verifier ? fromBase64(verifier) : null };
 }
 
 const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
 /**
- * The manifest with a further keyword, as `kws detect --keyword "PHRASE=PHONES"` adds it: phones of the model, | between
+ * The model info with a further keyword, as `kws detect --keyword "PHRASE=PHONES"` adds it: phones of the model, | between
  * several spellings and - between words, the model's default threshold. Replaces one that was added under the same name. Throws an Error
  * with one sentence for a keyword of the model's own, and for what the model's tokens cannot spell.
  */
-export function withPhrase(manifest, phrase, phones) {
+export function withKeyword(info, phrase, phones) {
   const words = (text) => text.split(/\s+/).filter(Boolean);
   const name = words(phrase.toLowerCase()).join(" ");
   if (!name) throw new Error("The phrase has no name: write what is to be said.");
-  const known = manifest.tokens.slice(1);
+  const known = info.tokens.slice(1);
   const spelled = phones.split("|").map((spelling) => {
     const sounds = words(spelling.toUpperCase().replace(STRESS, "")).join(" ");
     return sounds.split(" - ").map(words);
@@ -54,10 +54,10 @@ export function withPhrase(manifest, phrase, phones) {
   const strange = spellings.flat().filter((phone) => !known.includes(phone));
   if (strange.length)
     throw new Error(`The model has no phone ${[...new Set(strange)].join(", ")}. It has ${known.join(" ")}.`);
-  const others = manifest.keywords.filter((keyword) => !(keyword.added && keyword.name === name));
+  const others = info.keywords.filter((keyword) => !(keyword.added && keyword.name === name));
   if (others.some((keyword) => keyword.name === name)) throw new Error(`The model hears “${name}” already.`);
-  const { default_threshold: threshold } = manifest.scoring;
-  return { ...manifest, keywords: [...others, { name, spellings, borders, threshold, added: true }] };
+  const { default_threshold: threshold } = info.scoring;
+  return { ...info, keywords: [...others, { name, spellings, borders, threshold, added: true }] };
 }
 
 function metadata(bytes) {
