@@ -135,13 +135,17 @@ def _kill(_: Row, job: Job, place: Path, part: float, took: float) -> bool:
 
 
 def _limit(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
-    """No file may grow beyond 100 bytes to 1 MB, of which the command says a sentence. Whether it had room enough."""
+    """Let no file grow beyond 100 bytes to 1 MB, of which the command must say a
+    sentence. Returns whether it had room enough.
+    """
     room = int(100 * 10 ** (4 * part))
     return _told(row, _kws(place, job.words, room), f"files of {room} bytes at most")
 
 
 def _fill(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
-    """The disk has room for 4 kB to 4 MB, of which the command says a sentence. Whether it had room enough."""
+    """Leave room for 4 kB to 4 MB on the disk, of which the command must say a sentence.
+    Returns whether it had room enough.
+    """
     room = 4096 * int(10 ** (3 * part))
     ballast = place / "ballast"
     with ballast.open("wb") as file:
