@@ -1,4 +1,4 @@
-// What a model file of kws says about itself (kws/metadata.py): JSON in the metadata of its .onnx, which
+// What a model file of kws says about itself (kws/metadata/): JSON in the metadata of its .onnx, which
 // onnxruntime-web does not hand out. An .onnx file is a protocol buffer, and its wire format is simple:
 // https://protobuf.dev/programming-guides/encoding/; field numbers: onnx/onnx.proto of ONNX.
 

@@ -1,5 +1,5 @@
 // From log-posteriors to a score per keyword, and from scores to events: kws/decoding/ once more.
-// What they mean is told there; tests/test_web.py holds both languages to the same numbers and the same events.
+// What they mean is told there; tests/demo/test_web_numbers.py holds both languages to the same numbers and the same events.
 //
 // T frames, V tokens, K keywords, P spellings, S states of all chains (2 U - 1 for a spelling of U labels), and two
 // that never change: "a path may begin" and "no path". Matrices are flat arrays, row by row.
