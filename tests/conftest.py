@@ -1,4 +1,4 @@
-"""What several test files share: the model of tones (tests/tones.py), written once."""
+"""What several test files share: the model of tones (tests/support/tones.py), written once."""
 
 from functools import cache
 from pathlib import Path

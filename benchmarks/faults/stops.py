@@ -143,8 +143,8 @@ def _limit(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
 
 
 def _fill(row: Row, job: Job, place: Path, part: float, _: float) -> bool:
-    """Leave room for 4 kB to 4 MB on the disk, of which the command must say a sentence.
-    Returns whether it had room enough.
+    """Leave room for 4 kB to 4 MB on the disk, of which the command must say a
+    sentence. Returns whether it had room enough.
     """
     room = 4096 * int(10 ** (3 * part))
     ballast = place / "ballast"

@@ -42,7 +42,7 @@ WALKS = {
                 "kws/runtime/session.py: OnnxModel.run",
                 "onnxruntime on one thread: log-mel, subsampling, blocks, head",
                 "log-posteriors (2 C, 40): one frame per 40 ms, 40 tokens",
-                ("13 state tensors, 110 kB:", "last sound, convolutions,", "keys and values of 31 frames"),
+                ("10 state tensors, 110 kB:", "last sound, convolutions,", "keys and values of 31 frames"),
             ),
             Step(
                 "Search for paths",
@@ -54,7 +54,7 @@ WALKS = {
             Step(
                 "Score",
                 "kws/decoding/scorer.py: KeywordScorer.score",
-                "exp((LLR + sum of the labels' best log-posteriors) / U)",
+                "exp((LLR + peak weight x sum of the labels' best log-posteriors) / U)",
                 "scores (2 C, K) in [0, 1] and ages (2 C, K) in frames",
             ),
             Step(
@@ -92,7 +92,7 @@ WALKS = {
                 "kws/model/frontend.py: LogMel.forward",
                 "25 ms windows that end at the newest sample",
                 "mel (B, 4 T, 40): one hop per 10 ms",
-                ("the last two hops of sound,", "(B, 320)"),
+                ("the 15 ms of sound before,", "(B, 240), and the level, (B, 1, 1)"),
             ),
             Step(
                 "Subsample",

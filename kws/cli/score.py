@@ -63,7 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="let the model sleep while it is quiet, as `kws listen` and `kws serve` do",
     )
     parser.add_argument("--noise", metavar="SOURCE", help="noise to mix the positives with")
-    parser.add_argument("--rooms", metavar="SOURCE", help="room impulse responses for the positives (`kws data rooms`)")
+    parser.add_argument(
+        "--rooms", metavar="SOURCE", help="room impulse responses for the positives (`kws data get rooms`)"
+    )
     parser.add_argument(
         "--conditions",
         nargs="+",

@@ -55,11 +55,11 @@ class TaskConfig:
     """The task of a recipe: the data, the model and the losses.
 
     data: folder of the corpora. speech: those with transcripts. noise, rooms:
-    recordings of noise, and room impulse responses
-    (``kws data rooms``, ``kws data responses``). keywords: watched in validation, and
-    the keywords of the finished model. extra_spellings: (word, phones) pairs that the
-    dictionary lacks. scenes: how clips become training mixtures. scoring: constants of
-    scorer and trigger, which go into the model file.
+    recordings of noise, and room impulse responses (``kws data get rooms``, ``kws data
+    get responses``). keywords: watched in validation, and the keywords of the finished
+    model. extra_spellings: (word, phones) pairs that the dictionary lacks. scenes: how
+    clips become training mixtures. scoring: constants of scorer and trigger, which go
+    into the model file.
 
     start: a checkpoint, or the name of one that ships, whose weights training starts
     from; its model's shape is used. trunk: a checkpoint whose weights, those of its

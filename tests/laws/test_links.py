@@ -1,4 +1,5 @@
-"""What the pages point at is there: links, headings, and the files and functions that the architecture page names."""
+"""What the pages and the code point at is there: links, headings, the files and functions that the architecture page
+names, and every path and dotted name of this tree that stands in it."""
 
 import ast
 import importlib.util
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from trees import ROOT
+from trees import FOLDERS, NAMES, ROOT
 
 TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
@@ -20,6 +21,12 @@ HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
 TARGET = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)  # MyST's own anchors
 ROW = re.compile(r"^\|[^|]*\| `([\w/.]+\.py)` \| `([\w.]+)` \|$", re.MULTILINE)
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+IN_TREE = ("kws", "demo", "export", "recipes", "docs", "tests", "benchmarks", "examples")
+PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(IN_TREE)})/[\w./*-]*[\w*/]")
+DOTTED = re.compile(r"(?<![\w./-])kws(?:\.\w+)+")
+PLACEHOLDERS = {"NAME", "VERB"}
+HISTORY = {ROOT / "CHANGELOG.md", ROOT / "tests" / "laws" / "test_links.py"}  # tells of what was; holds the breaches
+INVENTED = (ROOT / "tests", ROOT / "docs" / "extend")  # pretended modules, and modules that a reader is to write
 
 
 def text_of(page: Path) -> str:
@@ -130,3 +137,64 @@ def test_the_pictures_are_those_that_the_script_draws():
     kept = {path.name: text_of(path) for path in folder.glob("*.svg")}
     assert kept == drawn, "python docs/pictures/draw.py writes them anew"
     assert all(f"pictures/{name}" in text_of(ARCHITECTURE) for name in drawn)
+
+
+def sources() -> list[Path]:
+    """The files in which names are looked for."""
+    found = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"} or path.name == "Makefile"]
+    for folder in IN_TREE:
+        found += [path for kind in ("py", "md", "js", "toml") for path in (ROOT / folder).rglob(f"*.{kind}")]
+    return sorted(set(found) - HISTORY)
+
+
+def installed(path: str) -> str:
+    """kws/demo/x, as a wheel has it, lies at demo/x here."""
+    ours = [folder for folder in FOLDERS.values() if path.startswith(f"kws/{folder}/")]
+    return path.removeprefix("kws/") if ours else path
+
+
+def stale_paths(text: str) -> list[str]:
+    paths = {path for path in PATH.findall(text) if not PLACEHOLDERS & set(re.split(r"\W", path))}
+    return sorted(path for path in paths if not any(ROOT.glob(installed(path))))
+
+
+def says(module: str, names: list[str]) -> bool:
+    """Does the file of a module define these names, one inside the other, or import the first?"""
+    source = NAMES[module].relative_to(ROOT).as_posix()
+    imports = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(text_of(ROOT / source)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    return not names or names[0] in imports or ".".join(names) in defined(source)
+
+
+def stale_names(text: str) -> list[str]:
+    """Dotted names that begin with a module of kws, and go on to what is not in it."""
+    stale = []
+    for name in {name for name in DOTTED.findall(text) if not PLACEHOLDERS & set(name.split("."))}:
+        parts = name.split(".")
+        deepest = max(count for count in range(1, len(parts) + 1) if ".".join(parts[:count]) in NAMES)
+        if deepest > 1 and not says(".".join(parts[:deepest]), parts[deepest:]):
+            stale.append(name)
+    return sorted(stale)
+
+
+def test_every_path_and_module_that_is_named_in_the_tree_is_there():
+    stale = {}
+    for file in sources():
+        text = text_of(file)
+        invented = any(file.is_relative_to(folder) for folder in INVENTED)
+        if found := stale_paths(text) + ([] if invented else stale_names(text)):
+            stale[file.relative_to(ROOT).as_posix()] = found
+    assert stale == {}
+
+
+def test_the_rule_notices_stale_names():
+    text = "tests/no.py kws/models/*.md (kws/no/) kws/demo/web/ https://x.org/kws/no.py kws/cli/NAME.py kws/units.py:"
+    assert stale_paths(text) == ["kws/no/", "tests/no.py"]
+    text = (
+        "kws.data.sources.gone kws.units.SAMPLE_RATE kws.units.no kws.cli.VERB kws.verifier kws.Detector kws.events.."
+    )
+    assert stale_names(text) == ["kws.data.sources.gone", "kws.units.no"]

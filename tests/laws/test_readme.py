@@ -8,6 +8,7 @@ A command that several pages give is tried once.
 - `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
 - Anything else must begin with a word in FREE.
 A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
+A ```text block is what the last command above it prints; a line `...` stands for lines that are left out.
 """
 
 import re
@@ -60,6 +61,7 @@ def lines(page: str) -> list[str]:
 
 COMMANDS = list({tuple(words): words for page in PAGES for line in lines(page) for words in split(line)}.values())
 KWS = [words[1:] for words in COMMANDS if words[0] == "kws"]
+FENCED = re.compile(r"^ *```(sh|text)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 PYTHON = [pytest.param(source, id=f"{page}-{n}") for page in PAGES for n, source in enumerate(blocks("python", page))]
 
 
@@ -110,6 +112,48 @@ def test_a_command_runs(words, tree):
 def test_a_python_block_runs(source, tree):
     ran = subprocess.run([sys.executable, "-c", source], cwd=tree, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def printed() -> list[tuple[list[str], str]]:
+    """Each ```text block of a page, behind the words of the last command above it."""
+    found = []
+    for text in PAGES.values():
+        command: list[str] = []
+        for language, block in FENCED.findall(text):
+            block = textwrap.dedent(block)
+            if language == "text":
+                found.append((command, block))
+            else:
+                command = split(block.replace("\\\n", " ").splitlines()[-1])[-1]
+    return found
+
+
+def runs_as(command: list[str]) -> list[str]:
+    """The command with this environment's programs; `make TARGET` is what the Makefile runs for it."""
+    if command[0] != "make":
+        assert is_runnable(command[1:]), f"a page shows what `{shlex.join(command)}` prints, and it cannot be run"
+        return [COMMAND, *command[1:]]
+    line = re.search(rf"^{command[1]}:.*\n\t\S+/python (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return [sys.executable, *shlex.split(line[1])]
+
+
+def is_shown(block: str, output: str) -> bool:
+    """Does the output hold the block's lines in this order, with others at a `...` alone?"""
+    runs = [re.escape(run.strip("\n")) for run in re.split(r"^\.\.\.\n", block, flags=re.MULTILINE)]
+    return re.search("(^|\n)" + r"\n(?:.*\n)*?".join(run for run in runs if run) + "(\n|$)", output) is not None
+
+
+@pytest.mark.parametrize(("command", "block"), printed(), ids=[shlex.join(command) for command, _ in printed()])
+def test_a_page_shows_what_a_command_prints(command, block, tree):
+    ran = subprocess.run(runs_as(command), cwd=tree, capture_output=True, text=True)
+    assert is_shown(block, ran.stdout + ran.stderr), ran.stdout + ran.stderr
+
+
+def test_the_rule_notices_what_a_command_does_not_print():
+    output = "one 0.91\ntwo\nthree\nfour\n"
+    shown = ["one 0.91\n", "one 0.91\n...\nfour\n", "two\n...\nthree\n...\n"]
+    breaches = ["one 0.92\n", "one\n", "two\nfour\n", "four\n...\none 0.91\n", "ne 0.91\n"]
+    assert [is_shown(block, output) for block in shown + breaches] == [True] * len(shown) + [False] * len(breaches)
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] != "kws"], ids=shlex.join)

@@ -37,7 +37,7 @@ class Browser:
         profile = f"--user-data-dir={self._profile.name}"
         words = [CHROMIUM, *_FLAGS, *flags, "--remote-debugging-pipe", profile, "about:blank"]
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(words, pass_fds=(3, 4), preexec_fn=connect, **silent)  # noqa: PLW1509 - no threads
+        self._process = subprocess.Popen(words, close_fds=False, preexec_fn=connect, **silent)  # noqa: PLW1509 - no threads
         for fd in (into, out, *theirs):
             os.close(fd)
         self._held, self._number, self._session = b"", 0, None

