@@ -47,7 +47,7 @@ class AcousticModel(StreamingLayer):
         super().__init__()
         self.config = config
         self.streaming = is_streaming(config.mixer)
-        self.frontend = make_frontend(config.mels, config.follow_level)
+        self.frontend = make_frontend(config.mels, follow_level=config.follow_level, extend_band=config.extend_band)
         self.subsampling = Subsampling(config.mels, config.channels, config.width)
         mixers = MixerConfig(config.width, config.heads, config.window_frames)
         specs = itertools.islice(itertools.cycle(parse_pattern(config.mixer)), config.blocks)

@@ -17,9 +17,10 @@ class AcousticConfig:
     the feed-forward's hidden width in units of D. kernel: of the convolution in the
     feed-forward, in frames. channels: of the first convolution of the subsampling.
     mels: mel bands. follow_level: whether quiet sound is raised first
-    (kws.model.level). tokens: what the head tells apart, blank first. phrases: how many
-    whole phrases a second head tells apart (`AcousticModel.whole_with_phrases`); 0 is
-    no such head.
+    (kws.model.level). extend_band: whether bands that a telephone cuts off are filled
+    (kws.model.upper_bands). tokens: what the head tells apart, blank first. phrases:
+    how many whole phrases a second head tells apart
+    (`AcousticModel.whole_with_phrases`); 0 is no such head.
     """
 
     mixer: str = "xsa"
@@ -32,6 +33,7 @@ class AcousticConfig:
     channels: int = 96
     mels: int = 40
     follow_level: bool = False
+    extend_band: bool = False
     dropout: float = 0.1
     tokens: tuple[str, ...] = TOKENS
     phrases: int = 0

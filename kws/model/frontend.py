@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from kws.model.streaming import StreamingLayer
+from kws.model.upper_bands import UpperBands
 from kws.model.windows import windows
 from kws.units import HOP_SAMPLES, SAMPLE_RATE
 
@@ -41,7 +42,8 @@ class FrontendState(NamedTuple):
 class LogMel(StreamingLayer):
     """(B, S) PCM in [-1, 1], S a multiple of 160 -> (B, F, M) log-mel energies.
 
-    mels: number of bands between `low_hz` and `high_hz`.
+    mels: number of bands between `low_hz` and `high_hz`. extend_band: whether upper
+    bands that a telephone has cut off are filled (kws.model.upper_bands).
     """
 
     window: Tensor
@@ -51,9 +53,12 @@ class LogMel(StreamingLayer):
     stride = HOP_SAMPLES
     look_back = WINDOW_SAMPLES - HOP_SAMPLES
 
-    def __init__(self, mels: int = 40, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> None:
+    def __init__(
+        self, mels: int = 40, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ, *, extend_band: bool = False
+    ) -> None:
         super().__init__()
         self.mels = mels
+        self.upper = UpperBands(mels, FLOOR) if extend_band else None
         first, second = _dft_stages()
         self.register_buffer("window", _window(), persistent=False)
         self.register_buffer("first", first, persistent=False)
@@ -81,7 +86,10 @@ class LogMel(StreamingLayer):
         grid = grid.reshape(batch * hops, _USED_K1, 2 * _COLUMNS).transpose(0, 1)
         spectrum = grid @ self.second
         power = (spectrum * spectrum).transpose(0, 1).reshape(batch, hops, _USED_K1 * 2 * _COLUMNS)
-        return power @ self.filters, FrontendState(pcm[:, -self.look_back :])
+        energies = power @ self.filters
+        if self.upper is not None:
+            energies = self.upper(energies)
+        return energies, FrontendState(pcm[:, -self.look_back :])
 
 
 def _window() -> Tensor:

@@ -49,9 +49,9 @@ class LevelledLogMel(StreamingLayer):
     stride = HOP_SAMPLES
     look_back = None  # the level remembers for as long as it falls
 
-    def __init__(self, mels: int) -> None:
+    def __init__(self, mels: int, *, extend_band: bool = False) -> None:
         super().__init__()
-        self.mel = LogMel(mels)
+        self.mel = LogMel(mels, extend_band=extend_band)
         self.register_buffer("fall", _FALL * torch.arange(1.0, MOST_HOPS + 1), persistent=False)
 
     def init_state(self, batch: int) -> LevelState:
@@ -91,6 +91,9 @@ def raised_segments(features: Tensor) -> Tensor:
     return torch.log(torch.relu(torch.exp(features) - FLOOR) * torch.exp(gain) + FLOOR)
 
 
-def make_frontend(mels: int, follow_level: bool) -> LogMel | LevelledLogMel:
-    """The frontend of a model: energies as they are, or raised where sound is quiet."""
-    return LevelledLogMel(mels) if follow_level else LogMel(mels)
+def make_frontend(mels: int, *, follow_level: bool, extend_band: bool) -> LogMel | LevelledLogMel:
+    """The frontend of a model. follow_level: quiet sound is raised. extend_band: upper
+    bands that a telephone has cut off are filled.
+    """
+    kind = LevelledLogMel if follow_level else LogMel
+    return kind(mels, extend_band=extend_band)

@@ -98,8 +98,8 @@ def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
     """What a recipe learned to say later, in its parts and in the model's shape: with its default it is the same."""
     recipe = find_recipe("wake_words").changed(model=AcousticConfig())
     old = flat(recipe)
-    del old["vocal_tract"], old["temperature"], old["model"]["follow_level"]
-    for later in (recipe.changed(vocal_tract=0.1), recipe.changed(model=AcousticConfig(follow_level=True))):
+    del old["vocal_tract"], old["temperature"], old["model"]["follow_level"], old["model"]["extend_band"]
+    for later in (recipe.changed(vocal_tract=0.1), recipe.changed(model=AcousticConfig(extend_band=True))):
         (tmp_path / "recipe.json").write_text(json.dumps(old))
         with pytest.raises(KwsError, match="another recipe"):
             claim(tmp_path, later)

@@ -35,8 +35,8 @@ class FeatureDataset(Dataset[Batch]):
     def __init__(self, scenes: SceneDataset, config: AcousticConfig, folder: Path) -> None:
         """config: of the model, whose frontend makes the features."""
         self.scenes = scenes
-        self.frontend = make_frontend(config.mels, config.follow_level)
-        kind = f"{config.mels}{' levelled' * config.follow_level} {scenes.identity()}"
+        self.frontend = make_frontend(config.mels, follow_level=config.follow_level, extend_band=config.extend_band)
+        kind = f"{config.mels}{' levelled' * config.follow_level}{' extended' * config.extend_band} {scenes.identity()}"
         self.folder = folder / hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> Batch:
