@@ -61,4 +61,6 @@ CORPORA = (
     "wake_words",
     "librispeech_many_speakers",
     "cut_words",
+    "common_voice",
+    "telephone",
 )
