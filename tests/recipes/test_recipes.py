@@ -47,7 +47,7 @@ from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
-from kws.train.recipes.shipped import shipped_recipes  # noqa: E402
+from kws.train.recipes.shipped import describe, shipped_recipes  # noqa: E402
 
 SCORING = ScorerConfig(1.0, 50, 12, 25, 0.3)
 NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches
@@ -379,6 +379,13 @@ class TestShelf:
         for name in shipped_recipes():
             assert f"{name}\n    " in listing
         assert listing.count("    data: ") == len(shipped_recipes()) >= 6
+
+    @pytest.mark.parametrize("name", ["wake_words_verifier", "phones", "wake_words"])
+    def test_all_folders_are_named_however_many_lines_they_take(self, name):
+        recipe = pytest.importorskip(f"kws.recipes.{name}.recipe").RECIPE
+        task = recipe.task
+        folders = [corpus.folder for corpus in (*task.speech, task.noise, getattr(task, "rooms", None)) if corpus]
+        assert all(folder in describe(name)[2] for folder in folders)
 
     def test_listing_needs_no_torch(self):
         script = (

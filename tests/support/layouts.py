@@ -188,7 +188,7 @@ def an4(root: Path) -> Path:
 
 def every_recording_of_recipes(root: Path) -> dict[str, Path]:
     """The archives of all public sets as folders, with every recording that the shipped lists name, and some more."""
-    from kws.data.recipe_sets.public import read_list
+    from kws.data.recipe_sets.public_set import read_list
 
     short = sound(root / "short.wav")
     flac = sound(root / "short.flac")
@@ -204,6 +204,8 @@ def every_recording_of_recipes(root: Path) -> dict[str, Path]:
     put(folders["picovoice"] / "wake-word-benchmark-master" / "audio" / "alexa" / "other.flac", flac)
     for row in read_list("speech_commands_v1"):
         put(folders["v1"] / f"{row['file']}.wav", short)
+    for speaker in SPEAKERS:
+        sound(folders["v1"] / "cat" / f"{speaker}_nohash_0.wav")
     put(folders["v1"] / "left" / "ffffffff_nohash_0.wav", short)
     speech_commands(root / "made")
     (root / "made" / "speech_commands_v0.02").rename(folders["v2"])
@@ -218,4 +220,67 @@ def every_recording_of_recipes(root: Path) -> dict[str, Path]:
         (chapter / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0000 AS YOU KNOW\n")
     an4(folders["an4"])
     esc50(root / "esc50")
-    return {**folders, "esc50": root / "esc50"}
+    return {**folders, "esc50": root / "esc50", **_repositories(root)}
+
+
+def _repositories(root: Path) -> dict[str, Path]:
+    """What GitHub packs of the repositories of public sets, each below NAME-COMMIT."""
+    from kws.data.recipe_sets import repositories as known
+    from kws.data.recipe_sets.public_set import read_list
+
+    def tree(repository: known.Repository) -> Path:
+        return root / repository.name / f"{repository.name}-{repository.commit}"
+
+    voices = tree(known._COMMON_VOICE)
+    for language in ("ab", "ar", "de", "en", "zh-CN", "ja"):
+        rows = [[f"{number:020x}", f"common_voice_{language}_{number}.mp3", '"A sentence'] for number in range(2)]
+        rows[0][0] = "of two languages"
+        sounds = [sound(voices / language / "clips" / row[1]) for row in rows]
+        lines = ["\t".join(row) for row in [["client_id", "path", "sentence"], *rows]]
+        (sounds[0].parent.parent / "validated.tsv").write_text("\n".join(lines) + "\n")
+    for speaker in range(15307110180, 15307110200):
+        for label in ("00", "12", "19"):
+            sound(tree(known._DSP_SPEECH) / "speech_data" / str(speaker) / f"{speaker}-{label}-01.wav")
+    sound(tree(known._DSP_SPEECH) / "speech_data" / "15307130191" / "15307130191-12-01.wav")
+    for row in read_list("measured_rooms"):
+        of = known._REVERB_JS if row["file"].startswith("Library/") else known._WEB_AUDIO
+        stereo(tree(of) / row["file"])
+    sound(tree(known._REVERB_JS) / "Library" / "InsidePiano.wav")
+    for machine in ("aircon_1", "dishwasher_0", "street_0", "vacuuming_2"):
+        sound(tree(known._HOUSEHOLD) / "noise_data" / "processed" / f"{machine}_0.wav")
+        sound(tree(known._HOUSEHOLD) / "noise_data" / "raw" / f"{machine}.wav")
+    wuw_corpus(tree(known._WUW_CORPUS))
+    found = (known._COMMON_VOICE, known._DSP_SPEECH, known._WEB_AUDIO, known._REVERB_JS, known._HOUSEHOLD)
+    return {of.name: root / of.name for of in (*found, known._WUW_CORPUS)}
+
+
+def stereo(path: Path) -> Path:
+    """Noise in the left channel, silence in the right one, 44.1 kHz."""
+    import soundfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = 0.1 * np.random.default_rng(1).standard_normal(4410)
+    soundfile.write(str(path), np.stack([left, 0 * left], axis=1), 44_100)
+    return path
+
+
+CALLERS = {"00000": "{smack} Ann Example", "00001": "Ben Example", "00002": "Cas Example", "00003": "ann example"}
+
+
+def wuw_corpus(root: Path) -> Path:
+    """Calls as mu-law without a header, and what is said in them."""
+    entries = []
+    for session, caller in CALLERS.items():
+        said = (caller, "Operator", "[beep] hey _Think Engine_, 2", "")
+        for number, (text, size) in enumerate(zip(said, (1600, 1600, 3200, 14), strict=True)):
+            file = f"calls/{session}/WUWII{session}_{number:03d}.ulaw"
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_bytes(np.random.default_rng(number).bytes(size))
+            span = {"startTime": 0.05, "endTime": 0.15} if number == 1 else {"startTime": 0, "endTime": 0}
+            entries.append(
+                {"sessionNumber": session, "utteranceNumber": f"{number:03d}", "filePath": file, "transcription": text}
+                | span
+            )
+    entries.append({**entries[-1], "filePath": "calls/lost.ulaw"})
+    (root / "data.json").write_text(json.dumps({"entries": entries}))
+    return root

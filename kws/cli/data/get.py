@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ def configure(parser: argparse.ArgumentParser, corpus: str = "") -> None:
             metavar="RECIPE",
             help="in place of a corpus: every folder of corpora that a recipe or a study needs, below --root",
         )
-        parser.add_argument("--models", type=Path, metavar="DIR", help="of --for: speech models (default: ROOT/models)")
+        parser.add_argument(
+            "--models", type=Path, metavar="DIR", help="of --for: where models lie (default: ROOT/models)"
+        )
         parser.add_argument("--workers", type=int, default=1, metavar="N", help="of --for: processes that synthesise")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the corpus; manifest.csv is written there")
     parser.add_argument(
@@ -63,15 +66,21 @@ def _get_for(args: argparse.Namespace) -> str:
     """Brings every folder of corpora that a recipe needs and prints a line for each as
     it is done.
     """
-    from kws.data.recipe_sets.bring import bring_all, corpora_of
+    from kws.data.recipe_sets.bring import asks_a_teacher, bring_all, bring_teacher, corpora_of
     from kws.data.recipe_sets.made import Making
+    from kws.data.recipe_sets.teacher import TEACHER
 
     if args.root is None or args.source or args.part:
         raise KwsError(f"--for takes no --from and no --part: kws data get --for {args.recipe} --root DIR [--download]")
     making = Making(args.root, args.models or args.root / "models", args.download, args.workers)
-    if missing := bring_all(corpora_of(args.recipe), making, lambda line: print(line, flush=True)):
+    corpora, taught = corpora_of(args.recipe), asks_a_teacher(args.recipe)
+    missing = bring_all(corpora, making, partial(print, flush=True))
+    if taught:
+        missing += bring_teacher(making, partial(print, flush=True))
+    if missing:
         raise KwsError(f"{args.recipe} needs more than is there: {', '.join(missing)}; the same command goes on")
-    return f"all that {args.recipe} needs is in {args.root}: data={args.root}"
+    teacher = f" teacher={making.models / TEACHER}" if taught else ""
+    return f"all that {args.recipe} needs is in {args.root}: data={args.root}{teacher}"
 
 
 def _report(name: str, prepared: Prepared) -> str:

@@ -115,7 +115,7 @@ def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Sk
                         (printable(audio.relative_to(root) if audio.is_relative_to(root) else audio), *found)
                     )
                 else:
-                    rows.append(Utterance(audio, found, normalise(clip.text), clip.speaker, clip.split))
+                    rows.append(Utterance(audio, found, normalise(clip.text), clip.speaker, clip.split, clip.span))
     return rows, skipped
 
 

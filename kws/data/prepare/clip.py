@@ -21,7 +21,7 @@ class Fault(NamedTuple):
 @dataclass(frozen=True)
 class Clip:
     """One file that a corpus lists. fault: set where the file is known to be useless
-    before it is decoded.
+    before it is decoded. span: seconds in which the text is said, where that is known.
     """
 
     audio: Path
@@ -29,6 +29,7 @@ class Clip:
     speaker: str = ""
     split: str = "train"
     fault: Fault | None = None
+    span: tuple[float, float] | None = None
 
 
 Listing = tuple[Sequence[Clip], Sequence[str]]  # clips, and notes for the reader of the report

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing
@@ -49,7 +50,7 @@ def keep_held_out(clips: Sequence[Clip]) -> Listing:
         if home != clip.split and clip.fault is None:
             aside += 1
             fault = Fault("shared speaker", f"its speaker {clip.speaker} is in {home}, and this clip in {clip.split}")
-            clip = Clip(clip.audio, clip.text, clip.speaker, clip.split, fault)
+            clip = replace(clip, fault=fault)
         kept.append(clip)
     note = f"{aside} clips set aside: the published split has their speakers on a side that is held out"
     return kept, [note] if aside else []

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib.resources
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kws.data.corpora.base import AbsentError
 from kws.data.manifest import describe, read_manifest
 from kws.data.prepare.build import MARKER
+from kws.data.recipe_sets import teacher
 from kws.data.recipe_sets.made import MADE, Making
 from kws.data.recipe_sets.public import PUBLIC
+from kws.data.recipe_sets.teacher import TEACHER
 from kws.errors import KwsError
 from kws.log import Log
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 _FILES = ("recipe.py", "study.py")
-_CONSTANT = "CORPORA"
+_CONSTANT, _TEACHER = "CORPORA", "TEACHER"
 
 
 def corpora_of(recipe: str) -> tuple[str, ...]:
@@ -29,10 +33,26 @@ def corpora_of(recipe: str) -> tuple[str, ...]:
     Raises KwsError where there is no such file, or no such constant in it.
     """
     source = _source(recipe)
+    if (named := _constant(source, _CONSTANT)) is None:
+        raise KwsError(f"{source} has no constant {_CONSTANT} that names the folders of corpora it needs")
+    return tuple(named)
+
+
+def asks_a_teacher(recipe: str) -> bool:
+    """Whether a recipe's constant TEACHER, which is read in the same way, names the one
+    that is known; KwsError where it names another.
+    """
+    named = _constant(_source(recipe), _TEACHER)
+    if named not in (None, TEACHER):
+        raise KwsError(f"nothing is known of a teacher {named!r}: there is {TEACHER}")
+    return named is not None
+
+
+def _constant(source: Traversable | Path, name: str) -> Any:
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == _CONSTANT:
-            return tuple(ast.literal_eval(node.value))
-    raise KwsError(f"{source} has no constant {_CONSTANT} that names the folders of corpora it needs")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return None
 
 
 def shipped() -> dict[str, Traversable]:
@@ -55,12 +75,18 @@ def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
     """Brings the sets of these names and the sets that they are made of, one line to
     `log` for each; returns the names of the missing ones.
     """
-    return [name for name in with_needs(names) if not _brought(name, making, log)]
+    return [name for name in with_needs(names) if not _brought(name, partial(_bring, name, making), log)]
 
 
-def _brought(name: str, making: Making, log: Log) -> bool:
+def bring_teacher(making: Making, log: Log) -> list[str]:
+    """Brings the teacher below the folder of the models, as `bring_all` does."""
+    how = partial(teacher.bring_teacher, making.models, making.download)
+    return [] if _brought(TEACHER, how, log) else [TEACHER]
+
+
+def _brought(name: str, bring: Callable[[], str], log: Log) -> bool:
     try:
-        log(f"{name}: {_bring(name, making)}")
+        log(f"{name}: {bring()}")
     except KwsError as error:
         usual = ": add --download to fetch it" if isinstance(error, AbsentError) else ""
         log(f"{name}: missing, {error}{usual}")

