@@ -45,7 +45,7 @@ def run(tree: Path, *words: str, code: int = 0) -> str:
 def copy_of_the_tree(folder: Path) -> Path:
     """kws with its sister folders inside it, as an installed kws has them, and the tests."""
     ignored = shutil.ignore_patterns("models", "__pycache__")
-    for name in ("kws", "demo", "export", "recipes", "tests"):
+    for name in ("kws", "demo", "export", "recipes", "examples", "tests", "docs/extend"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored, symlinks=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "kws" / "models").symlink_to(ROOT / "kws" / "models")
@@ -117,6 +117,12 @@ def test_the_tests_of_what_is_added_and_the_laws_pass(tree):
     said = run(tree, "pytest", *words)
     assert all(re.search(rf"{file}::.* PASSED", said) for file in [*LAWS, *WHOLE]), said
     assert all(f"[{name}]" in said for name in ("average", "claps", "loudness")), said
+
+
+def test_the_commands_of_the_pages_are_tried(tree):
+    pytest.importorskip("torch")
+    said = run(tree, "pytest", "-p", "no:cacheprovider", "tests/docs/extended_pages.py", "-v")
+    assert "[length demo/hear.wav] PASSED" in said and "[train tiny model.mixer=average] PASSED" in said
 
 
 def stem(file: str) -> str:
