@@ -10,7 +10,7 @@ import importlib.resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.log import Log
 from kws.python_file import load_python_file
 from kws.train.recipes.shipped import shipped_recipes
@@ -60,10 +60,8 @@ def load_recipe(name_or_path: str) -> RecipeFile:
         path = path / "recipe.py"
     if path.suffix == ".py":
         return _load(path)
-    names = shipped_recipes()
-    if name_or_path not in names:
-        raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
-    with importlib.resources.as_file(names[name_or_path] / "recipe.py") as file:
+    folder = named(name_or_path, shipped_recipes(), "recipe", "give a .py file or a shipped one")
+    with importlib.resources.as_file(folder / "recipe.py") as file:
         return _load(file)
 
 

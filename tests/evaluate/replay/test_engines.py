@@ -218,9 +218,9 @@ def test_what_an_engine_does_not_ship_is_said():
         "hey jarvis": "hey_jarvis",
         "jarvis": "hey_jarvis",
     }
-    with pytest.raises(KwsError, match="x has no model 'alexi': the nearest is 'alexa'"):
+    with pytest.raises(KwsError, match="there is no model of x 'alexi': the nearest is 'alexa'"):
         asked_for(["alexi"], shipped, "x")
-    with pytest.raises(KwsError, match="it ships alexa, hey jarvis"):
+    with pytest.raises(KwsError, match="there are alexa, hey jarvis"):
         asked_for(["jarvis=no/such.onnx"], shipped, "x")
 
 
