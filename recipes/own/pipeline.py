@@ -5,12 +5,14 @@ Corpora of the recipe that are called SYNTHETIC and RECORDINGS stand for what is
 here, below the output folder; of the others those are used that lie in the data folder.
 """
 
-import argparse
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +39,9 @@ from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import doubts, hears_speech, log_posteriors, spellings_heard
 from kws.train.recipe import Recipe, TrainingCorpus
+
+if TYPE_CHECKING:
+    import argparse
 
 CONFUSABLES = 120
 SENTENCES = 120  # where there is no real speech

@@ -8,9 +8,11 @@ is how high and how fast they come. What is learned is of no use, only that it i
 Data: none; it is made.
 """
 
-import argparse
+from __future__ import annotations
+
 import wave
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,9 @@ from kws.log import Log
 from kws.model.config import AcousticConfig
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 from kws.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import argparse
 
 KEYWORDS = ("stop", "seven")
 TAUGHT = frozenset("AA AH EH G L N OW P S T V".split())  # words of these phones are sung

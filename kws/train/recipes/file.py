@@ -5,7 +5,6 @@ Nothing here loads torch, so that a mistake in a command is told at once.
 
 from __future__ import annotations
 
-import argparse
 import importlib.resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +15,8 @@ from kws.python_file import load_python_file
 from kws.train.recipes.shipped import shipped_recipes
 
 if TYPE_CHECKING:
+    import argparse
+
     from kws.train.recipe import Recipe
     from kws.train.verifier.recipe import VerifierRecipe
 
@@ -31,7 +32,9 @@ class RecipeFile(Protocol):
     RECIPE: Recipe | VerifierRecipe
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the recipe's own options, as a verb's module does."""
+        """Add the recipe's own options, as a verb's module does. One with action="once"
+        and const=WHY is refused where it is given twice.
+        """
 
     def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:
         """Make the model by `recipe`, which is RECIPE with the user's changes.
