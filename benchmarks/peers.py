@@ -38,6 +38,7 @@ from kws.evaluate.replay.engines import ENGINES, REQUIREMENTS
 from kws.evaluate.replay.systems import SystemSpec, open_system
 from kws.evaluate.report.compare import read_report
 from kws.evaluate.report.model import Report
+from kws.files import write_text
 from kws.runtime.shipped import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +118,7 @@ def environment(engine: str, folder: Path, pip_args: Sequence[str]) -> str:
         run(folder / f"{engine}.log", sys.executable, "-m", "venv", "--clear", home)
         packages = [*REQUIREMENTS[engine], "--editable", f"{ROOT}[score]"]
         run(folder / f"{engine}.log", python, "-m", "pip", "install", "--quiet", *pip_args, *packages)
-        marker.write_text(json.dumps(wanted), encoding="utf-8")
+        write_text(marker, json.dumps(wanted))
     return str(python)
 
 
@@ -238,8 +239,8 @@ def main() -> None:
         result = compare(args)
     except (KwsError, Failed) as error:
         sys.exit(f"peers: {error}")
-    (args.output / "peers.json").write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
-    (args.output / "peers.md").write_text(markdown(result), encoding="utf-8")
+    write_text(args.output / "peers.json", json.dumps(asdict(result), indent=1))
+    write_text(args.output / "peers.md", markdown(result))
     print(markdown(result), end="")
 
 

@@ -5,7 +5,6 @@ Its HTML, CSS and JavaScript lie in demo/web; `kws web` is the command.
 """
 
 import json
-import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from kws.data import packages
 from kws.errors import KwsError
-from kws.files import write_bytes
+from kws.files import write_bytes, write_text
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
@@ -40,14 +39,14 @@ def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
     for model in models:
         target = folder / "models" / model.path.name
         if not (target.exists() and target.samefile(model.path)):
-            shutil.copyfile(model.path, target)
+            write_bytes(target, model.path.read_bytes())
     listed = [{"name": model.path.stem, "file": f"models/{model.path.name}"} for model in models]
-    (folder / "models.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "models.json", json.dumps(listed, indent=2) + "\n")
     demo = resources.files("kws.demo")
     for file in (demo / "web").iterdir():
         if file.name.endswith((".html", ".css", ".js")):
-            (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "example.wav").write_bytes((demo / "hear.wav").read_bytes())
+            write_bytes(folder / file.name, file.read_bytes())
+    write_bytes(folder / "example.wav", (demo / "hear.wav").read_bytes())
 
 
 def has_runtime(folder: Path) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
+from typing import TypeVar
+
+Known = TypeVar("Known")
 
 
 class KwsError(Exception):
@@ -64,8 +67,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence that says a name is unknown: the nearest of the known
     names, or all of them.
     """
+    names = list(known)
+    close = close_to(name, names)
+    return f"the nearest is {close!r}" if close else f"there are {', '.join(names) or 'none'}"
+
+
+def close_to(name: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
+    """The known name that is most like this one, and at least so much like it as
+    `likeness` (of difflib, 0 to 1); None where there is none.
+    """
     from difflib import get_close_matches  # needed after a mistake alone
 
-    names = list(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"the nearest is {close[0]!r}" if close else f"there are {', '.join(names) or 'none'}"
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=likeness)), None)
+
+
+def named(name: str, known: Mapping[str, Known], kind: str, advice: str = "") -> Known:
+    """What a name means; KwsError with the nearest of the known names, or all of them.
+
+    kind: of the things that have names, such as "recipe". advice: what may be given in
+    place of a name, as an imperative.
+    """
+    if name in known:
+        return known[name]
+    raise KwsError(f"there is no {kind} {name!r}: {advice + ', ' if advice else ''}{nearest(name, known)}")

@@ -4,24 +4,33 @@ whenever the process is stopped.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
+def partial_of(path: Path) -> Path:
+    """Where `whole` writes what becomes `path`."""
+    return path.with_name(f"{path.name}.partial")
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, shared: bool = False) -> Iterator[Path]:
     """The path to write to in place of `path`, which takes its content when the block
     ends without an error.
 
     >>> with whole(folder / "model.onnx") as partial:
     ...     onnx.save(proto, partial)
 
-    The partial file lies beside `path`, with `.partial` for its last suffix; it is left
-    there if the process is killed, and removed if the block raises.
+    The partial file lies beside `path`, with `.partial` after its name; it is left
+    there if the process is killed, and removed if the block raises. shared: other
+    processes may be writing the same, so each has a partial file of its own.
     """
-    partial = path.with_suffix(".partial")
+    partial = partial_of(path)
+    if shared:
+        partial = partial.with_name(f"{partial.name}-{os.getpid()}")
     try:
         yield partial
         partial.replace(path)

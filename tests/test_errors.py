@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kws.errors import InputError, KwsError, nearest, require
+from kws.errors import InputError, KwsError, close_to, named, nearest, require
 
 
 def test_a_package_that_is_there_is_imported():
@@ -47,3 +47,16 @@ def test_an_input_error_is_a_value_error_too():
 def test_a_name_that_is_not_known_gets_the_nearest_or_all(name, hint):
     assert nearest(name, ["detect", "info", "serve"]) == hint
     assert nearest(name, []) == "there are none"
+
+
+def test_a_name_means_what_it_is_known_for_or_one_sentence_says_what_there_is():
+    known = {"phones": 1, "wake_words": 2}
+    assert named("phones", known, "recipe") == 1
+    with pytest.raises(KwsError, match=r"^there is no recipe 'fones': the nearest is 'phones'$"):
+        named("fones", known, "recipe")
+    with pytest.raises(KwsError, match=r"^there is no recipe 'x': give a .py file, there are phones, wake_words$"):
+        named("x", known, "recipe", "give a .py file")
+
+
+def test_a_name_is_close_to_what_is_alike_enough():
+    assert close_to("fones", ["phones"]) == "phones" and close_to("fones", ["phones"], 0.9) is None

@@ -1,5 +1,7 @@
 """A file is written whole or not at all."""
 
+import os
+
 import pytest
 
 from kws import files
@@ -53,6 +55,19 @@ def test_a_killed_process_leaves_nothing_in_the_way(tmp_path):
     with files.together(tmp_path) as partial:
         (partial / "new").touch()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_processes_that_write_the_same_do_not_write_into_one_another(tmp_path):
+    path = tmp_path / "a.json"
+    with files.whole(path) as usual, files.whole(path, shared=True) as own:
+        assert usual == files.partial_of(path) != own and str(os.getpid()) in own.name
+        usual.write_text("usual")
+        own.write_text("own")
+    assert [path.read_text(), list(tmp_path.iterdir())] == ["usual", [path]]
+
+
+def test_files_that_differ_in_their_suffix_alone_have_partial_files_of_their_own(tmp_path):
+    assert files.partial_of(tmp_path / "a.json") != files.partial_of(tmp_path / "a.csv")
 
 
 def test_a_full_disk_is_named(tmp_path):

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kws.errors import KwsError
+from kws.errors import KwsError, close_to
 from kws.runtime.shipped import DEFAULT_MODEL as DEFAULT_MODEL
 from kws.runtime.shipped import PHRASE_MODEL, shipped
 
@@ -128,10 +128,8 @@ def _refuse_misspelt(word: str) -> None:
     """
     if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
-    from difflib import get_close_matches  # needed for a word that names nothing alone
-
-    if close := get_close_matches(word.lower(), shipped(), n=1, cutoff=_NEARLY):
-        raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close[0]!r}")
+    if close := close_to(word.lower(), shipped(), _NEARLY):
+        raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close!r}")
 
 
 def add_keyword_option(parser: argparse.ArgumentParser) -> None:

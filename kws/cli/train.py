@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from kws.train.verifier.recipe import VerifierRecipe
 
 
+class _Once(argparse.Action):
+    """An option that may be given once: of two, one would be lost without a word.
+    const: why.
+    """
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice: {self.const}")
+        setattr(namespace, self.dest, values)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Train a model from a recipe. A killed training goes on when the same command is given again."
     parser.epilog = (
@@ -73,6 +86,7 @@ def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Re
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.register("action", "once", _Once)
     if hasattr(file, "make"):
         file.configure(parser)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")

@@ -4,7 +4,6 @@ instead of codecs.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from kws.arrays import Samples
 from kws.audio import READING, lost_sound_before, read
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
+from kws.files import whole
 from kws.log import Log
 
 PCM = npt.NDArray[np.int16]
@@ -117,8 +117,7 @@ def _identity(utterance: Utterance) -> str:
 
 def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -> None:
     kept, starts, skipped = [], [0], []
-    partial = pcm_path.with_suffix(f".{os.getpid()}")  # another training may be decoding the same
-    with partial.open("wb") as out:
+    with whole(pcm_path, shared=True) as partial, partial.open("wb") as out:  # another training may decode the same
         for i, utterance in enumerate(tqdm(utterances, "decoding", unit="clip", leave=False, disable=None)):
             try:
                 samples = read(utterance.audio)
@@ -129,9 +128,6 @@ def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -
             out.write(pcm.tobytes())
             kept.append(i)
             starts.append(starts[-1] + len(pcm))
-    partial.replace(pcm_path)
-    done = index_path.with_suffix(f".{os.getpid()}-index")
-    done.write_text(
-        json.dumps({"kept": kept, "starts": starts, "skipped": skipped, "reading": READING}), encoding="utf-8"
-    )
-    done.replace(index_path)
+    index = {"kept": kept, "starts": starts, "skipped": skipped, "reading": READING}
+    with whole(index_path, shared=True) as partial:
+        partial.write_text(json.dumps(index), encoding="utf-8")

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kws.errors import KwsError, require
+from kws.files import write_text
 
 DOWNLOADS = "downloads"  # below a corpus's root: archives and their receipts
 _CHUNK = 1 << 20
@@ -66,7 +67,7 @@ def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None
     path = fetch(archive, root / DOWNLOADS)
     last = extract(path, into, wanted)
     known = _read(receipt)
-    _write(receipt, {**known, "unpacked": {**known.get("unpacked", {}), place: last}})
+    write_text(receipt, json.dumps({**known, "unpacked": {**known.get("unpacked", {}), place: last}}, indent=1))
     return True
 
 
@@ -86,7 +87,8 @@ def fetch(archive: Archive, folder: Path) -> Path:
         _download(archive.url, arrived)
     sha256 = _check(arrived, archive, known.get("sha256"))
     arrived.replace(target)
-    _write(receipt, {"url": archive.url, "bytes": target.stat().st_size, "sha256": sha256})
+    about = {"url": archive.url, "bytes": target.stat().st_size, "sha256": sha256}
+    write_text(receipt, json.dumps(about, indent=1))
     return target
 
 
@@ -218,9 +220,3 @@ def _read(receipt: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write(receipt: Path, content: dict[str, Any]) -> None:
-    unfinished = receipt.with_name(f"{receipt.name}.partial")
-    unfinished.write_text(json.dumps(content, indent=1), "utf-8")
-    unfinished.replace(receipt)

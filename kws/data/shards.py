@@ -20,7 +20,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from kws.data.clips import PCM, Clips
 from kws.data.manifest import Utterance, read_manifest, refuse_shared_speakers
 from kws.data.scenes.dataset import SceneSource
 from kws.errors import KwsError, require
-from kws.files import write_text
+from kws.files import whole, write_text
 from kws.log import Log
 from kws.units import SAMPLE_RATE
 
@@ -152,10 +152,11 @@ def _decoded(
 def _write_shard(path: Path, split: str, clips: Iterator[tuple[Utterance, PCM]], most: int) -> Shard | None:
     """The next clips, whole or not at all; None when there are no more."""
     soundfile, webdataset = require("soundfile", extra="audio"), require("webdataset", extra="train")
-    partial = path.with_suffix(".partial")
+    if (first := next(clips, None)) is None:
+        return None
     written = samples = 0
-    with webdataset.TarWriter(str(partial), encoder=False, mtime=0) as tar:
-        for row, pcm in clips:
+    with whole(path) as partial, webdataset.TarWriter(str(partial), encoder=False, mtime=0) as tar:
+        for row, pcm in chain([first], clips):
             flac = io.BytesIO()
             soundfile.write(flac, pcm, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
             data = flac.getvalue()
@@ -165,10 +166,6 @@ def _write_shard(path: Path, split: str, clips: Iterator[tuple[Utterance, PCM]],
             written, samples = written + 1, samples + len(pcm)
             if written == most:
                 break
-    if not written:
-        partial.unlink()
-        return None
-    partial.replace(path)
     return Shard(path.name, split, written, round(samples / SAMPLE_RATE, 3))
 
 

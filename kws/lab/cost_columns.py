@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from kws.files import write_text
 from kws.lab.cost import macs_per_second, step_times, stream_cost
 from kws.lab.study import Places, Study
 from kws.lab.tasks import folder
@@ -29,7 +30,7 @@ def cost_columns(study: Study, places: Places, output: Path) -> Columns:
     finished = {name: file for name, file in finished.items() if file.exists()}
     if not finished.keys() <= kept.keys():
         kept = _measured(study, finished, output / "onnx")
-        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        write_text(path, json.dumps(kept, indent=1))
     return kept
 
 

@@ -99,7 +99,7 @@ def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int6
         model = checkpoint.model
         loss, errors, phones = reading(model, sounds, targets, segment_s)
         found = Result(loss, errors, phones, parameter_count(model), checkpoint.spent["minutes"])
-        path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        files.write_text(path, json.dumps(asdict(found)))
     return Result(**json.loads(path.read_text(encoding="utf-8")))
 
 

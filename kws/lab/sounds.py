@@ -5,7 +5,6 @@ Shapes: F hops of 10 ms, M mel bands.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from kws.evaluate.replay.conditions import Rules, blocks, sound_files
 from kws.evaluate.replay.files import file_identity
 from kws.evaluate.replay.recording import CLEAN, TestItem
 from kws.evaluate.replay.sources import sources_of, under_conditions
+from kws.files import whole
 from kws.lab.study import Places, Study
 from kws.model.encoder import FRAME_SAMPLES
 from kws.model.frontend import LogMel
@@ -139,9 +139,7 @@ def _make(sources: Sequence[TestItem], rules: Rules, mels: int, path: Path) -> N
         raise KwsError(f"none of {len(sources)} recordings can be used; the first: {skipped[:1]}")
     starts = np.cumsum([0, *map(len, parts)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
-    with partial.open("wb") as file:
+    with whole(path, shared=True) as partial, partial.open("wb") as file:
         np.savez(
             file, kept=kept, samples=lengths, mel=np.concatenate(parts), starts=starts, skipped=np.array(skipped, str)
         )
-    partial.replace(path)

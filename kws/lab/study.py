@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.lab.smoothness.measure import Sizes
 from kws.train.recipe import Recipe
 from kws.train.recipes.file import load_file
 from kws.train.recipes.override import override
+from kws.train.recipes.shipped import shipped_files
 
 
 @dataclass(frozen=True)
@@ -169,14 +170,8 @@ def load_study(name_or_path: str) -> Study:
     path = Path(name_or_path)
     if path.suffix == ".py":
         return _load(path)
-    names = {
-        entry.name: entry
-        for entry in importlib.resources.files("kws.recipes").iterdir()
-        if (entry / "study.py").is_file()
-    }
-    if name_or_path not in names:
-        raise KwsError(f"no study is called {name_or_path!r}: give a .py file or one of {', '.join(sorted(names))}")
-    with importlib.resources.as_file(names[name_or_path] / "study.py") as file:
+    shipped = named(name_or_path, shipped_files("study.py"), "study", "give a .py file or a shipped one")
+    with importlib.resources.as_file(shipped) as file:
         return _load(file)
 
 

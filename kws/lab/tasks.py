@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.data.scenes.features import FeatureDataset
+from kws.files import write_text
 from kws.lab import run_one
 from kws.lab.attention.measure_run import observe_run
 from kws.lab.operating_points import points
@@ -82,7 +83,7 @@ def perform(task: Task, report: Callable[..., None]) -> str:  # noqa: ARG001
     if task.kind == TEST:
         sounds = _test(study, task.places)
         found = points(run_one.tested(recipe, sounds, study, judged / "model.ckpt" if other else None), study)
-        (output / "outcome.json").write_text(json.dumps([asdict(point) for point in found]), encoding="utf-8")
+        write_text(output / "outcome.json", json.dumps([asdict(point) for point in found]))
         told += "".join(f"; {point}" for point in found)
     (output / "last.ckpt").unlink(missing_ok=True)  # the finished model.ckpt stays
     return f"{task}: {told}"
@@ -140,8 +141,7 @@ def best_rates(study: Study, places: Places) -> dict[str, float]:
     best = {name: min(found, key=lambda rate: found[rate]) for name, found in losses.items()}
     best |= {name: best[cell.rate_of] for name, cell in study.cells.items() if cell.rate_of}
     best |= {name: best[cell.phrases_of] for name, cell in study.cells.items() if cell.phrases_of}
-    text = json.dumps({"ctc_loss": losses, "rate": best}, indent=1)
-    (places.cells / "rates.json").write_text(text, encoding="utf-8")
+    write_text(places.cells / "rates.json", json.dumps({"ctc_loss": losses, "rate": best}, indent=1))
     return best
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.files import whole
 from kws.lexicon.borders import Spelled, with_borders
 from kws.model.acoustic import AcousticModel
@@ -77,12 +77,9 @@ def find_checkpoint(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    shipped = Path(str(importlib.resources.files("kws"))) / "models"
-    found = shipped / f"{name_or_path}.ckpt"
-    if not found.is_file():
-        names = ", ".join(sorted(file.stem for file in shipped.glob("*.ckpt"))) or "none ships"
-        raise KwsError(f"there is no checkpoint {name_or_path}: give a file that `kws train` wrote, or one of: {names}")
-    return found
+    folder = Path(str(importlib.resources.files("kws"))) / "models"
+    shipped = {file.stem: file for file in sorted(folder.glob("*.ckpt"))}
+    return named(name_or_path, shipped, "checkpoint", "give a file that `kws train` wrote or a shipped one")
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

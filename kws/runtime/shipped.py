@@ -8,7 +8,7 @@ from importlib import resources
 from os import PathLike
 from pathlib import Path
 
-from kws.errors import KwsError, nearest
+from kws.errors import named
 
 DEFAULT_MODEL = "wake-words"
 PHRASE_MODEL = "phones"  # of phrases that are typed
@@ -37,8 +37,4 @@ def find(model: str | PathLike[str]) -> Path:
     path = Path(model)
     if path.suffix == ".onnx" or (path.is_file() and str(model) not in names):
         return path
-    if str(model) not in names:
-        raise KwsError(
-            f"there is no model '{model}': give an .onnx file or a shipped model, {nearest(str(model), names)}"
-        )
-    return names[str(model)]
+    return named(str(model), names, "model", "give an .onnx file or a shipped model")

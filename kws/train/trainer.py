@@ -16,7 +16,7 @@ what chance decides inside the model (dropout, masks).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from kws.decoding.temperature import MOST_TEMPERATURE, is_temperature
 from kws.errors import KwsError
+from kws.files import partial_of, whole
 from kws.log import Log, silent
 from kws.model.acoustic import parameter_count, verify_own_mixers
 from kws.model.checkpoint import save_checkpoint
@@ -199,11 +200,10 @@ class EpochCheckpoint(pl.Callback):
         self.path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes a new file beside the last checkpoint, then puts it in its place."""
-        partial = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(partial)  # returns in all processes once the first has written
-        if trainer.is_global_zero:
-            partial.replace(self.path)
+        """Writes beside the last checkpoint, then takes its place."""
+        first = trainer.is_global_zero
+        with whole(self.path) if first else nullcontext(partial_of(self.path)) as partial:
+            trainer.save_checkpoint(partial)  # returns in all processes once the first has written
 
 
 class Beginning(pl.Callback):

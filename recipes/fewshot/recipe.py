@@ -15,12 +15,17 @@ Data: recordings of the word; ordinary speech (mini_librispeech, an4, ...) to tr
 calibrate with.
 """
 
-import argparse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from kws.log import Log
 from kws.recipes import training_corpora as corpora
 from kws.recipes.own import options
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
+
+if TYPE_CHECKING:
+    import argparse
 
 RECIPE = Recipe(
     name="fewshot",

@@ -15,6 +15,7 @@ from kws.evaluate.replay.many import replay_all
 from kws.evaluate.replay.recording import Replayed, TestItem
 from kws.evaluate.replay.systems import KwsSystem, SystemSpec
 from kws.export.write import write_model
+from kws.files import whole
 from kws.log import Log
 from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from kws.runtime.detector import Detector
@@ -56,15 +57,13 @@ def deliver(
     trained = checkpoint_of(recipe, log)
     if trained is None:
         return None
-    model, unfinished = trained.with_suffix(".onnx"), trained.with_suffix(".unfinished.onnx")
-    log(str(write_model(trained, unfinished)))
-    recordings = heard(unfinished, negatives, log)
-    rates = []
-    if recordings:
-        system = system_of(unfinished)
-        rates = operating_points(system, recordings, fa_per_hour)
-        store(unfinished, system.detector.info, rates, fa_per_hour, data)
-    unfinished.replace(model)
+    model, rates = trained.with_suffix(".onnx"), []
+    with whole(model) as unfinished:
+        log(str(write_model(trained, unfinished)))
+        if recordings := heard(unfinished, negatives, log):
+            system = system_of(unfinished)
+            rates = operating_points(system, recordings, fa_per_hour)
+            store(unfinished, system.detector.info, rates, fa_per_hour, data)
     return model, rates
 
 

@@ -3,24 +3,18 @@
 Apart from pipeline.py so that `kws train phrase --help` need not load torch.
 """
 
-import argparse
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.train.recipe import TrainingCorpus
 
+if TYPE_CHECKING:
+    import argparse
+
 SYNTHETIC = TrainingCorpus("synthetic", "synthesised clips", "Apache-2.0", "voices of Kokoro-82M, hexgrad")
 RECORDINGS = TrainingCorpus("recordings", "own recordings", "the user's own", "the speakers")
-
-
-class _Once(argparse.Action):
-    """An option that may be given only once: of two, one would be lost silently."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
-        if getattr(namespace, self.dest) is not None:
-            parser.error(f"{option} is given twice: a model is trained for one phrase, so train one for each")
-        setattr(namespace, self.dest, values)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phrase",
         required=True,
-        action=_Once,
+        action="once",
+        const="a model is trained for one phrase, so train one for each",
         help='words, or words with their phones: "jarvis=JH AA R V IH S"',
     )
     parser.add_argument(

@@ -6,12 +6,14 @@ made here, below the output folder. Of its other corpora those are used that lie
 data folder.
 """
 
-import argparse
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +40,9 @@ from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import doubts, hears_speech, log_posteriors, spellings_heard
 from kws.train.recipe import Recipe, TrainingCorpus
+
+if TYPE_CHECKING:
+    import argparse
 
 CONFUSABLES = 120
 SENTENCES = 120  # where there is no real speech

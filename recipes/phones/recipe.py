@@ -2,10 +2,11 @@
 
     kws train phones data=FOLDER
 
-It knows no keyword of its own: `kws detect --model phones --keyword "good morning"` gives it one, and the recipes
-`phrase` and `fewshot` start from its weights. It never hears the recordings of `wake_words`, so that what it makes of
-words that it was not trained on can be measured there. FOLDER holds the corpora below. This command brings them, and
-those of RESULTS.md:
+It knows no keyword of its own: `kws detect --model phones --keyword "good morning"`
+gives it one, and the recipes `phrase` and `fewshot` start from its weights. It never
+hears the recordings of `wake_words`, so that what it makes of words that it was not
+trained on can be measured there. FOLDER holds the corpora below. This command brings
+them, and those of RESULTS.md:
 
     kws data get --for phones --root FOLDER --download
 

@@ -14,12 +14,17 @@ Data: none; ordinary speech (mini_librispeech, an4, ...) and recordings of the p
 make it better.
 """
 
-import argparse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from kws.log import Log
 from kws.recipes import training_corpora as corpora
 from kws.recipes.own import options
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
+
+if TYPE_CHECKING:
+    import argparse
 
 RECIPE = Recipe(
     name="phrase",

@@ -10,9 +10,11 @@ of no use, only that it is learned.
 Data: none; it is made.
 """
 
-import argparse
+from __future__ import annotations
+
 import wave
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,9 @@ from kws.log import Log
 from kws.model.config import AcousticConfig
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus
 from kws.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import argparse
 
 KEYWORDS = ("stop", "seven")
 TAUGHT = frozenset("AA AH EH G L N OW P S T V".split())  # words of these phones are sung

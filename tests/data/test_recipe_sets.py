@@ -247,7 +247,7 @@ def test_what_is_made_waits_for_what_it_is_made_of(tmp_path, capsys):
     recipe.write_text('CORPORA = ("cut_words",)\n')
     assert main(["data", "get", "--for", str(recipe), "--root", str(tmp_path / "data")]) == 1
     assert "cut_words: missing, it is made of mini_librispeech and an4" in capsys.readouterr().out
-    with pytest.raises(KwsError, match="nothing is known of a set 'libri'"):
+    with pytest.raises(KwsError, match="there is no set 'libri': there are"):
         with_needs(("libri",))
 
 
@@ -366,7 +366,7 @@ def test_the_lists_hold_names_alone():
     [
         (["get"], "say what to get"),
         (["get", "an4", "--for", "wake_words"], "say what to get"),
-        (["get", "--for", "wake_word", "--root", "x"], "no recipe is called 'wake_word'"),
+        (["get", "--for", "wake_word", "--root", "x"], "there is no recipe 'wake_word'"),
         (["get", "--for", "wake_words"], "--for takes no --from"),
     ],
 )

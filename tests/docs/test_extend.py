@@ -45,7 +45,7 @@ def run(tree: Path, *words: str, code: int = 0) -> str:
 def copy_of_the_tree(folder: Path) -> Path:
     """kws with its sister folders inside it, as an installed kws has them, and the tests."""
     ignored = shutil.ignore_patterns("models", "__pycache__")
-    for name in ("kws", "demo", "export", "recipes", "tests"):
+    for name in ("kws", "demo", "export", "recipes", "examples", "tests", "docs/extend"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored, symlinks=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "kws" / "models").symlink_to(ROOT / "kws" / "models")
@@ -55,8 +55,12 @@ def copy_of_the_tree(folder: Path) -> Path:
     return folder
 
 
+def patch_of(page: Path) -> str:
+    return "".join(DIFF.findall(page.read_text(encoding="utf-8")))
+
+
 def apply(page: Path, tree: Path) -> None:
-    patch = "".join(DIFF.findall(page.read_text(encoding="utf-8")))
+    patch = patch_of(page)
     assert patch, f"{page} has no diff"
     words = ["git", "apply", "--recount", "-"]
     ran = subprocess.run(words, cwd=tree, input=patch, capture_output=True, text=True)
@@ -84,20 +88,45 @@ def sound(path: Path, level: float, seconds: float = 0.5) -> Path:
 def test_the_table_counts_what_the_diffs_touch():
     index = (ROOT / "docs" / "extend" / "index.md").read_text(encoding="utf-8")
     for page in PAGES:
-        patch = "".join(DIFF.findall(page.read_text(encoding="utf-8"))).splitlines()
+        patch = patch_of(page).splitlines()
         files = sum(line.startswith("diff --git") for line in patch)
         lines = sum(line.startswith("+") and not line.startswith("+++") for line in patch)
         assert f"]({page.name}) | {files} | {lines} |" in index
 
 
-def test_the_laws_hold(tree):
-    """Imports and prints, the contract of the mixer and its size, schema and types of the report: in one process."""
+def test_ruff_finds_nothing(tree):
+    touched = {file for page in PAGES for file in re.findall(r"^\+\+\+ b/(.*\.py)$", patch_of(page), re.MULTILINE)}
+    run(tree, "ruff", "check", "--no-cache", *touched)
+    run(tree, "ruff", "format", "--check", "--no-cache", *touched)
+
+
+WHOLE = [  # files of tests that know of all corpora, engines, fields of a recipe, fields of a report
+    "data/test_corpora.py",
+    "evaluate/replay/test_engines.py",
+    "train/test_recipe.py",
+    "evaluate/report/test_report_model.py",
+]
+LAWS = ["laws/test_floors.py", "laws/test_lines.py", "laws/test_mixers.py"]  # of these what an addition can break
+
+
+def test_the_tests_of_what_is_added_and_the_laws_pass(tree):
+    """In one process, which loads torch once."""
     pytest.importorskip("torch")
-    files = ["laws/test_floors.py", "laws/test_lines.py", "laws/test_mixers.py", "evaluate/report/test_report_model.py"]
-    which = "(test_no and not vain and not notices) or average or percent or schema"
-    words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in files), "-k", which, "-v"]
+    which = " or ".join(["(test_no and not vain and not notices)", "average", "percent", *map(stem, WHOLE)])
+    words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in [*LAWS, *WHOLE]), "-k", which, "-v"]
     said = run(tree, "pytest", *words)
-    assert all(re.search(rf"{file}::.* PASSED", said) for file in files) and "[average]" in said, said
+    assert all(re.search(rf"{file}::.* PASSED", said) for file in [*LAWS, *WHOLE]), said
+    assert all(f"[{name}]" in said for name in ("average", "claps", "loudness")), said
+
+
+def test_the_commands_of_the_pages_are_tried(tree):
+    pytest.importorskip("torch")
+    said = run(tree, "pytest", "-p", "no:cacheprovider", "tests/docs/extended_pages.py", "-v")
+    assert "[length demo/hear.wav] PASSED" in said and "[train tiny model.mixer=average] PASSED" in said
+
+
+def stem(file: str) -> str:
+    return Path(file).stem
 
 
 def test_a_corpus_is_listed_and_prepared(tree, tmp_path):

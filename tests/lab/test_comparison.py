@@ -2,7 +2,12 @@
 
 import dataclasses
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +154,34 @@ def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(d
 def heard(run: Path) -> list[np.ndarray]:
     with np.load(run / "recordings.npz") as kept:
         return [kept[name] for name in kept.files]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a group of processes")
+def test_a_comparison_that_is_killed_goes_on_to_the_same_numbers(
+    data, compared, in_this_process, tmp_path, monkeypatch
+):
+    """Its trainings and tests alone: what the models cost and what lies inside of them is not measured."""
+    monkeypatch.setattr(comparison, "cost_columns", lambda *_: {})
+    inside = 'observed=("sa",),\n    smoothed=(("SA windowed", "sa"),),'
+    assert inside in STUDY
+    (tmp_path / "study.py").write_text(STUDY.replace(inside, "observed=(), smoothed=(),"))
+    words = ["compare", str(tmp_path / "study.py"), f"data={data}", "-o", str(tmp_path / "out"), "--jobs", "1"]
+    outcomes = [path.relative_to(compared) for path in sorted(compared.rglob("outcome.json"))]
+    running = subprocess.Popen([sys.executable, "-m", "kws", *words], start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 300
+        while not any((tmp_path / "out" / path).exists() for path in outcomes):
+            assert running.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    assert not all((tmp_path / "out" / path).exists() for path in outcomes)
+    assert main(words) == 0
+    assert len(outcomes) == 4
+    for path in outcomes:
+        assert (tmp_path / "out" / path).read_bytes() == (compared / path).read_bytes()
+        assert all(map(np.array_equal, heard((tmp_path / "out" / path).parent), heard((compared / path).parent)))
 
 
 @pytest.mark.parametrize(

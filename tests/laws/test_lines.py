@@ -9,11 +9,20 @@ from itertools import groupby
 
 import pytest
 
-from trees import MODULES, ROOT, Module, dotted, last_name, pretend
+from trees import MODULES, ROOT, Module, below, dotted, last_name, pretend
 
-# Only the verbs print, and the program that makes the demo's recording, which is no verb. Libraries take a
-# callback of the type `kws.log.Log`.
-MAY_PRINT = {"kws.cli", "kws.demo.synthesise"}
+# Only the verbs print, read arguments and end the process; so do the demo's two programs, which are no verbs. The
+# screen of `kws listen` draws on the terminal. Libraries take a callback of the type `kws.log.Log`.
+MAY_PRINT = {"kws.cli", "kws.demo.hear", "kws.demo.screen", "kws.demo.synthesise"}
+MAY_READ_ARGUMENTS = {"kws.cli", "kws.demo.hear", "kws.demo.synthesise"}
+MAY_EXIT = {
+    "kws.__main__",
+    "kws.cli",
+    "kws.demo.hear",
+    "kws.demo.synthesise",
+    "kws.parallel.cores",  # a process whose parent has died
+}
+EXITS = {"sys.exit", "os._exit", "exit", "quit", "parser.exit", "parser.error"}
 MAY_TELL_TIME = {"kws.demo"}  # who listens live wants the time of day
 PRINTS = {"print", "sys.stdout.write", "sys.stderr.write"}
 MAY_SET_TORCH = {"kws.train.trainer", "kws.train.verifier.train", "kws.lab.cost"}
@@ -67,8 +76,33 @@ def prints(modules: list[Module]) -> list[str]:
         for module in modules
         if not module.within(MAY_PRINT)
         for call in module.calls()
-        if dotted(call.func) in PRINTS
+        if dotted(call.func) in PRINTS or (isinstance(call.func, ast.Attribute) and call.func.attr == "print")
     ]
+
+
+def argument_parsers(modules: list[Module]) -> list[str]:
+    """Imports of argparse, but for those of its types alone."""
+    return [
+        f"{module.where(node)}: argparse outside kws.cli"
+        for module in modules
+        if not module.within(MAY_READ_ARGUMENTS)
+        for node, name in module.imports()
+        if below(name, "argparse") and not module.for_types_alone(node)
+    ]
+
+
+def exits(modules: list[Module]) -> list[str]:
+    """What ends the process: `raise SystemExit`, sys.exit, and a parser's exit and error."""
+    bad = []
+    for module in modules:
+        if module.within(MAY_EXIT):
+            continue
+        for node in ast.walk(module.tree):
+            raised = node.exc if isinstance(node, ast.Raise) else None
+            kind = dotted(raised.func if isinstance(raised, ast.Call) else raised) if raised else ""
+            if kind == "SystemExit" or (isinstance(node, ast.Call) and dotted(node.func) in EXITS):
+                bad.append(f"{module.where(node)}: ends the process")
+    return bad
 
 
 def dates(modules: list[Module]) -> list[str]:
@@ -207,6 +241,8 @@ def wide_prose(modules: list[Module]) -> list[str]:
 RULES = [
     environment_variables,
     prints,
+    argument_parsers,
+    exits,
     dates,
     torch_settings,
     shared_randomness,
@@ -219,6 +255,14 @@ BREACHES = [
     (prints, "kws.runtime.detector", "print(1)"),
     (prints, "kws.demo.live", "def run(args):\n    print(1)"),
     (prints, "kws.train.task", "print(1, file=sys.stderr)"),
+    (prints, "kws.train.task", "Console().print(1)"),
+    (prints, "kws.demo.live", "self._console.print(1)"),
+    (argument_parsers, "kws.recipes.own.options", "import argparse"),
+    (argument_parsers, "kws.demo.page", "def f():\n    from argparse import ArgumentParser"),
+    (exits, "kws.demo.page", "raise SystemExit(1)"),
+    (exits, "kws.demo.page", "raise SystemExit"),
+    (exits, "kws.train.task", "sys.exit(1)"),
+    (exits, "kws.recipes.x", "def configure(parser):\n    parser.error('no')"),
     (dates, "kws.train.x", "datetime.datetime.now()"),
     (torch_settings, "kws.model.x", "torch.set_num_threads(1)"),
     (torch_settings, "kws.train.task", "torch.backends.cuda.set_x(1)"),
@@ -254,10 +298,13 @@ def test_the_rule_notices(rule, name, source):
 PERMISSIONS = [
     (environment_variables, MAY_SET_ENVIRONMENT),
     (prints, MAY_PRINT),
+    (argument_parsers, MAY_READ_ARGUMENTS),
+    (exits, MAY_EXIT),
     (dates, MAY_TELL_TIME),
     (torch_settings, MAY_SET_TORCH),
     (torch_settings, MAY_SEED),
 ]
+NAMES = ["environment", "print", "arguments", "exit", "time", "torch", "seed"]
 
 
 def in_vain(rule, permitted: set[str], modules: list[Module]) -> list[str]:
@@ -273,12 +320,12 @@ def in_vain(rule, permitted: set[str], modules: list[Module]) -> list[str]:
     return vain
 
 
-@pytest.mark.parametrize(("rule", "permitted"), PERMISSIONS, ids=["environment", "print", "time", "torch", "seed"])
+@pytest.mark.parametrize(("rule", "permitted"), PERMISSIONS, ids=NAMES)
 def test_no_permission_is_vain(rule, permitted):
     assert in_vain(rule, permitted, MODULES) == []
 
 
-@pytest.mark.parametrize(("rule", "permitted"), PERMISSIONS, ids=["environment", "print", "time", "torch", "seed"])
+@pytest.mark.parametrize(("rule", "permitted"), PERMISSIONS, ids=NAMES)
 def test_a_vain_permission_is_noticed(rule, permitted):
     needless = next(iter(sorted(permitted)))
     assert needless in in_vain(rule, permitted, pretend(needless, "x = 1"))
@@ -287,6 +334,8 @@ def test_a_vain_permission_is_noticed(rule, permitted):
 
 def test_what_is_allowed_passes():
     assert prints(pretend("kws.cli.detect", "def run(args):\n    print(1)")) == []
+    assert argument_parsers(pretend("kws.recipes.x", "if TYPE_CHECKING:\n    import argparse")) == []
+    assert exits(pretend("kws.train.x", "try:\n    f()\nexcept SystemExit:\n    raise\nraise KwsError('no')")) == []
     assert torch_settings(pretend("kws.model.x", "torch.Generator().manual_seed(1)\ntensor.set_(x)")) == []
     assert shared_randomness(pretend("kws.data.x", "np.random.default_rng([seed, 1])")) == []
     assert wide_prose(pretend("kws.data.x", f'"""A line.\n\n    {"x = y + z " * 10}\n\n>>> {"f(x) " * 20}\n"""')) == []

@@ -1,4 +1,4 @@
-"""Every command of README.md and of the pages in docs/, held to what it says.
+"""Every command of the pages, held to what it says.
 
 The convention: a command stands in a ```sh block, one a line (`\\` continues it, `#` starts a comment).
 A command that several pages give is tried once.
@@ -7,111 +7,84 @@ A command that several pages give is tried once.
   is not in SLOW or ENDLESS: an example on your own recording, or on what a pipe brings, is only parsed.
 - `make TARGET`, `pip install ...[extra]`, `python -m kws.module` and `python FILE.py` must name what exists.
 - Anything else must begin with a word in FREE.
-A ```python block is run as it stands, in the same folder. What must not run goes into another kind of block.
+A ```python block is run as it stands, in the same folder. Where a block cannot run, the line
+`<!-- not run: WHY -->` stands above it: its Python must compile, and its commands must parse.
 A ```text block is what the last command above it prints; a line `...` stands for lines that are left out.
+A command within a sentence, between backticks, may be the beginning of one: what there is of it must parse.
+
+Pages with a ```diff block speak of a tree that has the diff: tests/docs/test_extend.py tries them in such a tree.
 """
 
 import re
 import shlex
 import subprocess
 import sys
-import textwrap
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-from kws.cli.main import VERBS, main, verb_parser
-from kws.cli.train import chosen
-from trees import FOLDERS, ROOT
+import page_commands
+from page_commands import COMMAND, KINDS, Block, blocks, commands, each_once, is_runnable, spans
+from trees import ROOT
 
-PAGES = {
-    page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-}
-SLOW = {"train", "export", "calibrate", "compare"}  # minutes of work, or files that only this work makes
-ENDLESS = {"listen", "serve"}  # until Ctrl-C, with a microphone or clients
-FREE = {"arecord", "cd", "dask", "docker", "export", "ffmpeg", "git", "python3", "source", "sudo", "torchrun", "."}
-FILE = re.compile(r".*\.(wav|flac|ogg|mp3|onnx|ckpt|csv|json)")
-COMMAND = str(Path(sys.executable).with_name("kws"))
-OUTPUTS = {"-o", "--output"}
+FOLDERS = ("docs", "kws", "recipes", "demo", "benchmarks", ".github")
+FILES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+FILES += [page for folder in FOLDERS for page in sorted((ROOT / folder).rglob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in FILES}
+PAGES = {page: text for page, text in TEXTS.items() if not any(block.kind == "diff" for block in blocks(text))}
 
-
-def blocks(language: str, page: str) -> list[str]:
-    """The fenced blocks of a page in this language; a block may be indented, as below an item of a list."""
-    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", PAGES[page], re.MULTILINE | re.DOTALL)
-    return [textwrap.dedent(block) for block in found]
-
-
-def split(line: str) -> list[list[str]]:
-    """The words of each command of a line: `a && b` holds two."""
-    found: list[list[str]] = [[]]
-    for word in shlex.split(line, comments=True):
-        if word in {"&&", "|"}:
-            found.append([])
-        else:
-            found[-1].append(word)
-    return found
-
-
-def lines(page: str) -> list[str]:
-    joined = "".join(blocks("sh", page)).replace("\\\n", " ")
-    return [line.strip() for line in joined.splitlines() if shlex.split(line, comments=True)]
-
-
-COMMANDS = list({tuple(words): words for page in PAGES for line in lines(page) for words in split(line)}.values())
-KWS = [words[1:] for words in COMMANDS if words[0] == "kws"]
-FENCED = re.compile(r"^ *```(sh|text)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-PYTHON = [pytest.param(source, id=f"{page}-{n}") for page in PAGES for n, source in enumerate(blocks("python", page))]
-
-
-def files_named(words: list[str]) -> list[str]:
-    """What a command reads: words that look like files and do not follow an option for output."""
-    inputs = [word for before, word in zip(["", *words], words, strict=False) if before not in OUTPUTS]
-    return [word for word in inputs if FILE.fullmatch(word) or ("/" in word and not word.startswith("-"))]
-
-
-def is_runnable(words: list[str]) -> bool:
-    verb = words[0] if words else ""
-    placeholders = [word for word in words if word.isupper()]
-    hears_a_pipe = "-" in words  # from a program that may not be here
-    may_run = verb not in SLOW | ENDLESS and not placeholders and not hears_a_pipe
-    return may_run and all((ROOT / name).exists() for name in files_named(words))
+KWS = each_once([words[1:] for text in PAGES.values() for words in commands(text) if words[0] == "kws"])
+RUN = each_once([words[1:] for text in PAGES.values() for words in commands(text, run=True) if words[0] == "kws"])
+OTHERS = each_once([words for text in PAGES.values() for words in commands(text) if words[0] != "kws"])
+SPANS = each_once([words for text in TEXTS.values() for words in spans(text)])
+PYTHON = [
+    pytest.param(block, id=f"{page}-{number}")
+    for page, text in PAGES.items()
+    for number, block in enumerate(block for block in blocks(text) if block.kind == "python")
+]
 
 
 @pytest.fixture
-def tree(tmp_path) -> Path:
-    """A folder in which a command finds the repository's files and leaves its own."""
-    for name in [*FOLDERS.values(), "README.md", "pyproject.toml", "constraints.txt", "Makefile"]:
-        (tmp_path / name).symlink_to(ROOT / name)
-    return tmp_path
+def tree(tmp_path):
+    return page_commands.link_the_tree(tmp_path)
 
 
 def test_the_readme_has_commands_to_run():
-    own = [words[1:] for line in lines("README.md") for words in split(line) if words[0] == "kws"]
+    own = [words[1:] for words in commands(PAGES["README.md"]) if words[0] == "kws"]
     assert any(is_runnable(words) for words in own), "no `kws` line in a ```sh block can be run"
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_block_is_of_a_kind_that_is_tried_or_shows_no_command(page):
+    found = blocks(TEXTS[page])
+    assert {block.kind for block in found} <= KINDS
+    assert 2 * len(found) == TEXTS[page].count("```"), "a block is not closed, or its mark does not stand above it"
+    assert TEXTS[page].count("<!-- not run:") == sum(bool(block.reason) for block in found)
+
+
+def test_a_block_of_another_form_is_noticed():
+    shown = "<!-- not run: it needs a cluster -->\n```sh\nkws score X\n```\n"
+    assert blocks(shown) == [Block("sh", "kws score X\n", "it needs a cluster")]
+    assert commands(shown, run=True) == [] and commands(shown) == [["kws", "score", "X"]]
+    assert not {block.kind for block in blocks("```{code-block} sh\nkws score X\n```\n")} <= KINDS
+    assert spans("say `kws\nscore X`, `kws`, ``kws `` and\n```sh\n`kws score Y`\n```\n") == [["kws", "score", "X"]]
+
+
 @pytest.mark.parametrize("words", KWS, ids=shlex.join)
-def test_a_command_parses(words, capsys):
-    if words and words[0] in VERBS:
-        args = verb_parser(words[0]).parse_args(words[1:])
-        if words[0] == "train" and not args.recipe.endswith(".py"):
-            chosen(args)
-    else:
-        assert main(words) == 0
+def test_a_command_parses(words):
+    page_commands.parse(words)
 
 
-@pytest.mark.parametrize("words", [words for words in KWS if is_runnable(words)], ids=shlex.join)
+@pytest.mark.parametrize("words", [words for words in RUN if is_runnable(words)], ids=shlex.join)
 def test_a_command_runs(words, tree):
-    ran = subprocess.run([COMMAND, *words], cwd=tree, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    page_commands.run([COMMAND, *words], tree)
 
 
-@pytest.mark.parametrize("source", PYTHON)
-def test_a_python_block_runs(source, tree):
-    ran = subprocess.run([sys.executable, "-c", source], cwd=tree, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+@pytest.mark.parametrize("block", PYTHON)
+def test_a_python_block_runs(block, tree):
+    if block.reason:
+        compile(block.source, "a block", "exec")
+    else:
+        page_commands.run([sys.executable, "-c", block.source], tree)
 
 
 def printed() -> list[tuple[list[str], str]]:
@@ -119,12 +92,11 @@ def printed() -> list[tuple[list[str], str]]:
     found = []
     for text in PAGES.values():
         command: list[str] = []
-        for language, block in FENCED.findall(text):
-            block = textwrap.dedent(block)
-            if language == "text":
-                found.append((command, block))
-            else:
-                command = split(block.replace("\\\n", " ").splitlines()[-1])[-1]
+        for block in blocks(text):
+            if block.kind == "sh":
+                command = commands(f"```sh\n{block.source}```\n")[-1]
+            elif block.kind == "text" and not block.reason:
+                found.append((command, block.source))
     return found
 
 
@@ -156,20 +128,20 @@ def test_the_rule_notices_what_a_command_does_not_print():
     assert [is_shown(block, output) for block in shown + breaches] == [True] * len(shown) + [False] * len(breaches)
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] != "kws"], ids=shlex.join)
+@pytest.mark.parametrize("words", OTHERS, ids=shlex.join)
 def test_other_commands_name_what_exists(words):
-    tomllib = pytest.importorskip("tomllib", reason="python 3.11 brings it")
-    first = words[0].removesuffix("3")
-    if first == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert {word for word in words[1:] if "=" not in word} <= set(targets)
-    elif "pip" in words:
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        asked = re.findall(r"(?:kws|\.)\[([^\]]*)\]", " ".join(words))
-        assert {extra.strip() for group in asked for extra in group.split(",")} <= set(extras)
-    elif words[:2] == [words[0], "-m"] and words[2].startswith("kws"):
-        assert find_spec(words[2]) is not None
-    elif first == "python" and words[1].endswith(".py"):
-        assert (ROOT / words[1]).is_file()
+    page_commands.name_what_exists(words)
+
+
+@pytest.mark.parametrize("words", SPANS, ids=shlex.join)
+def test_a_command_within_a_sentence_parses_as_far_as_it_goes(words, capsys):
+    if words[0] == "kws":
+        page_commands.mention(words[1:], capsys)
     else:
-        assert words[0] in FREE, f"what kind of command is `{shlex.join(words)}`?"
+        page_commands.name_what_exists(words)
+
+
+@pytest.mark.parametrize("words", [["score", "--condition", "cold"], ["listn"], ["data", "gett"], ["train", "tinny"]])
+def test_a_wrong_command_within_a_sentence_is_noticed(words, capsys):
+    with pytest.raises((AssertionError, page_commands.KwsError)):
+        page_commands.mention(words, capsys)

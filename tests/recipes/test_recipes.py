@@ -406,7 +406,7 @@ class TestShelf:
 
     def test_an_unknown_name(self, capsys):
         assert main(["recipes", "show", "fraze"]) == 1
-        assert "no recipe is called 'fraze'" in capsys.readouterr().err
+        assert "there is no recipe 'fraze': the nearest is 'phrase'" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,14 @@ class Module:
                 for alias in node.names:
                     yield node, resolve(base, alias.name)
 
+    def for_types_alone(self, node: ast.AST) -> bool:
+        """Whether a node stands below `if TYPE_CHECKING:`."""
+        while node in self.parents:
+            node = self.parents[node]
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                return True
+        return False
+
     def loads(self) -> Iterator[tuple[ast.AST, str]]:
         """What `import_module("x")` and `require("x")` name."""
         for call in self.calls():

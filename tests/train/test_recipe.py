@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import get_type_hints
 
 import pytest
@@ -14,7 +14,7 @@ from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
 from kws.train.initial import first_model  # noqa: E402
-from kws.train.recipe import Recipe  # noqa: E402
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig  # noqa: E402
 from kws.train.recipes.file import find_recipe  # noqa: E402
 from kws.train.recipes.identity import claim, flat  # noqa: E402
 from kws.train.recipes.override import override  # noqa: E402
@@ -26,6 +26,7 @@ FLAT = (
     "weight_decay gradient_clip ema_decay frequency_mask time_mask_frames precision threads devices num_nodes strategy"
 ).split()
 LATER = ["vocal_tract", "temperature", "accelerator", "workers"]  # a folder from before does not name them
+PARTS = (TaskConfig, OptimConfig, RunConfig)
 
 
 def names(kind: type):
@@ -33,6 +34,10 @@ def names(kind: type):
         yield name
         if is_dataclass(inner):
             yield from names(inner)
+
+
+def has_default(field: Field) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def test_no_two_fields_share_a_name():
@@ -80,7 +85,9 @@ def test_fields_are_changed_without_naming_their_part():
 
 def test_a_recipe_on_disk_has_the_flat_form_that_it_always_had():
     recipe = find_recipe("wake_words")
-    assert sorted(flat(recipe)) == sorted([*FLAT, *LATER])
+    known = {field.name: field for part in PARTS for field in fields(part)}
+    assert sorted(flat(recipe)) == sorted(["name", *known]) and {*FLAT, *LATER} <= set(flat(recipe))
+    assert all(has_default(known[name]) for name in set(flat(recipe)) - set(FLAT)), "a folder from before lacks it"
     assert flat(recipe)["steps"] == recipe.optim.steps and flat(recipe)["output"] == recipe.run.output
 
 
@@ -108,7 +115,7 @@ def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
 
 def test_the_shipped_checkpoint_loads_and_is_a_start():
     checkpoint = load_checkpoint(find_checkpoint("phones"))
-    assert set(checkpoint.recipe) <= {*FLAT, *LATER} and checkpoint.recipe["name"] == "phones"
+    assert set(checkpoint.recipe) <= set(flat(find_recipe("phones"))) and checkpoint.recipe["name"] == "phones"
     start = first_model(find_recipe("fewshot"))
     for name, weight in checkpoint.model.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)

@@ -210,7 +210,10 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["no_such_recipe"], "no recipe is called 'no_such_recipe': give a .py file or one of fewshot, phones"),
+        (
+            ["no_such_recipe"],
+            "there is no recipe 'no_such_recipe': give a .py file or a shipped one, there are fewshot",
+        ),
         (["wake_words", "data=.", "steps=-3"], "steps=-3 steps_per_epoch=200: a training has at least one step"),
         (["missing.py"], "there is no file missing.py"),
         (["wake_words", "data=/nowhere"], "data folder /nowhere does not exist"),

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from kws.data import corpora
 from kws.data.corpora.base import Corpus
-from kws.errors import KwsError, nearest
+from kws.errors import named
 
 CORPORA: dict[str, Corpus] = {
     name: import_module(f"{corpora.__name__}.{name}").CORPUS for name in corpora.corpus_names()
@@ -15,6 +15,4 @@ CORPORA: dict[str, Corpus] = {
 
 def load(name: str) -> Corpus:
     """The corpus of that name; KwsError naming the nearest where there is none."""
-    if name not in CORPORA:
-        raise KwsError(f"there is no corpus {name!r}: {nearest(name, CORPORA)}")
-    return CORPORA[name]
+    return named(name, CORPORA, "corpus")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.resources
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,9 @@ from kws.data.recipe_sets import teacher
 from kws.data.recipe_sets.made import MADE, Making
 from kws.data.recipe_sets.public import PUBLIC
 from kws.data.recipe_sets.teacher import TEACHER
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.log import Log
+from kws.train.recipes.shipped import shipped_files
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -57,8 +57,7 @@ def _constant(source: Traversable | Path, name: str) -> Any:
 
 def shipped() -> dict[str, Traversable]:
     """The recipes and studies that are installed with kws, by name."""
-    folders = sorted(importlib.resources.files("kws.recipes").iterdir(), key=lambda entry: entry.name)
-    return {folder.name: folder / name for folder in folders for name in _FILES if (folder / name).is_file()}
+    return shipped_files(*_FILES)
 
 
 def _source(recipe: str) -> Traversable | Path:
@@ -66,9 +65,7 @@ def _source(recipe: str) -> Traversable | Path:
     for file in (path, *(path / name for name in _FILES)):
         if file.is_file() and file.suffix == ".py":
             return file
-    if recipe not in shipped():
-        raise KwsError(f"no recipe is called {recipe!r}: give a .py file or one of {', '.join(shipped())}")
-    return shipped()[recipe]
+    return named(recipe, shipped(), "recipe", "give a .py file or a shipped one")
 
 
 def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
@@ -99,8 +96,7 @@ def with_needs(names: tuple[str, ...]) -> list[str]:
     KwsError for a name that no set here has.
     """
     for name in names:
-        if name not in PUBLIC and name not in MADE:
-            raise KwsError(f"nothing is known of a set {name!r}: there are {', '.join([*PUBLIC, *MADE])}")
+        named(name, {**PUBLIC, **MADE}, "set")
     needed = {need for name in names if name in MADE for need in MADE[name].needs}
     return [name for name in (*PUBLIC, *MADE) if name in needed or name in names]
 

@@ -9,7 +9,6 @@ Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from torch.utils.data import Dataset
 
 from kws.data.scenes.dataset import Batch, SceneDataset
+from kws.files import whole
 from kws.model.config import AcousticConfig
 from kws.model.level import make_frontend
 
@@ -62,11 +62,9 @@ def keep_batch(path: Path, make: Callable[[], Batch]) -> Path:
     if not path.exists():
         batch = make()
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        with partial.open("wb") as file:
+        with whole(path, shared=True) as partial, partial.open("wb") as file:
             kept: dict[str, Any] = {name: value.numpy() for name, value in batch.items()}
             np.savez(file, **kept)
-        partial.replace(path)
     return path
 
 

@@ -24,7 +24,7 @@ from kws.data.manifest import COLUMNS, write_csv
 from kws.data.synthesis.scripts import Card, Script, ScriptLine
 from kws.data.synthesis.tts import Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
-from kws.files import whole
+from kws.files import whole, write_text
 from kws.log import silent
 from kws.parallel import on_cores
 from kws.units import SAMPLE_RATE
@@ -228,7 +228,7 @@ def generate(
     else:
         with closing(on_cores(_work, parts, workers, silent)) as made:
             collect(root, made)
-    marker.write_text(json.dumps(asked), "utf-8")
+    write_text(marker, json.dumps(asked))
     return root / "manifest.csv"
 
 
@@ -248,4 +248,4 @@ def _claim(root: Path, asked: dict[str, Any]) -> None:
     # Sets that were begun before version 0.2 call the confusables of a script near misses.
     if owner.exists() and json.loads(owner.read_text("utf-8").replace("near_misses=", "confusables=")) != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
-    owner.write_text(json.dumps(asked), "utf-8")
+    write_text(owner, json.dumps(asked))

@@ -5,17 +5,18 @@ Nothing here loads torch, so that a mistake in a command is told at once.
 
 from __future__ import annotations
 
-import argparse
 import importlib.resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.log import Log
 from kws.python_file import load_python_file
 from kws.train.recipes.shipped import shipped_recipes
 
 if TYPE_CHECKING:
+    import argparse
+
     from kws.train.recipe import Recipe
     from kws.train.verifier.recipe import VerifierRecipe
 
@@ -31,7 +32,9 @@ class RecipeFile(Protocol):
     RECIPE: Recipe | VerifierRecipe
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the recipe's own options, as a verb's module does."""
+        """Add the recipe's own options, as a verb's module does. One with action="once"
+        and const=WHY is refused where it is given twice.
+        """
 
     def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:
         """Make the model by `recipe`, which is RECIPE with the user's changes.
@@ -62,10 +65,8 @@ def load_recipe(name_or_path: str) -> RecipeFile:
         path = path / "recipe.py"
     if path.suffix == ".py":
         return _load(path)
-    names = shipped_recipes()
-    if name_or_path not in names:
-        raise KwsError(f"no recipe is called {name_or_path!r}: give a .py file or one of {', '.join(names)}")
-    with importlib.resources.as_file(names[name_or_path] / "recipe.py") as file:
+    folder = named(name_or_path, shipped_recipes(), "recipe", "give a .py file or a shipped one")
+    with importlib.resources.as_file(folder / "recipe.py") as file:
         return _load(file)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.errors import KwsError
+from kws.files import write_text
 from kws.train.recipe import Recipe, RunConfig
 from kws.train.verifier.recipe import VerifierRecipe
 
@@ -29,7 +30,7 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
         before = completed(json.loads(path.read_text(encoding="utf-8")), recipe.task, recipe.optim)
         if learned(before) != learned(plain):
             raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
-    path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(plain, indent=1))
 
 
 def completed(plain: dict[str, Any], *parts: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -22,18 +22,21 @@ _NEEDS = "Data: "  # begins the paragraph of a recipe's docstring that says what
 
 def shipped_recipes() -> dict[str, Traversable]:
     """The folder of every recipe that is installed with kws, by name."""
-    folders = sorted(importlib.resources.files("kws.recipes").iterdir(), key=lambda entry: entry.name)
-    return {entry.name: entry for entry in folders if (entry / "recipe.py").is_file()}
+    return {folder.name: folder for folder in _folders() if (folder / "recipe.py").is_file()}
+
+
+def shipped_files(*names: str) -> dict[str, Traversable]:
+    """The files of these names in the folders that are installed with kws, by folder."""
+    return {folder.name: folder / name for folder in _folders() for name in names if (folder / name).is_file()}
+
+
+def _folders() -> list[Traversable]:
+    return sorted(importlib.resources.files("kws.recipes").iterdir(), key=lambda entry: entry.name)
 
 
 def shipped_recipe(name: str) -> Traversable:
-    """The folder of one shipped recipe; KwsError that names them all where there is
-    none of that name.
-    """
-    recipes = shipped_recipes()
-    if name not in recipes:
-        raise KwsError(f"no recipe is called {name!r}: there are {', '.join(recipes)}")
-    return recipes[name]
+    """The folder of one shipped recipe; KwsError where there is none of that name."""
+    return named(name, shipped_recipes(), "recipe")
 
 
 def describe(name: str) -> tuple[str, str, str]:

@@ -9,11 +9,10 @@ FILE.py:CLASS`.
 
 import importlib
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from kws.errors import KwsError
+from kws.errors import KwsError, named
 from kws.onnxruntime_import import refuse_telemetry
 
 ENGINES = {  # name on the command line -> MODULE:CLASS of its adapter
@@ -62,8 +61,6 @@ def asked_for(keywords: Sequence[str], shipped: Collection[str], engine: str) ->
         wanted = (model or name).strip()
         model = spelled.get(wanted.replace("_", " "), wanted)
         if model not in shipped and not Path(model).is_file():
-            nearest = get_close_matches(wanted, spelled, n=1, cutoff=0.5)
-            hint = f"the nearest is {nearest[0]!r}" if nearest else f"it ships {', '.join(spelled)}"
-            raise KwsError(f"{engine} has no model {wanted!r}: {hint}")
+            model = named(wanted, spelled, f"model of {engine}")
         found[name.strip()] = model
     return found
