@@ -54,9 +54,17 @@ def hops(sources: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(wide: np.ndarray, narrow: np.ndarray) -> np.ndarray:
-    """(M - LOWER, LOWER + 1): ridge regression of upper bands on lower ones and 1."""
-    lower = np.column_stack([narrow[:, :LOWER], np.ones(len(narrow))])
-    return np.linalg.solve(lower.T @ lower + RIDGE * np.eye(LOWER + 1), lower.T @ wide[:, LOWER:]).T
+    """(M - LOWER, LOWER + 1): ridge regression of upper bands on lower ones and 1.
+
+    The level does not matter: what is fitted are differences from the mean of the lower
+    bands, so the weights of a band add up to 1.
+    """
+    level = narrow[:, :LOWER].mean(axis=1, keepdims=True)
+    lower = np.column_stack([narrow[:, :LOWER] - level, np.ones(len(narrow))])
+    squares = lower.T @ lower + RIDGE * np.eye(LOWER + 1)
+    table = np.linalg.solve(squares, lower.T @ (wide[:, LOWER:] - level)).T
+    table[:, :-1] += (1 - table[:, :-1].sum(axis=1, keepdims=True)) / LOWER
+    return table
 
 
 def main() -> None:

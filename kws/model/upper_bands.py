@@ -5,8 +5,9 @@ the energy that speech would have there.
 
 A sampling rate of 8 kHz leaves nothing above 4 kHz, so that the upper bands of a model
 of wide-band speech stand at their floor, where no training has ever seen them. W and b
-are the least-squares prediction of the upper bands from the lower ones, less a margin
-of 4 nats (17 dB): wide-band speech lies above it nearly always and is left as it is.
+are the least-squares prediction of the upper bands from the lower ones at any level
+(the weights of a band add up to 1), less a margin of 4 nats (17 dB): wide-band speech
+lies above it nearly always and is left as it is.
 (Linear extension of the spectral envelope, after Jax and Vary 2003, "On artificial
 bandwidth extension of telephone speech", with mel energies in place of an LPC envelope.
 Figures: docs/decisions.md.)

@@ -34,7 +34,7 @@ RECIPE = Recipe(
             ("computer", "K AH M P Y UW T AH"),
             ("computer", "K AA M P Y UW T ER"),  # as it is written, where English is a second language
         ),
-        model=AcousticConfig(follow_level=True),
+        model=AcousticConfig(follow_level=True, extend_band=True),
     ),
     optim=OptimConfig(
         steps=5600,

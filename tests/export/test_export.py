@@ -135,7 +135,7 @@ def test_a_model_may_look_further_back_than_a_call_is_long(tmp_path):
     from kws.model.checkpoint import load_checkpoint, save_checkpoint
 
     small = load_checkpoint(checkpoint(tmp_path / "small.ckpt", "sa"))
-    config = replace(small.model.config, blocks=1, window_frames=64, follow_level=True)
+    config = replace(small.model.config, blocks=1, window_frames=64, follow_level=True, extend_band=True)
     save_checkpoint(tmp_path / "m.ckpt", AcousticModel(config), small.recipe, small.spellings, small.spent)
     written = write.write_model(tmp_path / "m.ckpt", tmp_path / "m.onnx")
     assert written.difference <= 1e-4

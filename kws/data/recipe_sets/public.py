@@ -31,7 +31,7 @@ def _wake_words(root: Path) -> Listing:
 
 
 def _words_wanted(*words: str) -> Wanted:
-    """The published lists, and recordings of these words that are not in the test part."""
+    """The published lists, and recordings of these words outside of the test part."""
 
     def wanted(name: str) -> bool:
         path = PurePosixPath(name)

@@ -26,7 +26,7 @@ def shipped_recipes() -> dict[str, Traversable]:
 
 
 def shipped_files(*names: str) -> dict[str, Traversable]:
-    """The files of these names in the folders that are installed with kws, by folder."""
+    """The files of these names in the installed folders of kws, by folder."""
     return {folder.name: folder / name for folder in _folders() for name in names if (folder / name).is_file()}
 
 
