@@ -6,7 +6,7 @@ the energy that speech would have there.
 A sampling rate of 8 kHz leaves nothing above 4 kHz, so that the upper bands of a model
 of wide-band speech stand at their floor, where no training has ever seen them. W and b
 are the least-squares prediction of the upper bands from the lower ones at any level
-(the weights of a band add up to 1), less a margin of 4 nats (17 dB): wide-band speech
+(the weights of a band add up to 1), less a margin of 6 nats (26 dB): wide-band speech
 lies above it nearly always and is left as it is.
 (Linear extension of the spectral envelope, after Jax and Vary 2003, "On artificial
 bandwidth extension of telephone speech", with mel energies in place of an LPC envelope.
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 TABLE = "upper_bands.csv"  # a row for each upper band: N weights and the constant
-MARGIN = 4.0  # nats
+MARGIN = 6.0  # nats
 _NEVER = -50.0  # the logarithm of no energy at all
 
 
