@@ -262,13 +262,24 @@ def _open(av: Any, source: Any) -> tuple[Any, Any]:
 
 def _scaled(frame: Any) -> Float32Array:
     """The samples (S, C) of a decoded frame, full scale 1."""
-    samples = frame.to_ndarray()
+    try:
+        samples = _array(frame)
+    except ValueError as error:
+        raise KwsError(f"has samples of the kind {frame.format.name}, which cannot be read") from error
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
     return samples.astype(np.float32) / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+
+
+def _array(frame: Any) -> np.ndarray[Any, Any]:
+    """The samples as PyAV gives them: (C, S) where they are planar, else in one row."""
+    if frame.format.name not in ("s64", "s64p"):
+        return np.asarray(frame.to_ndarray())
+    values = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)  # more may follow them
+    return np.stack([np.frombuffer(plane, np.int64, values) for plane in frame.planes])
 
 
 def _joined(frames: Iterator[Rated]) -> Iterator[Rated]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import encoded as encoded_module
 from encoded import encoded, frames_by_ffmpeg
 from kws import audio
+from kws.audio import media
 
 SECONDS = 3
 CASES = {
@@ -38,10 +39,11 @@ CASES = {
     "au": ("au", "pcm_mulaw", 8_000),
     "w64": ("w64", "pcm_s16le", 16_000),
     "adpcm": ("wav", "adpcm_ima_wav", 16_000),
+    "w64-64-bit": ("w64", "pcm_s64le", 16_000),
 }
 INTO_PIPES = ["flac", "ogg-flac", "ogg-opus", "mp3", "mp3-8k", "aac", "webm", "mkv", "wma", "amr", "caf", "au", "adpcm"]
 STATE_THEIR_LENGTH = ["flac", "mp3", "aiff", "w64", "caf", "webm", "adpcm"]  # a cut is noticed
-LOSSLESS = ["flac", "ogg-flac", "caf", "aiff", "w64"]
+LOSSLESS = ["flac", "ogg-flac", "caf", "aiff", "w64", "w64-64-bit"]
 MADE = {}
 
 
@@ -313,6 +315,16 @@ def test_without_the_extra_its_command_is_named(place, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     _, error = heard(write(place, name, made(name)))
     assert "is not a .wav file of PCM: av is needed here: pip install '.[audio]' in the folder of kws" in error
+
+
+def test_samples_that_pyav_cannot_unpack_are_one_sentence(place, monkeypatch):
+    def unpacked(frame):
+        raise ValueError("Conversion from `s128` format to numpy array is not supported.")
+
+    monkeypatch.setattr(media, "_array", unpacked)
+    samples, error = heard(write(place, "w64", made("w64")))
+    assert error.endswith("has samples of the kind s16, which cannot be read")
+    assert not len(samples)
 
 
 def test_the_name_of_a_file_decides_nothing(place):
