@@ -32,6 +32,7 @@ LOWEST_RATE = 8_000  # Hz
 HIGHEST_RATE = 768_000
 
 _BLOCK_SAMPLES = 65_536
+_HEAD_BYTES = 200
 
 
 def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
@@ -182,7 +183,7 @@ def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
     """
     try:
         with path.open("rb") as file:
-            head = file.peek(12)[:12]
+            head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
             if not head:
                 raise KwsError("is empty")
             wave = riff.open_wave(file) if head.startswith(riff.MAGIC) else None
@@ -210,11 +211,13 @@ def _wave(file: BufferedReader, wave: riff.Wave, start_s: float) -> Iterator[_Ra
 
 
 def _media(file: BufferedReader, head: bytes, suffix: str, start_s: float) -> Iterator[_Rated]:
+    if containers.is_other(head):
+        raise KwsError("is of a kind that is not read: convert it with `ffmpeg -i FILE FILE.wav`")
     if not containers.is_known(head, suffix):
         raise KwsError("is not a sound file")
     if file.seekable():
         file.seek(0)
-    elif file.peek(12)[:12] != head:
+    elif file.peek(12)[:12] != head[:12]:
         raise KwsError("cannot be read from a pipe: write it into a file first")
     empty = True
     passed = 0  # samples still to pass over, once the rate is known
