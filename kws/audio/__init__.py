@@ -81,6 +81,22 @@ def blocks(
         raise failure
 
 
+def mono(path: Path, start_s: float = 0.0, pickup: Pickup = AS_IT_IS) -> Generator[tuple[int, Samples], None, None]:
+    """A file's own rate in Hz and samples (S,), piece by piece, as they are before
+    `blocks` resamples them. Arguments and errors are those of `blocks`.
+    """
+    with closing(_decoded(path, start_s)) as pieces:
+        mixdown = Mixdown(pickup)
+        for rate, piece in pieces:
+            if not np.isfinite(piece).all():
+                raise KwsError(f"{path} has samples that are not finite numbers")
+            try:
+                samples = mixdown.push(piece)
+            except InputError as error:
+                raise KwsError(f"{path} {error}") from error
+            yield rate, samples
+
+
 def lost_sound_before(path: str | PathLike[str]) -> bool:
     """Whether earlier versions may have lost sound of such a file silently."""
     return Path(path).suffix.lower() == ".mp3"
@@ -139,7 +155,7 @@ def _resampled(path: Path, rate: int, start_s: float, pickup: Pickup) -> Generat
     """
     current, resampler = rate, None
     failure = None
-    with closing(_mono(path, start_s, pickup)) as pieces:
+    with closing(mono(path, start_s, pickup)) as pieces:
         try:
             for source_rate, piece in pieces:
                 if source_rate != current:  # chained streams may change it
@@ -161,20 +177,6 @@ def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
         return Resampler(source_rate, rate)
     except KwsError as error:
         raise KwsError(f"{path} has {source_rate} Hz: {error}") from error
-
-
-def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None, None]:
-    """A file's samples (S,) at its own rates, once they are known to be finite."""
-    with closing(_decoded(path, start_s)) as pieces:
-        mixdown = Mixdown(pickup)
-        for rate, piece in pieces:
-            if not np.isfinite(piece).all():
-                raise KwsError(f"{path} has samples that are not finite numbers")
-            try:
-                mono = mixdown.push(piece)
-            except InputError as error:
-                raise KwsError(f"{path} {error}") from error
-            yield rate, mono
 
 
 def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
