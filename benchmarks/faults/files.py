@@ -21,7 +21,7 @@ CELLS = ("", "nan", "inf", "-1", "1e400", "\0", '"', '"""', ",", ";", "\n", "a" 
 
 
 def sounds(setting: Setting) -> Iterator[Row]:
-    """Damaged .wav, flac, ogg, mp3 and m4a files, read whole."""
+    """Damaged .wav, flac, ogg, mp3, m4a and w64 files, read whole."""
     originals = _sounds(setting.folder)
     with timed(Row("damaged sound files")) as row:
         outcomes = sheltered(
@@ -32,7 +32,7 @@ def sounds(setting: Setting) -> Iterator[Row]:
 
 
 def _sounds(folder: Path) -> list[tuple[str, bytes]]:
-    """0.1 s of noise as files of several kinds; half of the list is .wav, which is read
+    """0.1 s of noise as files of several kinds; the first four are .wav, which is read
     without FFmpeg.
     """
     import soundfile
@@ -50,19 +50,21 @@ def _sounds(folder: Path) -> list[tuple[str, bytes]]:
             found.append((suffix, path.read_bytes()))
     path = folder / "whole.mp3"
     soundfile.write(path, samples, RATE, format="MP3")
-    return [*found, (".mp3", path.read_bytes()), (".m4a", _m4a(samples))]
+    m4a, wide = _encoded(samples, "mp4", "aac"), _encoded(samples, "w64", "pcm_s64le")
+    return [*found, (".mp3", path.read_bytes()), (".m4a", m4a), (".w64", wide)]
 
 
-def _m4a(samples: np.ndarray) -> bytes:
+def _encoded(samples: np.ndarray, container: str, codec: str) -> bytes:
     import av
 
     file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("aac", rate=RATE, layout="mono")
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=RATE, layout="mono")
+        to_codec = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=RATE)
         frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")
         frame.sample_rate = RATE
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            container.mux(packet)
+        for ready in (*to_codec.resample(frame), None):
+            output.mux(stream.encode(ready))
     return file.getvalue()
 
 

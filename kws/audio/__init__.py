@@ -32,6 +32,7 @@ LOWEST_RATE = 8_000  # Hz
 HIGHEST_RATE = 768_000
 
 _BLOCK_SAMPLES = 65_536
+_HEAD_BYTES = 200
 
 
 def read(path: str | PathLike[str], rate: int = SAMPLE_RATE) -> Samples:
@@ -78,6 +79,22 @@ def blocks(
         yield np.concatenate(held)
     if failure is not None:
         raise failure
+
+
+def mono(path: Path, start_s: float = 0.0, pickup: Pickup = AS_IT_IS) -> Generator[tuple[int, Samples], None, None]:
+    """A file's own rate in Hz and samples (S,), piece by piece, as they are before
+    `blocks` resamples them. Arguments and errors are those of `blocks`.
+    """
+    with closing(_decoded(path, start_s)) as pieces:
+        mixdown = Mixdown(pickup)
+        for rate, piece in pieces:
+            if not np.isfinite(piece).all():
+                raise KwsError(f"{path} has samples that are not finite numbers")
+            try:
+                samples = mixdown.push(piece)
+            except InputError as error:
+                raise KwsError(f"{path} {error}") from error
+            yield rate, samples
 
 
 def lost_sound_before(path: str | PathLike[str]) -> bool:
@@ -138,7 +155,7 @@ def _resampled(path: Path, rate: int, start_s: float, pickup: Pickup) -> Generat
     """
     current, resampler = rate, None
     failure = None
-    with closing(_mono(path, start_s, pickup)) as pieces:
+    with closing(mono(path, start_s, pickup)) as pieces:
         try:
             for source_rate, piece in pieces:
                 if source_rate != current:  # chained streams may change it
@@ -162,27 +179,13 @@ def _resampler(path: Path, source_rate: int, rate: int) -> Resampler:
         raise KwsError(f"{path} has {source_rate} Hz: {error}") from error
 
 
-def _mono(path: Path, start_s: float, pickup: Pickup) -> Generator[_Rated, None, None]:
-    """A file's samples (S,) at its own rates, once they are known to be finite."""
-    with closing(_decoded(path, start_s)) as pieces:
-        mixdown = Mixdown(pickup)
-        for rate, piece in pieces:
-            if not np.isfinite(piece).all():
-                raise KwsError(f"{path} has samples that are not finite numbers")
-            try:
-                mono = mixdown.push(piece)
-            except InputError as error:
-                raise KwsError(f"{path} {error}") from error
-            yield rate, mono
-
-
 def _decoded(path: Path, start_s: float) -> Generator[_Rated, None, None]:
     """A file's samples (S, channels) from a place on, each piece with its rate in
     Hz.
     """
     try:
         with path.open("rb") as file:
-            head = file.peek(12)[:12]
+            head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
             if not head:
                 raise KwsError("is empty")
             wave = riff.open_wave(file) if head.startswith(riff.MAGIC) else None
@@ -210,11 +213,13 @@ def _wave(file: BufferedReader, wave: riff.Wave, start_s: float) -> Iterator[_Ra
 
 
 def _media(file: BufferedReader, head: bytes, suffix: str, start_s: float) -> Iterator[_Rated]:
+    if containers.is_other(head):
+        raise KwsError("is of a kind that is not read: convert it with `ffmpeg -i FILE FILE.wav`")
     if not containers.is_known(head, suffix):
         raise KwsError("is not a sound file")
     if file.seekable():
         file.seek(0)
-    elif file.peek(12)[:12] != head:
+    elif file.peek(12)[:12] != head[:12]:
         raise KwsError("cannot be read from a pipe: write it into a file first")
     empty = True
     passed = 0  # samples still to pass over, once the rate is known

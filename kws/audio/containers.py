@@ -13,9 +13,15 @@ _BEGINNINGS = (
     b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75",
 )  # fmt: skip
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # m4a, mp4, 3gp: a length of 4 bytes comes before
+_OTHER_BEGINNINGS = (  # flv, wavpack, tta, ac3, ape, musepack, dsf, voc, RealMedia, MPEG program streams, nut
+    b"FLV", b"wvpk", b"TTA", b"\x0b\x77", b"MAC ", b"MPCK", b"MP+", b"DSD ", b"Creative Voice File", b".RMF",
+    b"\0\0\1\xba", b"nut/",
+)  # fmt: skip
+_TS_PACKET, _TS_SYNC = 188, 0x47  # bytes of an MPEG transport stream, and the first of them
 _SYNC_SUFFIXES = (".mp3", ".aac")  # a recording of a broadcast begins inside a frame, with any byte
 _PAGE = b"OggS"
 _CHUNK = 65_536  # bytes
+_FLOAT_SIZES = (b"\x84", b"\x88")  # of Matroska: 4 and 8 bytes
 _MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
 
@@ -24,6 +30,14 @@ def is_known(head: bytes, suffix: str) -> bool:
     of its name.
     """
     return head.startswith(_BEGINNINGS) or head[4:8] in _BOXES or is_frame(head) or suffix.lower() in _SYNC_SUFFIXES
+
+
+def is_other(head: bytes) -> bool:
+    """Whether a file is of a kind that may hold sound, and is not read here: by its
+    first 200 bytes.
+    """
+    is_ts = len(head) > _TS_PACKET and head[0] == head[_TS_PACKET] == _TS_SYNC
+    return is_ts or head.startswith(_OTHER_BEGINNINGS) or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
 
 
 def is_frame(data: bytes) -> bool:
@@ -51,6 +65,18 @@ def mp3_length(file: BufferedReader) -> tuple[float, float] | None:
         return None
     frame_s = (1152 if version == 3 else 576) / _MP3_RATES[version][index]
     return frames * frame_s, 4 * frame_s  # encoders add up to two frames before and after
+
+
+def states_length(head: bytes) -> bool:
+    """Whether a .wav file that is not PCM, or a Matroska file, states its length in its
+    first bytes. A program that wrote into a pipe could not know it, and FFmpeg then
+    guesses it from the bit rate.
+    """
+    if head.startswith(b"RIFF"):
+        place = head.find(b"fact")
+        return place >= 0 and head[place + 8 : place + 12] not in (b"", bytes(4), b"\xff" * 4)
+    place = max(head.find(b"\x44\x89" + size) for size in _FLOAT_SIZES)  # the element Duration
+    return place >= 0 and any(head[place + 3 : place + 7])
 
 
 class Span(NamedTuple):

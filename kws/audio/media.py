@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kws.arrays import Float32Array
-from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links
+from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links, states_length
 from kws.errors import KwsError, require
 
 Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (S, C)
@@ -24,9 +24,12 @@ _PIECE_FRAMES = 4_096
 # Only these are tried, so that no file can make FFmpeg open another one, as a playlist does.
 _FORMATS = "aac,aiff,amr,asf,au,caf,flac,matroska,mov,mp3,nistsphere,ogg,w64,wav"
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
-# Whose length is written by those who knew it, and how much of it may be a codec's padding (seconds).
-_SLACK_S = {"flac": 0.0, "aiff": 0.0, "au": 0.0, "nistsphere": 0.0, "ogg": 0.1, _MOV: 0.1, "matroska,webm": 0.1}
-_WAV_SLACK_S = 0.1  # ADPCM and others that come in blocks
+_MATROSKA = "matroska,webm"
+# Whose length is written by those who knew it, and how much of it may be a codec's
+# padding (seconds). In Matroska, where frames are long, it is four of them, as in
+# `mp3_length`.
+_SLACK_S = {"flac": 0.0, "aiff": 0.0, "au": 0.0, "nistsphere": 0.0, "ogg": 0.1, _MOV: 0.1, _MATROSKA: 0.1, "wav": 0.1}
+_MOST_SLACK_S = 0.26  # two frames of aac at 8 kHz; those of lossless codecs are longer, and no padding
 
 
 def pieces(file: BufferedReader) -> Iterator[Rated]:
@@ -81,6 +84,7 @@ class _Part(NamedTuple):
     source: Any
     marks_count: bool = False
     mp3: tuple[float, float] | None = None
+    states_length: bool = False
     is_whole: Callable[[], bool] = lambda: True
 
 
@@ -88,7 +92,8 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
     """A file, or each link of a chained Ogg file: FFmpeg loses what follows where their
     rates or channels differ.
     """
-    opening = file.peek(4)[:4]
+    head = file.peek(4)
+    opening, states = head[:4], states_length(head)
     if opening == b"OggS" and file.seekable():
         for span in ogg_links(file):
             yield _Part(_UnnamedFile(file, span), is_whole=partial(bool, span.whole))
@@ -100,9 +105,9 @@ def _parts(file: BufferedReader) -> Iterator[_Part]:
         # In a file of open length the last packet is always marked.
         marks_count = opening == b"riff" or (opening == b"caff" and not is_open_ended(file))
         mp3 = mp3_length(file)
-        yield _Part(_UnnamedFile(file, None), marks_count, mp3)
+        yield _Part(_UnnamedFile(file, None), marks_count, mp3, states)
     else:
-        yield _Part(_UnnamedFile(file, None), opening == b"riff")
+        yield _Part(_UnnamedFile(file, None), opening == b"riff", states_length=states)
 
 
 class _Claim(NamedTuple):
@@ -127,8 +132,9 @@ class _Decoder:
         self._part = part
         self._container, self._stream = _open(self._av, part.source)
         self._kind: str = self._container.format.name
-        self.claim = self._claim(part.mp3)
+        self.claim = self._claim(part)
         self.heard_s = self._before_s = before_s
+        self._longest_s = 0.0  # frame
         self._lost_s: float | None = None
 
     def __enter__(self) -> _Decoder:
@@ -137,11 +143,11 @@ class _Decoder:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
-    def _claim(self, mp3: tuple[float, float] | None) -> _Claim:
+    def _claim(self, part: _Part) -> _Claim:
         if self._kind == "mp3":
-            return _Claim(None) if mp3 is None else _Claim(*mp3)
-        slack_s = _WAV_SLACK_S if self._kind == "wav" else _SLACK_S.get(self._kind)
-        if slack_s is None:
+            return _Claim(None) if part.mp3 is None else _Claim(*part.mp3)
+        slack_s = _SLACK_S.get(self._kind)
+        if slack_s is None or (self._kind in ("wav", _MATROSKA) and not part.states_length):
             return _Claim(None)
         if self._stream.duration is not None:
             return _Claim(float(self._stream.duration * self._stream.time_base), slack_s)
@@ -169,6 +175,7 @@ class _Decoder:
                 yield held
             held = rate, frame
             self.heard_s += len(frame) / rate
+            self._longest_s = max(self._longest_s, len(frame) / rate)
         if held is not None:
             yield self._without_padding(*held)
 
@@ -210,7 +217,8 @@ class _Decoder:
             raise KwsError("has its index at its end, which a pipe cannot go back from: write it into a file first")
         if self.claim.seconds is not None:
             claim_s = self._before_s + self.claim.seconds
-            if self.heard_s < claim_s - self.claim.slack_s - 1e-6:
+            padding_s = min(4 * self._longest_s, _MOST_SLACK_S) if self._kind == _MATROSKA else 0.0
+            if self.heard_s < claim_s - max(self.claim.slack_s, padding_s) - 1e-6:
                 raise KwsError(f"gives {self.heard_s:.2f} of {claim_s:.2f} s: it is truncated or damaged")
         if self._lost_s is not None:
             raise KwsError(f"is damaged after {self._lost_s:.2f} s")
@@ -262,13 +270,24 @@ def _open(av: Any, source: Any) -> tuple[Any, Any]:
 
 def _scaled(frame: Any) -> Float32Array:
     """The samples (S, C) of a decoded frame, full scale 1."""
-    samples = frame.to_ndarray()
+    try:
+        samples = _array(frame)
+    except ValueError as error:
+        raise KwsError(f"has samples of the kind {frame.format.name}, which cannot be read") from error
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
     return samples.astype(np.float32) / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+
+
+def _array(frame: Any) -> np.ndarray[Any, Any]:
+    """The samples as PyAV gives them: (C, S) where they are planar, else in one row."""
+    if frame.format.name not in ("s64", "s64p"):
+        return np.asarray(frame.to_ndarray())
+    values = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)  # more may follow them
+    return np.stack([np.frombuffer(plane, np.int64, values) for plane in frame.planes])
 
 
 def _joined(frames: Iterator[Rated]) -> Iterator[Rated]:

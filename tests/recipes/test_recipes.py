@@ -297,9 +297,10 @@ class TestRecordings:
             with pytest.raises(KwsError, match="holds one recording of 'hey you' that can be used: give 10 or more"):
                 self.prepare(source, tmp_path)
 
-    def test_recordings_of_one_speaker_and_overdriven_ones_are_noted(self, tmp_path):
+    @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+    def test_recordings_of_one_speaker_and_overdriven_ones_are_noted(self, rate, tmp_path):
         source = self.folder(tmp_path / "in", [f"anna/{i}.wav" for i in range(4)])
-        write_wav(source / "anna" / "loud.wav", 30 * self.take("loud"))
+        write_wav(source / "anna" / "loud.wav", 30 * self.take("loud", 0.5 * rate / 16_000), rate)
         own, said = self.prepare(source, tmp_path)
         assert len(own.rows) == 5
         assert [line.partition(",")[0] for line in said] == [

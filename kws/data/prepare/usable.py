@@ -1,13 +1,14 @@
 """Judges which of a user's own recordings can be used. Silence, copies and clips of an
 odd length get a fault, as damaged files do; overdriven clips get a note.
 
-S samples at 16 kHz.
+S samples at 16 kHz, where nothing else is said.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kws.arrays import Samples
-from kws.audio import blocks
+from kws.audio import blocks, mono
 from kws.data.prepare.build import threads, unreadable
 from kws.data.prepare.clip import Clip, Fault, Listing, printable
 from kws.data.prepare.copies import Sketch, copies, sketch
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
-LOOKED = 1  # raised when recordings come to be judged otherwise: what was prepared before is looked at anew
+LOOKED = 2  # raised when recordings come to be judged otherwise: what was prepared before is looked at anew
 SHORTEST_S = 0.15  # of the shortest word
 
 _SILENT = 8 / 32768  # between the highest and the lowest sample: dither and an offset, and no sound
@@ -88,7 +89,7 @@ def _look(wanted: Wanted, file: Path) -> _Look:
         return _Look(Fault("too short", f"has {seconds:.2f} s: too short for a word"))
     if wanted.hears is not None and not wanted.hears(samples):
         return _Look(Fault("no speech", "holds no speech that the phone model hears"))
-    return _Look(None, sketch(samples), _is_clipped(samples))
+    return _Look(None, sketch(samples), _is_clipped(file))
 
 
 def _beginning(path: Path, longest_s: float) -> tuple[Samples, float]:
@@ -107,9 +108,21 @@ def _beginning(path: Path, longest_s: float) -> tuple[Samples, float]:
     return np.concatenate([np.zeros(0, np.float32), *kept])[:most], size / SAMPLE_RATE
 
 
-def _is_clipped(samples: Samples) -> bool:
-    loudness = np.abs(samples)
-    peak = loudness.max()
+def _is_clipped(path: Path) -> bool:
+    """Whether a recording, from its first sound on, is overdriven. Flat tops are looked
+    for at its own rate: resampling makes peaks of them.
+    """
+    kept: list[Samples] = []
+    seconds = 0.0
+    with suppress(KwsError), closing(mono(path)) as pieces:  # of damage beyond what is compared nobody asks
+        for rate, piece in pieces:
+            if kept or np.ptp(piece) > _SILENT:
+                kept.append(piece)
+                seconds += piece.size / rate
+            if seconds >= _KEPT_S:
+                break
+    loudness = np.abs(np.concatenate([np.zeros(0, np.float32), *kept]))
+    peak = loudness.max(initial=0.0)
     return bool((loudness >= _AT_PEAK * peak).sum() > _CLIPPED * (loudness >= _LOUD * peak).sum())
 
 
