@@ -12,7 +12,7 @@ import onnx
 from row import Row, Setting, counts, sheltered, timed
 
 from kws import audio
-from kws.data.manifest import read_manifest
+from kws.data.manifest import rows_of
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
 
@@ -117,31 +117,53 @@ def models(setting: Setting) -> Iterator[Row]:
 
 
 def manifests(setting: Setting) -> Iterator[Row]:
-    """Manifests with changed cells and changed bytes: each good row is read or
-    named.
+    """Manifests with changed cells and changed bytes: each good row, which is one whose
+    line nobody touched, is read or its line is named.
     """
-    names = "audio,seconds,text,speaker,split,start,end"
-    rows = [f"a{n}.wav,{n}.5,hey you,speaker {n},dev,0.1,0.5" for n in range(5)]
 
     def case(number: int) -> str:
         rng = np.random.default_rng([3, number])
-        table = [line.split(",") for line in (names, *rows)]
-        for _ in range(int(rng.integers(1, 5))):
-            line = table[int(rng.integers(len(table)))]
-            line[int(rng.integers(len(line)))] = CELLS[int(rng.integers(len(CELLS)))]
-        text = "\n".join(str(rng.choice([",", ";", "\t"])).join(line) for line in table)
-        content = text.encode(errors="surrogatepass" if number % 2 else "replace")
+        content, names = _mutated(rng, number)
         path = setting.folder / "manifest.csv"
-        path.write_bytes(hostile.damaged(content, rng) if number % 3 == 0 else content)
+        path.write_bytes(content)
         faults: list[str] = []
         try:
-            found = read_manifest(path, faults=faults)
+            found = rows_of([f"{path}@Dev" if number % 4 == 1 else str(path)], faults)
         except KwsError as error:
             return _one_sentence(error, path)
         if not all(0 <= row.seconds < np.inf for row in found):
             raise AssertionError("a length that is none")
+        _demand_good_rows(content, names, {row.audio.name for row in found}, faults)
         return "read in part" if faults else "read"
 
     with timed(Row("mutated manifests")) as row:
         row.note = counts(sheltered(row, setting.cases, case))
     yield row
+
+
+def _mutated(rng: np.random.Generator, number: int) -> tuple[bytes, dict[bytes, str]]:
+    """A manifest of five rows of which some cells, and in a third of the cases some
+    bytes, are changed; and its lines as they were, with the recording that each names.
+    """
+    delimiter = str(rng.choice([",", ";", "\t"]))
+    names = ["audio", "seconds", "text", "speaker", "split", "start", "end"]
+    rows = [[f"a{n}.wav", f"{n}.5", "hey you", f"speaker {n}", "dev", "0.1", "0.5"] for n in range(5)]
+    good = {delimiter.join(row).encode(): row[0] for row in rows}
+    table = [names, *rows]
+    for _ in range(int(rng.integers(1, 5))):
+        line = table[int(rng.integers(len(table)))]
+        line[int(rng.integers(len(line)))] = CELLS[int(rng.integers(len(CELLS)))]
+    content = "\n".join(map(delimiter.join, table)).encode(errors="surrogatepass" if number % 2 else "replace")
+    return hostile.damaged(content, rng) if number % 3 == 0 else content, good
+
+
+def _demand_good_rows(content: bytes, good: dict[bytes, str], read: set[str], faults: list[str]) -> None:
+    """Raise AssertionError for a good row below the header that is neither read nor
+    named.
+    """
+    told = {int(fault.partition("manifest.csv line ")[2].partition(":")[0]) for fault in faults}
+    lines = content.splitlines()
+    header = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    for number, line in enumerate(lines[header + 1 :], header + 2):
+        if good.get(line, "") not in {"", *read} and number not in told:
+            raise AssertionError(f"line {number} is neither read nor named")

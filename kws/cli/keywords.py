@@ -105,7 +105,9 @@ def _threshold(text: str) -> Threshold:
     from kws.lexicon.text import phrase_name
     from kws.runtime.keywords import Threshold
 
-    keyword, _, number = text.rpartition("=")
+    keyword, border, number = text.rpartition("=")
+    if "=" in keyword or (border and not phrase_name(keyword)):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither WORD=X nor X, such as computer=0.4 or 0.4")
     with suppress(ValueError):  # no number
         if 0 < float(number) <= 1:
             return Threshold(phrase_name(keyword) if keyword else None, float(number))

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from kws import __version__
 from kws.cli.stopping import stoppable
@@ -40,6 +40,18 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             for paragraph in text.strip().split("\n\n")
         )
         return textwrap.indent("\n\n".join(wrapped), indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help and version fail where they cannot be written, as other
+    output does; argparse takes no notice.
+    """
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 class Verb(NamedTuple):
@@ -175,7 +187,7 @@ def _parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str]) -> 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:
     """The parser of one verb, with the verb's module imported to configure it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"kws {verb}",
         description=VERBS[verb].help,
         formatter_class=_Help,
@@ -189,7 +201,7 @@ def answer(words: Sequence[str]) -> int:  # noqa: RET503 - parser.error does not
     """`kws`, `kws --help`, `kws --version`, or a verb that does not exist."""
     width = max(map(len, VERBS)) + 3
     listing = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kws",
         usage="kws VERB [ARGUMENTS]",
         description="A streaming voice-trigger detector.",

@@ -35,7 +35,6 @@ An event has the score of the moment in which it fired, and a peak: the highest 
 a second later. Choose thresholds by peaks.
 """
 
-_NEARLY = 0.75  # likeness of a word to the name of a model, as difflib has it
 _LONGEST_PAUSE_S = 600.0
 _POSSIBLE_RATES = (1e-6, 1e6)  # what a century could show, and more than there are frames
 
@@ -128,7 +127,7 @@ def _refuse_misspelt(word: str) -> None:
     """
     if Path(word).exists() or Path(word).name != word or Path(word).suffix:
         return
-    if close := close_to(word.lower(), shipped(), _NEARLY):
+    if close := close_to(word.lower(), shipped()):
         raise KwsError(f"there is no file {word!r} and no model of that name: the nearest model is {close!r}")
 
 

@@ -10,23 +10,19 @@ which several things are said has a row for each.
 import csv
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from kws.data.table import AUDIO_SUFFIXES as AUDIO_SUFFIXES
+from kws.data.table import open_table
 from kws.errors import KwsError
 from kws.files import whole
 from kws.lexicon.text import normalise
 
 COLUMNS = ("audio", "seconds", "text", "speaker", "split")
 SPAN = ("start", "end")
-_DELIMITERS = (",", ";", "\t")
-AUDIO_SUFFIXES = frozenset(
-    ".3gp .aac .aif .aifc .aiff .amr .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .snd .sph .w64 .wav"
-    " .weba .webm .wma".split()
-)
+SPLITS = ("train", "dev", "test")
 NOT_SOUND = frozenset(
     ".csv .db .gz .html .ini .jpeg .jpg .json .jsonl .lab .log .md .onnx .pdf .png .py .sh .svg .tar .textgrid .toml"
     " .tsv .txt .xml .yaml .yml .zip".split()
@@ -49,80 +45,56 @@ class Utterance:
 
 def read_manifest(path: Path, splits: Iterable[str] | None = None, faults: list[str] | None = None) -> list[Utterance]:
     """The rows of a manifest (a folder stands for its manifest.csv), of the given
-    splits or of all.
+    splits or of all; capitals make no other split.
 
     faults: gets a sentence for each row that cannot be used; without it the first such
-    row is an error. Raises KwsError when the file, a column or a number is missing,
-    naming the line, and for a file that is no UTF-8.
+    row is an error. A row that is no row counts whatever split it seems to have, and
+    any other unless it is clearly of a split that is not wanted. Raises KwsError when
+    the file, a column or a number is missing, naming the line, and for a file that is
+    no UTF-8.
     """
     path = path / "manifest.csv" if path.is_dir() else path
     if not path.is_file():
         raise KwsError(f"there is no manifest at {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
-    wanted = None if splits is None else set(splits)
+    wanted = None if splits is None else {_split(split) for split in splits}
+    others = set() if wanted is None else {*SPLITS} - wanted
     rows = []
     with open_table(path) as table:
         if missing := [name for name in ("audio", "seconds") if name not in table.columns]:
             raise KwsError(f"{path} lacks the columns {', '.join(missing)}: a manifest has {', '.join(COLUMNS)}")
-        for line, row in table.rows:
-            if wanted is not None and row.get("split", "") not in wanted:
+        for line, cells, fault in table.rows:
+            if not fault and _split(cells.get("split", "")) in others:
                 continue
             try:
-                rows.append(_utterance(row, path, line))
-            except KwsError as fault:
+                row = _utterance(cells, path, line, fault)
+            except KwsError as error:
                 if faults is None:
                     raise
-                faults.append(str(fault))
+                faults.append(str(error))
+            else:
+                if wanted is None or row.split in wanted:
+                    rows.append(row)
     return rows
 
 
-class Table(NamedTuple):
-    """A CSV file: its columns, and of each row the line in which it ends and its cells
-    by column. Where a row is too short its last cells are empty.
-    """
-
-    columns: list[str]
-    rows: Iterator[tuple[int, dict[str, str]]]
-
-
-@contextmanager
-def open_table(path: Path) -> Iterator[Table]:
-    """A user's CSV file in UTF-8, as Excel or another program writes it: with or
-    without a byte-order mark, semicolons or tabs for commas, capitals in the header,
-    and empty rows. KwsError for other files.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = enumerate(file, 1)
-            number, header = next(((n, line) for n, line in lines if line.strip()), (1, ""))
-            delimiter = max(_DELIMITERS, key=header.count)
-            if header.lower().startswith("sep="):  # how Excel is told, and tells, what separates cells
-                delimiter = header.strip()[4:5] or delimiter
-                number, header = next(lines, (number, ""))
-            if "\0" in header:
-                raise csv.Error("two bytes a letter")
-            columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            yield Table(columns, _rows(file, columns, delimiter, number))
-    except (UnicodeDecodeError, csv.Error) as error:  # the latter for the zero bytes of UTF-16
-        raise KwsError(f"{path} is not a CSV file in UTF-8: save it as such (in Excel, 'CSV UTF-8')") from error
-
-
-def _rows(
-    file: Iterable[str], columns: Sequence[str], delimiter: str, before: int
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table after the lines `before`, without those that are empty."""
-    reader = csv.reader(file, delimiter=delimiter)
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            filled = [*cells, *[""] * (len(columns) - len(cells))]
-            yield before + reader.line_num, dict(zip(columns, filled, strict=False))
-
-
 def audio_of(row: Mapping[str, str], folder: Path) -> Path:
-    """The file that a row names, relative to `folder`. A backslash divides folders if
-    that leads to a file and the name as written does not.
+    """The file that a row names, relative to `folder`. Spaces around the name are no
+    part of it, and a backslash divides folders, if that leads to a file and the name as
+    written does not.
     """
-    written, divided = folder / row["audio"], folder / row["audio"].replace("\\", "/")
-    return divided if divided != written and divided.is_file() and not written.exists() else written
+    name = row["audio"]
+    written, bare = folder / name, name.strip()
+    others = [other for other in dict.fromkeys((bare, bare.replace("\\", "/"))) if other != name]
+    if not others or _is_there(written):
+        return written
+    return next((folder / other for other in others if (folder / other).is_file()), written)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for any file
+        return True
 
 
 def write_manifest(path: Path, rows: Iterable[Utterance]) -> None:
@@ -150,17 +122,21 @@ def write_csv(
     `str.encode` has it.
     """
     with whole(path) as partial, partial.open("w", newline="", encoding="utf-8", errors=errors) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        plain = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in (header, *rows):
+            returns = any("\r" in str(cell) for cell in row)  # which Python before 3.13 leaves without quotes
+            (quoted if returns else plain).writerow(row)
 
 
-def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
-    if not row["audio"].strip():
+def _utterance(row: dict[str, str], path: Path, line: int, fault: str) -> Utterance:
+    if fault:
+        raise KwsError(f"{path} line {line}: {fault}")
+    if not row["audio"].strip() or "\0" in row["audio"]:
         raise KwsError(f"{path} line {line}: the column audio names no file")
     seconds = _number(row, "seconds", path, line)
     text = normalise(row.get("text", ""))
-    audio, speaker, split = audio_of(row, path.parent), row.get("speaker", ""), row.get("split", "")
+    audio, speaker, split = audio_of(row, path.parent), row.get("speaker", ""), _split(row.get("split", ""))
     said = [name for name in SPAN if row.get(name)]
     if not said:
         return Utterance(audio, seconds, text, speaker, split)
@@ -170,6 +146,10 @@ def _utterance(row: dict[str, str], path: Path, line: int) -> Utterance:
     if not 0 <= start < end:
         raise KwsError(f"{path} line {line}: from {start} to {end} s is no span")
     return Utterance(audio, seconds, text, speaker, split, (start, end))
+
+
+def _split(text: str) -> str:
+    return text.strip().lower()
 
 
 def _number(row: dict[str, str], name: str, path: Path, line: int) -> float:
@@ -241,11 +221,11 @@ def rows_of(sources: Sequence[str], faults: list[str] | None = None) -> list[Utt
         else:
             known = 0 if faults is None else len(faults)
             found = read_manifest(path, [split] if split else None, faults)
-            if split and not found and known == len(faults or ()):
-                there = (
-                    ", ".join(dict.fromkeys(row.split for row in read_manifest(path, None, []) if row.split)) or "none"
-                )
-                raise KwsError(f"{source}: no rows are of that split; there are {there}")
+            if split and not found:
+                there = dict.fromkeys(row.split for row in read_manifest(path, None, []))
+                if known == len(faults or ()) or list(there) == [""]:
+                    listed = ", ".join(filter(None, there)) or "none"
+                    raise KwsError(f"{source}: no rows are of that split; there are {listed}")
             rows += found
     return rows
 

@@ -101,6 +101,13 @@ def test_a_threshold_for_each_word(tone_model, good):
     assert kws("detect", tone_model, good, "--threshold", "fed=2").returncode == 2
 
 
+@pytest.mark.parametrize("threshold", ["abc=0.3=0.4", "=0.3", "==0.3", " =0.3", "abc=", "="])
+def test_a_threshold_that_is_none_is_refused(tone_model, good, threshold):
+    done = kws("detect", tone_model, good, "--threshold", threshold)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: argument --threshold: " in done.stderr.splitlines()[-1]
+
+
 def test_underscores_join_words():
     done = kws("detect", HEAR, "--only", "smart_mirror", "--threshold", "Smart_Mirror=0.5", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -121,7 +128,7 @@ def test_a_second_phrase_to_train_is_refused(recipe):
     assert "--phrase is given twice" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["wake-word", "wakewords", "Wake_Words", "phone"])
+@pytest.mark.parametrize("name", ["wake-word", "wakewords", "Wake_Words", "phone", "fones", "wake"])
 def test_a_misspelt_model_is_refused(good, name):
     """Not taken for a file that is missing, with the others heard by another model."""
     done = kws("detect", name, good)

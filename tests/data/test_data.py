@@ -59,7 +59,7 @@ def test_shared_speakers_are_found(corpus):
         ("audio,seconds,start,end\na.wav,1,0.5,\n", "line 2: start stands alone"),
         ("audio,seconds,start,end\na.wav,1,0.5,x\n", "line 2: end is 'x'"),
         ("audio,seconds,start,end\na.wav,1,0.5,0.25\n", "line 2: from 0.5 to 0.25 s is no span"),
-        ("seconds,text,audio\n1,yes\n", "line 2: the column audio names no file"),
+        ("seconds,text,audio\n1,yes,\n", "line 2: the column audio names no file"),
     ],
 )
 def test_a_broken_manifest_is_one_sentence(tmp_path, content, sentence):
@@ -85,13 +85,13 @@ def test_a_manifest_as_excel_writes_it(tmp_path):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("told", [False, True])
 def test_a_manifest_as_excel_leaves_it(tmp_path, delimiter, told):
-    """Capitals and spaces in the header, empty rows, backslashes, decimal commas, a row that ends early."""
+    """Capitals and spaces in the header, empty rows, backslashes, decimal commas, empty cells."""
     rows = [
         ["Audio ", "SECONDS", "Text", "speaker", "Split"],
         ["", "", "", "", ""],
         ["clips\\a.wav", '"1,5"', "ALEXA!", "Ann", "dev"],
         [" ", "", "", "", ""],
-        ["clips/b.wav", "2.5"],
+        ["clips/b.wav", "2.5", "", "", ""],
         ["missing\\c.wav", "1", "", "", "dev"],
     ]
     first = f"sep={delimiter}\r\n" if told else "\r\n"

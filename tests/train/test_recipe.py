@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pytorch_lightning")
 
+from kws.cli.options import is_model  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
+from kws.lab.study import load_study  # noqa: E402
 from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
+from kws.runtime.shipped import find  # noqa: E402
 from kws.train.initial import first_model  # noqa: E402
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig  # noqa: E402
 from kws.train.recipes.file import find_recipe  # noqa: E402
@@ -60,6 +64,25 @@ def test_a_field_may_be_named_by_its_last_parts(short, whole):
     recipe = find_recipe("wake_words")
     changed = override(recipe, [short])
     assert changed == override(recipe, [whole]) != recipe
+
+
+OWN = "from kws.train.recipes.file import find_recipe\nRECIPE = find_recipe('tiny').changed(name='own')\n"
+
+
+def test_a_folder_of_a_recipes_name_does_not_hide_it(tmp_path, monkeypatch):
+    """Where the corpora lie there are folders `wake_words` and, say, `mixers`."""
+    whole = find_recipe("wake_words")
+    monkeypatch.chdir(tmp_path)
+    for name in ("wake_words", "mine", "mixers", "wake-words"):
+        Path(name).mkdir()
+    assert find_recipe("wake_words") == whole
+    assert load_study("mixers").recipe
+    assert find("wake-words").is_file() and is_model("wake-words")
+    with pytest.raises(KwsError, match=r"there is no file mine/recipe\.py"):
+        find_recipe("mine")
+    for name in ("wake_words", "mine"):
+        (tmp_path / name / "recipe.py").write_text(OWN)
+        assert find_recipe(name).name == "own"
 
 
 @pytest.mark.parametrize(

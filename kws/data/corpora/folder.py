@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from kws.data.corpora.base import Corpus
-from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound, open_table
+from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound
 from kws.data.prepare.build import Prepared, build
 from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
 from kws.data.prepare.splits import hash_split, split_by_file
 from kws.data.prepare.usable import LOOKED, Wanted, looked_at
+from kws.data.table import open_table
 from kws.errors import KwsError
 from kws.lexicon.text import normalise
 
@@ -50,11 +51,14 @@ def _from_table(table: Path) -> list[Clip]:
     with open_table(table) as opened:
         if "audio" not in opened.columns:
             raise KwsError(f"{table} has no column audio: it names each recording, relative to {table.parent}")
-        for line, row in opened.rows:
-            path = audio_of(row, table.parent)
+        for line, row, wrong in opened.rows:
+            path = table if wrong and not row.get("audio") else audio_of(row, table.parent)
             listed.add(path)
+            if wrong:
+                clips.append(Clip(path, split="", fault=Fault("no row", f"{table.name} line {line}: {wrong}")))
+                continue
             place = _by_place(path, table.parent)
-            split = row.get("split", "").strip()
+            split = row.get("split", "").strip().lower()
             if split and split not in SPLITS:
                 raise KwsError(f"{table} line {line}: the split is {split!r}, not {', '.join(SPLITS)}")
             text, speaker = row.get("text"), row.get("speaker")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kws.data.manifest import AUDIO_SUFFIXES
-
-SPLITS = ("train", "dev", "test")
+from kws.data.manifest import SPLITS as SPLITS
 
 
 class Fault(NamedTuple):

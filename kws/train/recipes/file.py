@@ -58,14 +58,15 @@ def find_recipe(name_or_path: str) -> Recipe:
 
 def load_recipe(name_or_path: str) -> RecipeFile:
     """The module of a recipe file, or of one that ships: `wake_words` is
-    kws.recipes.wake_words.recipe.
+    kws.recipes.wake_words.recipe. A folder in its way that holds no recipe.py, such as
+    the corpus of that name, does not hide it.
     """
-    path = Path(name_or_path)
-    if path.is_dir():
+    path, shipped = Path(name_or_path), shipped_recipes()
+    if path.is_dir() and ((path / "recipe.py").is_file() or name_or_path not in shipped):
         path = path / "recipe.py"
     if path.suffix == ".py":
         return _load(path)
-    folder = named(name_or_path, shipped_recipes(), "recipe", "give a .py file or a shipped one")
+    folder = named(name_or_path, shipped, "recipe", "give a .py file or a shipped one")
     with importlib.resources.as_file(folder / "recipe.py") as file:
         return _load(file)
 
