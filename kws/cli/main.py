@@ -14,18 +14,17 @@ reader of the output went away (SIGPIPE).
 
 import argparse
 import errno
-import io
 import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from kws import __version__
 from kws.cli.stopping import stoppable
+from kws.cli.terminal import plain_streams
 from kws.errors import KwsError, Terminated, install, nearest
 
 
@@ -40,6 +39,16 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             for paragraph in text.strip().split("\n\n")
         )
         return textwrap.indent("\n\n".join(wrapped), indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, of subcommands too, without the colours that Python 3.14 gives: the
+    streams would show them as escapes.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        vars(self)["color"] = False
 
 
 class Verb(NamedTuple):
@@ -82,11 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `kws`; those of the process when None.
     """
-    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
+    with plain_streams():
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The exit code of the command, and on stderr the sentence for what went wrong."""
     try:
         try:
             with stoppable():
-                code = dispatch(sys.argv[1:] if argv is None else argv)
+                code = dispatch(words)
         except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
             code = stop.code if isinstance(stop.code, int) else 1
         sys.stdout.flush()  # here, where a reader that has gone is still caught
@@ -115,18 +129,6 @@ def fail(sentence: str) -> int:
     with suppress(OSError):  # of a stderr that is full, too: the exit code is what is left to say it
         print(f"kws: {sentence}", file=sys.stderr)
     return 1
-
-
-def _open(stream: TextIO | None) -> TextIO:
-    """A standard stream that takes any text: letters that its encoding lacks are
-    escaped. A stream that the caller has closed leads nowhere; its number is taken, so
-    that no file that is opened next gets the printed text.
-    """
-    if stream is None:
-        return Path(os.devnull).open("w", encoding="utf-8")
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-        stream.reconfigure(errors="backslashreplace")
-    return stream
 
 
 def _abandon_output() -> None:
@@ -175,7 +177,7 @@ def _parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str]) -> 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:
     """The parser of one verb, with the verb's module imported to configure it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"kws {verb}",
         description=VERBS[verb].help,
         formatter_class=_Help,
@@ -189,7 +191,7 @@ def answer(words: Sequence[str]) -> int:  # noqa: RET503 - parser.error does not
     """`kws`, `kws --help`, `kws --version`, or a verb that does not exist."""
     width = max(map(len, VERBS)) + 3
     listing = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kws",
         usage="kws VERB [ARGUMENTS]",
         description="A streaming voice-trigger detector.",

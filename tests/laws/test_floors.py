@@ -10,6 +10,7 @@ from trees import MODULES, Module, below, pretend
 # Who may know whom inside kws: a module belongs to the longest entry that fits.
 ZERO = {
     "kws.arrays",
+    "kws.controls",
     "kws.errors",
     "kws.files",
     "kws.jsonable",
