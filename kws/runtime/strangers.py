@@ -4,9 +4,10 @@ Two things happen before onnxruntime opens a graph as it will run. The bytes are
 here, as far as it takes to see what a model of kws never has: other files for weights,
 operators that hold graphs (loops and branches, whose work nobody can bound), strings
 and the operator Unique (they take memory past the allocator), functions and operators
-of another maker, and nodes without number. Then the graph is opened without the optimiser, which would
-compute what is constant at once, and called with an allocator and a clock that have
-limits. What was computed there is all that the optimiser computes.
+of another maker, and nodes without number. Then the graph is opened without the
+optimiser, which would compute what is constant at once, and called with an allocator
+and a clock that have limits. What was computed there is all that the optimiser
+computes.
 
 The numbers of fields are those of onnx.proto (ONNX's specification), the encoding is
 that of Protocol Buffers.

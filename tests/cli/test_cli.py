@@ -56,6 +56,11 @@ def test_version():
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"kws {kws.__version__}\n", "")
 
 
+def test_the_server_tells_its_version_as_wyoming_openwakeword_does(capsys):
+    assert main(["serve", "--version"]) == 0
+    assert capsys.readouterr().out == f"kws {kws.__version__}\n"
+
+
 def test_nothing_at_all_is_a_usage_error(capsys):
     assert main([]) == 2
     said = capsys.readouterr()
