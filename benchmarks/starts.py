@@ -1,12 +1,13 @@
 """Counts the false accepts of streams that begin in the middle of speech, beside those
 of the same stretches where the whole recording is heard.
 
-    python benchmarks/starts.py --negatives SOURCE ... [--model wake-words] [--seed 0] [--seconds 3]
+    python benchmarks/starts.py --negatives SOURCE ... [--model wake-words] [--seed 0] [--starts 1] [--seconds 3]
 
-Each recording of 4 s or more that says no keyword gives one stretch. It begins between
-a quarter and three quarters of the recording; where, is drawn from the seed and the
-name of the file. An event counts where it ends in the stretch. Both streams hear a
-second more, so that what follows the stretch is no silence to one of them alone.
+Each recording of 4 s or more that says no keyword gives one stretch, or --starts of
+them, which may overlap. A stretch begins between a quarter and three quarters of the
+recording; where, is drawn from the seed and the name of the file. An event counts where
+it ends in the stretch. The stream hears a second more, for after the stretch there is
+no silence in the whole recording either.
 """
 
 import argparse
@@ -48,50 +49,55 @@ def main() -> None:
     parser.add_argument("--negatives", nargs="+", required=True, metavar="SOURCE")
     parser.add_argument("--model", default="wake-words")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--starts", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3.0)
     args = parser.parse_args()
     detector = Detector.load(args.model)
     every: list[Stretch] = []
     print("recordings                                   starts  hours  stream          events  FA/h (95 %)")
     for source in args.negatives:
-        found = list(stretches(detector, rows_of([source]), args.seed, args.seconds))
+        found = list(stretches(detector, rows_of([source]), args))
         print("\n".join(lines(source, found)), flush=True)
         every += found
     if len(args.negatives) > 1:
         print("\n".join(lines("all", every)))
 
 
-def stretches(detector: Detector, rows: Sequence[Utterance], seed: int, length_s: float) -> Iterator[Stretch]:
-    """A stretch of each recording that is long enough and says no keyword."""
+def stretches(detector: Detector, rows: Sequence[Utterance], args: argparse.Namespace) -> Iterator[Stretch]:
+    """The stretches of each recording that is long enough and says no keyword."""
     names = [keyword.name for keyword in detector.keywords]
     for row in rows:
         if any(contains(row.text, name) for name in names):
             continue
         sound = audio.read(row.audio)
         if seconds(len(sound)) >= _LEAST_S:
-            begin = begin_of(row.audio.name, len(sound), seed)
-            yield heard(detector, sound, begin, min(samples(length_s), len(sound) - begin))
+            begins = begins_of(row.audio.name, len(sound), args.seed, args.starts)
+            yield from heard(detector, sound, begins, samples(args.seconds))
 
 
-def begin_of(name: str, length: int, seed: int) -> int:
-    """The sample at which a recording of so many is begun: the same for a seed and a
+def begins_of(name: str, length: int, seed: int, count: int) -> list[int]:
+    """The samples at which a recording of so many is begun: the same for a seed and a
     name, whatever else is counted.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode(errors="surrogateescape"))])
-    return int(rng.integers(length // 4, 3 * length // 4))
+    return [int(rng.integers(length // 4, 3 * length // 4)) for _ in range(count)]
 
 
-def heard(detector: Detector, sound: Samples, begin: int, length: int) -> Stretch:
-    """The events in `length` samples from `begin` on. sound: (S,) of the recording."""
-    end = begin + length + samples(_FURTHER_S)
-    parts = ((sound[begin:end], 0), (sound[:end], begin))
-    cold, warm = (_ends(detector, part, seconds(before), seconds(length)) for part, before in parts)
-    return Stretch(seconds(length), cold, warm)
+def heard(detector: Detector, sound: Samples, begins: Sequence[int], most: int) -> Iterator[Stretch]:
+    """The stretch of at most so many samples from each of `begins` on. sound: (S,) of
+    the recording.
+    """
+    whole = ends(detector, sound)
+    for begin in begins:
+        length_s = seconds(min(most, len(sound) - begin))
+        cold = ends(detector, sound[begin : begin + most + samples(_FURTHER_S)])
+        warm = (time - seconds(begin) for time in whole)
+        yield Stretch(length_s, *(tuple(time for time in times if 0 < time <= length_s) for times in (cold, warm)))
 
 
-def _ends(detector: Detector, sound: Samples, begin_s: float, length_s: float) -> tuple[float, ...]:
-    events = detector.stream().process(sound, last=True).detections
-    return tuple(event.end_s - begin_s for event in events if 0 < event.end_s - begin_s <= length_s)
+def ends(detector: Detector, sound: Samples) -> list[float]:
+    """The ends of the events of a fresh stream, in seconds."""
+    return [event.end_s for event in detector.stream().process(sound, last=True).detections]
 
 
 def lines(source: str, found: Sequence[Stretch]) -> Iterator[str]:

@@ -23,29 +23,30 @@ def around(tune: str, before_s: float, after_s: float) -> np.ndarray:
 
 
 def test_both_streams_count_the_same_event_at_the_same_time(starts, detector):
-    found = starts.heard(detector, around("ABC", 2.0, 4.0), 24_000, 48_000)
+    (found,) = starts.heard(detector, around("ABC", 2.0, 4.0), [24_000], 48_000)
     assert found.seconds == 3 and len(found.cold) == len(found.warm) == 1
     assert found.cold[0] == pytest.approx(found.warm[0], abs=0.081) and 0.5 < found.cold[0] < 1.4
 
 
 @pytest.mark.parametrize(("before_s", "after_s"), [(0.2, 6.0), (5.0, 1.0)])
 def test_what_ends_outside_of_the_stretch_counts_for_neither(starts, detector, before_s, after_s):
-    found = starts.heard(detector, around("ABC", before_s, after_s), 24_000, 48_000)
+    (found,) = starts.heard(detector, around("ABC", before_s, after_s), [24_000], 48_000)
     assert (found.cold, found.warm) == ((), ())
 
 
 def test_a_stream_that_begins_there_does_not_hear_what_was_before(starts, detector):
     sound = around("ABC", 1.0, 4.0)
     middle = 16_000 + len(tones.speak("A"))
-    found = starts.heard(detector, sound, middle, 48_000)
+    (found,) = starts.heard(detector, sound, [middle], 48_000)
     assert (len(found.cold), len(found.warm)) == (0, 1)
 
 
 def test_a_start_depends_on_the_seed_and_the_name_alone(starts):
-    begins = [starts.begin_of("a.wav", 100_000, 0), starts.begin_of("a.wav", 100_000, 0)]
-    others = [starts.begin_of("a.wav", 100_000, 1), starts.begin_of("b.wav", 100_000, 0)]
-    assert begins[0] == begins[1] and begins[0] not in others
-    assert all(25_000 <= begin < 75_000 for begin in (*begins, *others))
+    begins = starts.begins_of("a.wav", 100_000, 0, 3)
+    assert begins[:1] == starts.begins_of("a.wav", 100_000, 0, 1) and len(set(begins)) == 3
+    others = starts.begins_of("a.wav", 100_000, 1, 3) + starts.begins_of("b.wav", 100_000, 0, 3)
+    assert not set(begins) & set(others)
+    assert all(25_000 <= begin < 75_000 for begin in begins + others)
 
 
 def test_the_table_of_a_source(starts, tone_model, tmp_path, monkeypatch, capsys):
