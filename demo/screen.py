@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from kws.controls import escaped
 from kws.demo.gauges import NEAR, SILENT_DBFS, Gauges, NearMiss
 from kws.demo.live import LiveBlock, LiveDetection
 from kws.runtime.detector import Detector
@@ -68,7 +69,7 @@ class Screen:
 
     def tell(self, note: str) -> None:
         """Show a line until the next one."""
-        self._note = f"{time.strftime('%H:%M:%S')}  {note}"
+        self._note = f"{time.strftime('%H:%M:%S')}  {escaped(note)}"
         self._drawn = 0.0
 
     def fire(self, event: LiveDetection) -> None:
@@ -94,7 +95,7 @@ class Screen:
         bars = max(10, width - _BESIDE_BARS)
         microphone = Text(f"{'microphone':<{_LABEL}}", style="dim", no_wrap=True, overflow="ellipsis")
         body = [
-            microphone.append(self._microphone(), style="not dim"),
+            microphone.append(escaped(self._microphone()), style="not dim"),
             self._level(bars),
             Text(),
             *self._keywords(bars),
@@ -104,7 +105,7 @@ class Screen:
         ]
         return Panel(
             Group(*body, fit=False),
-            title=f"[bold]kws listen[/bold] · {self._detector.info.name}",
+            title=Text.assemble(("kws listen", "bold"), f" · {self._detector.info.name}"),
             subtitle=self._foot(),
             border_style="green" if self.gauges.hears else "red",
             width=width,

@@ -56,6 +56,44 @@ def doubling(model: onnx.ModelProto) -> bytes:
     return grafted(model, nodes, names[-1], ONE)
 
 
+def joined(model: onnx.ModelProto) -> bytes:
+    """A text of 100 letters, and 39 operators, each of which doubles what the one
+    before gave. The allocator that has a limit is not asked for the letters.
+    """
+    names = [f"hostile.{n}" for n in range(40)]
+    nodes = [helper.make_node("Constant", [], names[:1], value_strings=["a" * 100])]
+    nodes += [helper.make_node("StringConcat", [a, a], [b]) for a, b in pairwise(names)]
+    return grafted(model, [*nodes, *_counted(names[-1])], "hostile.big")
+
+
+def worded(model: onnx.ModelProto) -> bytes:
+    """A text as a weight."""
+    letters = helper.make_tensor("hostile.letters", TensorProto.STRING, [1], [b"a" * 100])
+    return grafted(model, _counted(letters.name), "hostile.big", letters)
+
+
+def _counted(name: str) -> list[onnx.NodeProto]:
+    """The size of a tensor as the number `hostile.big`."""
+    size = helper.make_node("Size", [name], ["hostile.size"])
+    return [size, helper.make_node("Cast", ["hostile.size"], ["hostile.big"], to=TensorProto.FLOAT)]
+
+
+def printed(model: onnx.ModelProto) -> bytes:
+    """50 million numbers that are written out as text."""
+    nodes = [helper.make_node("Expand", [ONE.name, "hostile.shape"], ["hostile.numbers"])]
+    nodes += [helper.make_node("Cast", ["hostile.numbers"], ["hostile.text"], to=TensorProto.STRING)]
+    return grafted(model, [*nodes, *_counted("hostile.text")], "hostile.big", ONE, numbers("hostile.shape", 50_000_000))
+
+
+def sorted_out(model: onnx.ModelProto) -> bytes:
+    """25 million numbers, of which an operator keeps a map of its own."""
+    ends = {"hostile.first": 0, "hostile.end": 25_000_000, "hostile.step": 1}
+    nodes = [helper.make_node("Range", list(ends), ["hostile.numbers"])]
+    nodes += [helper.make_node("Unique", ["hostile.numbers"], ["hostile.few"]), *_counted("hostile.few")]
+    weights = [numpy_helper.from_array(np.int64(value), name) for name, value in ends.items()]
+    return grafted(model, nodes, "hostile.big", *weights)
+
+
 def declared(model: onnx.ModelProto) -> bytes:
     """Weights that are said to have 10 GB, and are not there."""
     return grafted(model, [], "hostile.big", TensorProto(name="hostile.big", data_type=1, dims=[BIG]))
@@ -131,8 +169,8 @@ def hidden(model: onnx.ModelProto) -> bytes:
 
 
 BUILT: tuple[Callable[[onnx.ModelProto], bytes], ...] = (
-    expanding, filled, doubling, declared, slow, external, climbing, foreign_operator, endless, crowded, heavy,
-    foreign, hidden,
+    expanding, filled, doubling, joined, worded, printed, sorted_out, declared, slow, external, climbing,
+    foreign_operator, endless, crowded, heavy, foreign, hidden,
 )  # fmt: skip
 EXTREMES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1e308, -0.5, "", "a" * 10_000, [], {}, [[[]]], ["a"], [2**40, 2**40],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kws.cli import options
 from kws.cli.keywords import add_keyword_options, open_detectors
+from kws.controls import escaped
 from kws.errors import InputError, KwsError
 
 if TYPE_CHECKING:
@@ -228,4 +229,4 @@ def _peak_line(file: str, detection: Detection) -> str:
 
 
 def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()  # a file's name need not be text
+    return escaped(name.encode("utf-8", "backslashreplace").decode())  # a file's name need not be text, nor one line

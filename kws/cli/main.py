@@ -14,18 +14,17 @@ reader of the output went away (SIGPIPE).
 
 import argparse
 import errno
-import io
 import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from kws import __version__
 from kws.cli.stopping import stoppable
+from kws.cli.terminal import plain_streams
 from kws.errors import KwsError, Terminated, install, nearest
 
 
@@ -43,9 +42,14 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help and version fail where they cannot be written, as other
-    output does; argparse takes no notice.
+    """A parser, of subcommands too, whose help and version fail where they cannot be
+    written, as other output does: argparse takes no notice. It gives none of the
+    colours of Python 3.14, which the streams would show as escapes.
     """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        vars(self)["color"] = False
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:
@@ -94,11 +98,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `kws`; those of the process when None.
     """
-    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
+    with plain_streams():
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The exit code of the command, and on stderr the sentence for what went wrong."""
     try:
         try:
             with stoppable():
-                code = dispatch(sys.argv[1:] if argv is None else argv)
+                code = dispatch(words)
         except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
             code = stop.code if isinstance(stop.code, int) else 1
         sys.stdout.flush()  # here, where a reader that has gone is still caught
@@ -127,18 +136,6 @@ def fail(sentence: str) -> int:
     with suppress(OSError):  # of a stderr that is full, too: the exit code is what is left to say it
         print(f"kws: {sentence}", file=sys.stderr)
     return 1
-
-
-def _open(stream: TextIO | None) -> TextIO:
-    """A standard stream that takes any text: letters that its encoding lacks are
-    escaped. A stream that the caller has closed leads nowhere; its number is taken, so
-    that no file that is opened next gets the printed text.
-    """
-    if stream is None:
-        return Path(os.devnull).open("w", encoding="utf-8")
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-        stream.reconfigure(errors="backslashreplace")
-    return stream
 
 
 def _abandon_output() -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws import __version__
 from kws.cli import options
 from kws.cli.keywords import add_keyword_options, open_detectors, unnamed_model
 from kws.errors import InputError, KwsError
@@ -98,6 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="log every event of the protocol, and who comes and leaves",
     )
+    parser.add_argument("--version", action="version", version=f"kws {__version__}", help="print the version and exit")
     for flag in _ELSEWHERE:
         parser.add_argument(flag, action="append", default=[], help=argparse.SUPPRESS)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from kws.controls import escaped
 from kws.decoding.temperature import is_temperature
 from kws.jsonable import demand
 from kws.lexicon import BLANK
@@ -47,6 +48,7 @@ def check_keyword(info: ModelInfo, keyword: Keyword) -> None:
     """
     known = set(info.tokens[1:])
     demand(bool(keyword.name.strip()), "a keyword has no name")
+    _check_name(keyword.name)
     spelled = bool(keyword.spellings) and all(keyword.spellings)
     demand(spelled, f"keyword '{keyword.name}' has no spelling")
     strange = ", ".join(sorted({token for spelling in keyword.spellings for token in spelling} - known))
@@ -59,6 +61,11 @@ def check_keyword(info: ModelInfo, keyword: Keyword) -> None:
         demand(min(counts) >= 0, f"the calibration of '{keyword.name}' has a negative count")
 
 
+def _check_name(name: str) -> None:
+    """Refuses what a terminal, a page or another program may take for a command."""
+    demand(escaped(name) == name, f"the name '{escaped(name)}' has control characters")
+
+
 def _fit(keyword: Keyword) -> bool:
     """Whether the borders belong to the spellings."""
     pairs = zip(keyword.spellings, keyword.borders, strict=False)
@@ -68,6 +75,7 @@ def _fit(keyword: Keyword) -> bool:
 
 def _check_clock(info: ModelInfo) -> None:
     demand(bool(info.name), "name is empty")
+    _check_name(info.name)
     demand(info.sample_rate == SAMPLE_RATE, f"sample_rate is {info.sample_rate}, not {SAMPLE_RATE}")
     demand(info.frame_samples > 0 and info.frames_per_chunk > 0, "a frame or a chunk is empty")
     whole = info.frame_samples * info.frames_per_chunk
@@ -98,6 +106,8 @@ def _check_tokens(info: ModelInfo) -> None:
     demand(tokens[:1] == (BLANK,), f"token 0 is not {BLANK}")
     demand(len(tokens) > 1 and all(tokens), "tokens are missing or empty")
     demand(len(set(tokens)) == len(tokens), "a token stands twice")
+    for token in tokens:
+        _check_name(token)
 
 
 def _check_states(states: tuple[StateSpec, ...]) -> None:

@@ -2,11 +2,12 @@
 
 Two things happen before onnxruntime opens a graph as it will run. The bytes are read
 here, as far as it takes to see what a model of kws never has: other files for weights,
-operators that hold graphs (loops and branches, whose work nobody can bound), functions
-and operators of another maker, and nodes without number. Then the graph is opened
-without the optimiser, which would compute what is constant at once, and called with an
-allocator and a clock that have limits. What was computed there is all that the
-optimiser computes.
+operators that hold graphs (loops and branches, whose work nobody can bound), strings
+and the operator Unique (they take memory past the allocator), functions and operators
+of another maker, and nodes without number. Then the graph is opened without the
+optimiser, which would compute what is constant at once, and called with an allocator
+and a clock that have limits. What was computed there is all that the optimiser
+computes.
 
 The numbers of fields are those of onnx.proto (ONNX's specification), the encoding is
 that of Protocol Buffers.
@@ -34,8 +35,11 @@ MOST_S = 10.0  # that one call may take; the operator that runs then is still fi
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
 _GRAPH_NODES, _GRAPH_TENSORS, _GRAPH_SPARSE = 1, 5, 15
 _NODE_TYPE, _NODE_ATTRIBUTES, _NODE_DOMAIN = 4, 5, 7
+_ATTRIBUTE_INT, _ATTRIBUTE_STRINGS = 3, (4, 9)
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-_TENSOR_FILES, _TENSOR_PLACE = 13, 14
+_TENSOR_TYPE, _TENSOR_FILES, _TENSOR_PLACE = 2, 13, 14
+_STRING_TYPE = 8  # of a tensor's values, and in what `Cast` makes
+_UNBOUND = ("String", "Regex", "TfIdf", "Unique")  # how operators begin that take memory past the allocator
 
 _NEVER = 4  # onnxruntime's "fatal" severity: what goes wrong is said by a KwsError, once
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -84,7 +88,9 @@ class _Checker:
         if self._nodes > MOST_NODES:
             raise KwsError(f"its graph has more than {MOST_NODES} operators, and no more are opened")
         fields = list(self._messages(node))
-        kind = next((_text(value) for number, value in fields if number == _NODE_TYPE), "")
+        kind = ["", *(_text(value) for number, value in fields if number == _NODE_TYPE)][-1]  # as a parser takes it
+        if kind.startswith(_UNBOUND):
+            raise _unbound(kind)
         for number, value in fields:
             if number == _NODE_DOMAIN and _text(value) not in ("", "ai.onnx"):
                 raise KwsError(f"its operator {kind} is of another maker, {_text(value)}")
@@ -92,7 +98,13 @@ class _Checker:
                 self._attribute(value, kind)
 
     def _attribute(self, attribute: memoryview, kind: str) -> None:
-        for number, value in self._messages(attribute):
+        for number, value in self._fields(attribute):
+            if not isinstance(value, memoryview):
+                if kind == "Cast" and number == _ATTRIBUTE_INT and _is_string(value):
+                    raise _unbound(kind)
+                continue
+            if kind == "Constant" and number in _ATTRIBUTE_STRINGS:  # elsewhere it names a mode of the operator
+                raise _unbound(kind)
             if number in _ATTRIBUTE_GRAPHS:
                 raise KwsError(f"its operator {kind} holds a graph, and nobody can say for how long that runs")
             if number in _ATTRIBUTE_SPARSE:
@@ -104,6 +116,8 @@ class _Checker:
         for number, value in self._fields(tensor):
             if number == _TENSOR_FILES or (number == _TENSOR_PLACE and value != 0):
                 raise KwsError("it keeps weights in another file, and a model of kws is one file")
+            if number == _TENSOR_TYPE and isinstance(value, int) and _is_string(value):
+                raise KwsError("it has strings for weights, and nobody can bound their memory")
 
     def _messages(self, message: memoryview) -> Iterator[tuple[int, memoryview]]:
         """The fields that are texts or messages."""
@@ -133,6 +147,15 @@ class _Checker:
             if kind == _BYTES:
                 yield number, message[at : at + size]
             at += size
+
+
+def _unbound(kind: str) -> KwsError:
+    return KwsError(f"its operator {kind} takes memory that nobody can bound")
+
+
+def _is_string(number: int) -> bool:
+    """Whether a number means the type of strings to a parser, which reads 32 bits."""
+    return number & 0xFFFFFFFF == _STRING_TYPE
 
 
 def _text(value: memoryview) -> str:

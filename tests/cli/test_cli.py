@@ -56,6 +56,11 @@ def test_version():
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"kws {kws.__version__}\n", "")
 
 
+def test_the_server_tells_its_version_as_wyoming_openwakeword_does(capsys):
+    assert main(["serve", "--version"]) == 0
+    assert capsys.readouterr().out == f"kws {kws.__version__}\n"
+
+
 def test_nothing_at_all_is_a_usage_error(capsys):
     assert main([]) == 2
     said = capsys.readouterr()
@@ -86,7 +91,7 @@ def test_starting_up_imports_nothing_heavy(words):
     ran = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.splitlines()[-1].split())
     assert {name for name in loaded if name.startswith("kws")} == {
-        "kws", "kws.cli", "kws.cli.main", "kws.cli.stopping", "kws.errors"
+        "kws", "kws.cli", "kws.cli.main", "kws.cli.stopping", "kws.cli.terminal", "kws.controls", "kws.errors"
     }  # fmt: skip
     assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "soundfile", "rich", "importlib.metadata", "inspect"})
 
@@ -201,6 +206,12 @@ def test_the_examples_of_each_verb_parse(name):
         parser.parse_args(shlex.split(line, comments=True))
 
 
+def test_help_asks_for_no_colours():
+    """Python 3.14 gives them, and the streams would show them as escapes."""
+    (words,) = (action for action in verb_parser("data")._actions if isinstance(action, argparse._SubParsersAction))
+    assert all(parser.color is False for parser in [verb_parser("info"), *words.choices.values()])
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_an_unknown_option_is_a_usage_error(name, capsys):
     assert main([name, "--no-such-option"]) == 2
@@ -239,8 +250,10 @@ def test_what_a_user_can_mend_is_one_sentence(verb, error, sentence, capsys):
 @pytest.mark.parametrize("error", [ValueError("a bug"), ModuleNotFoundError("no", name="kws.nothing"), OSError("bug")])
 def test_a_fault_of_ours_is_not_hidden(verb, error):
     verb(raising(error))
+    before = sys.stdout, sys.stderr
     with pytest.raises(type(error)):
         main(["pretend"])
+    assert (sys.stdout, sys.stderr) == before  # Python may colour a traceback, and ours would escape that
 
 
 def test_a_verb_whose_module_misses_a_package(monkeypatch, capsys):

@@ -518,10 +518,10 @@ def test_the_screen_shows_what_is_heard(detector, width):
         microphone=played(noisy("  ABC   ")),
         watch=screen.gauges.hear,
     )
-    screen.tell("a line")
+    screen.tell("a line\x1b[2J")
     console.print(screen.draw())  # the last thing heard is that no sound comes
     text = console.export_text()
-    assert "Fake at 16000 Hz" in text and "no sound comes" in text and "a line" in text
+    assert "Fake at 16000 Hz" in text and "no sound comes" in text and r"a line\x1b[2J" in text
     silence = detector.stream().process(np.zeros(0, np.int16))
     screen.gauges.hear(LiveBlock(Block(np.full(640, 0.5, np.float32), 16_000, 0.0, 0), silence))
     console.print(screen.draw())

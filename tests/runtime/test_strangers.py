@@ -26,6 +26,10 @@ EXPECTED = {
     "expanding": "needs more than",
     "filled": "needs more than",
     "doubling": "needs more than",
+    "joined": "its operator Constant takes memory that nobody can bound",
+    "worded": "it has strings for weights",
+    "printed": "its operator Cast takes memory that nobody can bound",
+    "sorted_out": "its operator Unique takes memory that nobody can bound",
     "declared": "onnxruntime can load",
     "slow": "takes more than",
     "external": "in another file",
@@ -77,6 +81,21 @@ def test_an_overlong_number_hides_nothing(tones_proto):
     assert graph.count(place) == 1
     with pytest.raises(KwsError, match="in another file"):
         strangers.check(graph.replace(b"\x70\x01", b"\xf0\x00\x81\x00"))
+
+
+def test_overlong_numbers_and_names_that_stand_twice_hide_no_strings():
+    """A parser keeps 32 bits of a type, and of two names the last one."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    overlong = b"\x88\x80\x80\x80\x10"  # 2**32 + 8
+    weight = field(5, b"\x10" + overlong)
+    cast = field(1, field(4, b"Cast") + field(5, b"\x18" + overlong))
+    renamed = field(1, field(4, b"Add") + field(4, b"StringConcat"))
+    for part in (weight, cast, renamed):
+        with pytest.raises(KwsError, match="nobody can bound"):
+            strangers.check(field(7, part))
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 11, b"\x0b", b"\x3a\x05a", b"\x0a", b"\x09abc"])

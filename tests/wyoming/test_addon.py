@@ -29,7 +29,7 @@ def test_options_schema_and_translations_name_the_same():
     config, texts = page("config.yaml"), page("translations/en.yaml")
     assert list(config["options"]) == list(config["schema"]) == list(texts["configuration"])
     assert list(config["ports"]) == list(texts["network"]) == ["10400/tcp"]
-    assert set(config["arch"]) == set(page("build.yaml")["build_from"])
+    assert set(config["arch"]) == {"aarch64", "amd64"}  # of which the base in the Dockerfile has images
     assert config["version"] == __version__
     assert f"## {__version__}\n" in (ADDON / "CHANGELOG.md").read_text()
     assert all(text["name"] in (ADDON / "DOCS.md").read_text() for text in texts["configuration"].values())
@@ -107,6 +107,14 @@ def test_a_threshold_that_the_page_takes_is_one_for_the_server(text):
 @pytest.mark.parametrize("text", ["", "high", "2", "-0.5", "computer=", "computer 0.6"])
 def test_other_thresholds_are_refused_by_the_page(text):
     assert not re.search(page("config.yaml")["schema"]["threshold"][0].removeprefix("match(").removesuffix(")"), text)
+
+
+def test_the_dockerfile_names_its_base_itself():
+    """The Supervisor fills in no base since 2026.04, and warns of a build.yaml."""
+    lines = (ADDON / "Dockerfile").read_text().splitlines()
+    first = next(line for line in lines if not line.startswith("#"))
+    assert first == "FROM ghcr.io/home-assistant/base-debian:trixie"
+    assert not (ADDON / "build.yaml").exists()
 
 
 def test_the_image_takes_the_wheel_that_a_clone_gives_and_brings_what_the_server_needs():
