@@ -25,6 +25,21 @@ def add_keyword_options(parser: argparse.ArgumentParser) -> None:
     """
     add_keyword_option(parser)
     add_after_pause_option(parser)
+    add_own_keyword_options(parser)
+    parser.add_argument(
+        "--fa-per-hour",
+        type=rate_per_hour,
+        default=FA_PER_HOUR,
+        metavar="RATE",
+        help="false accepts per hour of each --keyword, for which its threshold is set (%(default)s) where the model "
+        "has stored speech and no --threshold is given",
+    )
+
+
+def add_own_keyword_options(parser: argparse.ArgumentParser) -> None:
+    """--only WORD and --threshold [WORD=]X, each of which may be repeated; stored as
+    the lists `only` and `threshold`.
+    """
     parser.add_argument(
         "--only",
         action="append",
@@ -39,14 +54,6 @@ def add_keyword_options(parser: argparse.ArgumentParser) -> None:
         type=_threshold,
         metavar="[WORD=]X",
         help="the threshold in (0, 1] of one keyword, or of all (may be repeated)",
-    )
-    parser.add_argument(
-        "--fa-per-hour",
-        type=rate_per_hour,
-        default=FA_PER_HOUR,
-        metavar="RATE",
-        help="false accepts per hour of each --keyword, for which its threshold is set (%(default)s) where the model "
-        "has stored speech and no --threshold is given",
     )
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.keywords import FA_PER_HOUR, calibrate
+from kws.cli.keywords import FA_PER_HOUR, add_own_keyword_options, calibrate, unnamed_model
 from kws.cli.options import (
     add_after_pause_option,
     add_jobs_options,
@@ -38,6 +38,7 @@ _EXAMPLES = """examples:
   kws score --positives wake_words@dev --negatives an4@dev -o report
   kws score mine.onnx --positives P.csv --negatives N.csv RADIO --noise DIR
   kws score phones --keyword jarvis --positives P.csv --confusables LIKE_IT.csv
+  kws score --only computer --threshold computer=0.4 --positives P.csv --negatives N.csv
   kws score new.onnx --positives P.csv --negatives N.csv --against report -o new
   kws score openwakeword --keyword alexa --positives P.csv --negatives N.csv
 """
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_keyword_option(parser)
     add_source_option(parser, "--confusables", "phrases that sound like a keyword; counted apart, not in the hours")
     add_after_pause_option(parser)
+    add_own_keyword_options(parser)
     add_pickup_options(parser, "every recording")
     parser.add_argument(
         "--gate",
@@ -152,22 +154,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> tuple[SystemSpec, System]:
-    """The system to score; typed phrases of a model of kws have their thresholds."""
+    """The system to score, with the keywords and thresholds that are asked for; typed
+    phrases of a model of kws have their own.
+    """
+    from kws.evaluate.replay.recording import FLOOR
     from kws.evaluate.replay.systems import KwsSystem, SystemSpec, open_system
-    from kws.runtime.keywords import model_for, notes
+    from kws.runtime.keywords import notes, with_thresholds
 
-    spec = SystemSpec(args.model or model_for(args.keyword, ()), tuple(args.keyword), args.gate, args.after_pause)
-    for option in ("gate", "after_pause"):
+    model = args.model or unnamed_model(args)
+    spec = SystemSpec(model, tuple(args.keyword), args.gate, args.after_pause, tuple(args.only))
+    for option in ("gate", "after_pause", "only", "threshold"):
         if spec.is_engine and getattr(args, option):
             name = f"--{option.replace('_', '-')}"
             raise KwsError(f"{name} is of models of kws, and {spec.model} is an engine of others")
+    for threshold in args.threshold:
+        if threshold.value < FLOOR:  # told before hours are replayed
+            raise KwsError(f"--threshold {threshold.value:g}: thresholds below {FLOOR} cannot be counted")
     system = open_system(spec)
     if not isinstance(system, KwsSystem):
         return spec, system
     for note in notes(system.detector, args.keyword):
         log_to_stderr(note)
     rate = FA_PER_HOUR if FA_PER_HOUR in args.fa_per_hour else min(args.fa_per_hour)
-    return spec, KwsSystem(calibrate(system.detector, (), rate, log_to_stderr))
+    detector = calibrate(system.detector, args.threshold, rate, log_to_stderr)
+    return spec, KwsSystem(*with_thresholds([detector], args.threshold))
 
 
 def _compared(report: Report, against: Report | None, seed: int) -> tuple[Report, KwsError | None]:

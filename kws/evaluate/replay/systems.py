@@ -24,7 +24,7 @@ from kws.evaluate.replay.engines import ENGINES
 from kws.evaluate.replay.recording import FLOOR
 from kws.python_file import load_python_file
 from kws.runtime.detector import Detector
-from kws.runtime.keywords import open_detector
+from kws.runtime.keywords import only_these, open_detector
 from kws.runtime.shipped import find
 from kws.runtime.stream import StreamResult
 from kws.units import SAMPLE_RATE
@@ -115,13 +115,15 @@ class SystemSpec:
 
     model: an .onnx file, a shipped model, one of ENGINES, or an adapter of the user's,
     FILE.py:CLASS or MODULE:CLASS. gate: whether a model of kws sleeps while it is
-    quiet. after_pause: whether it hears phrases after a pause alone.
+    quiet. after_pause: whether it hears phrases after a pause alone. only: of a model's
+    own keywords those that it hears; empty for all.
     """
 
     model: str
     keywords: tuple[str, ...] = ()
     gate: bool = False
     after_pause: bool = False
+    only: tuple[str, ...] = ()
 
     @property
     def is_engine(self) -> bool:
@@ -159,6 +161,8 @@ def _open(spec: SystemSpec, version: tuple[int, int] | None) -> System:  # noqa:
         with _blamed(spec.model, "its constructor"):
             return EngineSystem(spec.model, make(list(spec.keywords)))
     detector = open_detector(spec.model, list(spec.keywords))
+    if spec.only:
+        (detector,) = only_these([detector], spec.only, spec.keywords)
     return KwsSystem(detector.said_after_pause() if spec.after_pause else detector, gate=spec.gate)
 
 

@@ -116,6 +116,45 @@ def test_every_count_agrees_with_the_events_of_detect(report, tone_model, corpus
     assert report["keywords"]["abc"]["positives"] == 24
 
 
+def test_one_word_alone_at_a_threshold_of_ones_own(report, tone_model, corpus, tmp_path):
+    """What it counts of that word is what it counted among the others, at that threshold."""
+    named = ("--positives", corpus / "said", "--negatives", corpus / "other", "--silence", 0, "--jobs", 1)
+    asked = ("--only", "ABC", "--threshold", "0.9", "--threshold", "abc=0.6")
+    done = kws("score", tone_model, *named, *asked, "-o", tmp_path)
+    assert done.returncode == 0, done.stderr
+    one = json.loads((tmp_path / "report.json").read_text())
+    assert " ".join(asked) in one["command"]
+    assert list(one["keywords"]) == ["abc"] and {"abc", "fed"} <= {*report["keywords"]}
+    found, among = one["keywords"]["abc"], report["keywords"]["abc"]
+    assert found["det"] == among["det"]
+    own = found["points"][0]
+    assert own["threshold"] == 0.6 != among["points"][0]["threshold"]
+    said = [corpus / "said" / f"{number}.wav" for number in range(0, 48, 2)]
+    assert own["misses"] == 24 - len({file for file, keyword in heard(tone_model, said, 0.6) if keyword == "abc"})
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--only", "abd"], "--only abd: the model has no such keyword, the nearest is 'abc'"),
+        (["--threshold", "abd=0.5"], "--threshold is for 'abd', and the keywords are"),
+        (["--only", "abc", "--threshold", "fed=0.5"], "--threshold is for 'fed', and the keywords are abc"),
+        (["--threshold", "abc=1e-9"], "--threshold 1e-09: thresholds below 0.01 cannot be counted"),
+    ],
+)
+def test_words_and_thresholds_that_cannot_be_are_told_at_once(words, sentence, tone_model, corpus):
+    done = kws("score", tone_model, "--positives", corpus / "said", *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr and "recordings" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--only", "alexa"], ["--threshold", "0.5"]])
+def test_an_engine_has_its_own_words_and_thresholds(words, corpus):
+    done = kws("score", "openwakeword", "--positives", corpus / "said", *words)
+    assert done.returncode == 1
+    assert done.stderr == f"kws: {words[0]} is of models of kws, and openwakeword is an engine of others\n"
+
+
 def tones_length(path: Path) -> float:
     from kws.audio import read
 
