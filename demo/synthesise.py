@@ -12,6 +12,7 @@ added.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import wave
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from kws.arrays import Samples
 from kws.data.synthesis.scripts import WAKE_WORDS, spoken_form, transcript
 from kws.data.synthesis.tts import Synthesiser, Voice, download
 from kws.errors import KwsError, require
+from kws.files import write_bytes, write_text
 from kws.lexicon.text import contains
 from kws.units import HOP_SAMPLES, SAMPLE_RATE
 
@@ -210,11 +212,13 @@ def _seconds(samples: int) -> float:
 
 def write_wav(path: Path, samples: Samples) -> None:
     """16 kHz mono 16-bit PCM."""
-    with wave.open(str(path), "wb") as file:
+    coded = io.BytesIO()
+    with wave.open(coded, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes(np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    write_bytes(path, coded.getvalue())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_wav(options.output / "hear.wav", noisy)
     document = truth(sentences, noises, len(noisy), options.seed)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    (options.output / "hear.json").write_text(text, "utf-8")
+    write_text(options.output / "hear.json", text)
     counts = f"{len(document['wake_words'])} wake words, {len(document['voices'])} voices"
     print(f"{options.output / 'hear.wav'}: {len(noisy) / SAMPLE_RATE:.1f} s, {counts}")
     return 0

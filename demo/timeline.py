@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kws.arrays import Samples
 from kws.errors import require
 from kws.events import Detection
+from kws.files import whole
 from kws.runtime.detector import Detector
 from kws.runtime.explain.figure import spectrogram
 from kws.units import SAMPLE_RATE
@@ -53,7 +54,8 @@ def draw_png(
     spectrogram(above, samples)
     _lanes(below, detector, scores, detections, truth)
     figure.suptitle(f"{detector.info.name}: score of each keyword, and when it fired")
-    figure.savefig(path, dpi=110)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
     pyplot.close(figure)
 
 

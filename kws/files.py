@@ -1,14 +1,18 @@
 """Writing a file, or several, whole or not at all: nobody ever reads half of it,
-whenever the process is stopped.
+whenever the process is stopped. And reading a file that something else has damaged.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+Content = TypeVar("Content")
 
 
 def partial_of(path: Path) -> Path:
@@ -18,8 +22,8 @@ def partial_of(path: Path) -> Path:
 
 @contextmanager
 def whole(path: Path, shared: bool = False) -> Iterator[Path]:
-    """The path to write to in place of `path`, which takes its content when the block
-    ends without an error.
+    """The path to write to in place of `path`, a file or a folder that is not there
+    yet, which takes its content when the block ends without an error.
 
     >>> with whole(folder / "model.onnx") as partial:
     ...     onnx.save(proto, partial)
@@ -35,6 +39,8 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except BaseException as error:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:  # of a write: a full disk, for one
             error.filename = str(path)
@@ -64,9 +70,9 @@ def together(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """`Path.write_text` in UTF-8, whole or not at all."""
-    with whole(path) as partial:
+def write_text(path: Path, text: str, shared: bool = False) -> None:
+    """`Path.write_text` in UTF-8, whole or not at all. shared: as of `whole`."""
+    with whole(path, shared) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -74,3 +80,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     """`Path.write_bytes`, whole or not at all."""
     with whole(path) as partial:
         partial.write_bytes(content)
+
+
+def read_json(path: Path, kind: type[Content]) -> Content | None:
+    """The content of a JSON file that kws wrote for itself; None where there is no file,
+    and where it holds no `kind`. A full disk or a power cut may have emptied it: what
+    it held is then made again, as if it had never been there.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, kind) else None

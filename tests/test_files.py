@@ -70,6 +70,31 @@ def test_files_that_differ_in_their_suffix_alone_have_partial_files_of_their_own
     assert files.partial_of(tmp_path / "a.json") != files.partial_of(tmp_path / "a.csv")
 
 
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
+    def copy(fails: bool) -> None:
+        with files.whole(tmp_path / "folder") as partial:
+            partial.mkdir()
+            (partial / "a").touch()
+            if fails:
+                raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        copy(fails=True)
+    assert list(tmp_path.iterdir()) == []
+    copy(fails=False)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder", tmp_path / "folder/a"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff", b"\0" * 9])
+def test_what_is_damaged_counts_as_not_there(content, tmp_path):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert files.read_json(path, dict) is None
+    path.write_bytes(b'{"a": 1}')
+    assert files.read_json(path, dict) == {"a": 1} and files.read_json(path, list) is None
+
+
 def test_a_full_disk_is_named(tmp_path):
     def fill() -> None:
         with files.whole(tmp_path / "a.json"):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from kws.arrays import Samples
 from kws.audio import READING, lost_sound_before, read
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
-from kws.files import whole
+from kws.files import read_json, whole, write_text
 from kws.log import Log
 
 PCM = npt.NDArray[np.int16]
@@ -66,10 +67,10 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
     if _is_outdated(cache / f"{key}.json", utterances):
         key = _key([*names, f"read {READING}"])
     pcm_path, index_path = cache / f"{key}.pcm", cache / f"{key}.json"
-    if not index_path.exists():
+    index = read_json(index_path, dict)
+    if index is None:
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(utterances, pcm_path, index_path)
-    index = json.loads(index_path.read_text(encoding="utf-8"))
+        index = _decode(utterances, pcm_path, index_path)
     kept = tuple(utterances[i] for i in index["kept"])
     if not kept:
         raise KwsError(f"none of the {len(utterances)} clips could be read; the first error: {index['skipped'][:1]}")
@@ -100,9 +101,9 @@ def _is_outdated(index_path: Path, utterances: Sequence[Utterance]) -> bool:
     """Whether clips were decoded by an older version that skipped some, or lost sound
     of some.
     """
-    if not index_path.exists():
+    index = read_json(index_path, dict)
+    if index is None:
         return False
-    index = json.loads(index_path.read_text(encoding="utf-8"))
     lost = index["skipped"] or any(lost_sound_before(utterance.audio) for utterance in utterances)
     return index.get("reading", 1) != READING and bool(lost)
 
@@ -115,7 +116,7 @@ def _identity(utterance: Utterance) -> str:
     return f"{utterance.audio} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -> None:
+def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -> dict[str, Any]:
     kept, starts, skipped = [], [0], []
     with whole(pcm_path, shared=True) as partial, partial.open("wb") as out:  # another training may decode the same
         for i, utterance in enumerate(tqdm(utterances, "decoding", unit="clip", leave=False, disable=None)):
@@ -129,5 +130,5 @@ def _decode(utterances: Sequence[Utterance], pcm_path: Path, index_path: Path) -
             kept.append(i)
             starts.append(starts[-1] + len(pcm))
     index = {"kept": kept, "starts": starts, "skipped": skipped, "reading": READING}
-    with whole(index_path, shared=True) as partial:
-        partial.write_text(json.dumps(index), encoding="utf-8")
+    write_text(index_path, json.dumps(index), shared=True)
+    return index

@@ -15,7 +15,8 @@ from kws.arrays import Samples
 from kws.audio import read
 from kws.data.alignment import Aligner, Pieces
 from kws.data.manifest import Utterance, write_manifest
-from kws.errors import KwsError, require
+from kws.data.sound_file import write_sound
+from kws.errors import KwsError
 from kws.lexicon import Lexicon
 from kws.units import SAMPLE_RATE
 
@@ -64,7 +65,6 @@ def cut_pieces(
 
     Returns how many there are, and a line for each recording that could not be used.
     """
-    soundfile = require("soundfile", extra="audio")
     aligner = Aligner(lexicon)
     made: list[Utterance] = []
     skipped: list[str] = []
@@ -79,7 +79,7 @@ def cut_pieces(
             path = root / "clips" / (text if " " not in text else "runs") / f"{row.audio.stem}_{start}.flac"
             path.parent.mkdir(parents=True, exist_ok=True)
             piece = cut(samples, start, end)
-            soundfile.write(str(path), piece, SAMPLE_RATE, subtype="PCM_16")
+            write_sound(path, piece)
             made.append(Utterance(path, len(piece) / SAMPLE_RATE, text, row.speaker, row.split))
     write_manifest(root / "manifest.csv", made)
     return len(made), skipped

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kws.errors import KwsError, require
-from kws.files import write_text
+from kws.files import read_json, write_text
 
 DOWNLOADS = "downloads"  # below a corpus's root: archives and their receipts
 _CHUNK = 1 << 20
@@ -61,12 +61,12 @@ def bring(archive: Archive, root: Path, into: Path, wanted: Wanted | None = None
     damaged or would write outside `into`.
     """
     receipt, place = root / DOWNLOADS / f"{archive.file}.json", os.path.relpath(into, root)
-    last = _read(receipt).get("unpacked", {}).get(place)
+    last = (read_json(receipt, dict) or {}).get("unpacked", {}).get(place)
     if last is not None and (into / last).exists():
         return False
     path = fetch(archive, root / DOWNLOADS)
     last = extract(path, into, wanted)
-    known = _read(receipt)
+    known = read_json(receipt, dict) or {}
     write_text(receipt, json.dumps({**known, "unpacked": {**known.get("unpacked", {}), place: last}}, indent=1))
     return True
 
@@ -78,7 +78,7 @@ def fetch(archive: Archive, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / archive.file
     receipt = folder / f"{archive.file}.json"
-    known = _read(receipt)
+    known = read_json(receipt, dict) or {}
     if target.exists() and target.stat().st_size == known.get("bytes"):
         return target
     arrived = target
@@ -212,11 +212,3 @@ def _extract_zip(archive: Path, into: Path, wanted: Wanted) -> str:
                 file.extract(member, into)
                 last = member.filename
     return last
-
-
-def _read(receipt: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(receipt.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

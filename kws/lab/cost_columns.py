@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.lab.cost import macs_per_second, step_times, stream_cost
 from kws.lab.study import Places, Study
 from kws.lab.tasks import folder
@@ -25,7 +25,7 @@ def cost_columns(study: Study, places: Places, output: Path) -> Columns:
     the parts that are dropped afterwards (decoder).
     """
     path = output / "costs.json"
-    kept: Columns = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept: Columns = read_json(path, dict) or {}
     finished = {name: folder(places, cell) / "seed-0" / "model.ckpt" for name, cell in study.cells.items()}
     finished = {name: file for name, file in finished.items() if file.exists()}
     if not finished.keys() <= kept.keys():

@@ -94,13 +94,14 @@ def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int6
     computed.
     """
     path = Path(recipe.run.output) / "result.json"
-    if not path.exists():
-        checkpoint = load_checkpoint(_checkpoint(recipe))
-        model = checkpoint.model
-        loss, errors, phones = reading(model, sounds, targets, segment_s)
-        found = Result(loss, errors, phones, parameter_count(model), checkpoint.spent["minutes"])
-        files.write_text(path, json.dumps(asdict(found)))
-    return Result(**json.loads(path.read_text(encoding="utf-8")))
+    if (kept := files.read_json(path, dict)) is not None:
+        return Result(**kept)
+    checkpoint = load_checkpoint(_checkpoint(recipe))
+    model = checkpoint.model
+    loss, errors, phones = reading(model, sounds, targets, segment_s)
+    found = Result(loss, errors, phones, parameter_count(model), checkpoint.spent["minutes"])
+    files.write_text(path, json.dumps(asdict(found)))
+    return found
 
 
 def reading(

@@ -3,7 +3,6 @@
 Shapes: R runs, N recordings with a keyword.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from kws.evaluate.count.intervals import crossed_bootstrap
 from kws.evaluate.replay.recording import CLEAN
+from kws.files import read_json
 from kws.lab.operating_points import OperatingPoint
 from kws.lab.run_one import Result
 from kws.lab.sounds import Sounds
@@ -60,11 +60,11 @@ def runs_of(study: Study, places: Places, cell: Cell) -> list[Run]:
     found = []
     for seed in study.seeds(cell.name):
         path = folder(places, cell) / f"seed-{seed}"
-        if (path / "outcome.json").exists():
-            trained = folder(places, study.cells[cell.phrases_of]) if cell.phrases_of else path.parent
-            result = Result(**json.loads((trained / path.name / "result.json").read_text(encoding="utf-8")))
-            points = json.loads((path / "outcome.json").read_text(encoding="utf-8"))
-            found.append(Run(seed, result, tuple(OperatingPoint(**point) for point in points)))
+        trained = folder(places, study.cells[cell.phrases_of]) if cell.phrases_of else path.parent
+        result = read_json(trained / path.name / "result.json", dict)
+        points = read_json(path / "outcome.json", list)
+        if result is not None and points is not None:
+            found.append(Run(seed, Result(**result), tuple(OperatingPoint(**point) for point in points)))
     return found
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kws.data.scenes.features import FeatureDataset
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.lab import run_one
 from kws.lab.attention.measure_run import observe_run
 from kws.lab.operating_points import points
@@ -46,14 +46,15 @@ class Task(NamedTuple):
     @property
     def done(self) -> bool:
         """Whether the result lies in the output folder, and nothing is left to do."""
-        output = Path(self.recipe.run.output)
-        return {
-            FEATURES: False,  # what there is of them is not made again
-            SEARCH: (output / "result.json").exists(),
-            TEST: (output / "outcome.json").exists(),
-            OBSERVE: (output / "diagnosis.json").exists(),
-            SMOOTH: False,  # what was measured of other weights or sizes is not taken
-        }[self.kind]
+        kept: dict[str, dict[str, type[Any]]] = {
+            FEATURES: {},  # what there is of them is not made again
+            SEARCH: {"result.json": dict},
+            TEST: {"outcome.json": list} if self.cell.phrases_of else {"result.json": dict, "outcome.json": list},
+            OBSERVE: {"diagnosis.json": list},
+            SMOOTH: {},  # what was measured of other weights or sizes is not taken
+        }
+        output, files = Path(self.recipe.run.output), kept[self.kind]
+        return bool(files) and all(read_json(output / name, kind) is not None for name, kind in files.items())
 
     def __str__(self) -> str:
         r = self.recipe

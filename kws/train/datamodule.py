@@ -23,6 +23,7 @@ from kws.lexicon import Lexicon
 from kws.lexicon.text import phrase_name
 from kws.log import Log
 from kws.model.encoder import FRAME_SAMPLES
+from kws.train.process.ahead import ahead
 from kws.train.recipe import Recipe, TrainingCorpus
 from kws.units import FLUSH_SAMPLES
 
@@ -177,13 +178,9 @@ class SceneModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         steps = EpochSteps(self.recipe.optim.steps_per_epoch, lambda: self.trainer.global_step if self.trainer else 0)
-        ahead: dict[str, Any] = {
-            "num_workers": self.recipe.run.workers,
-            "persistent_workers": True,
-            "prefetch_factor": 4,
-        }
-        # features that are kept take no time to read, and a process of a pool may have none of its own
-        return DataLoader(self.batches(), batch_size=None, sampler=steps, **({} if self.recipe.run.features else ahead))
+        if self.recipe.run.features:  # they take no time to read, and a process of a pool may have none of its own
+            return DataLoader(self.batches(), batch_size=None, sampler=steps)
+        return ahead(self.batches(), steps, self.recipe.run.workers)
 
     def batches(self) -> Dataset[Batch]:
         """This process's part of the batches: item `step` is the batch of that step."""

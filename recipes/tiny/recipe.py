@@ -12,6 +12,7 @@ Data: none; it is made.
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from kws.data.manifest import Utterance, read_manifest, write_manifest
 from kws.data.scenes.config import SceneConfig
 from kws.data.synthesis.confusables import Unit, holds, units_of
+from kws.files import write_bytes
 from kws.lexicon import PHONES, Lexicon, load_cmudict
 from kws.log import Log
 from kws.model.config import AcousticConfig
@@ -129,8 +131,10 @@ def sing(text: str, pitch: float, pace: float, lexicon: Lexicon, rng: np.random.
 
 def write_wav(path: Path, samples: npt.NDArray[np.float32]) -> None:
     """16 kHz mono 16-bit PCM."""
-    with wave.open(str(path), "wb") as file:
+    coded = io.BytesIO()
+    with wave.open(coded, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    write_bytes(path, coded.getvalue())

@@ -60,6 +60,28 @@ def test_a_command_that_is_stopped_ends_with_the_same(faults, tmp_path, tone_mod
     assert all(row.tried > 0 and row.lost == [] for row in rows), rows
 
 
+def test_what_is_exported_is_what_a_training_leaves(faults, tmp_path):
+    pytest.importorskip("pytorch_lightning")
+    from kws.recipes.tiny.recipe import RECIPE
+    from kws.train.trainer import train
+
+    (exporting,) = (job for job in faults["stops"].JOBS if job.name == "exporting")
+    checkpoint = tmp_path / exporting.words[1]
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    assert train(RECIPE.changed(output=str(checkpoint.parent), data="")) == checkpoint  # nothing is left to train
+
+
+def test_a_job_without_results_and_one_that_hangs_are_noticed(faults, tmp_path, monkeypatch):
+    stops = faults["stops"]
+    with pytest.raises(SystemExit, match="leaves no shards"):
+        stops._whole(stops.Job("nothing", ("--version",), ("shards/*.csv",)), tmp_path)
+    monkeypatch.setattr(stops, "LONGEST_S", 0.01)
+    row = faults["row"].Row("a fault")
+    assert not stops._told(row, stops._kws(tmp_path, ("--version",)), "a limit")
+    assert row.lost == [f"ended with {stops.HUNG} with a limit"]
+
+
 def test_what_is_lost_is_noticed(faults, monkeypatch):
     row = faults["row"].Row("a fault")
     monkeypatch.setattr(faults["row"], "LONGEST_S", 1)

@@ -296,6 +296,15 @@ class TestGenerate:
         assert len(fake.said) == 40
         assert json.loads((tmp_path / "cut" / "complete.json").read_text()) == {"count": 20, "seed": 0}
 
+    def test_what_a_full_disk_has_emptied_is_made_again(self, fake, tmp_path):
+        first = rows(generate(tmp_path, tmp_path, SCRIPT, count=5))
+        for path in (tmp_path / "script.json", tmp_path / "complete.json", tmp_path / first[2]["audio"]):
+            path.write_bytes(b"")
+        assert rows(generate(tmp_path, tmp_path, SCRIPT, count=5)) == first
+        assert len(fake.said) == 6 and (tmp_path / first[2]["audio"]).stat().st_size
+        with pytest.raises(KwsError, match="another script or seed"):
+            generate(tmp_path, tmp_path, SCRIPT, count=5, seed=1)
+
     def test_another_seed_is_refused(self, fake, tmp_path):
         generate(tmp_path, tmp_path, SCRIPT, count=3)
         with pytest.raises(KwsError, match="another script or seed"):

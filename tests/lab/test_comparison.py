@@ -22,7 +22,7 @@ from corpora import write_corpus  # noqa: E402
 from kws.cli.main import main  # noqa: E402
 from kws.data.manifest import read_manifest  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
-from kws.lab import comparison  # noqa: E402
+from kws.lab import comparison, cost_columns  # noqa: E402
 from kws.lab import run_one as runs  # noqa: E402
 from kws.lab.splits import deal  # noqa: E402
 from kws.lab.study import Places, Study, load_study  # noqa: E402
@@ -149,6 +149,28 @@ def test_a_run_that_is_lost_comes_back_the_same_and_nothing_else_is_done_again(d
     assert done_again == ["test: bilstm"]
     assert (run / "outcome.json").read_bytes() == outcome and (compared / "tables.md").read_text() == tables
     assert all(np.array_equal(a, b) for a, b in zip(before, heard(run), strict=True))
+
+
+def test_results_that_a_full_disk_has_emptied_are_made_again(data, compared, in_this_process, monkeypatch):
+    study, places = study_at(data, compared)
+    tables = (compared / "tables.md").read_text()
+    runs_of_sa = folder(places, study.cells["sa"])
+    emptied = [
+        folder(places, study.cells["bilstm"]) / "seed-0/result.json",
+        *(runs_of_sa / name for name in ("search-0.001/result.json", "seed-0/outcome.json", "seed-1/outcome.json")),
+        *(runs_of_sa / "seed-0" / name for name in sorted(INSIDE)),
+    ]
+    before = [path.read_bytes() for path in emptied]
+    for path in emptied:
+        path.write_bytes(b"")
+    assert compare(data, "-o", compared) == 0
+    assert [path.read_bytes() for path in emptied] == before and (compared / "tables.md").read_text() == tables
+
+    costs = (compared / "costs.json").read_bytes()
+    (compared / "costs.json").write_bytes(b"")
+    monkeypatch.setattr(cost_columns, "_measured", lambda *_: json.loads(costs))
+    assert compare(data, "-o", compared) == 0
+    assert json.loads((compared / "costs.json").read_bytes()) == json.loads(costs)
 
 
 def heard(run: Path) -> list[np.ndarray]:

@@ -29,6 +29,24 @@ MAY_SET_TORCH = {"kws.train.trainer", "kws.train.verifier.train", "kws.lab.cost"
 MAY_SEED = {"kws.train"}  # dropout draws from torch's global generator and takes no other
 SEEDING = {"manual_seed", "seed_everything"}
 MAY_SET_ENVIRONMENT = {"kws.onnxruntime_import", "kws.train.process.waiting"}  # what a library reads when it is loaded
+# Whoever writes beside `kws.files` writes what nobody takes for a result when it is half:
+# what lives as long as the process, a part of a folder that is written whole, a log, a
+# download that goes on, a recording that says when it fails, or sound in memory.
+MAY_WRITE = {
+    "kws.audio.pipes",
+    "kws.cli.main",
+    "kws.data.augment",
+    "kws.data.download",
+    "kws.demo.recorder",
+    "kws.demo.synthesise",
+    "kws.evaluate.replay.engines.pocketsphinx",
+    "kws.evaluate.report.page",
+    "kws.lab.run_one",
+    "kws.recipes.tiny",
+}
+WRITES = {"write_text", "write_bytes", "savefig"}
+WRITERS = {"np.save", "np.savez", "np.savez_compressed", "soundfile.write", "torch.save"}
+WHOLE = {"whole", "together"}
 ENVIRONMENT = {"environ", "environb", "getenv", "putenv", "unsetenv"}
 GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"}
 MUTATORS = {
@@ -125,6 +143,43 @@ def torch_settings(modules: list[Module]) -> list[str]:
             setting = last.startswith("set_") or last == "use_deterministic_algorithms"
             if (setting and not module.within(MAY_SET_TORCH)) or (last in SEEDING and not module.within(MAY_SEED)):
                 bad.append(f"{module.where(call)}: {name} is for train/trainer.py and lab/cost.py")
+    return bad
+
+
+def written_whole(module: Module, node: ast.AST) -> bool:
+    """Whether a node stands in a `with whole(...)` or `with together(...)`."""
+    while node in module.parents:
+        node = module.parents[node]
+        if isinstance(node, ast.With):
+            entered = [item.context_expr for item in node.items]
+            if WHOLE & {last_name(entry) for entry in entered if isinstance(entry, ast.Call)}:
+                return True
+    return False
+
+
+def opens_to_write(call: ast.Call) -> bool:
+    """Whether a call of `open`, or of what a library calls so, is given a mode that
+    writes.
+    """
+    given = [*call.args[:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    modes = [arg.value for arg in given if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    writes = any(re.fullmatch("[rwaxbt+]+", mode) and set("wax+") & set(mode) for mode in modes)
+    return writes and last_name(call) in {"open", "SoundFile"}
+
+
+def bare_writes(modules: list[Module]) -> list[str]:
+    """What writes a file in place: whoever is stopped, or has no room left, leaves half
+    of it.
+    """
+    bad = []
+    for module in modules:
+        if module.within(MAY_WRITE):
+            continue
+        for call in module.calls():
+            name = dotted(call.func)
+            writes = isinstance(call.func, ast.Attribute) and call.func.attr in WRITES and not name.startswith("files.")
+            if (writes or name in WRITERS or opens_to_write(call)) and not written_whole(module, call):
+                bad.append(f"{module.where(call)}: {last_name(call)} outside `whole`, `together` and kws.files")
     return bad
 
 
@@ -245,6 +300,7 @@ RULES = [
     exits,
     dates,
     torch_settings,
+    bare_writes,
     shared_randomness,
     variable_globals,
     work_at_import,
@@ -267,6 +323,13 @@ BREACHES = [
     (torch_settings, "kws.model.x", "torch.set_num_threads(1)"),
     (torch_settings, "kws.train.task", "torch.backends.cuda.set_x(1)"),
     (torch_settings, "kws.model.x", "torch.manual_seed(1)"),
+    (bare_writes, "kws.lab.x", "path.write_text('{}')"),
+    (bare_writes, "kws.lab.x", "(folder / 'a').write_bytes(b'')"),
+    (bare_writes, "kws.train.x", "with path.open('w', encoding='utf-8') as file:\n    pass"),
+    (bare_writes, "kws.train.x", "with open(path, mode='ab') as file:\n    pass"),
+    (bare_writes, "kws.recipes.x", "wave.open(str(path), 'wb')"),
+    (bare_writes, "kws.demo.x", "figure.savefig(path)"),
+    (bare_writes, "kws.export.x", "with other(path) as partial:\n    torch.save(values, partial)"),
     (shared_randomness, "kws.data.x", "np.random.rand(3)"),
     (shared_randomness, "kws.data.x", "np.random.default_rng()"),
     (variable_globals, "kws.data.x", "cache = {}"),
@@ -303,8 +366,9 @@ PERMISSIONS = [
     (dates, MAY_TELL_TIME),
     (torch_settings, MAY_SET_TORCH),
     (torch_settings, MAY_SEED),
+    (bare_writes, MAY_WRITE),
 ]
-NAMES = ["environment", "print", "arguments", "exit", "time", "torch", "seed"]
+NAMES = ["environment", "print", "arguments", "exit", "time", "torch", "seed", "write"]
 
 
 def in_vain(rule, permitted: set[str], modules: list[Module]) -> list[str]:
@@ -338,6 +402,8 @@ def test_what_is_allowed_passes():
     assert exits(pretend("kws.train.x", "try:\n    f()\nexcept SystemExit:\n    raise\nraise KwsError('no')")) == []
     assert torch_settings(pretend("kws.model.x", "torch.Generator().manual_seed(1)\ntensor.set_(x)")) == []
     assert shared_randomness(pretend("kws.data.x", "np.random.default_rng([seed, 1])")) == []
+    assert bare_writes(pretend("kws.data.x", "with whole(path) as partial:\n    torch.save(values, partial)")) == []
+    assert bare_writes(pretend("kws.data.x", "files.write_text(path, '')\nwith path.open('rb') as file:\n    x")) == []
     assert wide_prose(pretend("kws.data.x", f'"""A line.\n\n    {"x = y + z " * 10}\n\n>>> {"f(x) " * 20}\n"""')) == []
     assert wide_prose(pretend("kws.data.x", f"A = 1\n# {'word ' * 20}\nB = 2")) == []
     assert variable_globals(pretend("kws.data.x", "__all__ = []\nSamples = np.ndarray\n_RATE_HZ = 1")) == []

@@ -47,7 +47,8 @@ from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
-from kws.train.recipes.shipped import describe, shipped_recipes  # noqa: E402
+from kws.train.recipes.shipped import copy_recipe, describe, shipped_recipes  # noqa: E402
+from room import room_for  # noqa: E402
 
 SCORING = ScorerConfig(1.0, 50, 12, 25, 0.3)
 NEW_WORD, ITS_PHONES = "gospel", "G AA S P AH L"  # out of the phones that the tiny recipe teaches
@@ -404,6 +405,11 @@ class TestShelf:
         assert main(["train", str(tmp_path / "mine"), "nonsense=1"]) == 1
         assert main(["recipes", "copy", "tiny", str(tmp_path / "mine")]) == 1
         assert "exists and is left alone" in capsys.readouterr().err
+
+    def test_a_copy_is_whole_or_not_there(self, tmp_path):
+        with pytest.raises(KwsError, match=r"mine cannot be written: .*File too large"), room_for(100):
+            copy_recipe("tiny", tmp_path / "mine")
+        assert list(tmp_path.iterdir()) == []
 
     def test_an_unknown_name(self, capsys):
         assert main(["recipes", "show", "fraze"]) == 1

@@ -124,6 +124,13 @@ def test_a_folder_from_before_recipes_had_parts_is_known_again(tmp_path):
         claim(tmp_path, recipe)
 
 
+def test_a_folder_whose_recipe_a_full_disk_has_emptied_is_claimed_anew(tmp_path):
+    recipe = find_recipe("wake_words")
+    (tmp_path / "recipe.json").touch()
+    claim(tmp_path, recipe)
+    assert json.loads((tmp_path / "recipe.json").read_text()) == flat(recipe)
+
+
 def test_a_field_that_a_folder_does_not_name_counts_as_its_default(tmp_path):
     """What a recipe learned to say later, in its parts and in the model's shape: with its default it is the same."""
     recipe = find_recipe("wake_words").changed(model=AcousticConfig())

@@ -17,6 +17,7 @@ from kws.arrays import Float64Array, Samples
 from kws.data.corpora.base import Corpus
 from kws.data.corpora.responses import by_room
 from kws.data.prepare.build import Prepared, build
+from kws.data.sound_file import write_sound
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
@@ -32,11 +33,10 @@ MOST_REFLECTIONS = 40  # beyond, a response takes seconds and its tail is 40 dB 
 def _make(folder: Path, rng: np.random.Generator) -> None:
     if folder.exists():
         return
-    soundfile = require("soundfile", extra="audio")
     unfinished = folder.with_name(f".{folder.name}")
     unfinished.mkdir(exist_ok=True)
     for place, rir in enumerate(simulate(rng)):
-        soundfile.write(str(unfinished / f"{place}.wav"), rir, SAMPLE_RATE, subtype="FLOAT")
+        write_sound(unfinished / f"{place}.wav", rir, "FLOAT")
     unfinished.replace(folder)
 
 

@@ -22,7 +22,8 @@ from kws.data.download import Archive
 from kws.data.prepare.build import Prepared, build
 from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 from kws.data.prepare.splits import hash_split
-from kws.errors import KwsError, require
+from kws.data.sound_file import write_sound
+from kws.errors import KwsError
 from kws.lexicon import SILENCE, UNKNOWN
 from kws.units import SAMPLE_RATE
 
@@ -136,7 +137,6 @@ def _cut(noise: Path, pieces: Path) -> Listing:
     """Cuts each noise into files of 1 s; the first 8 of 10 seconds are train, then dev,
     then test.
     """
-    soundfile = require("soundfile", extra="audio")
     pieces.mkdir(parents=True, exist_ok=True)
     clips = []
     for path in files_below(noise):
@@ -148,7 +148,7 @@ def _cut(noise: Path, pieces: Path) -> Listing:
         count = len(samples) // SAMPLE_RATE
         for i in range(count):
             piece = pieces / f"{path.stem}_{i:04d}.wav"
-            soundfile.write(str(piece), samples[i * SAMPLE_RATE : (i + 1) * SAMPLE_RATE], SAMPLE_RATE)
+            write_sound(piece, samples[i * SAMPLE_RATE : (i + 1) * SAMPLE_RATE])
             split = "train" if i < 0.8 * count else "dev" if i < 0.9 * count else "test"
             clips.append(Clip(piece, split=split))
     return clips, ["silence is split by time within each recording"]

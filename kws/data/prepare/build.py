@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from kws.audio import READING, blocks, lost_sound_before
 from kws.data.download import DOWNLOADS
 from kws.data.manifest import Utterance, read_manifest, refuse_shared_speakers, write_csv, write_manifest
 from kws.data.prepare.clip import Clip, Fault, Listing, files_below, printable
 from kws.errors import InputError, KwsError, require
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.lexicon.text import normalise
 from kws.units import SAMPLE_RATE
 
@@ -66,7 +65,7 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
         raise KwsError(f"{source} is not a folder: give the one that holds the recordings")
     request = json.loads(json.dumps({**asked, "source": str(source), "files": _fingerprint(source)}))
     marker = root / MARKER
-    done = _read_json(marker)
+    done = read_json(marker, dict) or {}
     if done.get("asked") == request and (root / "manifest.csv").is_file():
         found = _found(root, done["notes"])
         lost = [kind for _, kind, _ in found.skipped if kind == "unreadable"]
@@ -170,14 +169,6 @@ def _fingerprint(folder: Path) -> str:
             continue
         digest.update(os.fsencode(path) + f" {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):  # not there, or cut off while it was written: not done
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
-from kws.files import whole
+from kws.files import read_json, whole, write_text
 from kws.log import Log
 from kws.units import SAMPLE_RATE, seconds
 
@@ -96,15 +96,16 @@ def record(clips: Clips, folder: Path, seed: int, speed: tuple[float, float] | N
     """
     key = hashlib.blake2b(repr((clips.key, seed, speed, _GAP_S, _CHANGED)).encode(), digest_size=8).hexdigest()
     home = folder / key
-    if not (home / "rows.json").exists():
+    kept = read_json(home / "rows.json", list)
+    if kept is not None:
+        rows = [TapeRow(**row) for row in kept]
+    else:
         home.mkdir(parents=True, exist_ok=True)
         pcm, rows = _laid_out(clips, np.random.default_rng(seed), speed)
         with whole(home / "pcm.npy") as partial, partial.open("wb") as file:
             np.save(file, pcm)
-        with whole(home / "rows.json") as partial:
-            partial.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+        write_text(home / "rows.json", json.dumps([asdict(row) for row in rows]))
         log(f"tape of {len(rows)} clips, {seconds(len(pcm)) / 3600:.2f} h, in {home}")
-    rows = [TapeRow(**row) for row in json.loads((home / "rows.json").read_text(encoding="utf-8"))]
     return Tape(np.asarray(np.load(home / "pcm.npy", mmap_mode="r")), tuple(rows), home)
 
 

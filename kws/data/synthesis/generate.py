@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -21,10 +21,11 @@ import numpy as np
 
 from kws.arrays import Samples
 from kws.data.manifest import COLUMNS, write_csv
+from kws.data.sound_file import write_sound
 from kws.data.synthesis.scripts import Card, Script, ScriptLine
 from kws.data.synthesis.tts import Synthesiser, Voice, blend_styles
 from kws.errors import KwsError, require
-from kws.files import whole, write_text
+from kws.files import read_json, write_text
 from kws.log import silent
 from kws.parallel import on_cores
 from kws.units import SAMPLE_RATE
@@ -137,14 +138,14 @@ def make_clip(synthesiser: Speaks, root: Path, item: Item) -> Made:
     soundfile = require("soundfile", extra="synthesis")
     path = root / item.file
     if path.exists():
-        return item, soundfile.info(str(path)).frames / SAMPLE_RATE, None
+        with suppress(soundfile.LibsndfileError):  # of a damaged file, which is made again
+            return item, soundfile.info(str(path)).frames / SAMPLE_RATE, None
     samples = synthesiser.say(item.line.spoken, item.voice, item.speed, np.random.default_rng(item.seed))
     if fault := broken(samples):
         return item, 0.0, fault
     first, last = speech_span(samples)
     samples = samples[max(0, first - MARGIN) : last + MARGIN] / max(1.0, float(np.abs(samples).max()))
-    with whole(path) as partial:
-        soundfile.write(str(partial), samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    write_sound(path, samples)
     return item, len(samples) / SAMPLE_RATE, None
 
 
@@ -218,7 +219,7 @@ def generate(
     mixed = {"new_styles": new_styles} if new_styles != NEW_STYLES else {}
     _claim(root, {"seed": seed, "script": repr(script)} | ({"dev_every": dev_every} if dev_every else {}) | mixed)
     asked, marker = {"count": count, "seed": seed}, root / "complete.json"
-    if marker.exists() and json.loads(marker.read_text("utf-8")) == asked:
+    if read_json(marker, dict) == asked:
         return root / "manifest.csv"
     cast = voices(list(Synthesiser.load(model_root).styles), seed, new_styles)
     items = _spoken(islice(plan(script, cast, seed), count), cast, dev_every)
@@ -245,7 +246,9 @@ def _spoken(items: Iterable[Item], cast: Sequence[Voice], dev_every: int) -> Ite
 def _claim(root: Path, asked: dict[str, Any]) -> None:
     (root / "clips").mkdir(parents=True, exist_ok=True)
     owner = root / "script.json"
-    # Sets that were begun before version 0.2 call the confusables of a script near misses.
-    if owner.exists() and json.loads(owner.read_text("utf-8").replace("near_misses=", "confusables=")) != asked:
+    before = read_json(owner, dict)
+    if before and "script" in before:  # sets that were begun before 0.2 call the confusables of a script near misses
+        before["script"] = str(before["script"]).replace("near_misses=", "confusables=")
+    if before is not None and before != asked:
         raise KwsError(f"{root} holds a phrase set of another script or seed: give an empty folder or the same ones")
     write_text(owner, json.dumps(asked))

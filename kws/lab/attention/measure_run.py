@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.lab.attention.measure import Row, diagnose
 from kws.lab.sounds import Sounds
 from kws.lab.study import Study
@@ -25,17 +25,18 @@ def observe_run(recipe: Recipe, study: Study, sounds: Sounds) -> list[Row]:
     frames count in all cells.
     """
     path = Path(recipe.run.output) / "diagnosis.json"
-    if not path.exists():
+    if (rows := read_rows(path)) is None:
         model = load_checkpoint(Path(recipe.run.output) / "model.ckpt").model
         mels = [model.normalised(sounds.features(i))[None] for i in observed_recordings(sounds)]
         rows = diagnose(model, mels, first=study.recipe.task.model.window_frames)
         write_text(path, json.dumps([asdict(row) for row in rows]))
-    return read_rows(path)
+    return rows
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read the rows that `observe_run` kept at `path`."""
-    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+def read_rows(path: Path) -> list[Row] | None:
+    """Read the rows that `observe_run` kept at `path`; None where it kept none."""
+    kept = read_json(path, list)
+    return None if kept is None else [Row(**row) for row in kept]
 
 
 def observed_recordings(sounds: Sounds) -> list[int]:

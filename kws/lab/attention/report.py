@@ -50,7 +50,7 @@ def attention_report(study: Study, places: Places, sounds: Sounds, output: Path)
 
 def _diagnoses(study: Study, places: Places, cell: Cell) -> list[list[Row]]:
     paths = [folder(places, cell) / f"seed-{seed}" / "diagnosis.json" for seed in study.seeds(cell.name)]
-    return [read_rows(path) for path in paths if path.exists()]
+    return [rows for path in paths if (rows := read_rows(path)) is not None]
 
 
 def _range(values: Sequence[float]) -> str:

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from kws.errors import KwsError
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.lab.smoothness.bounds import Attended, HeadWeights, attention_bounds
 from kws.lab.smoothness.jacobian import Function, local_constant
 from kws.model.acoustic import AcousticModel
@@ -154,7 +154,7 @@ def resume(
     """The content of `path` if it is of this model, these sounds and these sizes; else
     the result of a measurement, which is written to `path`.
     """
-    if path.is_file():
+    if read_json(path, dict) is not None:
         found = load(path)
         if found.of == _fingerprint(model, mels, sizes):
             return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.errors import KwsError
-from kws.files import write_text
+from kws.files import read_json, write_text
 from kws.train.recipe import Recipe, RunConfig
 from kws.train.verifier.recipe import VerifierRecipe
 
@@ -26,10 +26,9 @@ def claim(output: Path, recipe: Recipe | VerifierRecipe) -> None:
     """
     output.mkdir(parents=True, exist_ok=True)
     path, plain = output / "recipe.json", flat(recipe)
-    if path.exists():
-        before = completed(json.loads(path.read_text(encoding="utf-8")), recipe.task, recipe.optim)
-        if learned(before) != learned(plain):
-            raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
+    before = read_json(path, dict)
+    if before is not None and learned(completed(before, recipe.task, recipe.optim)) != learned(plain):
+        raise KwsError(f"{output} holds a training of another recipe: choose another output=FOLDER or delete it")
     write_text(path, json.dumps(plain, indent=1))
 
 

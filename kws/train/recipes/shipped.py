@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.errors import KwsError, named
+from kws.files import whole
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -52,9 +53,14 @@ def describe(name: str) -> tuple[str, str, str]:
 
 
 def copy_recipe(name: str, destination: Path) -> None:
-    """Copy a shipped recipe's folder; KwsError where the destination exists."""
+    """Copy a shipped recipe's folder, whole or not at all; KwsError where the
+    destination exists or cannot be written.
+    """
     folder = shipped_recipe(name)
     if destination.exists():
         raise KwsError(f"{destination} exists and is left alone: name a folder that is not there yet")
-    with importlib.resources.as_file(folder) as source:
-        shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__"))
+    with importlib.resources.as_file(folder) as source, whole(destination) as partial:
+        try:
+            shutil.copytree(source, partial, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        except shutil.Error as error:  # of several files: what is wrong stands last with each
+            raise KwsError(f"{destination} cannot be written: {error.args[0][0][-1]}") from error

@@ -14,15 +14,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
 from pytorch_lightning.loggers import CSVLogger
-from torch.utils.data import DataLoader
 
 from kws.errors import KwsError
-from kws.files import whole
+from kws.files import write_text
 from kws.log import Log, silent
 from kws.model.acoustic import parameter_count
 from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.datamodule import EpochSteps
+from kws.train.process.ahead import ahead
 from kws.train.process.interruption import OwnSigterm, interruptible
 from kws.train.process.malloc import keep_freed_memory
 from kws.train.process.progress import TrainingBar
@@ -69,17 +69,14 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     timer = Timer()
     trainer = _trainer(recipe, output, timer)
     steps = EpochSteps(recipe.optim.steps_per_epoch, lambda: trainer.global_step)
-    loader: Any = DataLoader(
-        data, batch_size=None, sampler=steps, num_workers=recipe.run.workers, prefetch_factor=4, persistent_workers=True
-    )
+    loader = ahead(data, steps, recipe.run.workers)
     with interruptible(trainer, last):
         trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
     save_verifier(finished, task.model, learned_from(recipe), spent)
     if recipe.task.fold >= 0:
         counted = count(task.model, held_out(data, recipe.task))
-        with whole(output / "held_out.json") as partial:
-            partial.write_text(json.dumps(counted, indent=1), encoding="utf-8")
+        write_text(output / "held_out.json", json.dumps(counted, indent=1))
         log(f"speakers held out: {json.dumps(counted)}")
     return finished
 
