@@ -83,9 +83,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def read_json(path: Path, kind: type[Content]) -> Content | None:
-    """The content of a JSON file that kws wrote for itself; None where there is no file,
-    and where it holds no `kind`. A full disk or a power cut may have emptied it: what
-    it held is then made again, as if it had never been there.
+    """The content of a JSON file that kws wrote for itself; None where there is no
+    file, and where it holds no `kind`. A full disk or a power cut may have emptied it:
+    what it held is then made again, as if it had never been there.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

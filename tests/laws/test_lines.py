@@ -34,7 +34,7 @@ MAY_SET_ENVIRONMENT = {"kws.onnxruntime_import", "kws.train.process.waiting"}  #
 # download that goes on, a recording that says when it fails, or sound in memory.
 MAY_WRITE = {
     "kws.audio.pipes",
-    "kws.cli.main",
+    "kws.cli.terminal",
     "kws.data.augment",
     "kws.data.download",
     "kws.demo.recorder",

@@ -94,7 +94,7 @@ def test_the_script_starts_what_the_options_ask_for(tmp_path):
 def test_the_options_as_they_come_start_the_shipped_model(tmp_path):
     (verb, *words), _ = started(tmp_path, {}, share=False)
     args = verb_parser(verb).parse_intermixed_args(words)
-    assert (args.models, args.only, args.keyword, args.threshold, args.debug) == ([], [], [], [], False)
+    assert (list(args.models), args.only, args.keyword, args.threshold, args.debug) == ([], [], [], [], False)
     assert args.custom_model_dir == []
 
 
