@@ -85,7 +85,7 @@ def listen(
     that comes at once, as a meter wants it; else no sooner than an event is possible,
     which costs half. Raises KwsError when the microphone cannot be opened.
     """
-    microphone = microphone or Microphone()
+    microphone = microphone or Microphone(follows_level=detector.info.follows_level)
     ears = _Ears(detector, recorder, on_event, on_peak)
     try:
         with closing(microphone.blocks((lambda: 0.0) if every_block else ears.wait_s)) as blocks:

@@ -102,6 +102,7 @@ class Microphone:
     the one to hear, from 1; the mean of all, until they cancel each other, when None.
     tell: gets a line where the device is lost or found again, where sound is lost, and
     where nothing but very quiet sound came. gain_db: how much louder the sound is made.
+    follows_level: whether the model that hears it raises quiet sound by itself.
     """
 
     def __init__(
@@ -110,11 +111,13 @@ class Microphone:
         channel: int | None = None,
         tell: Callable[[str], object] = lambda line: None,
         gain_db: float = 0.0,
+        follows_level: bool = True,
     ) -> None:
         self._sounddevice = require("sounddevice", extra="listen")
         self._wanted = device
         self._pickup = Pickup(channel, gain_db)
         self._tell = tell
+        self._follows_level = follows_level
         self._overflows = 0
         self._opened: _OpenDevice | None = None
         self.device = self._find()
@@ -186,7 +189,7 @@ class Microphone:
         loudest.add(block.samples)
         if units.seconds(loudest.samples, block.rate) < _QUIET_S:
             return loudest
-        if note := loudest.note():
+        if note := loudest.note(self._follows_level):
             self._tell(f"{self.device.name}, {_QUIET_S:g} s: {note}")
         return None
 

@@ -88,13 +88,19 @@ def mono(path: Path, start_s: float = 0.0, pickup: Pickup = AS_IT_IS) -> Generat
     with closing(_decoded(path, start_s)) as pieces:
         mixdown = Mixdown(pickup)
         for rate, piece in pieces:
-            if not np.isfinite(piece).all():
-                raise KwsError(f"{path} has samples that are not finite numbers")
+            _check_finite(path, piece)
             try:
-                samples = mixdown.push(piece)
+                with np.errstate(over="ignore"):  # the sum of channels can be infinite where they are not
+                    samples = mixdown.push(piece)
             except InputError as error:
                 raise KwsError(f"{path} {error}") from error
+            _check_finite(path, samples)
             yield rate, samples
+
+
+def _check_finite(path: Path, samples: Float32Array) -> None:
+    if not np.isfinite(samples).all():
+        raise KwsError(f"{path} has samples that are not finite numbers")
 
 
 def lost_sound_before(path: str | PathLike[str]) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from kws.arrays import Float32Array
 from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links, states_length
+from kws.audio.riff import narrowed
 from kws.errors import KwsError, require
 
 Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (S, C)
@@ -276,7 +277,7 @@ def _scaled(frame: Any) -> Float32Array:
         raise KwsError(f"has samples of the kind {frame.format.name}, which cannot be read") from error
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
+        return narrowed(samples)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - np.float32(2**7)) / np.float32(2**7)
     return samples.astype(np.float32) / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import Any
 
 import numpy as np
 
@@ -102,11 +103,17 @@ def pieces(file: BufferedReader, wave: Wave, start: int) -> Iterator[Float32Arra
 def decoded(data: bytes, wave: Wave) -> Samples:
     """The samples (S,), channels interleaved, of bytes in the file's encoding."""
     if wave.encoding == "float":
-        return np.frombuffer(data, f"<f{wave.width}").astype(np.float32)
+        return narrowed(np.frombuffer(data, f"<f{wave.width}"))
     if wave.encoding == "pcm":
         return from_pcm(data, wave.width)
     table = _a_law() if wave.encoding == "a-law" else _mu_law()
     return table[np.frombuffer(data, np.uint8)]
+
+
+def narrowed(samples: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> Float32Array:
+    """Floats as float32; what is beyond its range is infinite, and numpy says nothing."""
+    with np.errstate(over="ignore"):
+        return samples.astype(np.float32)
 
 
 def from_pcm(data: bytes, width: int) -> Samples:

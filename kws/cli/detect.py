@@ -109,7 +109,7 @@ def _detected(args: argparse.Namespace, model: str | None, files: list[str]) -> 
     (detector,) = open_detectors(args, [model] if model else [], _say)
     for file in files:
         is_now = is_live(file, args.raw)
-        for heard in _hear(_Events(detector.stream(), is_now), file, args):
+        for heard in _hear(_Events(detector.stream(), is_now), file, args, detector.info.follows_level):
             if isinstance(heard, KwsError):
                 yield heard
                 continue
@@ -151,7 +151,7 @@ def _explained(args: argparse.Namespace, model: str | None, files: list[str]) ->
     lacking: KwsError | None = None
     named = ["stdin" if file == "-" else file for file in files]
     for file, path in zip(files, figure.picture_paths(args.output, named), strict=True):
-        for heard in _hear(explainer.Explainer(detector, asked), file, args):
+        for heard in _hear(explainer.Explainer(detector, asked), file, args, detector.info.follows_level):
             if isinstance(heard, KwsError):
                 yield heard
                 continue
@@ -175,9 +175,12 @@ def _explained(args: argparse.Namespace, model: str | None, files: list[str]) ->
         yield KwsError(f"no picture was drawn: {lacking}")
 
 
-def _hear(stream: _Stream[_Heard], file: str, args: argparse.Namespace) -> Iterator[_Heard | KwsError]:
+def _hear(
+    stream: _Stream[_Heard], file: str, args: argparse.Namespace, follows_level: bool
+) -> Iterator[_Heard | KwsError]:
     """The results of a stream that hears a file, as they come, and at the end the
-    file's fault, if there is one. On the way it says where the file is too quiet.
+    file's fault, if there is one. On the way it says where the file is too quiet, for a
+    model that follows the level or one that does not.
     """
     from kws import units
     from kws.audio import pipes
@@ -205,7 +208,7 @@ def _hear(stream: _Stream[_Heard], file: str, args: argparse.Namespace) -> Itera
     yield from stream.flush()  # also of a damaged file: what was read until then is heard to its end
     if failure is not None:
         yield failure
-    if note := loudest.note():
+    if note := loudest.note(follows_level):
         _say(f"{_printable(file)}: {note}")
 
 

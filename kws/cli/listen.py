@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         stop = stack.enter_context(stop_on_signals())
         front = Front(args)
         recorder = Recorder(args.record, front.tell) if args.record else None
-        microphone = Microphone(args.device, args.channel, front.tell, args.gain)
+        microphone = Microphone(args.device, args.channel, front.tell, args.gain, detector.info.follows_level)
         front.begin(stack, detector, microphone)
         for note in notes:
             front.tell(note)

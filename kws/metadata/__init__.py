@@ -198,6 +198,11 @@ class ModelInfo:
         check_keyword(self, keyword)
 
     @property
+    def follows_level(self) -> bool:
+        """Whether the model raises quiet sound by itself."""
+        return any(state.name == "frontend.level" for state in self.states)
+
+    @property
     def temperature(self) -> float:
         """The number by which the model's logits were divided after training, for the
         sake of typed phrases. Whole clips are classified, and speech is stored, by the

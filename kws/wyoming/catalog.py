@@ -4,7 +4,7 @@ clients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from wyoming.info import Attribution, Info, WakeModel, WakeProgram
 
@@ -37,6 +37,13 @@ class Catalog:
         asked = {_normal(name): name for name in names}
         known = frozenset(self._names[name] for name in asked if name in self._names)
         return known, [f"{asked[name][:_LONGEST_NAME]!r}" for name in asked if name not in self._names]
+
+    def follows_level(self, keywords: Set[str]) -> bool:
+        """Whether all models that hear these keywords raise quiet sound by
+        themselves.
+        """
+        hearing = (d for d in self.detectors if any(keyword.name in keywords for keyword in d.keywords))
+        return all(detector.info.follows_level for detector in hearing)
 
     def info(self) -> Info:
         """The answer to `describe`: one program, and a model for each keyword."""

@@ -186,7 +186,7 @@ class ClientSession:
         """Logs once per client that the sound was very quiet: a client that sends an
         empty room, stream after stream, would fill the log.
         """
-        note = None if self._is_told_quiet else self._loudest.note()
+        note = None if self._is_told_quiet else self._loudest.note(self._catalog.follows_level(self._wanted))
         if note:
             self._log(note)
             self._is_told_quiet = True

@@ -228,6 +228,19 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     assert 0 < len(before) <= 9000
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "subtype", "value"), [("a.wav", "DOUBLE", 1e300), ("a.aiff", "DOUBLE", -1e300), ("a.wav", "FLOAT", 3e38)]
+)
+def test_samples_beyond_all_numbers_are_one_sentence_and_no_warning(tmp_path, name, subtype, value):
+    samples = np.zeros((RATE, 3))
+    samples[9000] = value
+    soundfile.write(tmp_path / name, samples, RATE, subtype=subtype)
+    before, error = what_is_there(tmp_path / name)
+    assert "not finite" in error
+    assert len(before) <= 9000
+
+
 @pytest.mark.parametrize("claim", [0xFFFFFFFF, 0x7FFFF000])
 def test_a_recorder_that_wrote_into_a_pipe_did_not_know_the_length(tmp_path, claim):
     path = write_wave(tmp_path / "a.wav", sine())

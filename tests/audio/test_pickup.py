@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kws import audio
 from kws.audio import pipes
-from kws.audio.pickup import QUIET_DBFS, Loudest, Mixdown, Pickup
+from kws.audio.pickup import QUIET_DBFS, QUIET_UNFOLLOWED_DBFS, Loudest, Mixdown, Pickup
 from kws.errors import InputError, KwsError
 
 RATE = 16_000
@@ -112,12 +112,21 @@ def test_what_is_said_where_nothing_but_very_quiet_sound_came(peak_dbfs, gain_db
     loudest = Loudest(gain_db)
     loudest.add(np.zeros(10, np.float32))
     loudest.add(-np.array([0, 10 ** (peak_dbfs / 20)], np.float32))
-    note = loudest.note()
+    note = loudest.note(True)
     assert (note is None) if says is None else note.endswith(says)
+
+
+@pytest.mark.parametrize(("above_db", "says"), [(0.1, None), (-0.1, "-47 dBFS: most words so quiet are missed; try")])
+def test_a_model_that_does_not_follow_the_level_has_a_higher_one(above_db, says):
+    loudest = Loudest()
+    loudest.add(np.full(10, 10 ** ((QUIET_UNFOLLOWED_DBFS + above_db) / 20), np.float32))
+    assert loudest.note(True) is None
+    note = loudest.note(False)
+    assert note == says or f"{says} --gain 17" in note
 
 
 def test_digital_silence_says_so_and_no_sound_says_nothing():
     loudest = Loudest()
-    assert loudest.note() is None
+    assert loudest.note(True) is None
     loudest.add(np.zeros(10, np.float32))
-    assert "digital silence" in loudest.note()
+    assert "digital silence" in loudest.note(True)

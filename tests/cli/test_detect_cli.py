@@ -321,3 +321,11 @@ def test_very_quiet_files_are_named_on_stderr_with_the_gain_that_helps(tone_mode
     assert first.endswith("try --gain 42")
     assert second.startswith(f"kws: {silent}: every sample is zero, digital silence")
     assert kws("detect", tone_model, quiet, "--gain", "42").stderr == ""
+
+
+@pytest.mark.parametrize(("model", "says"), [("speech-commands", True), ("wake-words", False)])
+def test_what_is_too_quiet_depends_on_whether_the_model_follows_the_level(model, says, tmp_path):
+    tune = tones.speak("  ABC   ")
+    quiet = write_wave(tmp_path / "quiet.wav", tune * 10 ** (-50 / 20) / np.abs(tune).max())
+    said = kws("detect", model, quiet).stderr
+    assert ("-50 dBFS: most words so quiet are missed; try --gain 20" in said) == says == bool(said)

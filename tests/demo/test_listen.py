@@ -306,6 +306,13 @@ def test_ten_seconds_of_very_quiet_sound_are_said_once(monkeypatch, detector, so
     assert len(about) == (says is not None) and all(line.startswith(says) for line in about)
 
 
+@pytest.mark.parametrize("follows_level", [False, True])
+def test_a_model_that_does_not_follow_the_level_is_said_to_miss_more(monkeypatch, detector, follows_level):
+    sound = FakeSound((10 * QUIET).astype(np.float32))
+    _, told, _ = through_fake(monkeypatch, detector, sound, follows_level=follows_level)
+    assert any("-50 dBFS: most words so quiet are missed" in line for line in told) != follows_level
+
+
 def test_a_device_that_refuses_its_own_channels_is_opened_with_one(monkeypatch, detector):
     sound = tones.speak("  ABC   ")[:, None]
     fake = FakeSound(FakeSound.PortAudioError("Invalid number of channels"), sound, channels=2)

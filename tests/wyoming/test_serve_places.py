@@ -16,6 +16,7 @@ from wyoming.info import Describe, Info
 from wyoming.wake import Detect
 
 import tones
+from kws.metadata import ModelInfo
 from kws.runtime.detector import Detector
 from kws.wyoming.announce import TYPE
 from kws.wyoming.catalog import Catalog
@@ -129,6 +130,16 @@ def test_without_debug_the_log_has_detections_and_their_peaks_alone(detector):
         for name, value in (("score", event.score), ("peak", event.peak))
     )
     assert len(log) == 4
+
+
+@pytest.mark.parametrize("follows_level", [False, True])
+def test_what_is_too_quiet_depends_on_the_models_of_the_wanted_keywords(detector, follows_level, monkeypatch):
+    monkeypatch.setattr(ModelInfo, "follows_level", follows_level)
+    log: list[str] = []
+    session = ClientSession(Catalog([detector]), ClientStreams([detector]), log.append)
+    tune = tones.speak("  ABC   ")
+    say(session, *spoken((tune * 32_767 * 10 ** (-50 / 20) / np.abs(tune).max()).astype("<i2")))
+    assert any("-50 dBFS: most words so quiet are missed" in line for line in log) != follows_level
 
 
 def test_of_a_client_that_leaves_the_peak_by_then_is_said(detector):
