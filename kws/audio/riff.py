@@ -111,7 +111,7 @@ def decoded(data: bytes, wave: Wave) -> Samples:
 
 
 def narrowed(samples: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> Float32Array:
-    """Floats as float32; what is beyond its range is infinite, and numpy says nothing."""
+    """Floats as float32. Those beyond its range are infinite, without a warning."""
     with np.errstate(over="ignore"):
         return samples.astype(np.float32)
 
