@@ -323,6 +323,17 @@ def test_memory_does_not_grow_with_the_file(detector):
 # The sound.
 
 
+@given(st.lists(st.integers(0, 6000), max_size=12))
+def test_how_a_sound_is_cut_changes_none_of_its_facts(cuts):
+    samples = np.random.default_rng(0).normal(0, 0.5, 6000).astype(np.float32)
+    whole, cut = Sound(), Sound()
+    whole.add(samples)
+    for piece in np.split(samples, sorted(cuts)):
+        cut.add(piece)
+    assert (cut.samples, cut.peak, cut.clipped) == (whole.samples, whole.peak, whole.clipped)
+    assert cut.above_telephone_db == pytest.approx(whole.above_telephone_db)
+
+
 def test_what_is_wrong_with_a_sound():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.1, 48000).astype(np.float32)

@@ -27,6 +27,7 @@ class Sound:
         self.peak = 0.0  # 1 is full scale
         self._clipped = 0
         self._power = np.zeros(_POINTS // 2 + 1)
+        self._rest = np.empty(0, np.float32)  # less than _POINTS samples, for the next block
 
     def add(self, samples: Samples) -> None:
         """Hear the next samples (S,) at 16 kHz."""
@@ -34,7 +35,10 @@ class Sound:
         self.samples += samples.size
         self.peak = max(self.peak, float(loud.max(initial=0.0)))
         self._clipped += int((loud >= _FULL_SCALE).sum())
-        frames = samples[: samples.size // _POINTS * _POINTS].reshape(-1, _POINTS) * np.hanning(_POINTS)
+        samples = np.concatenate([self._rest, samples])
+        whole = samples.size // _POINTS * _POINTS
+        self._rest = samples[whole:]
+        frames = samples[:whole].reshape(-1, _POINTS) * np.hanning(_POINTS)
         self._power += (np.abs(np.fft.rfft(frames, axis=1)) ** 2).sum(axis=0)
 
     @property
