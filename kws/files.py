@@ -4,6 +4,7 @@ whenever the process is stopped. And reading a file that something else has dama
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 Content = TypeVar("Content")
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
 
 
 def partial_of(path: Path) -> Path:
@@ -42,7 +45,7 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write: a full disk, for one
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):  # a write's has no name
             error.filename = str(path)
         raise
 
@@ -76,7 +79,7 @@ def write_text(path: Path, text: str, shared: bool = False) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """`Path.write_bytes`, whole or not at all."""
     with whole(path) as partial:
         partial.write_bytes(content)

@@ -13,7 +13,6 @@ reader of the output went away (SIGPIPE).
 """
 
 import argparse
-import errno
 import os
 import sys
 import textwrap
@@ -26,6 +25,7 @@ from kws import __version__
 from kws.cli.stopping import stoppable
 from kws.cli.terminal import plain_streams
 from kws.errors import KwsError, Terminated, install, nearest
+from kws.files import NO_ROOM
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -87,7 +87,6 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 TERMINATED = 143  # 128 + SIGTERM
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
 _NAME = "\0"  # before a name that looks like an option, while arguments are parsed: no argument can hold it
 
 
@@ -120,7 +119,7 @@ def _run(words: Sequence[str]) -> int:
     except OSError as error:
         if error.filename is not None:
             return fail(f"{error.filename}: {error.strerror}")
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         _abandon_output()
         return fail(f"the output cannot be written: {error.strerror}")

@@ -38,7 +38,7 @@ _EXAMPLES = """examples:
   kws score --positives wake_words@dev --negatives an4@dev -o report
   kws score mine.onnx --positives P.csv --negatives N.csv RADIO --noise DIR
   kws score phones --keyword jarvis --positives P.csv --confusables LIKE_IT.csv
-  kws score --only computer --threshold computer=0.4 --positives P.csv --negatives N.csv
+  kws score --only computer --threshold computer=0.4 --negatives N.csv
   kws score new.onnx --positives P.csv --negatives N.csv --against report -o new
   kws score openwakeword --keyword alexa --positives P.csv --negatives N.csv
 """

@@ -3,6 +3,7 @@ unpickled as code.
 """
 
 import importlib.resources
+import io
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kws.errors import KwsError, named
-from kws.files import whole
+from kws.files import write_bytes
 from kws.lexicon.borders import Spelled, with_borders
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
@@ -52,8 +53,16 @@ def save_checkpoint(
         "borders": {name: [list(ends) for ends in own.values()] for name, own in spelled.items()},
         "spent": spent,
     }
-    with whole(path) as partial:
-        torch.save(values, partial)
+    write_values(path, values)
+
+
+def write_values(path: Path, values: dict[str, Any]) -> None:
+    """`torch.save`, whole or not at all. It is done in memory, because of a full disk
+    torch says nothing that a person can read, and an OSError names the file.
+    """
+    coded = io.BytesIO()
+    torch.save(values, coded)
+    write_bytes(path, coded.getbuffer())
 
 
 def halved(model: nn.Module) -> dict[str, Tensor]:

@@ -5,11 +5,8 @@ another format name.
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from kws.errors import KwsError
-from kws.files import whole
-from kws.model.checkpoint import halved, read_values
+from kws.model.checkpoint import halved, read_values, write_values
 from kws.model.config import VerifierConfig
 from kws.model.verifier import Verifier
 
@@ -32,8 +29,7 @@ def save_verifier(path: Path, model: Verifier, recipe: dict[str, Any], spent: di
     """
     config = model.config.to_dict()
     values = {"format": _FORMAT, "config": config, "weights": halved(model), "recipe": recipe, "spent": spent}
-    with whole(path) as partial:
-        torch.save(values, partial)
+    write_values(path, values)
 
 
 def load_verifier(path: Path) -> VerifierCheckpoint:

@@ -24,6 +24,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
@@ -32,11 +33,12 @@ from kws.errors import KwsError
 from kws.files import partial_of, whole
 from kws.log import Log, silent
 from kws.model.acoustic import parameter_count, verify_own_mixers
-from kws.model.checkpoint import save_checkpoint
+from kws.model.checkpoint import save_checkpoint, write_values
 from kws.model.mixers import is_streaming
 from kws.train.datamodule import SceneModule
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.losses.total import refuse_weights
+from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
 from kws.train.process.malloc import keep_freed_memory
 from kws.train.process.progress import TrainingBar
@@ -84,7 +86,7 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
     size = f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps"
     log(f"going on from {last}" if going_on else size)
     try:
-        with interruptible(trainer, last):
+        with told_of_a_full_disk(last.parent), interruptible(trainer, last):
             trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
     except RuntimeError as error:
         if "gloo" not in str(error):
@@ -124,6 +126,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
             enable_model_summary=False,
             enable_checkpointing=False,
             logger=[CSVLogger(**logs), TensorBoardLogger(**logs)],
+            plugins=CheckpointFile(),
             callbacks=[
                 Beginning(run.threads, fresh, bool(recipe.task.trunk)),  # before the average, which starts as a copy
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
@@ -189,6 +192,16 @@ def refuse_odd_steps(optim: OptimConfig) -> None:
         raise KwsError(f"steps={steps} steps_per_epoch={epoch}: a training has at least one step")
     if steps % epoch:
         raise KwsError(f"steps={steps} is not a multiple of steps_per_epoch={epoch}")
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """Writes a state of the training to where it belongs: Lightning's own way of
+    writing fills the folder of temporary files, too, and names a file there if it is
+    full.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write_values(Path(path), checkpoint)
 
 
 class EpochCheckpoint(pl.Callback):

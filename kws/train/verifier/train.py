@@ -23,12 +23,13 @@ from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.datamodule import EpochSteps
 from kws.train.process.ahead import ahead
+from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
 from kws.train.process.malloc import keep_freed_memory
 from kws.train.process.progress import TrainingBar
 from kws.train.recipe import TrainingCorpus
 from kws.train.recipes.identity import claim, flat
-from kws.train.trainer import EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
+from kws.train.trainer import CheckpointFile, EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
 from kws.train.verifier.held_out import count, held_out
 from kws.train.verifier.recipe import VerifierRecipe
 from kws.train.verifier.segments import SegmentDataset
@@ -70,7 +71,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     trainer = _trainer(recipe, output, timer)
     steps = EpochSteps(recipe.optim.steps_per_epoch, lambda: trainer.global_step)
     loader = ahead(data, steps, recipe.run.workers)
-    with interruptible(trainer, last):
+    with told_of_a_full_disk(output), interruptible(trainer, last):
         trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
     save_verifier(finished, task.model, learned_from(recipe), spent)
@@ -108,6 +109,7 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
             enable_model_summary=False,
             enable_checkpointing=False,
             logger=CSVLogger(output, "logs", f"part-{part}"),
+            plugins=CheckpointFile(),
             callbacks=[
                 EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 TrainingBar(optim.steps + 1),
