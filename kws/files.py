@@ -4,7 +4,6 @@ whenever the process is stopped. And reading a file that something else has dama
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 Content = TypeVar("Content")
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
 
 
 def partial_of(path: Path) -> Path:

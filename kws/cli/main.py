@@ -24,8 +24,7 @@ from typing import Any, NamedTuple
 from kws import __version__
 from kws.cli.stopping import stoppable
 from kws.cli.terminal import plain_streams
-from kws.errors import KwsError, Terminated, install, nearest
-from kws.files import NO_ROOM
+from kws.errors import NO_ROOM, KwsError, Terminated, install, nearest
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
