@@ -4,7 +4,6 @@ whenever the process is stopped. And reading a file that something else has dama
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 Content = TypeVar("Content")
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # why a write fails without any fault of ours
 
 
 def partial_of(path: Path) -> Path:
@@ -52,8 +49,9 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def together(folder: Path) -> Iterator[Path]:
-    """A folder to write into in place of `folder`, which takes all its files when the
-    block ends without an error, and none otherwise. Both are made where they are not.
+    """A folder to write into in place of `folder`, which takes all its files, those in
+    folders below it too, when the block ends without an error, and none otherwise. Both
+    are made where they are not.
 
     It lies in `folder` under the name `.partial`; it is left there if the process is
     killed, and emptied by the next one.
@@ -63,11 +61,14 @@ def together(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        for path in sorted(partial.iterdir()):
-            path.replace(folder / path.name)
+        for path in sorted(path for path in partial.rglob("*") if path.is_file()):
+            place = folder / path.relative_to(partial)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
     except OSError as error:
-        if error.filename is None:
-            error.filename = str(folder)
+        written = Path(error.filename).absolute() if isinstance(error.filename, str) else partial.absolute()
+        if written.is_relative_to(partial.absolute()):
+            error.filename = str(folder / written.relative_to(partial.absolute()))
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -86,9 +87,9 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 def read_json(path: Path, kind: type[Content]) -> Content | None:
-    """The content of a JSON file that kws wrote for itself; None where there is no file,
-    and where it holds no `kind`. A full disk or a power cut may have emptied it: what
-    it held is then made again, as if it had never been there.
+    """The content of a JSON file that kws wrote for itself; None where there is no
+    file, and where it holds no `kind`. A full disk or a power cut may have emptied it:
+    what it held is then made again, as if it had never been there.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -25,8 +25,7 @@ from typing import NamedTuple, TextIO
 
 from kws import __version__
 from kws.cli.stopping import stoppable
-from kws.errors import KwsError, Terminated, install, nearest
-from kws.files import NO_ROOM
+from kws.errors import NO_ROOM, KwsError, Terminated, install, nearest
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

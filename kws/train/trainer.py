@@ -195,8 +195,9 @@ def refuse_odd_steps(optim: OptimConfig) -> None:
 
 
 class CheckpointFile(TorchCheckpointIO):
-    """Writes a state of the training to where it belongs: Lightning's own way of writing
-    fills the folder of temporary files, too, and names a file there if it is full.
+    """Writes a state of the training to where it belongs: Lightning's own way of
+    writing fills the folder of temporary files, too, and names a file there if it is
+    full.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:

@@ -42,6 +42,7 @@ MAY_WRITE = {
     "kws.evaluate.replay.engines.pocketsphinx",
     "kws.evaluate.report.page",
     "kws.lab.run_one",
+    "kws.model.checkpoint",
     "kws.recipes.tiny",
 }
 WRITES = {"write_text", "write_bytes", "savefig"}

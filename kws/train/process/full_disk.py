@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kws.errors import KwsError
-from kws.files import NO_ROOM
+from kws.errors import NO_ROOM, KwsError
 
 
 @contextmanager
