@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kws.data import packages
 from kws.errors import KwsError
-from kws.files import write_bytes, write_text
+from kws.files import together, write_bytes, write_text
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import shipped
 
@@ -29,24 +29,25 @@ RUNTIME_FILES = {  # renamed, for some servers give .mjs a type that browsers re
 
 
 def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
-    """Writes all files of the page but the runtime. Raises KwsError for two models of
-    the same name.
+    """Writes all files of the page but the runtime, or none of them. Raises KwsError
+    for two models of the same name.
     """
     for name, count in Counter(model.path.stem for model in models).items():
         if count > 1:
             raise KwsError(f"two of the models are named {name}: rename the file of one")
-    (folder / "models").mkdir(parents=True, exist_ok=True)
-    for model in models:
-        target = folder / "models" / model.path.name
-        if not (target.exists() and target.samefile(model.path)):
-            write_bytes(target, model.path.read_bytes())
-    listed = [{"name": model.path.stem, "file": f"models/{model.path.name}"} for model in models]
-    write_text(folder / "models.json", json.dumps(listed, indent=2) + "\n")
-    demo = resources.files("kws.demo")
-    for file in (demo / "web").iterdir():
-        if file.name.endswith((".html", ".css", ".js")):
-            write_bytes(folder / file.name, file.read_bytes())
-    write_bytes(folder / "example.wav", (demo / "hear.wav").read_bytes())
+    with together(folder) as partial:
+        (partial / "models").mkdir()
+        for model in models:
+            target = folder / "models" / model.path.name
+            if not (target.exists() and target.samefile(model.path)):
+                write_bytes(partial / "models" / model.path.name, model.path.read_bytes())
+        listed = [{"name": model.path.stem, "file": f"models/{model.path.name}"} for model in models]
+        write_text(partial / "models.json", json.dumps(listed, indent=2) + "\n")
+        demo = resources.files("kws.demo")
+        for file in (demo / "web").iterdir():
+            if file.name.endswith((".html", ".css", ".js")):
+                write_bytes(partial / file.name, file.read_bytes())
+        write_bytes(partial / "example.wav", (demo / "hear.wav").read_bytes())
 
 
 def has_runtime(folder: Path) -> bool:

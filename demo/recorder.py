@@ -23,6 +23,8 @@ from kws.events import Detection
 
 BEFORE_S = 8.0  # more than a model looks back and a keyword lasts
 AFTER_S = 10.0  # longer by a word, so that no part of the last file's last word begins the next file
+_HEADER_BYTES = 100  # a file that is not longer holds no sound
+_PAGE_BYTES = 1 << 16  # more than fits into what a file has been given already
 _LONGEST_S = 3600.0  # a .wav file cannot exceed 4 GB
 
 
@@ -109,8 +111,27 @@ class Recorder:
 
     def _give_up(self, error: Exception) -> None:
         self._failed = True
-        self._tell(f"nothing more is recorded: {self._path} cannot be written ({error})")
+        self._tell(f"nothing more is recorded: {self._path} cannot be written ({_reason(self._path, error)})")
         try:
             self.end()
         except (OSError, self._soundfile.LibsndfileError):
             self._file = None
+        if self._path.exists() and self._path.stat().st_size <= _HEADER_BYTES:
+            self._path.unlink()
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """The reason why a file cannot be written. libsndfile says "System error" of a disk
+    that is full; the system says more when it is asked to write on.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                for _ in range(2):  # the first may take what room there is, and not fail
+                    file.write(bytes(_PAGE_BYTES))
+            finally:
+                file.truncate(size)
+    except OSError as told:
+        return told.strerror or str(told)
+    return str(error)

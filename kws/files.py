@@ -49,8 +49,9 @@ def whole(path: Path, shared: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def together(folder: Path) -> Iterator[Path]:
-    """A folder to write into in place of `folder`, which takes all its files when the
-    block ends without an error, and none otherwise. Both are made where they are not.
+    """A folder to write into in place of `folder`, which takes all its files, those in
+    folders below it too, when the block ends without an error, and none otherwise. Both
+    are made where they are not.
 
     It lies in `folder` under the name `.partial`; it is left there if the process is
     killed, and emptied by the next one.
@@ -60,11 +61,14 @@ def together(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        for path in sorted(partial.iterdir()):
-            path.replace(folder / path.name)
+        for path in sorted(path for path in partial.rglob("*") if path.is_file()):
+            place = folder / path.relative_to(partial)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
     except OSError as error:
-        if error.filename is None:
-            error.filename = str(folder)
+        written = Path(error.filename).absolute() if isinstance(error.filename, str) else partial.absolute()
+        if written.is_relative_to(partial.absolute()):
+            error.filename = str(folder / written.relative_to(partial.absolute()))
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

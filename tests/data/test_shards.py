@@ -27,6 +27,7 @@ from kws.data.manifest import Utterance, read_manifest  # noqa: E402
 from kws.data.scenes.dataset import SceneConfig, SceneDataset, SceneSource  # noqa: E402
 from kws.data.shards import INDEX, ShardSource, find_shards, pack  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
+from room import small_disk  # noqa: E402
 
 TEXTS = [f"word{i}" for i in range(13)]  # two training clips and a dev clip of each
 PER_SHARD = 3
@@ -169,6 +170,13 @@ def test_a_damaged_member_is_named_and_skipped(copy, caplog, suffix):
         clips = opened(copy).load(opened(copy).split("train"))
     assert len(clips) == 2 * len(TEXTS) - 1 and len(clips.skipped) == 1
     assert name in clips.skipped[0] and name in caplog.text
+
+
+def test_a_disk_without_room_for_a_shard_is_named_and_given_back(corpus, tmp_path):
+    with small_disk(tmp_path / "packed", 12_288):
+        with pytest.raises(OSError, match=r"(No space left on device|File too large): '.*packed/dev-000000\.tar'"):
+            pack(corpus, tmp_path / "packed", 50, silent)
+        assert list((tmp_path / "packed").iterdir()) == []
 
 
 @pytest.mark.parametrize("keep", [0, 600, 1024, 3000, -1])

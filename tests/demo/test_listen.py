@@ -29,6 +29,7 @@ from kws.demo.microphone import Block, Device, Microphone, find
 from kws.demo.recorder import AFTER_S, BEFORE_S, Recorder
 from kws.errors import KwsError
 from kws.runtime.detector import Detector
+from room import room_for, small_disk
 from trees import ROOT
 from vmic import Listening, virtual_microphone
 
@@ -156,6 +157,18 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_listening_goes_on(dete
     recorder.folder.rmdir()
     events = heard_live(detector, played(noisy("  ABC  FED  EEB  ")), recorder=recorder)
     assert len(events) == 3 and len(told) == 1 and "nothing more is recorded" in told[0]
+
+
+@pytest.mark.parametrize("size", [4_096, 106_496])
+def test_a_full_disk_is_said_with_its_reason_and_no_empty_file_is_left(detector, size, tmp_path):
+    told, folder = [], tmp_path / "disk"
+    with small_disk(folder, size):
+        (folder / "ballast").write_bytes(bytes(4_096))
+        with room_for(size - 4_096):
+            events = heard_live(detector, played(noisy("  ABC  FED  EEB  ")), recorder=Recorder(folder, told.append))
+        assert len(events) == 3 and len(told) == 1
+        assert re.search(r"\.wav cannot be written \((No space left on device|File too large)\)", told[0])
+        assert [audio.read(path).size > 20_000 for path in folder.glob("*.wav")] == [True] * (size > 4_096)
 
 
 class FakeSound:

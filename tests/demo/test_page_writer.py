@@ -14,6 +14,7 @@ from kws.demo import page
 from kws.errors import KwsError
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find
+from room import small_disk
 from trees import ROOT
 
 WEB = ROOT / "demo/web"
@@ -56,6 +57,22 @@ def test_words_can_be_read_in_light_and_in_dark():
 def test_without_the_runtime_one_sentence_says_how_to_bring_it(tmp_path, capsys):
     assert main(["web", "-o", str(tmp_path / "site")]) == 1
     assert "--download" in (said := capsys.readouterr().err) and len(said.splitlines()) == 1
+
+
+def test_a_site_that_has_no_room_leaves_the_old_one_as_it_was(tmp_path):
+    model = OnnxModel.load(find("speech-commands"))
+    site = tmp_path / "site"
+    with small_disk(site, 1_250_000):  # not for the recording
+        (site / "index.html").write_text("old")
+        with pytest.raises(OSError, match=rf"(No space left on device|File too large): '{site}/[\w.-]+'"):
+            page.write_site(site, [model])
+        assert [path.name for path in site.rglob("*")] == ["index.html"]
+        assert (site / "index.html").read_text() == "old"
+    page.write_site(site, [model])
+    assert {"index.html", "page.js", "models.json", "models/speech-commands.onnx", "example.wav"} <= {
+        str(path.relative_to(site)) for path in site.rglob("*")
+    }
+    assert not list(site.rglob("*partial*"))
 
 
 class TestRuntime:
