@@ -201,12 +201,15 @@ def _digests(job: Job, place: Path) -> dict[str, str]:
 
 
 def _without_minutes(content: bytes) -> bytes:
-    """A model file without how long its training took."""
+    """A model file without how long its training took, and without the commit, which may
+    change while this runs.
+    """
     model = onnx.load_from_string(content)
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             info = json.loads(entry.value)
             info["training"]["config"].pop("spent", None)
+            info.pop("commit", None)
             entry.value = json.dumps(info)
     return model.SerializeToString()
 
