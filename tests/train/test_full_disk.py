@@ -1,8 +1,10 @@
 """A disk that is full while a model is trained is named in a sentence, and what is written is whole or not there."""
 
 import errno
+import shutil
 import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -36,14 +38,14 @@ def test_a_training_names_the_checkpoint_that_has_no_room(tmp_path, monkeypatch)
         optim=OptimConfig(steps=4, steps_per_epoch=2, validate_every=1000, warmup_steps=2, precision="32-true"),
         run=RunConfig(output=str(tmp_path / "out"), threads=1),
     )  # fmt: skip
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    temporary = Path(tempfile.mkdtemp(prefix="kws"))  # short: the processes of a loader keep sockets in it
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     with small_disk(tmp_path / "out", 400_000):
         with pytest.raises(OSError, match=r"(No space left on device|File too large): '.*out/last\.ckpt'"):
             train(recipe)
         left = [*temporary.rglob("*"), *tmp_path.rglob("*partial*"), *tmp_path.rglob("last.ckpt")]
         assert [path for path in left if path.is_file()] == []
+    shutil.rmtree(temporary)
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
