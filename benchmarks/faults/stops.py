@@ -201,8 +201,8 @@ def _digests(job: Job, place: Path) -> dict[str, str]:
 
 
 def _without_minutes(content: bytes) -> bytes:
-    """A model file without how long its training took, and without the commit, which may
-    change while this runs.
+    """A model file without how long its training took, and without the commit, which
+    may change while this runs.
     """
     model = onnx.load_from_string(content)
     for entry in model.metadata_props:

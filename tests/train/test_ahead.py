@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import tempfile
 
 import pytest
 
@@ -45,3 +46,10 @@ def test_where_there_is_no_room_for_a_lock_a_sentence_says_so(monkeypatch):
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", full)
     with pytest.raises(KwsError, match=r"/dev/shm is full.*--shm-size"):
         iter(ahead(Sounds(), range(BATCHES), workers=1))
+
+
+def test_a_folder_of_temporary_files_with_too_long_a_path_is_told(monkeypatch):
+    """A training would wait for ever for a batch whose socket has no name."""
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "x" * 90)
+    with pytest.raises(KwsError, match="too long a path for the sockets"):
+        ahead(Sounds(), range(BATCHES), workers=1)

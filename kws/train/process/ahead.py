@@ -1,6 +1,7 @@
 """Batches made ahead, by processes beside the training."""
 
 import errno
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from kws.errors import KwsError
 
 Batch = dict[str, torch.Tensor]
+_LONGEST_FOLDER = 74  # characters: a socket in it (pymp-*/listener-*) may have 107
 _AHEAD = 4  # batches of each process that are ready or in the making
 
 
@@ -33,8 +35,14 @@ class _Ahead(DataLoader[Batch]):
 
 def ahead(batches: Dataset[Batch], steps: Sampler[int], workers: int) -> DataLoader[Batch]:
     """The batches of these steps in their order, made by so many processes. Raises
-    KwsError, once it is iterated, where /dev/shm has no room for their locks.
+    KwsError where their sockets would have too long a path, and, once it is iterated,
+    where /dev/shm has no room for their locks.
     """
+    if len(folder := tempfile.gettempdir()) > _LONGEST_FOLDER:
+        raise KwsError(
+            f"the folder of temporary files, {folder}, has too long a path for the sockets of a training's "
+            "processes: set TMPDIR to a shorter one"
+        )
     return _Ahead(
         batches,
         batch_size=None,
