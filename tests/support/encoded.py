@@ -6,20 +6,6 @@ from contextlib import suppress
 import av
 import numpy as np
 
-from kws import audio
-from kws.errors import KwsError
-
-
-def heard(path, block, rate):
-    """The samples (n,) that come before the error, in blocks of that size, and the error, which names the file."""
-    parts, sentence = [np.empty(0, np.float32)], None
-    try:
-        parts.extend(audio.blocks(path, block, rate))
-    except KwsError as error:
-        sentence = str(error)
-    assert sentence is None or (str(path) in sentence and "\n" not in sentence)
-    return np.concatenate(parts), sentence
-
 
 class _Pipe:
     """A place to write to that cannot be sought in."""

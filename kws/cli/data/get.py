@@ -85,8 +85,7 @@ def _get_for(args: argparse.Namespace) -> str:
 
 def _report(name: str, prepared: Prepared) -> str:
     """The clips of a manifest by split, and the files that were left out, by kind."""
-    from kws.data.manifest import describe
-    from kws.data.prepare.clip import SPLITS
+    from kws.data.manifest import SPLITS, describe
 
     state = "" if prepared.fresh else " (done before, nothing has changed)"
     lines = [f"{name}: {describe(prepared.rows)} in {prepared.manifest}{state}"]

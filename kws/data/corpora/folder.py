@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from kws.data.corpora.base import Corpus
-from kws.data.manifest import AUDIO_SUFFIXES, audio_of, may_be_sound
+from kws.data.manifest import AUDIO_SUFFIXES, SPLITS, audio_of, may_be_sound
 from kws.data.prepare.build import Prepared, build
-from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 from kws.data.prepare.splits import hash_split, split_by_file
 from kws.data.prepare.usable import LOOKED, Wanted, looked_at
 from kws.data.table import open_table

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kws.data.corpora.base import Corpus, first_folder, read_lists
-from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.manifest import SPLITS
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 from kws.data.prepare.splits import keep_held_out
 from kws.errors import KwsError
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from kws.data.corpora.base import Corpus, first_folder
 from kws.data.download import Archive
-from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing, files_below
+from kws.data.manifest import SPLITS
+from kws.data.prepare.clip import Clip, Fault, Listing, files_below
 from kws.data.prepare.splits import keep_held_out
 from kws.errors import KwsError
 

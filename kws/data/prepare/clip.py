@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kws.data.manifest import AUDIO_SUFFIXES
-from kws.data.manifest import SPLITS as SPLITS
 
 
 class Fault(NamedTuple):

