@@ -15,9 +15,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
         "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
         "  kws export runs/mine/verifier.ckpt --first-pass wake-words -o mine.onnx\n"
+        "  kws export runs/*/verifier.ckpt --first-pass wake-words -o their-mean.onnx\n"
         "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
     )
-    parser.add_argument("checkpoint", type=Path, help="model.ckpt or verifier.ckpt, as `kws train` wrote it")
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="model.ckpt or verifier.ckpt, as `kws train` wrote it; of several verifiers the mean counts",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file to write")
     parser.add_argument("--name", help="the model's name (default: the recipe's)")
     parser.add_argument("--chunk-frames", type=int, help="frames of 40 ms per call: latency against CPU (default: 2)")
@@ -36,12 +43,15 @@ def run(args: argparse.Namespace) -> int:
         from kws.export.pair import write_pair
         from kws.runtime.shipped import find
 
-        print(write_pair(args.checkpoint, find(args.first_pass), args.output, args.name))
+        print(write_pair(args.checkpoints, find(args.first_pass), args.output, args.name))
         return 0
     from kws.export.write import write_model
     from kws.model.verifier_checkpoint import is_verifier
 
-    if is_verifier(args.checkpoint):
-        raise KwsError(f"{args.checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
-    print(write_model(args.checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
+    checkpoint = args.checkpoints[0]
+    if is_verifier(checkpoint):
+        raise KwsError(f"{checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
+    if len(args.checkpoints) > 1:
+        raise KwsError("several checkpoints go into one file only where they are verifiers: give one, or --first-pass")
+    print(write_model(checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
     return 0

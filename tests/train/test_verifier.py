@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,10 +24,13 @@ pytest.importorskip("pocketsphinx")
 from corpora import write_wav  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
+from kws.export.eight_bits import round_weights  # noqa: E402
+from kws.export.pair import write_pair  # noqa: E402
 from kws.model.frontend import hz_to_mel, mel_to_hz  # noqa: E402
 from kws.model.verifier import Verifier  # noqa: E402
 from kws.model.verifier_checkpoint import load_verifier  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
+from kws.runtime.shipped import find  # noqa: E402
 from kws.train.recipes.file import find_recipe, load_recipe  # noqa: E402
 from kws.train.recipes.override import override  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
@@ -256,10 +260,14 @@ def test_the_finished_file_computes_what_the_checkpoint_does(data, tmp_path):
     assert detector.info.verifier.words == tuple(k.name for k in detector.keywords)
     features = np.random.default_rng(0).normal(-6, 3, (200, 40)).astype(np.float32)
     log_odds, log_posteriors = detector.model.verify(features)
+    single = load_verifier(path).model
     with torch.no_grad():
-        expected = load_verifier(path).model(torch.from_numpy(features)[None])
+        close = single(torch.from_numpy(features)[None])
+        round_weights(single)
+        expected = single(torch.from_numpy(features)[None])
     np.testing.assert_allclose(log_odds, expected[0][0].numpy(), atol=1e-4)
     np.testing.assert_allclose(log_posteriors, expected[1][0].numpy(), atol=1e-4)
+    assert (close[0] - expected[0]).abs().max() < 0.2  # what eight bits cost
     plain = Detector.load("wake-words")
     assert detector.with_threshold(1e-6).stream().push(np.zeros(32_000, np.int16)) == []
     learned = {source.name for source in detector.info.training.data}
@@ -276,8 +284,32 @@ def test_the_finished_file_computes_what_the_checkpoint_does(data, tmp_path):
     assert chunks.returncode == 1 and "chunks already" in chunks.stderr
     alone = kws("export", path, "-o", tmp_path / "odd.onnx")
     assert alone.returncode == 1 and "--first-pass" in alone.stderr
+    acoustic = kws("export", ROOT / "kws/models/phones.ckpt", path, "-o", tmp_path / "odd.onnx")
+    assert acoustic.returncode == 1 and "several checkpoints" in acoustic.stderr
     strange = kws("export", path, "--first-pass", "phones", "-o", tmp_path / "odd.onnx")
     assert strange.returncode == 1 and "does not hear" in strange.stderr
+
+
+def test_of_several_verifiers_the_mean_counts(data, tmp_path):
+    paths = [train_verifier(recipe(data, tmp_path / str(seed), f"seed={seed}")) for seed in (1, 2, 3)]
+    features = np.random.default_rng(0).normal(-6, 3, (200, 40)).astype(np.float32)
+
+    def said(*checkpoints: Path) -> tuple[Any, Any]:
+        write_pair(checkpoints, find("wake-words"), tmp_path / "pair.onnx")
+        return Detector.load(tmp_path / "pair.onnx").model.verify(features)
+
+    alone = [said(path) for path in paths]
+    log_odds, log_posteriors = said(*paths)
+    np.testing.assert_allclose(log_odds, np.mean([one[0] for one in alone], axis=0), atol=1e-4)
+    np.testing.assert_allclose(log_posteriors, alone[0][1], atol=1e-4)
+    assert np.ptp([one[0] for one in alone], axis=0).min() > 1e-3
+    info = Detector.load(tmp_path / "pair.onnx").info
+    assert info.verifier is not None
+    assert info.verifier.parameters == 3 * sum(p.numel() for p in load_verifier(paths[0]).model.parameters())
+    assert [verifier["seed"] for verifier in info.training.config["verifiers"]] == [1, 2, 3]
+    other = train_verifier(recipe(data, tmp_path / "other", "floor=0.02"))
+    with pytest.raises(KwsError, match="does not go with"):
+        said(paths[0], other)
 
 
 def test_mistakes_are_told_in_a_sentence(data, tmp_path):
