@@ -16,6 +16,12 @@ SPEECH_COMMANDS = TrainingCorpus(
     "CC BY 4.0",
     "Pete Warden, Google: Speech Commands, a dataset for limited-vocabulary speech recognition, 2018",
 )
+THREE_WORDS = TrainingCorpus(
+    "three_words",
+    "Google Speech Commands v0.01: bed, cat, happy",
+    SPEECH_COMMANDS.licence,
+    SPEECH_COMMANDS.attribution,
+)
 MINI_LIBRISPEECH = TrainingCorpus(
     "mini_librispeech",
     "LibriSpeech (mini LibriSpeech train-clean-5)",

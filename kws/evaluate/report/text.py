@@ -13,6 +13,7 @@ from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissC
 
 _FEW_HOURS = 0.1  # are told in seconds
 _ONSET_S = 0.3  # from the begin of a recording
+_FEWEST_SPEAKERS = 3  # whose mean says more than the figure of each
 
 
 def as_text(report: Report) -> str:
@@ -133,6 +134,7 @@ def _notes(report: Report) -> list[str]:
         )
     elif report.trials and all(trial.end_s is None for trial in report.trials):
         lines.append("no latency: the manifests do not say when a word ends (start, end); `kws data align` finds it")
+    lines += _speakers(report)
     if not report.all.points[0].positives:
         lines.append("no keyword is said in these recordings: nothing is known of misses (give --positives)")
     own = [accept for accept in report.accepts if accept.at_s is not None and accept.scores[0] is not None]
@@ -159,6 +161,21 @@ def _notes(report: Report) -> list[str]:
     if options := str(Pickup(report.rules.channel, report.rules.gain_db)):
         lines.append(f"all of it was heard with {options}")
     return lines
+
+
+def _speakers(report: Report) -> list[str]:
+    """The mean over speakers where some missed more than others: one of them may have
+    said most of the words.
+    """
+    own = {name: counts[0] for name, counts in report.all.speakers.items()}
+    rates = [count.misses / count.positives for count in own.values()]
+    if len(own) < _FEWEST_SPEAKERS or not any(rates):
+        return []
+    name, most = max(own.items(), key=lambda item: item[1].misses)
+    return [
+        f"each speaker's share of clean words missed, own thresholds: the mean of {len(own)} speakers is "
+        f"{sum(rates) / len(rates):.1%}; {name} has most misses, {most.misses}/{most.positives}"
+    ]
 
 
 def comparison_text(comparison: Comparison) -> str:

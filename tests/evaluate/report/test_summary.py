@@ -9,7 +9,7 @@ from kws.evaluate.count.matching import Counting
 from kws.evaluate.count.metrics import count
 from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.evaluate.report.model import Comparison, ComparisonRow, Interval, MissCount
-from kws.evaluate.report.points import operating_point, pooled
+from kws.evaluate.report.points import miss_count, operating_point, pooled
 from kws.evaluate.report.text import as_text, comparison_text, counts_table, fa_text
 from reports import make_report, typed
 
@@ -65,6 +65,20 @@ def test_false_accepts_at_the_begin_of_a_recording_are_told_apart():
     assert "2 of 3 false accepts, own thresholds, begin within 0.3 s" in as_text(typed(report))
     report["accepts"] = report["accepts"][2:]
     assert "onset" not in as_text(typed(report))
+
+
+def test_a_speaker_with_many_words_does_not_hide_the_others():
+    report = make_report(["alexa"], hours=8.0)
+
+    def missed(**by_speaker: tuple[int, int]) -> str:
+        counts = {name: [vars(miss_count(*found)) | {"frr": None}] * 3 for name, found in by_speaker.items()}
+        report["all"]["speakers"] = counts
+        return as_text(typed(report))
+
+    told = missed(anna=(10, 100), ben=(0, 10), carla=(1, 5))
+    assert "the mean of 3 speakers is 10.0%; anna has most misses, 10/100" in told
+    assert "speakers is" not in missed(anna=(0, 100), ben=(0, 10), carla=(0, 5))
+    assert "speakers is" not in missed(anna=(10, 100), ben=(0, 10))
 
 
 def test_a_count_has_its_interval():
