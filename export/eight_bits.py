@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-_WORTH = 1024  # values of a tensor
+_WORTH = 512  # values of a tensor
 _LARGEST = 127
 _STEPS = 2**12
 

@@ -79,10 +79,19 @@ def export_graph(model: AcousticModel, chunk_frames: int) -> onnx.ModelProto:
 
 
 def to_onnx(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic_shapes: Any = None
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    dynamic_shapes: Any = None,
+    *,
+    small: bool = False,
 ) -> onnx.ModelProto:
     """A module as torch exports it, its inputs and outputs named; sizes are those of
     the example but for `dynamic_shapes`, as torch.export takes them.
+
+    small: leave tables that repeat a few numbers to the runtime, which computes them
+    when it opens the file.
     """
     buffer = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision's absence, which no model needs
@@ -98,10 +107,16 @@ def to_onnx(
             dynamic_shapes=dynamic_shapes,
             opset_version=OPSET,
             dynamo=True,
+            optimize=not small,  # below, where a node may be left alone
             verbose=False,
         )
         # weights that are only put in another order become constants, however large
-        optimizer.optimize_ir(program.model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)
+        optimizer.optimize_ir(
+            program.model,
+            input_size_limit=_LARGEST,
+            output_size_limit=_LARGEST,
+            should_fold=lambda node: False if small and node.op_type == "Expand" else None,
+        )
         lean(program.model)
         program.save(buffer)
     return onnx.load_from_string(buffer.getvalue())

@@ -19,7 +19,7 @@ from kws.errors import KwsError
 from kws.export.eight_bits import round_weights, store_in_bytes
 from kws.export.graph import to_onnx
 from kws.export.verify import TOLERANCE
-from kws.export.write import Written, commit, data_sources, fold_repeats, without_notes
+from kws.export.write import Written, commit, data_sources, without_notes
 from kws.files import whole
 from kws.metadata import SCHEMA, ModelInfo, VerifierInfo, embed
 from kws.model.acoustic import parameter_count
@@ -160,8 +160,7 @@ def verifier_graph(model: Ensemble) -> onnx.ModelProto:
     model = model.eval()
     config = model.first.config
     features = torch.zeros(1, config.segment_frames, config.mels)
-    proto = to_onnx(model, (features,), inputs=["features"], outputs=["log_odds", "log_posteriors"])
-    fold_repeats(proto)
+    proto = to_onnx(model, (features,), inputs=["features"], outputs=["log_odds", "log_posteriors"], small=True)
     store_in_bytes(proto)
     without_notes(proto)
     return proto

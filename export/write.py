@@ -27,7 +27,6 @@ from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
 
-_WORTH_FOLDING = 1000  # values of a tensor
 _IR_VERSION = 9  # of onnxruntime 1.17, the oldest that pyproject.toml allows
 
 
@@ -97,30 +96,6 @@ def halve_weights(proto: onnx.ModelProto, sizes: set[int]) -> None:
             casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
             tensor.CopyFrom(half)
     nodes = [*casts, *proto.graph.node]
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
-
-
-def fold_repeats(proto: onnx.ModelProto) -> None:
-    """Stores a tensor that repeats itself along axes only once, and expands it in the
-    graph: the exporter writes out tables that a runtime can expand when it loads them.
-    """
-    expands, shapes = [], []
-    for tensor in proto.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.size < _WORTH_FOLDING:
-            continue
-        once = array
-        for axis in range(array.ndim):
-            first = once.take([0], axis=axis)
-            once = first if np.array_equal(np.broadcast_to(first, once.shape), once) else once
-        if once.size < array.size:
-            small = numpy_helper.from_array(np.ascontiguousarray(once), f"{tensor.name}.once")
-            shapes.append(numpy_helper.from_array(np.array(array.shape, np.int64), f"{tensor.name}.shape"))
-            expands.append(helper.make_node("Expand", [small.name, shapes[-1].name], [tensor.name]))
-            tensor.CopyFrom(small)
-    proto.graph.initializer.extend(shapes)
-    nodes = [*expands, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
 

@@ -70,7 +70,7 @@ class VerifierTaskConfig:
     folds: int = 3
     first_pass: str = "wake-words"
     mined_from: float = 0.0005
-    floor: float = 0.01
+    floor: float = 0.02
     hold_frames: int = 6
     first_pass_weight: float = 1.0
     teacher: str = ""
