@@ -104,8 +104,9 @@ def _is_outdated(index_path: Path, utterances: Sequence[Utterance]) -> bool:
     index = read_json(index_path, dict)
     if index is None:
         return False
-    lost = index["skipped"] or any(lost_sound_before(utterance.audio) for utterance in utterances)
-    return index.get("reading", 1) != READING and bool(lost)
+    reading = index.get("reading", 1)
+    lost = index["skipped"] or any(lost_sound_before(utterance.audio, reading) for utterance in utterances)
+    return reading != READING and bool(lost)
 
 
 def _identity(utterance: Utterance) -> str:

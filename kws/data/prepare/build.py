@@ -69,7 +69,8 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     if done.get("asked") == request and (root / "manifest.csv").is_file():
         found = _found(root, done["notes"])
         lost = [kind for _, kind, _ in found.skipped if kind == "unreadable"]
-        if done.get("reading", 1) == READING or not (lost or any(lost_sound_before(row.audio) for row in found.rows)):
+        reading = done.get("reading", 1)
+        if reading == READING or not (lost or any(lost_sound_before(row.audio, reading) for row in found.rows)):
             return found
     if not marker.exists() and (root / "manifest.csv").exists():
         raise KwsError(f"{root / 'manifest.csv'} was not written by `kws data` and is kept: give --root a new folder")
