@@ -1,5 +1,5 @@
-"""Tries `kws serve` with a real Home Assistant: the way from "Add integration" to a wake
-word in Assist, over the same interfaces that its pages use.
+"""Tries `kws serve` with a real Home Assistant: the way from "Add integration" to a
+wake word in Assist, over the same interfaces that its pages use.
 
     python3.11 -m venv ha
     ha/bin/pip install homeassistant==2024.3.3 'josepy<2'
@@ -7,10 +7,9 @@ word in Assist, over the same interfaces that its pages use.
 
 Home Assistant runs without a screen, in a folder that is thrown away, and installs what
 its integrations need when it first starts, so that takes minutes. `kws` is any that has
-the extra `serve`, and `zeroconf` for the discovery. A stand-in hears no speech behind the
-wake word; it says how many seconds of sound came. The recording is played in real time.
-A line of the output that begins with FAULT is one; the exit status says whether there
-was any.
+the extras `serve` and `zeroconf`. In place of a speech to text a stand-in says how many
+seconds of sound came behind the wake word. The recording is played in real time. A line
+of the output that begins with FAULT is one; the exit status says whether there was any.
 """
 
 import argparse
@@ -71,7 +70,9 @@ class Home:
             return await answer.json()
 
     async def add(self, port: int) -> str:
-        """Add the integration Wyoming Protocol for a port of this machine; its title."""
+        """Add the integration Wyoming Protocol for a port of this machine; its
+        title.
+        """
         flow = await self.post("/api/config/config_entries/flow", json={"handler": "wyoming"})
         place = {"host": "127.0.0.1", "port": port}
         return str((await self.post(f"/api/config/config_entries/flow/{flow['flow_id']}", json=place))["title"])
@@ -134,7 +135,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(log: Path, port: int, *command: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process of its own group, from when its port answers to the end of the block."""
+    """A process of its own group, from when its port answers on."""
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(*command, stdout=file, stderr=file, start_new_session=True)
     try:

@@ -1,5 +1,5 @@
-"""The pauses of AMR: its encoders, those of telephones, leave out frames in which nobody
-speaks (3GPP TS 26.093 and 26.193), and FFmpeg loses the time of most of them.
+"""The pauses of AMR: its encoders, those of telephones, leave out frames in which
+nobody speaks (3GPP TS 26.093 and 26.193), and FFmpeg loses the time of most of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Pauses:
         self._filled = 0  # samples of the pause that lasts
 
     def filled(self, packet: bytes) -> Float32Array | None:
-        """The samples (S, 1) of a frame that was left out, None for any other packet."""
+        """The samples (S, 1) of a frame that was left out; None for other packets."""
         kind = packet[0] >> 3 & 0xF if packet and self._size else -1
         if (kind, len(packet)) not in ((self._noise, _NOISE_BYTES), (_NO_DATA, _NO_DATA_BYTES)):
             return None
