@@ -33,6 +33,7 @@ _BLOCK_SAMPLES = 1 << 16
 _AT_PEAK, _LOUD = 0.97, 0.05  # of the peak
 _CLIPPED = 0.01  # share of the loud samples that are at the peak: of 100 clean clips 0.0087 at most, 6 dB over 0.014
 
+_EXACT = (b"RIF", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"caff", b"NIST")  # begin files that keep flat tops
 _PILED, _FEW = 1.1, 20  # samples around a level for each one just below it: of 300 clean clips 1.01 at most
 _CREST = 2.2  # the highest of the loud samples by their root mean square: of 300 clean clips 2.38 at least
 
@@ -127,7 +128,12 @@ def _is_clipped(path: Path) -> bool:
     loudness = np.abs(np.concatenate([np.zeros(0, np.float32), *kept]))
     peak = loudness.max(initial=0.0)
     is_flat = (loudness >= _AT_PEAK * peak).sum() > _CLIPPED * (loudness >= _LOUD * peak).sum()
-    return bool(is_flat) or is_smeared(loudness)
+    return bool(is_flat) or (_is_lossy(path) and is_smeared(loudness))
+
+
+def _is_lossy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not file.read(4).startswith(_EXACT)
 
 
 def is_smeared(loudness: Samples) -> bool:
