@@ -1,7 +1,7 @@
 """Sound files as mono float32 at one rate, whole or in blocks with bounded memory.
 
 Files of .wav with PCM, float or G.711 samples need nothing but numpy
-(`kws.audio.riff`); all others (flac, ogg, opus, mp3, m4a, aac, webm, amr, wma ...) go
+(`kws.audio.riff`); all others (flac, ogg, opus, mp3, m4a, aac, webm, amr, gsm ...) go
 through FFmpeg's libraries (`kws.audio.media`), and other rates through soxr, both
 brought by the extra `audio`. Channels are averaged, unless they cancel each other or
 one is asked for (`kws.audio.pickup`). Rates from 8 kHz up are resampled; below that
@@ -27,7 +27,7 @@ from kws.units import SAMPLE_RATE
 
 _Rated = tuple[int, Float32Array]  # a rate in Hz, and samples
 
-READING = 2  # raised when a file comes to give other samples: what was kept of it is then made anew
+READING = 3  # raised when a file comes to give other samples: what was kept of it is then made anew
 LOWEST_RATE = 8_000  # Hz
 HIGHEST_RATE = 768_000
 
@@ -103,9 +103,11 @@ def _check_finite(path: Path, samples: Float32Array) -> None:
         raise KwsError(f"{path} has samples that are not finite numbers")
 
 
-def lost_sound_before(path: str | PathLike[str]) -> bool:
-    """Whether earlier versions may have lost sound of such a file silently."""
-    return Path(path).suffix.lower() == ".mp3"
+def lost_sound_before(path: str | PathLike[str], reading: int) -> bool:
+    """Whether versions of this `READING` may have lost sound of such a file
+    silently.
+    """
+    return reading < 2 and Path(path).suffix.lower() == ".mp3"
 
 
 def length_s(path: str | PathLike[str]) -> float:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kws.arrays import Float32Array
+from kws.audio.amr import Pauses
 from kws.audio.containers import OggPipe, Span, is_frame, is_open_ended, mp3_length, ogg_links, states_length
 from kws.audio.riff import narrowed
 from kws.errors import KwsError, require
@@ -23,7 +24,7 @@ Rated = tuple[int, Float32Array]  # a rate in Hz, and samples (S, C)
 
 _PIECE_FRAMES = 4_096
 # Only these are tried, so that no file can make FFmpeg open another one, as a playlist does.
-_FORMATS = "aac,aiff,amr,asf,au,caf,flac,matroska,mov,mp3,nistsphere,ogg,w64,wav"
+_FORMATS = "aac,aiff,amr,asf,au,caf,flac,gsm,matroska,mov,mp3,nistsphere,ogg,w64,wav"
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _MATROSKA = "matroska,webm"
 # Whose length is written by those who knew it, and how much of it may be a codec's
@@ -182,9 +183,13 @@ class _Decoder:
 
     def _decoded(self) -> Iterator[Rated]:
         packets = self._container.demux(self._stream)
+        pauses = Pauses(self._stream.codec_context.name)
         while True:
             try:
                 packet = next(packets)
+                if (pause := pauses.filled(bytes(packet))) is not None:
+                    yield self._stream.codec_context.rate, pause
+                    continue
                 frames = packet.decode()
             except StopIteration:
                 return
@@ -197,7 +202,9 @@ class _Decoder:
             for frame in frames:
                 if self._kind == "flac" and frame.pts is None:  # its check sums are wrong
                     self._lose()
-                yield frame.sample_rate, _scaled(frame)
+                samples = _scaled(frame)
+                pauses.heard(samples)
+                yield frame.sample_rate, samples
 
     def _without_padding(self, rate: int, frame: Float32Array) -> Rated:
         """The last frame up to where the sound ends: mp4 says so, and encoders fill the

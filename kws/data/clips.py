@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from kws.arrays import Samples
 from kws.audio import READING, lost_sound_before, read
+from kws.data.kept import tell_damaged
 from kws.data.manifest import Utterance
 from kws.errors import KwsError
 from kws.files import read_json, whole, write_text
@@ -68,7 +69,10 @@ def load_clips(utterances: Sequence[Utterance], cache: Path, log: Log) -> Clips:
         key = _key([*names, f"read {READING}"])
     pcm_path, index_path = cache / f"{key}.pcm", cache / f"{key}.json"
     index = read_json(index_path, dict)
-    if index is None:
+    if index and pcm_path.is_file() and pcm_path.stat().st_size != 2 * index["starts"][-1]:
+        tell_damaged(pcm_path, log)
+        index = None
+    if not index or not pcm_path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         index = _decode(utterances, pcm_path, index_path)
     kept = tuple(utterances[i] for i in index["kept"])
@@ -102,10 +106,11 @@ def _is_outdated(index_path: Path, utterances: Sequence[Utterance]) -> bool:
     of some.
     """
     index = read_json(index_path, dict)
-    if index is None:
+    if not index:
         return False
-    lost = index["skipped"] or any(lost_sound_before(utterance.audio) for utterance in utterances)
-    return index.get("reading", 1) != READING and bool(lost)
+    reading = index.get("reading", 1)
+    lost = index["skipped"] or any(lost_sound_before(utterance.audio, reading) for utterance in utterances)
+    return reading != READING and bool(lost)
 
 
 def _identity(utterance: Utterance) -> str:

@@ -12,8 +12,8 @@ from kws.errors import KwsError
 
 _DELIMITERS = (",", ";", "\t")
 AUDIO_SUFFIXES = frozenset(
-    ".3gp .aac .aif .aifc .aiff .amr .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .snd .sph .w64 .wav"
-    " .weba .webm .wma".split()
+    ".3gp .aac .aif .aifc .aiff .amr .au .caf .flac .gsm .m4a .mka .mp3 .mp4 .oga .ogg .opus .rf64 .snd .sph .w64"
+    " .wav .weba .webm .wma".split()
 )
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from kws import files
+from kws.data.kept import read_kept
 from kws.data.torchaudio_import import load_torchaudio
 from kws.decoding.scorer import KeywordScorer, best_path
 from kws.errors import KwsError
@@ -82,11 +83,13 @@ def tested(recipe: Recipe, sounds: Sounds, study: Study, phrases: Path | None) -
     branch scores the test instead.
     """
     path = Path(recipe.run.output) / "recordings.npz"
-    if not path.exists():
+    recordings = read_kept(path, lambda path: load(path, sounds))
+    if recordings is None:
         checkpoint = load_checkpoint(phrases or _checkpoint(recipe))
         path.parent.mkdir(parents=True, exist_ok=True)
         save(hear(checkpoint, recipe, sounds, study.segment_s, phrases is not None), path)
-    return load(path, sounds)
+        recordings = load(path, sounds)
+    return recordings
 
 
 def result(recipe: Recipe, sounds: Sounds, targets: Sequence[npt.NDArray[np.int64]], segment_s: float) -> Result:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
+from kws.data.kept import read_kept
 from kws.data.manifest import read_manifest
 from kws.data.transcripts import transcribe
 from kws.errors import KwsError
@@ -109,8 +110,14 @@ def heard(sources: Sequence[TestItem], rules: Rules, mels: int, cache: Path) -> 
     noise = [file_identity(path) for path in rules.noise]
     key = hashlib.blake2b(repr((identities, noise, rules.silence_s, mels)).encode(), digest_size=8).hexdigest()
     path = cache / f"sounds-{key}.npz"
-    if not path.exists():
+    sounds = read_kept(path, lambda path: _read(path, sources))
+    if sounds is None:
         _make(sources, rules, mels, path)
+        sounds = _read(path, sources)
+    return sounds
+
+
+def _read(path: Path, sources: Sequence[TestItem]) -> Sounds:
     with np.load(path) as kept:
         return Sounds(
             tuple(sources[i] for i in kept["kept"]),

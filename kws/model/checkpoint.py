@@ -4,6 +4,7 @@ unpickled as code.
 
 import importlib.resources
 import io
+import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kws.errors import KwsError, named
-from kws.files import write_bytes
+from kws.files import whole
 from kws.lexicon.borders import Spelled, with_borders
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
@@ -57,12 +58,16 @@ def save_checkpoint(
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
-    """`torch.save`, whole or not at all. It is done in memory, because of a full disk
+    """`torch.save`, whole or not at all, and on the disk when this returns: a power cut
+    leaves the file before or this one. It is done in memory, because of a full disk
     torch says nothing that a person can read, and an OSError names the file.
     """
     coded = io.BytesIO()
     torch.save(values, coded)
-    write_bytes(path, coded.getbuffer())
+    with whole(path) as partial, partial.open("wb") as file:
+        file.write(coded.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def halved(model: nn.Module) -> dict[str, Tensor]:

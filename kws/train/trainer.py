@@ -22,7 +22,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, Timer
+from pytorch_lightning.callbacks import LearningRateMonitor, Timer
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
@@ -35,6 +35,7 @@ from kws.log import Log, silent
 from kws.model.acoustic import parameter_count, verify_own_mixers
 from kws.model.checkpoint import save_checkpoint, write_values
 from kws.model.mixers import is_streaming
+from kws.train.average import Average
 from kws.train.datamodule import SceneModule
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.losses.total import refuse_weights
@@ -64,7 +65,9 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
     if trainer.is_global_zero:
         claim(output, recipe)
     finished = output / "model.ckpt"
-    if not finished.exists():  # otherwise it was trained, and by this very recipe
+    if finished.exists():  # it was trained, and by this very recipe
+        refuse_damaged(finished)
+    else:
         task = _fit(trainer, recipe, output / "last.ckpt", log)
         if trainer.is_global_zero:
             task.model.soften(recipe.task.temperature)
@@ -93,6 +96,17 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
             raise
         raise KwsError("another process of this training has ended: give the same command again to go on") from error
     return task
+
+
+def refuse_damaged(finished: Path) -> None:
+    """Raise KwsError where a finished checkpoint cannot be read."""
+    try:
+        torch.load(finished, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for files that are no checkpoints
+        raise KwsError(
+            f"{finished} is damaged, as a power cut leaves files ({type(error).__name__}): delete it, and the same "
+            "command makes it again"
+        ) from error
 
 
 def in_first_process(log: Log) -> Log:
@@ -129,7 +143,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
             plugins=CheckpointFile(),
             callbacks=[
                 Beginning(run.threads, fresh, bool(recipe.task.trunk)),  # before the average, which starts as a copy
-                EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
+                Average(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 LearningRateMonitor("step"),
                 TrainingBar(optim.steps_per_epoch * optim.validate_every),
                 timer,
@@ -202,6 +216,18 @@ class CheckpointFile(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         write_values(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: Any, *further: Any, **options: Any) -> dict[str, Any]:
+        """A state of the training. Raises KwsError where nothing can be read of it."""
+        try:
+            return super().load_checkpoint(path, *further, **options)
+        except Exception as error:  # torch raises many kinds for files that are no checkpoints
+            if isinstance(error, OSError) and error.filename is not None:
+                raise
+            raise KwsError(
+                f"{path} is damaged, as a power cut leaves files ({type(error).__name__}): put a copy in its place, or "
+                "delete it, and the same command trains from the start"
+            ) from error
 
 
 class EpochCheckpoint(pl.Callback):

@@ -30,7 +30,7 @@ async def announced(name: str, addresses: Sequence[tuple[str, int]]) -> AsyncIte
     """
     zeroconf = require("zeroconf", extra="zeroconf")
     aio = require("zeroconf.asyncio", extra="zeroconf")
-    hosts = [ipaddress.ip_address(host.partition("%")[0]) for host, _ in addresses]
+    hosts = [_address(host) for host, _ in addresses]
     found = [_own_address()] if any(host.is_unspecified for host in hosts) else [str(host) for host in hosts]
     refused = (OSError, zeroconf.Error)
     try:
@@ -47,6 +47,17 @@ async def announced(name: str, addresses: Sequence[tuple[str, int]]) -> AsyncIte
     finally:
         await network.async_unregister_all_services()
         await network.async_close()
+
+
+def is_of_this_machine(addresses: Sequence[tuple[str, int]]) -> bool:
+    """Whether no other machine reaches any of these (host, port): they are told of on
+    the loopback alone, where Home Assistant does not look either.
+    """
+    return all(_address(host).is_loopback for host, _ in addresses)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(host.partition("%")[0])
 
 
 def _own_address() -> str:

@@ -20,7 +20,7 @@ from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_
 from kws.audio.pickup import AS_IT_IS, Pickup
 from kws.errors import KwsError
 from kws.log import Log, silent
-from kws.wyoming.announce import announced
+from kws.wyoming.announce import announced, is_of_this_machine
 from kws.wyoming.catalog import Catalog
 from kws.wyoming.doors import open_door
 from kws.wyoming.protocol import EventReader
@@ -78,6 +78,10 @@ async def serve(settings: Settings, catalog: Catalog) -> bool:
             if settings.name is not None and door.addresses:
                 name = await stack.enter_async_context(announced(settings.name, door.addresses))
                 log(f"the local network is told of it as {name}")
+                if is_of_this_machine(door.addresses):
+                    log(
+                        f"only this machine reaches {door.uri}, and nobody else is told: give --uri tcp://0.0.0.0:10400"
+                    )
         return await interrupted
 
 

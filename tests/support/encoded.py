@@ -16,8 +16,8 @@ class _Pipe:
 
 def encoded(samples, container, codec, rate, pipe=False, options=None):
     """The bytes of a file that holds samples (n,) or (n, channels)."""
-    if container == "amr":
-        return _amr(len(samples))
+    if container in _ANY_BITS:
+        return _any_bits(container, len(samples))
     samples = np.atleast_2d(np.asarray(samples, np.float32).T)
     into, layout = io.BytesIO(), "mono" if len(samples) == 1 else "stereo"
     with av.open(_Pipe(into) if pipe else into, "w", format=container, options=options or {}) as output:
@@ -34,11 +34,15 @@ def encoded(samples, container, codec, rate, pipe=False, options=None):
     return into.getvalue()
 
 
-def _amr(count):
-    """A file of AMR at 12.2 kbit/s, which every FFmpeg decodes and not every one encodes: of any bits, so noise."""
+# Codecs that every FFmpeg decodes and not every one encodes: the begin of the file, and of each frame of 20 ms, and
+# how many bytes of any bits make it up. They are noise.
+_ANY_BITS = {"amr": (b"#!AMR\n", b"\x3c", 31), "gsm": (b"", b"\xd0", 32)}
+
+
+def _any_bits(container, count):
+    begin, head, size = _ANY_BITS[container]
     rng = np.random.default_rng(count)
-    frames = (b"\x3c" + rng.bytes(31) for _ in range(-(-count // 160)))
-    return b"#!AMR\n" + b"".join(frames)
+    return begin + b"".join(head + rng.bytes(size) for _ in range(-(-count // 160)))
 
 
 def frames_by_ffmpeg(content):

@@ -137,6 +137,18 @@ def test_a_killed_training_resumes_to_the_same_numbers(stand_ins, tmp_path):
         assert torch.equal(weights(killed / "model.ckpt")[name], expected), name
 
 
+def test_a_training_that_was_stopped_after_its_last_step_ends_with_its_average_too(stand_ins, tmp_path):
+    """Its state is whole, and the finished file is not there yet: Lightning passes over the end of such a training."""
+    recipe = tiny(stand_ins, tmp_path, "steps=4", "validate_every=2", "ema_decay=0.5")
+    path = train(recipe)
+    expected = weights(path)
+    assert not torch.equal(
+        torch.load(tmp_path / "last.ckpt")["current_model_state"]["model.head.bias"], expected["head.bias"]
+    )
+    path.unlink()
+    assert all(torch.equal(weights(train(recipe))[name], value) for name, value in expected.items())
+
+
 def test_the_same_recipe_gives_the_same_numbers_and_another_seed_others(stand_ins, tmp_path):
     paths = [train(tiny(stand_ins, tmp_path / str(i), f"seed={seed}", "steps=2")) for i, seed in enumerate([3, 3, 4])]
     first, same, other = (weights(path)["head.weight"] for path in paths)

@@ -22,6 +22,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("pocketsphinx")
 
 from corpora import write_wav  # noqa: E402
+from damage import WAYS, damage  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 from kws.export.eight_bits import round_weights  # noqa: E402
@@ -114,6 +115,23 @@ def test_kept_batches_are_those_that_are_made(batches, data, tmp_path):
     other = segments(recipe(data, tmp_path, f"features={tmp_path / 'kept'}", "batch_seed=5"), print)
     assert not torch.equal(other[3]["features"], made["features"])
     assert len(list((tmp_path / "kept").glob("*/*.npz"))) == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_damaged_tapes_and_what_was_kept_of_them_are_made_again(batches, data, tmp_path, way):
+    """As a power cut leaves them. The batches are the same; the log names what it can."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    features = f"features={tmp_path / 'kept'}"
+    segments(recipe(copy, tmp_path / "out", features), print)[1]
+    kept = [path for path in tmp_path.rglob("*") if path.suffix in (".npy", ".npz", ".pcm")]
+    assert {path.suffix for path in kept} == {".npy", ".npz", ".pcm"} and len(kept) > 5
+    for path in kept:
+        damage(path, way)
+    said: list[str] = []
+    found = segments(recipe(copy, tmp_path / "out", features), said.append)
+    assert all(torch.equal(found[1][name], batches[1][name]) for name in batches[1])
+    assert sum("is damaged, as a power cut leaves files" in line for line in said) >= 2
 
 
 def test_several_workers_make_the_same_tapes(batches, data, tmp_path):

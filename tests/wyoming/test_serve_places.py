@@ -214,6 +214,9 @@ def test_a_browser_of_zeroconf_sees_two_servers_until_they_end():
         for name, server in servers.items():
             service = network.get_service_info(TYPE, name, timeout=10_000)
             assert (service.parsed_addresses(), service.port) == (["127.0.0.1"], server.port)
+            server.wait_for(
+                f"only this machine reaches tcp://127.0.0.1:{server.port}, .* give --uri tcp://0.0.0.0:10400"
+            )
         assert first.stop() == second.stop() == 0
         assert next_two("Removed") == set(servers)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from kws.audio import READING, blocks, lost_sound_before
 from kws.data.download import DOWNLOADS
@@ -66,10 +68,11 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
     request = json.loads(json.dumps({**asked, "source": str(source), "files": _fingerprint(source)}))
     marker = root / MARKER
     done = read_json(marker, dict) or {}
-    if done.get("asked") == request and (root / "manifest.csv").is_file():
-        found = _found(root, done["notes"])
+    if done.get("asked") == request and (root / "manifest.csv").is_file() and (root / "skipped.csv").is_file():
+        found = _found(root, done)
         lost = [kind for _, kind, _ in found.skipped if kind == "unreadable"]
-        if done.get("reading", 1) == READING or not (lost or any(lost_sound_before(row.audio) for row in found.rows)):
+        reading = done.get("reading", 1)
+        if reading == READING or not (lost or any(lost_sound_before(row.audio, reading) for row in found.rows)):
             return found
     if not marker.exists() and (root / "manifest.csv").exists():
         raise KwsError(f"{root / 'manifest.csv'} was not written by `kws data` and is kept: give --root a new folder")
@@ -84,14 +87,32 @@ def build(root: Path, source: Path, listing: Callable[[], Listing], **asked: obj
         raise KwsError(f"none of the {len(clips)} files of {source} can be used; {skipped[0][0]}: {skipped[0][2]}")
     refuse_shared_speakers(rows, source)
     write_manifest(root / "manifest.csv", rows)
-    _write_json(marker, {"asked": request, "notes": list(notes), "reading": READING})
+    counts = {"rows": len(rows), "skipped": len(skipped)}
+    _write_json(marker, {"asked": request, "notes": list(notes), "reading": READING, **counts})
     return Prepared(root / "manifest.csv", tuple(rows), tuple(skipped), tuple(notes), fresh=True)
 
 
-def _found(root: Path, notes: Sequence[str]) -> Prepared:
-    with (root / "skipped.csv").open(newline="", encoding="utf-8") as file:
-        skipped = tuple((row["audio"], row["kind"], row["why"]) for row in csv.DictReader(file))
-    return Prepared(root / "manifest.csv", tuple(read_manifest(root)), skipped, tuple(notes), fresh=False)
+def _found(root: Path, done: dict[str, Any]) -> Prepared:
+    """What was prepared. A manifest may have been changed by hand, so a shorter one is
+    taken and noted; KwsError where nothing can be read of a file.
+    """
+    manifest, rest = root / "manifest.csv", root / "skipped.csv"
+    try:
+        rows = read_manifest(root)
+        text = rest.read_bytes().decode()
+        if not text.endswith("\n"):
+            raise ValueError("it is cut")
+        table = csv.DictReader(io.StringIO(text, newline=""))
+        skipped = [(row["audio"], row["kind"], row["why"]) for row in table]
+    except (KwsError, ValueError, KeyError, csv.Error) as error:
+        raise KwsError(f"{manifest} and {rest.name} are damaged: delete them, and they are made again") from error
+    notes = [
+        f"{path} has {len(found)} rows, and {done[kind]} were written: if nobody changed it, delete it, and it is "
+        "made again"
+        for path, kind, found in ((manifest, "rows", rows), (rest, "skipped", skipped))
+        if done.get(kind, len(found)) > len(found)
+    ]
+    return Prepared(manifest, tuple(rows), tuple(skipped), (*done["notes"], *notes), fresh=False)
 
 
 def _decode(clips: Sequence[Clip], root: Path) -> tuple[list[Utterance], list[Skipped]]:

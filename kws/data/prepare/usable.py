@@ -24,7 +24,7 @@ from kws.data.prepare.copies import Sketch, copies, sketch
 from kws.errors import KwsError, require
 from kws.units import SAMPLE_RATE
 
-LOOKED = 2  # raised when recordings come to be judged otherwise: what was prepared before is looked at anew
+LOOKED = 3  # raised when recordings come to be judged otherwise: what was prepared before is looked at anew
 SHORTEST_S = 0.15  # of the shortest word
 
 _SILENT = 8 / 32768  # between the highest and the lowest sample: dither and an offset, and no sound
@@ -32,6 +32,10 @@ _KEPT_S = 30.0  # of a longer recording, from its first sound on, are compared
 _BLOCK_SAMPLES = 1 << 16
 _AT_PEAK, _LOUD = 0.97, 0.05  # of the peak
 _CLIPPED = 0.01  # share of the loud samples that are at the peak: of 100 clean clips 0.0087 at most, 6 dB over 0.014
+
+_EXACT = (b"RIF", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"caff", b"NIST")  # begin files that keep flat tops
+_PILED, _FEW = 1.1, 20  # samples around a level for each one just below it: of 300 clean clips 1.01 at most
+_CREST = 2.2  # the highest of the loud samples by their root mean square: of 300 clean clips 2.38 at least
 
 
 class Wanted(NamedTuple):
@@ -123,7 +127,29 @@ def _is_clipped(path: Path) -> bool:
                 break
     loudness = np.abs(np.concatenate([np.zeros(0, np.float32), *kept]))
     peak = loudness.max(initial=0.0)
-    return bool((loudness >= _AT_PEAK * peak).sum() > _CLIPPED * (loudness >= _LOUD * peak).sum())
+    is_flat = (loudness >= _AT_PEAK * peak).sum() > _CLIPPED * (loudness >= _LOUD * peak).sum()
+    return bool(is_flat) or (_is_lossy(path) and is_smeared(loudness))
+
+
+def _is_lossy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not file.read(4).startswith(_EXACT)
+
+
+def is_smeared(loudness: Samples) -> bool:
+    """Whether magnitudes (S,) are of an overdriven recording whose flat tops a lossy
+    codec has smeared: they pile up around some high level, where those of speech only
+    become rarer, or the highest are hardly above the rest (docs/decisions.md).
+    """
+    if not loudness.any():
+        return False
+    ordered = np.sort(loudness)
+    levels = np.geomspace(max(float(np.quantile(ordered, 0.99)), 1e-9), float(ordered[-1]), 12)
+    below, bottom, top = (np.searchsorted(ordered, share * levels) for share in (0.6, 0.85, 1.1))
+    around = top - bottom
+    piled = (around >= _FEW) & (around > _PILED * (bottom - below))
+    loud = ordered[np.searchsorted(ordered, _LOUD * np.quantile(ordered, 0.999)) :].astype(np.float64)
+    return bool(piled.any() or np.quantile(loud, 0.999) < _CREST * np.sqrt(np.mean(loud**2)))
 
 
 def _name(file: Path, folder: Path) -> str:

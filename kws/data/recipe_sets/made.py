@@ -16,6 +16,7 @@ from kws.data.synthesis.generate import NEW_STYLES, generate
 from kws.data.synthesis.phrases import PhraseScript, readable_words
 from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
+from kws.files import read_json
 from kws.lexicon import load_cmudict
 
 _RECORDED = ("yes", "no", "up", "down", "left", "right", "go", "zero", "one", "five", "eight")
@@ -56,7 +57,7 @@ def _cut(making: Making, root: Path, sources: tuple[str, ...], choose: Callable[
 
 
 def _speak(making: Making, root: Path, script: Callable[[], Script], count: int, new_styles: int = NEW_STYLES) -> None:
-    if not (root / "complete.json").exists():
+    if read_json(root / "complete.json", dict) is None:
         if making.download:
             download_models(making.models)
         generate(root, making.models, script(), count, workers=making.workers, new_styles=new_styles)

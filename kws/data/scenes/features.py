@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from kws.data.kept import read_kept
 from kws.data.scenes.dataset import Batch, SceneDataset
 from kws.files import whole
 from kws.model.config import AcousticConfig
@@ -40,12 +41,15 @@ class FeatureDataset(Dataset[Batch]):
         self.folder = folder / hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> Batch:
-        batch = kept_batch(self.keep(step))
+        batch = kept_batch(self._path(step), lambda: self._made(step))
         return batch | {"mel": batch["mel"].float()}
 
     def keep(self, step: int) -> Path:
         """The file of a step's features, which is made when it does not exist."""
-        return keep_batch(self.folder / f"{step:06d}.npz", lambda: self._made(step))
+        return keep_batch(self._path(step), lambda: self._made(step))
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"{step:06d}.npz"
 
     def _made(self, step: int) -> Batch:
         batch = self.scenes[step]
@@ -60,15 +64,26 @@ def keep_batch(path: Path, make: Callable[[], Batch]) -> Path:
     making the same file.
     """
     if not path.exists():
-        batch = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path, shared=True) as partial, partial.open("wb") as file:
-            kept: dict[str, Any] = {name: value.numpy() for name, value in batch.items()}
-            np.savez(file, **kept)
+        _write(path, make())
     return path
 
 
-def kept_batch(path: Path) -> Batch:
-    """A batch out of its file."""
+def kept_batch(path: Path, make: Callable[[], Batch]) -> Batch:
+    """A batch out of its file, which is made when it does not exist or is damaged."""
+    batch = read_kept(path, _read)
+    if batch is None:
+        batch = make()
+        _write(path, batch)
+    return batch
+
+
+def _read(path: Path) -> Batch:
     with np.load(path) as kept:
         return {name: torch.from_numpy(kept[name]) for name in kept.files}
+
+
+def _write(path: Path, batch: Batch) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path, shared=True) as partial, partial.open("wb") as file:
+        kept: dict[str, Any] = {name: value.numpy() for name, value in batch.items()}
+        np.savez(file, **kept)

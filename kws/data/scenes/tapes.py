@@ -22,6 +22,7 @@ import numpy.typing as npt
 from kws.arrays import Samples
 from kws.data import augment
 from kws.data.clips import Clips
+from kws.data.kept import read_kept
 from kws.files import read_json, whole, write_text
 from kws.log import Log
 from kws.units import SAMPLE_RATE, seconds
@@ -82,11 +83,12 @@ class Tape:
         there.
         """
         path = self.folder / f"{name}.npy"
-        if not path.exists():
-            array = make(self)
+        array = read_kept(path, _mapped)
+        if array is None:
             with whole(path) as partial, partial.open("wb") as file:
-                np.save(file, array)
-        return np.asarray(np.load(path, mmap_mode="r"))
+                np.save(file, make(self))
+            array = _mapped(path)
+        return array
 
 
 def record(clips: Clips, folder: Path, seed: int, speed: tuple[float, float] | None, log: Log) -> Tape:
@@ -97,7 +99,8 @@ def record(clips: Clips, folder: Path, seed: int, speed: tuple[float, float] | N
     key = hashlib.blake2b(repr((clips.key, seed, speed, _GAP_S, _CHANGED)).encode(), digest_size=8).hexdigest()
     home = folder / key
     kept = read_json(home / "rows.json", list)
-    if kept is not None:
+    sound = None if kept is None else read_kept(home / "pcm.npy", _mapped, log)
+    if kept is not None and sound is not None:
         rows = [TapeRow(**row) for row in kept]
     else:
         home.mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,12 @@ def record(clips: Clips, folder: Path, seed: int, speed: tuple[float, float] | N
             np.save(file, pcm)
         write_text(home / "rows.json", json.dumps([asdict(row) for row in rows]))
         log(f"tape of {len(rows)} clips, {seconds(len(pcm)) / 3600:.2f} h, in {home}")
-    return Tape(np.asarray(np.load(home / "pcm.npy", mmap_mode="r")), tuple(rows), home)
+        sound = _mapped(home / "pcm.npy")
+    return Tape(sound, tuple(rows), home)
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def _laid_out(clips: Clips, rng: np.random.Generator, speed: tuple[float, float] | None) -> tuple[PCM, list[TapeRow]]:

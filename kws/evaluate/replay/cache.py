@@ -101,14 +101,11 @@ class Store:
             ).fetchone()
         if row is None:
             return None
-        samples, keywords, frames, scores, ages = row
-        return Replayed(
-            source,
-            samples,
-            np.frombuffer(frames, "<i8"),
-            np.frombuffer(scores, "<f8").reshape(-1, keywords),
-            np.frombuffer(ages, "<i8").reshape(-1, keywords),
-        )
+        samples, keywords, *content = row
+        with self._sentences():
+            frames, scores, ages = (np.frombuffer(*one) for one in zip(content, ("<i8", "<f8", "<i8"), strict=True))
+            shape = len(frames), keywords
+            return Replayed(source, samples, frames, scores.reshape(shape), ages.reshape(shape))
 
     def touch(self, keys: Iterable[str]) -> None:
         """Marks rows as asked for in this run."""
@@ -138,5 +135,5 @@ class Store:
             yield
         except sqlite3.OperationalError as error:  # locked, read-only, a full disk
             raise KwsError(f"{self._path} cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:  # the latter for what a row holds
             raise KwsError(f"{self._path} is damaged ({error}): delete it, and everything is replayed") from error

@@ -125,12 +125,15 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
         return hashlib.blake2b(repr(everything).encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        return kept_batch(self.keep(step)) if self._kept else self._made(step)
+        return kept_batch(self._path(step), lambda: self._made(step)) if self._kept else self._made(step)
 
     def keep(self, step: int) -> Path:
         """The file of a step's batch, which is made when it does not exist."""
+        return keep_batch(self._path(step), lambda: self._made(step))
+
+    def _path(self, step: int) -> Path:
         assert self._kept is not None
-        return keep_batch(self._kept / f"{step:06d}.npz", lambda: self._made(step))
+        return self._kept / f"{step:06d}.npz"
 
     def _made(self, step: int) -> dict[str, torch.Tensor]:
         config = self.task.segments

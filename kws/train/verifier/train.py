@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
+from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.loggers import CSVLogger
 
 from kws.errors import KwsError
@@ -21,6 +21,7 @@ from kws.log import Log, silent
 from kws.model.acoustic import parameter_count
 from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
+from kws.train.average import Average
 from kws.train.datamodule import EpochSteps
 from kws.train.process.ahead import ahead
 from kws.train.process.full_disk import told_of_a_full_disk
@@ -29,7 +30,14 @@ from kws.train.process.malloc import keep_freed_memory
 from kws.train.process.progress import TrainingBar
 from kws.train.recipe import TrainingCorpus
 from kws.train.recipes.identity import claim, flat
-from kws.train.trainer import CheckpointFile, EpochCheckpoint, refuse_no_workers, refuse_odd_steps, told_in_a_sentence
+from kws.train.trainer import (
+    CheckpointFile,
+    EpochCheckpoint,
+    refuse_damaged,
+    refuse_no_workers,
+    refuse_odd_steps,
+    told_in_a_sentence,
+)
 from kws.train.verifier.held_out import count, held_out
 from kws.train.verifier.recipe import VerifierRecipe
 from kws.train.verifier.segments import SegmentDataset
@@ -58,6 +66,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     claim(output, recipe)
     finished = output / "verifier.ckpt"
     if finished.exists():
+        refuse_damaged(finished)
         return finished
     keep_freed_memory()
     torch.set_num_threads(recipe.run.threads)
@@ -111,7 +120,7 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
             logger=CSVLogger(output, "logs", f"part-{part}"),
             plugins=CheckpointFile(),
             callbacks=[
-                EMAWeightAveraging(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
+                Average(decay=optim.ema_decay, update_starting_at_step=optim.warmup_steps),
                 TrainingBar(optim.steps + 1),
                 timer,
                 EpochCheckpoint(output / "last.ckpt"),

@@ -256,13 +256,17 @@ def test_a_store_does_not_grow_forever(bench):
 
 
 @pytest.mark.parametrize(
-    ("damage", "sentence"), [("text", "replay.db is damaged"), ("lock", "replay.db cannot be used")]
+    ("damage", "sentence"),
+    [("text", "replay.db is damaged"), ("row", "replay.db is damaged"), ("lock", "replay.db cannot be used")],
 )
 def test_a_store_that_cannot_be_used_is_one_sentence(bench, damage, sentence, monkeypatch):
     bench.run(store=bench.store)
     other = sqlite3.connect(bench.store)
     if damage == "text":
         bench.store.write_text("not a database " * 100)
+    elif damage == "row":
+        with other:
+            other.execute("UPDATE recordings SET keywords = 7, scores = x'00'")
     else:
         other.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr("kws.evaluate.replay.cache._BUSY_S", 0.1)
