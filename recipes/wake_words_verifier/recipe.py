@@ -3,7 +3,7 @@
     kws train wake_words_verifier data=FOLDER teacher=TEACHER
     kws export runs/wake-words-verifier/verifier.ckpt --first-pass wake-words -o two-passes.onnx
 
-What ships is the mean of four such verifiers; RESULTS.md has their commands.
+What ships is the mean of two verifiers; RESULTS.md has their commands.
 
 FOLDER holds the corpora below, each with a manifest.csv (audio, seconds, text, speaker,
 split); TEACHER holds the two files of a public speech embedding. This command brings
