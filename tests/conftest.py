@@ -1,5 +1,8 @@
-"""What several test files share: the model of tones (tests/support/tones.py), written once."""
+"""What several test files share: the model of tones (tests/support/tones.py), written once; and in which order and by
+how many processes the files are tried.
+"""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +12,52 @@ import tones
 from kws import lexicon
 from kws.runtime.detector import Detector
 from kws.train.process.waiting import wait_asleep
+
+# What takes longest comes first, for `make test` gives a whole file to a process, and waits for the last one. Files
+# that compute and files that wait for microphones and browsers take turns.
+FIRST = """
+lab/test_comparison.py
+export/test_export.py
+demo/test_listen.py
+recipes/test_recipes.py
+train/test_distributed.py
+demo/test_web.py
+docs/test_extend.py
+benchmarks/test_faults.py
+laws/test_packaging.py
+laws/test_readme.py
+cli/test_score_cli.py
+train/test_stopped_training.py
+cli/test_pipes_cli.py
+wyoming/test_serve.py
+train/test_training.py
+train/test_verifier.py
+laws/test_front_ends.py
+evaluate/report/test_score.py
+cli/test_detect_cli.py
+runtime/test_explain.py
+train/test_segment.py
+evaluate/report/test_figures.py
+audio/test_containers.py
+lab/test_cost.py
+data/test_recipe_sets.py
+docs/test_docs_build.py
+""".split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / file: number for number, file in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One process more than there are cores: some tests wait for sound in real time, for a browser, for the end of a
+    process.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:  # which pytest-xdist reads
+        return None
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure() -> None:

@@ -33,7 +33,7 @@ from kws.lab.tasks import (
     search_tasks,
 )
 from kws.log import Log
-from kws.parallel import on_cores, on_dask
+from kws.parallel import Cores, on_dask
 from kws.train.recipes.override import override
 from kws.train.trainer import refuse_impossible
 
@@ -78,13 +78,14 @@ def compare(study: Study, output: Path, jobs: int, dask: str | None, log: Log) -
     sounds = sounds_of_test(study, places)
     for line in (*sounds.skipped, *sounds_of_search(study, places)[0].skipped):
         log(f"skipped: {line}")
-    finish(feature_tasks(study, places), jobs, dask, log)
-    finish(search_tasks(study, places), jobs, dask, log)
-    rates = best_rates(study, places)
-    tests = run_tasks(study, rates, places)
-    finish([task for task in tests if not task.cell.phrases_of], jobs, dask, log)
-    finish([task for task in tests if task.cell.phrases_of], jobs, dask, log)
-    finish(inside_tasks(study, rates, places), jobs, dask, log)
+    with Cores(perform, jobs) as cores:
+        finish(feature_tasks(study, places), cores, dask, log)
+        finish(search_tasks(study, places), cores, dask, log)
+        rates = best_rates(study, places)
+        tests = run_tasks(study, rates, places)
+        finish([task for task in tests if not task.cell.phrases_of], cores, dask, log)
+        finish([task for task in tests if task.cell.phrases_of], cores, dask, log)
+        finish(inside_tasks(study, rates, places), cores, dask, log)
     path = output / "tables.md"
     write_text(path, report(study, places, sounds, output))
     return path
@@ -121,9 +122,9 @@ def grow_trunks(study: Study, places: Places, log: Log) -> bool:
     return True
 
 
-def finish(tasks: Sequence[Task], jobs: int, dask: str | None, log: Log) -> None:
+def finish(tasks: Sequence[Task], cores: Cores[Task, str], dask: str | None, log: Log) -> None:
     """Do the unfinished tasks, here or on a cluster."""
     left = [task for task in tasks if not task.done]
-    with closing(on_dask(perform, left, dask) if dask else on_cores(perform, left, jobs, log)) as results:
+    with closing(on_dask(perform, left, dask) if dask else cores.do(left, log)) as results:
         for number, line in enumerate(results, 1):
             log(f"{number}/{len(left)} {line}")

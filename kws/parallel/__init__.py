@@ -18,5 +18,6 @@ and KwsError where processes or the cluster fail. What was yielded before is the
 caller's to keep.
 """
 
+from kws.parallel.cores import Cores as Cores
 from kws.parallel.cores import on_cores as on_cores
 from kws.parallel.dask import on_dask as on_dask

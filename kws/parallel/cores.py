@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from kws.errors import KwsError
 
@@ -41,9 +41,36 @@ def on_cores(
     another process. Raises what `work` raises, and KwsError for a task that two
     processes died of.
     """
-    waiting, deaths = deque(range(len(tasks))), Counter[int]()
-    workers = [_Worker(work) for _ in range(processes)]
-    try:
+    with Cores(work, processes) as cores:
+        yield from cores.do(tasks, report)
+
+
+class Cores(Generic[Task, Result]):
+    """Processes that stay for the next tasks when some are done, and end with the
+    `with` block: each loads its libraries once.
+
+    work, processes: as for `on_cores`. A process starts when there is a task for it.
+    """
+
+    def __init__(self, work: Callable[[Task, Callable[..., None]], Result], processes: int) -> None:
+        self._work = work
+        self._processes = processes
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> "Cores[Task, Result]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    def do(self, tasks: Sequence[Task], report: Callable[..., None]) -> Generator[Result, None, None]:
+        """Yield the result of every task as it is ready, and raise as `on_cores` does.
+        Nothing can be done after a generator that did not come to its end.
+        """
+        waiting, deaths = deque(range(len(tasks))), Counter[int]()
+        workers = self._workers
+        workers += [_Worker(self._work) for _ in range(min(self._processes, len(tasks)) - len(workers))]
         while True:
             for worker in workers:
                 if worker.task is None and waiting:
@@ -65,14 +92,11 @@ def on_cores(
                         raise KwsError(_died(tasks[task]))
                     waiting.appendleft(task)
                     worker.end()
-                    workers[workers.index(worker)] = _Worker(work)
+                    workers[workers.index(worker)] = _Worker(self._work)
                 elif isinstance(answer, Exception):
                     raise answer
                 else:
                     yield answer
-    finally:
-        for worker in workers:
-            worker.end()
 
 
 class _Note(NamedTuple):

@@ -29,6 +29,7 @@ from kws.lab.study import Places, Study, load_study  # noqa: E402
 from kws.lab.tasks import folder, run_tasks  # noqa: E402
 from kws.log import silent  # noqa: E402
 from kws.model.acoustic import AcousticModel  # noqa: E402
+from kws.parallel import Cores  # noqa: E402
 from kws.train.datamodule import SceneModule  # noqa: E402
 from kws.train.vocabulary import lexicon_of  # noqa: E402
 
@@ -85,10 +86,11 @@ def compared(data, tmp_path_factory) -> Path:
 def in_this_process(monkeypatch):
     """Tasks are done here: another process would need seconds to import torch."""
 
-    def on_cores(work, tasks, processes, report):
-        return (work(task, report) for task in tasks)
+    class Here(Cores):
+        def do(self, tasks, report):
+            return (self._work(task, report) for task in tasks)
 
-    monkeypatch.setattr("kws.lab.comparison.on_cores", on_cores)
+    monkeypatch.setattr("kws.lab.comparison.Cores", Here)
 
 
 def compare(data: Path, *arguments: object) -> int:

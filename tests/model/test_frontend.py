@@ -48,7 +48,11 @@ def test_equals_torchaudio_on_speech(speech):
 
 def test_equals_librosa_on_speech(speech):
     librosa = pytest.importorskip("librosa")
-    filters = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=40, fmin=20, fmax=7600, htk=True, norm=None)
+    band = {"fmin": 20, "fmax": 7600, "htk": True}
+    # Filters of height one, from those of area one: librosa compiles for ten seconds to give them itself.
+    edges = librosa.mel_frequencies(42, **band)
+    filters = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=40, norm="slaney", **band)
+    filters = filters * (edges[2:] - edges[:-2])[:, None] / 2
     window = np.hanning(WINDOW_SAMPLES + 1)[:-1]
     padded = np.pad(speech, (WINDOW_SAMPLES - HOP_SAMPLES, 0))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES] * window

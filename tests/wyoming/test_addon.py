@@ -41,6 +41,16 @@ def test_pictures_have_the_size_that_the_store_shows(name, size):
     assert head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:]) == size
 
 
+SERVES = """
+import socket, time
+from pathlib import Path
+line = socket.create_server(("127.0.0.1", int(sys.argv[3].rpartition(":")[2])))
+end = time.monotonic() + 20
+while not Path(__file__).with_name("curl.json").exists() and time.monotonic() < end:
+    time.sleep(0.02)
+"""
+
+
 def started(tmp_path: Path, options: dict, share: bool = True) -> tuple[list[str], list[str]]:
     """The words of `kws`, and of `curl`, that the script starts; both are stubs that keep their words."""
     folder = tmp_path / "share"
@@ -50,8 +60,7 @@ def started(tmp_path: Path, options: dict, share: bool = True) -> tuple[list[str
     for name in ("kws", "curl"):
         stub = tmp_path / name
         said = f"import json, sys; open({str(tmp_path / name)!r} + '.json', 'w').write(json.dumps(sys.argv[1:]))"
-        serves = "import socket, time; line = socket.create_server(('127.0.0.1', int(sys.argv[3].rpartition(':')[2])))"
-        stub.write_text(f"#!{sys.executable}\n{said}\n" + (f"{serves}; time.sleep(3)\n" if name == "kws" else ""))
+        stub.write_text(f"#!{sys.executable}\n{said}\n" + (SERVES if name == "kws" else ""))
         stub.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
