@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo web test test-lowest test-newest test-arm lint docs clean python
+.PHONY: help demo web test test-lowest test-newest test-arm lint ruff docs clean python
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -21,8 +21,11 @@ web: .venv-demo/installed  ## a page that hears in the browser, in runs/web, ser
 	.venv-demo/bin/python -m kws web -o runs/web --download
 	.venv-demo/bin/python -m http.server --bind localhost --directory runs/web 8000
 
-test: lint  ## install everything, then ruff, mypy and pytest on every core; the ten slowest tests are named
-	.venv/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations=10
+test: ruff  ## install everything, then ruff, mypy and pytest on every core; the ten slowest tests are named
+	@echo "mypy beside pytest: it says here what it finds, and fails this target"
+	@.venv/bin/mypy & mypy=$$!; \
+	  .venv/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations=10; pytest=$$?; \
+	  wait $$mypy && exit $$pytest
 
 test-lowest: .venv-lowest/installed  ## pytest with the lowest version of every package that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
@@ -33,10 +36,12 @@ test-newest: .venv-newest/installed  ## pytest with the newest versions; with an
 test-arm: .venv-demo/installed  ## the bundled recording on an emulated 64-bit Arm, against this machine (Debian alone)
 	.ci/arm .venv-demo/bin/python
 
-lint: .venv/installed  ## ruff and mypy alone
+lint: ruff  ## ruff and mypy alone
+	.venv/bin/mypy
+
+ruff: .venv/installed
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy
 
 docs: .venv/installed  ## the documentation, in build/docs/index.html; a warning is an error
 	.venv/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
