@@ -106,23 +106,26 @@ WHOLE = [  # files of tests that know of all corpora, engines, fields of a recip
     "train/test_recipe.py",
     "evaluate/report/test_report_model.py",
 ]
+PAGE = "tests/docs/extended_pages.py"
 LAWS = ["laws/test_floors.py", "laws/test_lines.py", "laws/test_mixers.py"]  # of these what an addition can break
 
 
-def test_the_tests_of_what_is_added_and_the_laws_pass(tree):
-    """In one process, which loads torch once."""
+@pytest.fixture(scope="module")
+def tried(tree) -> str:
+    """What pytest says of the tests of what is added, of the laws and of the pages, in one process: it loads torch."""
     pytest.importorskip("torch")
-    which = " or ".join(["(test_no and not vain and not notices)", "average", "percent", *map(stem, WHOLE)])
-    words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in [*LAWS, *WHOLE]), "-k", which, "-v"]
-    said = run(tree, "pytest", *words)
-    assert all(re.search(rf"{file}::.* PASSED", said) for file in [*LAWS, *WHOLE]), said
-    assert all(f"[{name}]" in said for name in ("average", "claps", "loudness")), said
+    which = " or ".join(["(test_no and not vain and not notices)", "average", "percent", *map(stem, [*WHOLE, PAGE])])
+    words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in [*LAWS, *WHOLE]), PAGE, "-k", which, "-v"]
+    return run(tree, "pytest", *words)
 
 
-def test_the_commands_of_the_pages_are_tried(tree):
-    pytest.importorskip("torch")
-    said = run(tree, "pytest", "-p", "no:cacheprovider", "tests/docs/extended_pages.py", "-v")
-    assert "[length demo/hear.wav] PASSED" in said and "[train tiny model.mixer=average] PASSED" in said
+def test_the_tests_of_what_is_added_and_the_laws_pass(tried):
+    assert all(re.search(rf"{file}::.* PASSED", tried) for file in [*LAWS, *WHOLE]), tried
+    assert all(f"[{name}]" in tried for name in ("average", "claps", "loudness")), tried
+
+
+def test_the_commands_of_the_pages_are_tried(tried):
+    assert "[length demo/hear.wav] PASSED" in tried and "[train tiny model.mixer=average] PASSED" in tried
 
 
 def stem(file: str) -> str:
