@@ -16,6 +16,7 @@ from kws.train.process.waiting import wait_asleep
 # What takes longest comes first, for `make test` gives a whole file to a process, and waits for the last one. Files
 # that compute and files that wait for microphones and browsers take turns.
 FIRST = """
+<<<<<<< HEAD
 lab/test_comparison.py
 export/test_export.py
 demo/test_listen.py
@@ -42,11 +43,43 @@ audio/test_containers.py
 lab/test_cost.py
 data/test_recipe_sets.py
 docs/test_docs_build.py
+=======
+tests/lab/test_comparison.py
+tests/export/test_export.py
+tests/demo/test_listen.py
+tests/recipes/test_recipes.py
+tests/train/test_distributed.py
+tests/demo/test_web.py
+tests/docs/test_extend.py
+tests/benchmarks/test_faults.py
+tests/laws/test_packaging.py
+tests/laws/test_readme.py
+tests/cli/test_score_cli.py
+tests/train/test_stopped_training.py
+tests/cli/test_pipes_cli.py
+tests/wyoming/test_serve.py
+tests/train/test_training.py
+tests/train/test_verifier.py
+tests/laws/test_front_ends.py
+tests/evaluate/report/test_score.py
+tests/cli/test_detect_cli.py
+tests/runtime/test_explain.py
+tests/train/test_segment.py
+tests/evaluate/report/test_figures.py
+tests/audio/test_containers.py
+tests/lab/test_cost.py
+tests/data/test_recipe_sets.py
+tests/docs/test_docs_build.py
+>>>>>>> suite
 """.split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+<<<<<<< HEAD
     place = {Path(__file__).parent / file: number for number, file in enumerate(FIRST)}
+=======
+    place = {Path(__file__).parents[1] / file: number for number, file in enumerate(FIRST)}
+>>>>>>> suite
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 

@@ -172,10 +172,12 @@ def _speakers(report: Report) -> list[str]:
     if len(own) < _FEWEST_SPEAKERS or not any(rates):
         return []
     name, most = max(own.items(), key=lambda item: item[1].misses)
-    return [
-        f"each speaker's share of clean words missed, own thresholds: the mean of {len(own)} speakers is "
-        f"{sum(rates) / len(rates):.1%}; {name} has most misses, {most.misses}/{most.positives}"
-    ]
+    mean = sum(rates) / len(rates)
+    told = (
+        f"each speaker's share of clean words missed, own thresholds: the mean of {len(own)} speakers is {mean:.1%}; "
+        f"{name} has most misses, {most.misses}/{most.positives}"
+    )
+    return [told]
 
 
 def comparison_text(comparison: Comparison) -> str:
