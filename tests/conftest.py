@@ -16,34 +16,6 @@ from kws.train.process.waiting import wait_asleep
 # What takes longest comes first, for `make test` gives a whole file to a process, and waits for the last one. Files
 # that compute and files that wait for microphones and browsers take turns.
 FIRST = """
-<<<<<<< HEAD
-lab/test_comparison.py
-export/test_export.py
-demo/test_listen.py
-recipes/test_recipes.py
-train/test_distributed.py
-demo/test_web.py
-docs/test_extend.py
-benchmarks/test_faults.py
-laws/test_packaging.py
-laws/test_readme.py
-cli/test_score_cli.py
-train/test_stopped_training.py
-cli/test_pipes_cli.py
-wyoming/test_serve.py
-train/test_training.py
-train/test_verifier.py
-laws/test_front_ends.py
-evaluate/report/test_score.py
-cli/test_detect_cli.py
-runtime/test_explain.py
-train/test_segment.py
-evaluate/report/test_figures.py
-audio/test_containers.py
-lab/test_cost.py
-data/test_recipe_sets.py
-docs/test_docs_build.py
-=======
 tests/lab/test_comparison.py
 tests/export/test_export.py
 tests/demo/test_listen.py
@@ -70,16 +42,11 @@ tests/audio/test_containers.py
 tests/lab/test_cost.py
 tests/data/test_recipe_sets.py
 tests/docs/test_docs_build.py
->>>>>>> suite
 """.split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-<<<<<<< HEAD
-    place = {Path(__file__).parent / file: number for number, file in enumerate(FIRST)}
-=======
     place = {Path(__file__).parents[1] / file: number for number, file in enumerate(FIRST)}
->>>>>>> suite
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 

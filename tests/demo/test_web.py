@@ -207,7 +207,7 @@ def test_a_phrase_that_cannot_be_spelled_is_refused_in_a_sentence(page):
 
 
 def test_thresholds_can_be_moved_and_put_back(page, recording):
-    word = detected(recording)[0][0]
+    word = min(detected(recording), key=lambda event: event[2].expected)[0]  # the slider ends at 0.99
     slider = f"document.querySelector('[aria-label=\"threshold of {word}\"]')"
     before = page.evaluate(f"{slider}.nextSibling.value")
     page.evaluate(f"{slider}.value = 0.999; {slider}.dispatchEvent(new Event('input'))")

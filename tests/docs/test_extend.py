@@ -106,11 +106,7 @@ WHOLE = [  # files of tests that know of all corpora, engines, fields of a recip
     "train/test_recipe.py",
     "evaluate/report/test_report_model.py",
 ]
-<<<<<<< HEAD
-PAGE = "docs/extended_pages.py"
-=======
 PAGE = "tests/docs/extended_pages.py"
->>>>>>> suite
 LAWS = ["laws/test_floors.py", "laws/test_lines.py", "laws/test_mixers.py"]  # of these what an addition can break
 
 
@@ -119,11 +115,7 @@ def tried(tree) -> str:
     """What pytest says of the tests of what is added, of the laws and of the pages, in one process: it loads torch."""
     pytest.importorskip("torch")
     which = " or ".join(["(test_no and not vain and not notices)", "average", "percent", *map(stem, [*WHOLE, PAGE])])
-<<<<<<< HEAD
-    words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in [*LAWS, *WHOLE, PAGE]), "-k", which, "-v"]
-=======
     words = ["-p", "no:cacheprovider", *(f"tests/{file}" for file in [*LAWS, *WHOLE]), PAGE, "-k", which, "-v"]
->>>>>>> suite
     return run(tree, "pytest", *words)
 
 
