@@ -18,20 +18,22 @@ _HANGOVER = 7  # frames of the background that an encoder still sends before a p
 
 class Pauses:
     """Fills the pauses of one stream with the background before them, played backward
-    and forward. Silence in their place made `wake-words` miss 54 of 243 words that it
-    misses 40 of so (recipes/wake_words_verifier/RESULTS.md).
+    and forward. With silence in their place `wake-words` missed 54 of 243 words, with
+    this 40 (commit 4749c11; recipes/wake_words_verifier/RESULTS.md has newer counts).
 
     codec: FFmpeg's name of it; no other than AMR has such pauses.
     """
 
     def __init__(self, codec: str) -> None:
-        self._noise, self._size = _PAUSES.get(codec, (-1, 0))
+        self._noise, self._size = _PAUSES.get(codec, (0, 0))
         self._before: deque[Float32Array] = deque(maxlen=_HANGOVER)
         self._filled = 0  # samples of the pause that lasts
 
     def filled(self, packet: bytes) -> Float32Array | None:
         """The samples (S, 1) of a frame that was left out; None for other packets."""
-        kind = packet[0] >> 3 & 0xF if packet and self._size else -1
+        if not self._size or not packet:
+            return None
+        kind = packet[0] >> 3 & 0xF
         if (kind, len(packet)) not in ((self._noise, _NOISE_BYTES), (_NO_DATA, _NO_DATA_BYTES)):
             return None
         if not self._before:

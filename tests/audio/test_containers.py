@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import waves
@@ -109,6 +109,7 @@ def test_a_whole_file_gives_what_ffmpeg_gives(place, name, pipe, channels):
 
 
 @given(name=st.sampled_from([*CASES]), pipe=st.booleans(), share=st.floats(0.0, 1.0))
+@example(name="w64", pipe=False, share=0.555211404101296)  # the last packet is as long as AMR's comfort noise
 @settings(max_examples=150, deadline=None)
 def test_a_file_cut_anywhere_gives_what_is_there(place, name, pipe, share):
     content = made(name, pipe and name in INTO_PIPES)
