@@ -18,8 +18,8 @@ from kws.errors import KwsError  # noqa: E402
 from kws.model.checkpoint import load_checkpoint  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, TrainingCorpus  # noqa: E402
-from kws.train.task import CTCTask  # noqa: E402
 from kws.train.trainer import train  # noqa: E402
+from stopped import train_until  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +71,8 @@ def test_what_a_training_kept_of_its_data_is_made_again(data, expected, tmp_path
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_damaged_state_of_a_training_is_named(data, expected, tmp_path, monkeypatch, way):
-    step = CTCTask.training_step
-
-    def stops(task, batch, batch_index):
-        if task.global_step == 3:
-            raise RuntimeError("the machine went down")
-        return step(task, batch, batch_index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CTCTask, "training_step", stops)
-        with pytest.raises(RuntimeError, match="went down"):
-            train(small(data, tmp_path))
+def test_a_damaged_state_of_a_training_is_named(data, expected, tmp_path, way):
+    train_until(3, small(data, tmp_path))
     damage(tmp_path / "last.ckpt", way)
     with pytest.raises(KwsError, match=r"last\.ckpt is damaged, .*delete it, and the same command trains from the st"):
         train(small(data, tmp_path))
