@@ -13,7 +13,7 @@ The same day and recordings, commit 6de2790, which asks the verifier from a scor
 0.01 on instead of 0.003, on a slow machine again: first pass alone 1.60 % of a core,
 both 1.71 %, ratios 1.07, 1.04, 1.08, 1.33, 0.93.
 
-27 November 2026, commit 73d4575 with the two verifiers of commit 46f48ed, the same
+27 November 2026, commit aa481a1, whose file has two verifiers, the same
 recordings, a machine that did nothing else: first pass alone 0.270 % of a core, both
 0.298 %, ratios of seven rounds 1.10, 1.11, 1.11, 1.11, 1.09, 1.11, 1.10. The model
 before, with one verifier that is asked twice as often: 0.279 and 0.314 %, ratios 1.11,

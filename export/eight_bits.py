@@ -13,9 +13,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from kws.export.write import put_first
+
 _WORTH = 512  # values of a tensor
 _LARGEST = 127
-_STEPS = 2**12
+_STEPS = 2**12  # of a scale between two powers of two
 
 
 def round_weights(module: nn.Module) -> None:
@@ -46,9 +48,7 @@ def store_in_bytes(proto: onnx.ModelProto) -> None:
             scales.append(numpy_helper.from_array(scale, names[2]))
             tensor.CopyFrom(numpy_helper.from_array(whole.astype(np.int8), names[0]))
     proto.graph.initializer.extend(scales)
-    nodes += proto.graph.node
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+    put_first(proto, nodes)
 
 
 def _exact(array: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:

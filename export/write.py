@@ -7,6 +7,7 @@ it computes what the checkpoint computes.
 """
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,14 @@ def halve_weights(proto: onnx.ModelProto, sizes: set[int]) -> None:
             half = numpy_helper.from_array(array.astype(np.float16), f"{tensor.name}.half")
             casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
             tensor.CopyFrom(half)
-    nodes = [*casts, *proto.graph.node]
+    put_first(proto, casts)
+
+
+def put_first(proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    """Puts nodes, which compute constants, before all others of a graph."""
+    after = list(proto.graph.node)
     del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+    proto.graph.node.extend([*nodes, *after])
 
 
 def without_notes(proto: onnx.ModelProto) -> None:

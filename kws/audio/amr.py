@@ -5,6 +5,7 @@ nobody speaks (3GPP TS 26.093 and 26.193), and FFmpeg loses the time of most of 
 from __future__ import annotations
 
 from collections import deque
+from typing import SupportsBytes
 
 import numpy as np
 
@@ -29,12 +30,13 @@ class Pauses:
         self._before: deque[Float32Array] = deque(maxlen=_HANGOVER)
         self._filled = 0  # samples of the pause that lasts
 
-    def filled(self, packet: bytes) -> Float32Array | None:
+    def filled(self, packet: SupportsBytes) -> Float32Array | None:
         """The samples (S, 1) of a frame that was left out; None for other packets."""
-        if not self._size or not packet:
+        if not self._size:  # before any other codec's bytes are copied
             return None
-        kind = packet[0] >> 3 & 0xF
-        if (kind, len(packet)) not in ((self._noise, _NOISE_BYTES), (_NO_DATA, _NO_DATA_BYTES)):
+        content = bytes(packet)
+        kind = content[0] >> 3 & 0xF if content else _NO_DATA
+        if (kind, len(content)) not in ((self._noise, _NOISE_BYTES), (_NO_DATA, _NO_DATA_BYTES)):
             return None
         if not self._before:
             return np.zeros((self._size, 1), np.float32)

@@ -187,7 +187,7 @@ class _Decoder:
         while True:
             try:
                 packet = next(packets)
-                if (pause := pauses.filled(bytes(packet))) is not None:
+                if (pause := pauses.filled(packet)) is not None:
                     yield self._stream.codec_context.rate, pause
                     continue
                 frames = packet.decode()

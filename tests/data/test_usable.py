@@ -47,9 +47,9 @@ def test_most_overdriven_recordings_are_noticed_behind_a_codec(words, tmp_path, 
     assert noted(words, tmp_path, kind, 14.0) >= 0.7 * len(words)
 
 
-def test_silence_and_a_click_are_not_overdriven():
+def test_silence_is_not_overdriven_and_where_nothing_but_a_click_is_loud_it_is():
     assert not usable.is_smeared(np.zeros(16_000, np.float32))
     assert not usable.is_smeared(np.zeros(0, np.float32))
     click = np.zeros(16_000, np.float32)
     click[5] = 1.0
-    usable.is_smeared(click)
+    assert usable.is_smeared(click)
