@@ -22,10 +22,8 @@ _TYPES = (_INT16, np.dtype(np.float32))
 
 
 class Chunker:
-    """Cuts one microphone's samples into chunks. It keeps less than a chunk, and the
-    state of its resampler.
-
-    missing: how many samples at 16 kHz complete the next chunk.
+    """Cuts one microphone's samples into chunks. It keeps at most `most_chunks` of
+    them, and the state of its resampler.
     """
 
     def __init__(self, sample_rate: int, chunk_samples: int, most_chunks: int = 1) -> None:
@@ -40,9 +38,11 @@ class Chunker:
         self._kept = np.zeros((1, most_chunks * chunk_samples), np.float32)
         self.reset()
 
-    @property
-    def missing(self) -> int:
-        return self._chunk_samples - self._fill
+    def missing(self, chunks: int) -> int:
+        """How many samples at 16 kHz complete so many chunks, of which some may be
+        kept already; at least 1.
+        """
+        return max(1, chunks * self._chunk_samples - self._fill)
 
     def reset(self) -> None:
         """Forget all samples, as if new."""
@@ -50,7 +50,7 @@ class Chunker:
         self._ended = False
         self._resampler = None if self.sample_rate == units.SAMPLE_RATE else Resampler(self.sample_rate)
 
-    def take(self, samples: NDArray[Any], last: bool = False) -> Iterator[Samples]:
+    def take(self, samples: NDArray[Any], last: bool = False, least: int = 1) -> Iterator[Samples]:
         """The chunks that the samples complete, up to `most_chunks` at a time: (1,
         chunks * chunk_samples).
 
@@ -58,7 +58,8 @@ class Chunker:
         one.
 
         samples: as `Stream.push` takes them. last: the stream ends; half a second of
-        silence follows, filled up to a whole chunk. Raises InputError as `Stream.push`
+        silence follows, filled up to a whole chunk. least: fewer chunks are kept until
+        more samples come, unless the stream ends. Raises InputError as `Stream.push`
         does, at once, and the chunker is then as it was before.
         """
         if self._ended:
@@ -70,10 +71,12 @@ class Chunker:
             self._ended = True
             used = self._fill + pcm.size + units.FLUSH_SAMPLES
             pcm = np.concatenate([pcm, np.zeros(units.FLUSH_SAMPLES + -used % self._chunk_samples, np.float32)])
-        return self._chunks(pcm)
+        return self._chunks(pcm, 1 if last else least)
 
-    def _chunks(self, pcm: Samples) -> Iterator[Samples]:
-        while whole := min(self._fill + pcm.size, self._kept.size) // self._chunk_samples * self._chunk_samples:
+    def _chunks(self, pcm: Samples, least: int) -> Iterator[Samples]:
+        fewest = min(least * self._chunk_samples, self._kept.size)
+        while (there := min(self._fill + pcm.size, self._kept.size)) >= fewest:
+            whole, fewest = there // self._chunk_samples * self._chunk_samples, self._chunk_samples
             new = whole - self._fill
             self._kept[0, self._fill : whole] = pcm[:new]
             pcm = pcm[new:]

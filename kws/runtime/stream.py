@@ -80,7 +80,7 @@ def fresh_second_pass(detector: AnyDetector) -> SecondPassStream | None:
 
 
 class Stream:
-    """One microphone's state: less than a chunk of sound, and tensors whose size never
+    """One microphone's state: a second of sound at most, and tensors whose size never
     changes.
 
     Made by `Detector.stream`. Its time is the count of samples; how they are cut into
@@ -110,6 +110,7 @@ class Stream:
 
     def _restart(self) -> None:
         self._frame = 0
+        self._least = 1  # chunks that `push` waits for
         if self._gate is not None:
             self._gate.reset()
         self._pause_before = self.detector.new_pause_before()
@@ -132,30 +133,42 @@ class Stream:
         """How many seconds of sound may be buffered before any event is possible (see
         decoding/wait_bound.py), at least what completes a chunk.
 
-        Sleeping that long between two pushes halves the CPU use (benchmarks/live.py).
-        Scores are the same bits for every block size.
+        A program that reads its microphone so seldom wakes up less often, which halves
+        what live listening costs (benchmarks/live.py). Scores are the same bits for
+        every block size.
 
         While the model sleeps, the bound does not count the sound that its gate has
         kept. The event of a word that began in that sound may then come later by its
         length; for that the process wakes a seventh as often.
         """
-        info = self.detector.info
+        return units.seconds(self._chunker.missing(self._chunks_to_wait()))
+
+    def _chunks_to_wait(self) -> int:
+        """The chunk, counted from 1, in which the next event is possible."""
         frames = self.detector.wait_bound.frames(self._scorer_state)
         if self._second_pass is not None:
             frames = self._second_pass.frames(frames)
-        more = -(-frames // info.frames_per_chunk) - 1
-        return units.seconds(self._chunker.missing + more * info.chunk_samples)
+        return -(-frames // self.detector.info.frames_per_chunk)
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
-        """Hear the next samples of the stream; returns the events that they complete,
+        """Take the next samples of the stream; returns the events that they complete,
         in order of time.
+
+        The model hears them together as soon as an event is possible (`wait_s`): so
+        small blocks cost hardly more than large ones. Until then they are kept, at most
+        `chunks_per_call` chunks. A peak in `peaks` may so become known half a second
+        later.
 
         samples: (S,) int16, or float32 in [-1, 1], at the stream's rate; any S. Raises
         InputError for any other type or shape, for NaN or infinity, for integers in
         floats, and after `flush`; the stream is then as it was before.
         """
         self.peaks = []
-        return [event for result in self._results(samples) for event in result.detections]
+        asleep = self._gate is not None and self._gate.asleep  # the bound knows nothing of what the gate has kept
+        results = list(self._results(samples, least=1 if asleep else self._least))
+        if results:
+            self._least = self._chunks_to_wait()
+        return [event for result in results for event in result.detections]
 
     def flush(self) -> list[Detection]:
         """End the stream: half a second of silence, so that a keyword at the very end
@@ -164,10 +177,10 @@ class Stream:
         return self.process(np.empty(0, np.float32), last=True).detections
 
     def process(self, samples: NDArray[Any], last: bool = False) -> StreamResult:
-        """`push` that also gives each frame's scores and log-posteriors; with `last` it
-        is `flush` too.
+        """`push` that also gives each frame's scores and log-posteriors, of every chunk
+        at once; with `last` it is `flush` too.
         """
-        first, self.peaks = self._frame, []
+        first, self.peaks, self._least = self._frame, [], 1
         results = list(self._results(samples, last))
         if last:
             self.peaks += self._open_events.end()
@@ -190,9 +203,11 @@ class Stream:
             first,
         )
 
-    def _results(self, samples: NDArray[Any], last: bool = False) -> Iterator[StreamResult]:
-        """The results of the chunks that the samples complete."""
-        taken = self._chunker.take(samples, last)
+    def _results(self, samples: NDArray[Any], last: bool = False, least: int = 1) -> Iterator[StreamResult]:
+        """The results of the chunks that the samples complete, once there are
+        `least`.
+        """
+        taken = self._chunker.take(samples, last, least)
         if self._gate is None:
             return map(self._run, taken)
         return (result for chunks in taken for part in self._gate.take(chunks) for result in self._part(part))

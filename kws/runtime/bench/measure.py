@@ -92,7 +92,8 @@ class Spread:
 class Figures:
     """The cost of a model on one thread. audio_s: sound in all passes. verifier_us: of
     a candidate; None for a model of one pass. start_s: from a new process to its first
-    scores. peak_mb: of that process.
+    scores. push_us: of pushes of one chunk; most of them only keep it, until the model
+    hears several in one call. peak_mb: of that process.
     """
 
     model: str
