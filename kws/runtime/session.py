@@ -64,8 +64,9 @@ class OnnxModel:
         path: Path,
         info: ModelInfo,
         session: _AnySession,
-        verifier: _AnySession | None = None,
+        verifier: _AnySession | bytes | None = None,
     ) -> None:
+        """verifier: its graph, opened or as bytes, which the first candidate opens."""
         self.path = path
         self.info = info
         self._session = session
@@ -97,12 +98,13 @@ class OnnxModel:
                 raise KwsError("it is an ONNX file, but not one of kws: it has no model info")
             info = ModelInfo.from_json(text)
             verifier = None if info.verifier is None else _verifier(metadata)
-            checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
-            checked._check_graph()
-            checked._check_posteriors()
-            checked._check_verifier()
-            model = checked
-            if opened is not _session:
+            if opened is _session:
+                model = cls(path, info, session, verifier)
+            else:
+                checked = cls(path, info, session, None if verifier is None else _open_verifier(verifier, opened))
+                checked._check_graph()
+                checked._check_posteriors()
+                checked._check_verifier()
                 second = None if verifier is None else _open_verifier(verifier, _session)
                 model = cls(path, info, _open(path, graph, _session), second)
             model._quiet = model._hear_silence()
@@ -160,6 +162,8 @@ class OnnxModel:
         Only for a model with a verifier. Raises KwsError where onnxruntime fails.
         """
         assert self._verifier is not None
+        if isinstance(self._verifier, bytes):
+            self._verifier = _open_verifier(self._verifier, _session)
         try:
             log_odds, log_posteriors = self._verifier.run(_VERIFIER_OUTPUTS, {"features": features[None]})
         except KwsError:

@@ -14,9 +14,12 @@ from onnx import helper
 
 import pairs
 import tones
+from kws import audio
 from kws.errors import KwsError
+from kws.runtime import session
 from kws.runtime.detector import Detector
 from pauses import paused
+from trees import ROOT
 
 TUNE = "  ABC   D FE  EEB C ABC AC FED   EEB  "
 
@@ -140,6 +143,18 @@ def test_a_phrase_that_is_added_goes_through_the_verifiers_tokens(pair, tune):
     stream = detector.stream()
     scores = stream.process(tones.speak("  CAB   "), last=True).scores[:, 3]
     assert (scores > 0).sum() >= 1
+
+
+def test_the_verifiers_that_ship_are_opened_for_the_first_candidate(monkeypatch):
+    opened = []
+    open_verifier = session._open_verifier
+    monkeypatch.setattr(session, "_open_verifier", lambda *given: opened.append(1) or open_verifier(*given))
+    stream = Detector.load("wake-words").stream()
+    stream.process(np.zeros(32_000, np.float32))
+    assert not opened
+    sound = audio.read(ROOT / "demo" / "hear.wav")
+    assert stream.process(sound).detections
+    assert len(opened) == 1
 
 
 def spoiled(path: Path, out: Path, **properties: str | None) -> Path:
