@@ -100,6 +100,7 @@ class KeywordScorer:
         max_pause_frames: int = 0,
     ) -> None:
         self._owners = _spellings_of_keywords(spellings, owner, blank)
+        self._firsts = np.arange(0, self._owners.size, self._owners.shape[1])
         self._one_each = self._owners.tolist() == [[k] for k in range(len(spellings))]
         self._peak_weight = peak_weight
         self._lengths = np.array([len(labels) for labels in spellings], np.float64)
@@ -215,10 +216,12 @@ class KeywordScorer:
         ages = ends[..., AGE].astype(np.int64)
         if self._one_each:
             return scores, ages
-        candidates = scores[..., self._owners]  # (..., K, spellings of a keyword)
-        choice = candidates.argmax(axis=-1)[..., None]
-        scores = np.take_along_axis(candidates, choice, axis=-1)[..., 0]
-        return scores, np.take_along_axis(ages[..., self._owners], choice, axis=-1)[..., 0]
+        front, spellings = scores.shape[:-1], scores.shape[-1]
+        flat = scores.reshape(-1, spellings)
+        best = flat.take(self._owners, axis=1).argmax(axis=2)  # of (rows, K, spellings of a keyword)
+        places = self._owners.reshape(-1).take(best + self._firsts)  # (rows, K)
+        places += spellings * np.arange(len(places))[:, None]
+        return scores.reshape(-1).take(places).reshape(*front, -1), ages.reshape(-1).take(places).reshape(*front, -1)
 
     def _spelling_scores(self, ends: Float64Array) -> Float64Array:
         """The scores (..., P) of spellings."""

@@ -52,6 +52,7 @@ The score is exp((LLR + peak weight * peaks) / labels): see scorer.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,11 +156,12 @@ class ViterbiGraph:
         """
         ends = np.empty((len(arguments), self.ends.size, COLUMNS))
         paths = paths.copy()
-        spare = paths.copy()
+        before, after = _Paths.of(paths), _Paths.of(paths.copy())
+        beyond = np.empty((2, self.states), bool)
         for (cost, peak, fresh), end in zip(arguments, ends, strict=True):
-            self._advance(paths, spare, cost, peak, fresh, end)
-            paths, spare = spare, paths
-        return ends, paths
+            self._advance(before, after, cost, peak, fresh, beyond, end)
+            before, after = after, before
+        return ends, before.all
 
     def search_many(self, arguments: Float64Array, paths: Float64Array) -> tuple[Float64Array, Float64Array]:
         """`search` for B streams at once: everything has a first axis B, and each
@@ -186,33 +188,65 @@ class ViterbiGraph:
 
     def _advance(
         self,
-        old: Float64Array,
-        new: Float64Array,
+        old: _Paths,
+        new: _Paths,
         cost: Float64Array,
         peak: Float64Array,
         fresh: Float64Array,
+        beyond: NDArray[np.bool_],
         ends: Float64Array,
     ) -> None:
         """One frame of the search, from `old` into `new`, in few calls: their number
         decides the time.
 
-        cost, peak, fresh: (Q + 2,), the arguments of `search`. ends: (P, 5), out.
+        cost, peak, fresh: (Q + 2,), the arguments of `search`. beyond: (2, Q + 2), to
+        work in. ends: (P, 5), out.
         """
-        rows = old.reshape(-1, COLUMNS)
-        choice = rows[:, LLR].take(self.sources).argmax(axis=1)
+        choice = old.llrs.take(self.sources).argmax(axis=1)
         choice += self._rows
-        own, entering = new
-        rows.take(self._flat_sources.take(choice), axis=0, out=own, mode="clip")
-        own += self._increments
-        llr, age, peaks = own[:, LLR], own[:, AGE], own[:, PEAK]
-        llr += cost
-        np.maximum(peaks, peak, out=peaks)
-        beyond = (age > self._max_ages) | (own[:, GAP] > self._max_gaps)
-        np.copyto(llr, fresh, where=beyond)
-        np.copyto(age, self._new_age, where=beyond)
-        entering[:, :GAP] = own[:, :GAP]
-        np.add(own[:, DONE], peaks, out=entering[:, DONE])
-        new.reshape(-1, COLUMNS).take(self.ends, axis=0, out=ends, mode="clip")
+        old.rows.take(self._flat_sources.take(choice), axis=0, out=new.own, mode="clip")
+        np.add(new.own, self._increments, out=new.own)
+        np.add(new.llr, cost, out=new.llr)
+        np.maximum(new.peak, peak, out=new.peak)
+        too_old, too_quiet = beyond
+        np.greater(new.age, self._max_ages, out=too_old)
+        np.greater(new.gap, self._max_gaps, out=too_quiet)
+        np.logical_or(too_old, too_quiet, out=too_old)
+        np.copyto(new.llr, fresh, where=too_old)
+        np.copyto(new.age, self._new_age, where=too_old)
+        np.copyto(new.entering, new.begun)
+        np.add(new.done, new.peak, out=new.entering_done)
+        new.rows.take(self.ends, axis=0, out=ends, mode="clip")
+
+
+class _Paths(NamedTuple):
+    """Views of the paths (2, Q + 2, 5), made once for many frames.
+
+    rows, llrs: of both halves, flat. own: the first half; llr, age, gap, done, peak:
+    its columns; begun: its columns before GAP. entering, entering_done: the columns of
+    the second half that a frame changes.
+    """
+
+    all: Float64Array
+    rows: Float64Array
+    llrs: Float64Array
+    own: Float64Array
+    llr: Float64Array
+    age: Float64Array
+    gap: Float64Array
+    done: Float64Array
+    peak: Float64Array
+    begun: Float64Array
+    entering: Float64Array
+    entering_done: Float64Array
+
+    @classmethod
+    def of(cls, paths: Float64Array) -> _Paths:
+        """The views of contiguous paths."""
+        rows = paths.reshape(-1, COLUMNS)
+        own, entering = paths
+        columns = own[:, LLR], own[:, AGE], own[:, GAP], own[:, DONE], own[:, PEAK]
+        return cls(paths, rows, rows[:, LLR], own, *columns, own[:, :GAP], entering[:, :GAP], entering[:, DONE])
 
 
 def inputs(spellings: Sequence[Sequence[int]], blank: int) -> Places:
