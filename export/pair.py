@@ -47,7 +47,8 @@ def write_pair(verifiers: Sequence[Path], first_pass: Path, output: Path, name: 
     model = Ensemble([member.model for member in members])
     round_weights(model)
     proto = onnx.load(str(first_pass))
-    hand_on_features(proto, members[0].model.config.mels)
+    fills_bands = bool(info.training.config.get("model", {}).get("extend_band"))
+    hand_on_features(proto, members[0].model.config.mels, extended=fills_bands)
     info = paired(info, members, name or members[0].recipe["name"])
     without_notes(proto)  # of a first pass that an older kws wrote
     embed(proto, info, verifier_graph(model).SerializeToString())
@@ -91,17 +92,18 @@ def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass
         raise KwsError(f"{first_pass} does not hear {', '.join(unknown)}, which the verifier was trained for")
 
 
-def hand_on_features(proto: onnx.ModelProto, mels: int) -> None:
+def hand_on_features(proto: onnx.ModelProto, mels: int, *, extended: bool) -> None:
     """Make the log-mel energies of a first pass's frontend an output of its graph,
     `features` (B, F, M).
 
-    They are the first logarithm in the graph; a model that follows the level has a
-    second. Raises KwsError where there is neither. Where they are an output already
-    nothing happens.
+    extended: whether the frontend fills the bands that a telephone cuts off; the first
+    logarithm in the graph is then that of the prediction. The energies are the next
+    one; a model that follows the level has one more. Raises KwsError where there are
+    others. Where the energies are an output already nothing happens.
     """
     if any(output.name == "features" for output in proto.graph.output):
         return
-    logs = [node for node in proto.graph.node if node.op_type == "Log"]
+    logs = [node for node in proto.graph.node if node.op_type == "Log"][extended:]
     if len(logs) not in (1, 2):
         raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are one, or one of two")
     found = logs[0].output[0]

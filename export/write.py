@@ -28,6 +28,7 @@ from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
 
+_NEWER = ("temperature", "vocal_tract", "teacher", "teacher_weight")  # fields of a recipe that older ones lack
 _IR_VERSION = 9  # of onnxruntime 1.17, the oldest that pyproject.toml allows
 
 
@@ -153,7 +154,7 @@ def make_info(checkpoint: Checkpoint, name: str, chunk_frames: int) -> ModelInfo
 
 def _training(recipe: dict[str, Any], spent: dict[str, Any]) -> Training:
     config = {key: recipe[key] for key in ("model", "scenes", "learning_rate", "precision")} | {"spent": spent}
-    config |= {key: recipe[key] for key in ("temperature", "vocal_tract") if key in recipe}  # older recipes lack them
+    config |= {key: recipe[key] for key in _NEWER if key in recipe}
     return Training(recipe["name"], recipe["seed"], recipe["steps"], data_sources(recipe), config)
 
 

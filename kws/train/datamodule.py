@@ -23,6 +23,7 @@ from kws.lexicon import Lexicon
 from kws.lexicon.text import phrase_name
 from kws.log import Log
 from kws.model.encoder import FRAME_SAMPLES
+from kws.train.losses.imitation import TaughtScenes
 from kws.train.process.ahead import ahead
 from kws.train.recipe import Recipe, TrainingCorpus
 from kws.units import FLUSH_SAMPLES
@@ -184,9 +185,10 @@ class SceneModule(pl.LightningDataModule):
 
     def batches(self) -> Dataset[Batch]:
         """This process's part of the batches: item `step` is the batch of that step."""
+        task, features = self.recipe.task, self.recipe.run.features
         scenes = self.prepare().part(*self._place())
-        r = self.recipe
-        return FeatureDataset(scenes, r.task.model, Path(r.run.features)) if r.run.features else scenes
+        batches = TaughtScenes(scenes, task.teacher, task.model.tokens) if task.teacher else scenes
+        return FeatureDataset(batches, task.model, Path(features)) if features else batches
 
     def val_dataloader(self) -> Any:
         self.prepare()

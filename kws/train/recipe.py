@@ -72,6 +72,9 @@ class TaskConfig:
     of the model that learns the keywords as whole phrases
     (kws.train.losses.phrase_branch); `train` sets model.phrases to fit.
 
+    teacher: a model file, or the name of one that ships, whose posteriors the model
+    learns to give, with the weight teacher_weight (kws.train.losses.imitation).
+
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest
     SpecAugment time mask, in hops of 10 ms, one for every two seconds of a row; 0 is
     none. vocal_tract: by how much the frequency axis of a row is stretched or pressed
@@ -96,6 +99,8 @@ class TaskConfig:
     word_weight: float = 0.0
     decoder_weight: float = 0.0
     phrase_weight: float = 0.0
+    teacher: str = ""
+    teacher_weight: float = 1.0
     frequency_mask: int = 8
     time_mask_frames: int = 0
     vocal_tract: float = 0.0

@@ -20,6 +20,7 @@ from kws.data.synthesis.scripts import (
     WAKE_WORDS,
     KeywordScript,
     WordScript,
+    confusable_script,
     script_line,
     spoken_form,
     transcript,
@@ -97,6 +98,14 @@ class TestPhrases:
         assert set(CONFUSABLES) == set(WAKE_WORDS)
         for near in CONFUSABLES.values():
             assert len(near) == len(set(near)) >= 20
+
+    def test_confusables_alone_are_those_chosen_by_hand_and_others_two_phones_away(self):
+        lexicon = load_cmudict()
+        readable = ("commuter", "compute", "cowboy", "glass", "mirror", "prosecutor", "service", "smart", "snowman")
+        times = Counter(confusable_script(readable, lexicon).words)
+        chosen = {text for texts in CONFUSABLES.values() for text in texts}
+        assert {text for text, count in times.items() if count == 3} == chosen
+        assert set(times) - chosen == {"prosecutor"}, "others are one phone away, chosen, or not among the readable"
 
     def test_carriers_hold_their_word_once(self):
         for carrier in CARRIERS:

@@ -283,7 +283,7 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
         assert bring_all(("synthetic_wake_words",), making, lines.append) == []
         assert lines[0].startswith(f"synthetic_wake_words: {state}, 1 clips")
     models = [("models", tmp_path / "models")] if download else []
-    assert asked == [*models, ("synthetic_wake_words", 1924, 2)]
+    assert asked == [*models, ("synthetic_wake_words", 2420, 2)]
 
 
 @pytest.fixture

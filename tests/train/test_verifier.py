@@ -27,7 +27,12 @@ from kws import audio  # noqa: E402
 from kws.errors import KwsError  # noqa: E402
 from kws.export.eight_bits import round_weights  # noqa: E402
 from kws.export.pair import write_pair  # noqa: E402
+from kws.export.write import write_model  # noqa: E402
+from kws.model.acoustic import AcousticModel  # noqa: E402
+from kws.model.checkpoint import save_checkpoint  # noqa: E402
+from kws.model.config import AcousticConfig  # noqa: E402
 from kws.model.frontend import hz_to_mel, mel_to_hz  # noqa: E402
+from kws.model.level import make_frontend  # noqa: E402
 from kws.model.verifier import Verifier  # noqa: E402
 from kws.model.verifier_checkpoint import load_verifier  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
@@ -328,6 +333,26 @@ def test_of_several_verifiers_the_mean_counts(data, tmp_path):
     other = train_verifier(recipe(data, tmp_path / "other", "floor=0.03"))
     with pytest.raises(KwsError, match="does not go with"):
         said(paths[0], other)
+
+
+@pytest.mark.parametrize("extend_band", [True, False])
+@pytest.mark.parametrize("follow_level", [True, False])
+def test_what_a_first_pass_hands_on_are_its_energies(extend_band, follow_level, data, tmp_path):
+    shape = AcousticConfig(
+        width=16, blocks=1, heads=2, channels=8, follow_level=follow_level, extend_band=extend_band, mixer="sa"
+    )
+    model, words = AcousticModel(shape), load_verifier(train_verifier(recipe(data, tmp_path / "v"))).model.config.words
+    values = {**vars(find_recipe("tiny").optim), "name": "x", "model": shape.to_dict(), "speech": [], "noise": None}
+    values |= {"scoring": vars(find_recipe("tiny").task.scoring), "scenes": {}}
+    save_checkpoint(tmp_path / "first.ckpt", model, values, {word: [["AH", "K"]] for word in words}, {})
+    write_model(tmp_path / "first.ckpt", tmp_path / "first.onnx")
+    write_pair([tmp_path / "v/verifier.ckpt"], tmp_path / "first.onnx", tmp_path / "pair.onnx")
+    sound = np.random.default_rng(0).normal(0, 0.001, (1, 12_800)).astype(np.float32)
+    opened = Detector.load(tmp_path / "pair.onnx").model
+    features = opened.run(sound, opened.zero_states()).features
+    frontend = make_frontend(40, follow_level=False, extend_band=extend_band)
+    wanted, _ = frontend(torch.from_numpy(sound), frontend.init_state(1))
+    np.testing.assert_allclose(features, wanted.numpy(), atol=1e-3)
 
 
 def test_mistakes_are_told_in_a_sentence(data, tmp_path):

@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="first fetch speech models that are missing")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--words", nargs="+", metavar="WORD", help="single words; one that is named twice comes twice")
+    what.add_argument("--confusables", action="store_true", help="only what sounds almost like the six wake words")
     what.add_argument(
         "--phrases",
         metavar="SOURCE",
@@ -51,22 +52,27 @@ def run(args: argparse.Namespace) -> str:
     from kws.data.synthesis.tts import download
 
     models = args.models or args.root / "models"
-    script = _script(args.words, args.phrases)
+    script = _script(args.words, args.phrases, args.confusables)
     if args.download:
         download(models)
     manifest = generate(args.root, models, script, args.count, args.seed, args.workers, new_styles=args.new_voices)
     return f"{describe(rows_of([str(manifest)]))} in {manifest}"
 
 
-def _script(words: list[str] | None, phrases: str | None) -> Script:
-    """The script to speak: single words, short phrases, or else the wake words."""
+def _script(words: list[str] | None, phrases: str | None, confusables: bool) -> Script:
+    """The script to speak: single words, short phrases, confusables alone, or else the
+    wake words.
+    """
     from kws.data.manifest import texts_of
     from kws.data.synthesis.phrases import PhraseScript, readable_words
-    from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, WordScript
+    from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, WordScript, confusable_script
     from kws.lexicon import load_cmudict
 
     if words:
         return WordScript(tuple(words))
     if phrases:
         return PhraseScript(texts_of([phrases]), readable_words(load_cmudict()), WAKE_WORDS)
+    if confusables:
+        lexicon = load_cmudict()
+        return confusable_script(readable_words(lexicon), lexicon)
     return KeywordScript(CONFUSABLES)

@@ -99,6 +99,7 @@ class _Row(NamedTuple):
     pcm: Samples
     targets: npt.NDArray[np.int64]
     word: int
+    dry: Samples
 
 
 class SceneDataset(Dataset[Batch]):
@@ -132,11 +133,13 @@ class SceneDataset(Dataset[Batch]):
         self._clips_per_row = _clips_per_row(config, self.sources, self._draw)
         self._by_word: list[_Places] = []
         self._surroundings = Surroundings(config, self.samples, noise, rirs, self._voice)
+        self._with_dry = False
 
     def __getitem__(self, step: int) -> Batch:
         self._show(step)
         rows = [self._row(np.random.default_rng((self.seed, step, row))) for row in self.rows]
-        return {
+        dry = {"dry": torch.from_numpy(np.stack([row.dry for row in rows]))} if self._with_dry else {}
+        return dry | {
             "pcm": torch.from_numpy(np.stack([row.pcm for row in rows])),
             "targets": torch.from_numpy(np.concatenate([row.targets for row in rows])),
             "target_lengths": torch.tensor([len(row.targets) for row in rows]),
@@ -164,9 +167,22 @@ class SceneDataset(Dataset[Batch]):
         """A dataset of process `rank` of `world`: of each batch the rows `rank`, `rank
         + world` and so on.
         """
-        mine = copy(self)
+        mine = self._copy()
         mine.rows = self.rows[rank::world]
         mine.sources = [source.part(rank, world) for source in self.sources]
+        return mine
+
+    def with_dry(self) -> "SceneDataset":
+        """The same batches with `dry` (B, S) beside pcm: the speech before it is placed
+        in its surroundings.
+        """
+        more = self._copy()
+        more._with_dry = True
+        return more
+
+    def _copy(self) -> "SceneDataset":
+        """A copy whose surroundings draw voices from its own sources."""
+        mine = copy(self)
         mine._surroundings = Surroundings(self.config, self.samples, self.noise, self.rirs, mine._voice)
         return mine
 
@@ -174,7 +190,7 @@ class SceneDataset(Dataset[Batch]):
         c = self.config
         row = np.zeros(self.samples, np.float32)
         if happens(c.empty_probability, rng):
-            return _Row(self._surroundings.place(row, rng), np.zeros(0, np.int64), self.silence)
+            return _Row(self._surroundings.place(row, rng), np.zeros(0, np.int64), self.silence, row)
         targets: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
         words: list[int] = []
         at = _samples(rng.uniform(*c.gap_seconds))
@@ -192,7 +208,8 @@ class SceneDataset(Dataset[Batch]):
             targets.append(source.targets[index])
             words.append(source.words[index] if source.words else -1)
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
-        return _Row(self._surroundings.place(row, rng), np.concatenate(targets), words[0] if len(words) == 1 else -1)
+        word = words[0] if len(words) == 1 else -1
+        return _Row(self._surroundings.place(row, rng), np.concatenate(targets), word, row)
 
     def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
         """A random clip: by the shares of the corpora, and with each word of a closed

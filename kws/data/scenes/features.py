@@ -11,17 +11,29 @@ Shapes: B rows, S samples, F hops of 10 ms, M mel bands.
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from kws.data.kept import read_kept
-from kws.data.scenes.dataset import Batch, SceneDataset
+from kws.data.scenes.dataset import Batch
 from kws.files import whole
 from kws.model.config import AcousticConfig
 from kws.model.level import make_frontend
+
+
+class Scenes(Protocol):
+    """Batches of sound whose identity is known: a `SceneDataset`, or one with more in
+    its batches.
+    """
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of a step."""
+
+    def identity(self) -> str:
+        """A digest of everything that determines the batches."""
 
 
 class FeatureDataset(Dataset[Batch]):
@@ -33,7 +45,7 @@ class FeatureDataset(Dataset[Batch]):
     first one too: an error of 0.1 % of an energy, a thousandth of the effect of noise.
     """
 
-    def __init__(self, scenes: SceneDataset, config: AcousticConfig, folder: Path) -> None:
+    def __init__(self, scenes: Scenes, config: AcousticConfig, folder: Path) -> None:
         """config: of the model, whose frontend makes the features."""
         self.scenes = scenes
         self.frontend = make_frontend(config.mels, follow_level=config.follow_level, extend_band=config.extend_band)

@@ -9,14 +9,16 @@ spells all its words. Those of the six wake words were chosen by hand;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 
-from kws.data.synthesis.confusables import sound_name
+from kws.data.synthesis.confusables import confusables_of, sound_name
+from kws.data.synthesis.edits import to_prefixes
 from kws.data.synthesis.tts import kokoro_phones
+from kws.lexicon import Lexicon
 from kws.lexicon.text import normalise
 
 Kind = Literal["bare", "carrier", "confusable"]
@@ -79,6 +81,10 @@ CONFUSABLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _SOUND = re.compile(r"<([A-Za-z ]+)>")
+
+_SPELLED = {"snowboy": "S N OW B OY"}  # of the words that CMUdict lacks
+_LOOKED_AT, _OF_A_WORD = 400, 40  # confusables that a lexicon is asked for, and that are spoken
+_PHONES_AWAY = 2
 
 # The synthesiser's dictionary lacks the word; the hyphen gives its second half the weaker stress of "cowboy".
 SPOKEN_AS = {"snowboy": "snow-boy"}
@@ -170,6 +176,26 @@ class WordScript:
     def draw(self, card: Card, rng: np.random.Generator) -> ScriptLine:
         """The word, with some punctuation."""
         return script_line("bare", card[1], card[1] + ENDINGS[rng.integers(len(ENDINGS))])
+
+
+def confusable_script(readable: Collection[str], lexicon: Lexicon) -> WordScript:
+    """The confusables of the six wake words by themselves: those chosen by hand, each
+    three times, and once those of the lexicon that are two phones or more away and
+    whose words are all among the `readable` ones.
+    """
+    chosen = [text for texts in CONFUSABLES.values() for text in texts]
+    found = [text for word in WAKE_WORDS for text in _from_lexicon(word, readable, lexicon) if text not in chosen]
+    return WordScript((*chosen * 3, *dict.fromkeys(found)))
+
+
+def _from_lexicon(word: str, readable: Collection[str], lexicon: Lexicon) -> list[str]:
+    phrase, found = f"{word}={_SPELLED[word]}" if word in _SPELLED else word, []
+    wanted = lexicon.spell(phrase)
+    for other in confusables_of(phrase, lexicon, _LOOKED_AT):
+        near = min(int(to_prefixes([other.spelling], spelling)[0, -1]) for spelling in wanted)
+        if near >= _PHONES_AWAY and all(unit.text in readable for unit in other.units):
+            found.append(other.text)
+    return found[:_OF_A_WORD]
 
 
 def shuffled(deck: Iterable[Card], rng: np.random.Generator) -> list[Card]:

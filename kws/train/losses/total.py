@@ -2,6 +2,7 @@
 recipe weighs.
 
     L = CTC(tokens) + word_weight CE(words) + decoder_weight CE(decoder) + phrase_weight CTC(phrases)
+        + teacher_weight KL(teacher, model)
 
 The decoder is for training alone. The phrase branch belongs to the model, for it may be
 heard at inference.
@@ -21,6 +22,7 @@ from kws.lexicon import Lexicon
 from kws.model.acoustic import AcousticModel
 from kws.model.config import AcousticConfig
 from kws.train.losses.decoder import Decoder
+from kws.train.losses.imitation import imitation_loss
 from kws.train.losses.phrase_branch import PhraseFinder
 from kws.train.losses.word_loss import WordScores, word_loss
 from kws.train.recipe import Recipe, TaskConfig
@@ -40,7 +42,7 @@ class Term(NamedTuple):
 
 def refuse_weights(task: TaskConfig) -> None:
     """Raises KwsError for weights that make no sense."""
-    for name in ("word_weight", "decoder_weight", "phrase_weight"):
+    for name in ("word_weight", "decoder_weight", "phrase_weight", "teacher_weight"):
         if (weight := getattr(task, name)) < 0:
             raise KwsError(f"{name}={weight}: a loss weighs 0 (it is left out) or more")
     if task.phrase_weight and not task.keywords:
@@ -82,6 +84,9 @@ class Losses(nn.Module):
             # per token as the first term, lest rows with few phrases weigh more than rows with many
             loss = losses.sum() / lengths.sum().clamp(min=1)
             terms.append(Term("phrase_loss", r.phrase_weight, loss, lengths.sum()))
+        if "taught" in batch:
+            loss = imitation_loss(log_posteriors, batch["taught"]) / lengths.sum().clamp(min=1)
+            terms.append(Term("teacher_loss", r.teacher_weight, loss, lengths.sum()))
         return terms
 
 

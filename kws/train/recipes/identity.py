@@ -61,5 +61,5 @@ def flat(recipe: Recipe | VerifierRecipe) -> dict[str, Any]:
 
 def without_paths(recipe: Recipe) -> dict[str, Any]:
     """`flat` without the paths of this machine, for a checkpoint."""
-    start, trunk = Path(recipe.task.start).stem, Path(recipe.task.trunk).stem
-    return flat(recipe.changed(data="", start=start, trunk=trunk, output="", features=""))
+    named = {field: Path(getattr(recipe.task, field)).stem for field in ("start", "trunk", "teacher")}
+    return flat(recipe.changed(data="", output="", features="", **named))
