@@ -52,12 +52,6 @@ SYNTHETIC_WAKE_WORDS = TrainingCorpus(
     "Apache-2.0",
     "voices of Kokoro-82M, hexgrad",
 )
-SYNTHETIC_CONFUSABLES = TrainingCorpus(
-    "synthetic_confusables",
-    "Synthesised confusables of the wake words (kws data synthesise --confusables)",
-    "Apache-2.0",
-    "voices of Kokoro-82M, hexgrad",
-)
 SYNTHETIC_SPEECH_COMMANDS = TrainingCorpus(
     "synthetic_speech_commands",
     "Synthesised words of Speech Commands (kws data synthesise --words)",

@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  kws export runs/wake-words/model.ckpt -o wake-words.onnx\n"
         "  kws export runs/wake-words/model.ckpt -o low-latency.onnx --chunk-frames 1\n"
         "  kws export runs/mine/verifier.ckpt --first-pass wake-words -o mine.onnx\n"
+        "  kws export runs/wake-words/model.ckpt --second-pass wake-words -o new.onnx\n"
         "  kws export runs/*/verifier.ckpt --first-pass wake-words -o their-mean.onnx\n"
         "then set thresholds on audio of yours: kws calibrate wake-words.onnx ..."
     )
@@ -33,12 +34,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="of a verifier: the model whose candidates it verifies, a file or the name of one that ships",
     )
+    parser.add_argument(
+        "--second-pass",
+        metavar="MODEL",
+        help="of a first pass: the model whose verifiers verify its candidates, a file or the name of one that ships",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and say what is in it; a KwsError where ONNX and torch differ."""
     if args.first_pass is not None and args.chunk_frames is not None:
         raise KwsError("--chunk-frames does nothing with --first-pass: the first pass has its chunks already")
+    if args.first_pass is not None and args.second_pass is not None:
+        raise KwsError("--first-pass belongs to a verifier and --second-pass to a first pass: give one of them")
     if args.first_pass is not None:
         from kws.export.pair import write_pair
         from kws.runtime.shipped import find
@@ -53,5 +61,13 @@ def run(args: argparse.Namespace) -> int:
         raise KwsError(f"{checkpoint} is a verifier: say whose candidates it verifies with --first-pass MODEL")
     if len(args.checkpoints) > 1:
         raise KwsError("several checkpoints go into one file only where they are verifiers: give one, or --first-pass")
+    if args.second_pass is not None:
+        from kws.export.takeover import write_with_verifiers_of
+        from kws.runtime.shipped import find
+
+        if args.chunk_frames is not None:
+            raise KwsError("--chunk-frames does nothing with --second-pass: its first pass has chunks of two frames")
+        print(write_with_verifiers_of(checkpoint, find(args.second_pass), args.output, args.name))
+        return 0
     print(write_model(checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
     return 0

@@ -97,7 +97,7 @@ class OnnxModel:
             if text is None:
                 raise KwsError("it is an ONNX file, but not one of kws: it has no model info")
             info = ModelInfo.from_json(text)
-            verifier = None if info.verifier is None else _verifier(metadata)
+            verifier = None if info.verifier is None else verifier_bytes(metadata)
             if opened is _session:
                 model = cls(path, info, session, verifier)
             else:
@@ -225,7 +225,7 @@ class OnnxModel:
             raise KwsError("the verifier gave numbers that are not finite")
 
 
-def _verifier(metadata: dict[str, str]) -> bytes:
+def verifier_bytes(metadata: dict[str, str]) -> bytes:
     """The ONNX file of the verifier that a model file carries in its metadata."""
     text = metadata.get(VERIFIER_KEY)
     if text is None:

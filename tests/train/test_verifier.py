@@ -335,6 +335,38 @@ def test_of_several_verifiers_the_mean_counts(data, tmp_path):
         said(paths[0], other)
 
 
+def test_a_new_first_pass_takes_over_the_verifiers_of_a_model(tmp_path):
+    shipped, first = find("wake-words"), tmp_path / "first.ckpt"
+    values = {**vars(find_recipe("tiny").optim), "name": "new", "speech": [], "noise": None, "scenes": {}}
+    values |= {"scoring": vars(find_recipe("tiny").task.scoring)}
+    config = AcousticConfig(width=16, blocks=1, heads=2, channels=8, extend_band=True, follow_level=True)
+    words = {keyword.name: keyword.spellings for keyword in Detector.load(shipped).keywords}
+    save_checkpoint(first, AcousticModel(config), {**values, "model": config.to_dict()}, words, {})
+    done = kws("export", first, "--second-pass", "wake-words", "-o", tmp_path / "pair.onnx")
+    assert done.returncode == 0, done.stderr
+    old, new = Detector.load(shipped), Detector.load(tmp_path / "pair.onnx")
+    features = np.random.default_rng(0).normal(-6, 3, (200, 40)).astype(np.float32)
+    for wanted, found in zip(old.model.verify(features), new.model.verify(features), strict=True):
+        np.testing.assert_array_equal(wanted, found)
+    assert new.info.verifier == old.info.verifier and new.info.name == "new"
+    assert new.info.training.config["verifiers"] == old.info.training.config["verifiers"]
+    assert set(old.info.training.data) <= set(new.info.training.data)
+    assert new.stream().push(np.zeros(32_000, np.int16)) == []
+    again = kws("export", first, "--second-pass", tmp_path / "pair.onnx", "-o", tmp_path / "again.onnx")
+    assert again.returncode == 0 and Detector.load(tmp_path / "again.onnx").info == new.info
+
+    def refused(*given: object) -> str:
+        failed = kws("export", first, "-o", tmp_path / "odd.onnx", *given)
+        assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and not (tmp_path / "odd.onnx").exists()
+        return failed.stderr
+
+    assert "has one pass" in refused("--second-pass", "phones")
+    assert "give one of them" in refused("--second-pass", "wake-words", "--first-pass", "wake-words")
+    assert "chunks of two frames" in refused("--second-pass", "wake-words", "--chunk-frames", 1)
+    save_checkpoint(first, AcousticModel(config), {**values, "model": config.to_dict()}, {"alexa": words["alexa"]}, {})
+    assert "does not hear computer" in refused("--second-pass", "wake-words")
+
+
 @pytest.mark.parametrize("extend_band", [True, False])
 @pytest.mark.parametrize("follow_level", [True, False])
 def test_what_a_first_pass_hands_on_are_its_energies(extend_band, follow_level, data, tmp_path):

@@ -14,7 +14,7 @@ from kws.data.cuts import cut_pieces, runs, single
 from kws.data.manifest import rows_of, texts_of
 from kws.data.synthesis.generate import NEW_STYLES, generate
 from kws.data.synthesis.phrases import PhraseScript, readable_words
-from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, Script, WordScript, confusable_script
+from kws.data.synthesis.scripts import CONFUSABLES, WAKE_WORDS, KeywordScript, Script, WordScript
 from kws.data.synthesis.tts import download as download_models
 from kws.files import read_json
 from kws.lexicon import load_cmudict
@@ -67,14 +67,6 @@ def _wake_words(making: Making, root: Path) -> None:
     _speak(making, root, lambda: KeywordScript(CONFUSABLES), 2420)
 
 
-def _confusables(making: Making, root: Path) -> None:
-    def script() -> Script:
-        lexicon = load_cmudict()
-        return confusable_script(readable_words(lexicon), lexicon)
-
-    _speak(making, root, script, 3000, new_styles=200)
-
-
 def _single_words(making: Making, root: Path) -> None:
     _speak(making, root, lambda: WordScript(SPOKEN), 2400)
 
@@ -95,7 +87,6 @@ MADE = {
         MadeSet("cut_words", lambda making, root: _cut(making, root, _SENTENCES, single(LACKING)), _SENTENCES),
         MadeSet("cut_runs", lambda making, root: _cut(making, root, _SENTENCES[:1], runs(3.0)), _SENTENCES[:1]),
         MadeSet("synthetic_wake_words", _wake_words),
-        MadeSet("synthetic_confusables", _confusables),
         MadeSet("synthetic_speech_commands", _single_words),
         MadeSet("synthetic_phrases", _phrases, _SENTENCES),
     )

@@ -1,0 +1,69 @@
+"""Writes a new first pass with the verifiers of a model file (`kws export CHECKPOINT
+--second-pass MODEL`): what a first pass that is trained anew is put under.
+
+Verifiers hear log-mel energies, which do not depend on the weights of a first pass. So
+they need not be trained again; the thresholds do.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import onnx
+
+from kws.errors import KwsError
+from kws.export.pair import hand_on_features
+from kws.export.write import Written, write_model
+from kws.files import whole
+from kws.metadata import SCHEMA, ModelInfo, Training, embed
+from kws.runtime.session import OnnxModel, verifier_bytes
+
+
+def write_with_verifiers_of(checkpoint: Path, model: Path, output: Path, name: str | None = None) -> Written:
+    """Writes the checkpoint of a first pass and the verifiers of the model file `model`
+    as one model file of two passes.
+
+    name: the new model's; None takes the recipe's. The thresholds are the recipe's
+    until `kws calibrate` sets them. Raises KwsError, and writes nothing, where `model`
+    has one pass or does not go with the first pass, or where ONNX and torch differ.
+    """
+    second = OnnxModel.load(model).info
+    if second.verifier is None:
+        raise KwsError(f"{model} has one pass: give a model with verifiers as --second-pass")
+    with tempfile.TemporaryDirectory() as folder:
+        written = write_model(checkpoint, Path(folder) / "first.onnx", name)
+        proto, first = onnx.load(str(written.path)), OnnxModel.load(written.path).info
+    refuse_unlike(first, second, model)
+    fills_bands = bool(first.training.config["model"].get("extend_band"))
+    hand_on_features(proto, second.verifier.mels, extended=fills_bands)
+    verifiers = verifier_bytes({entry.key: entry.value for entry in onnx.load(str(model)).metadata_props})
+    embed(proto, joined(first, second), verifiers)
+    onnx.checker.check_model(proto)
+    with whole(output) as partial:
+        onnx.save(proto, partial)
+        OnnxModel.load(partial)  # refuses parts that do not fit
+    return Written(output, first.parameters + second.verifier.parameters, written.difference)
+
+
+def refuse_unlike(first: ModelInfo, second: ModelInfo, model: Path) -> None:
+    """Raise KwsError unless the verifiers of `second` know the phones of `first`, and
+    `first` hears their words.
+    """
+    assert second.verifier is not None
+    if first.tokens != second.tokens:
+        raise KwsError(f"the verifiers of {model} know other phones than this first pass")
+    if unknown := sorted(set(second.verifier.words) - {keyword.name for keyword in first.keywords}):
+        raise KwsError(f"this first pass does not hear {', '.join(unknown)}, which {model} verifies")
+
+
+def joined(first: ModelInfo, second: ModelInfo) -> ModelInfo:
+    """The info of a first pass with the verifiers of another model, and the training
+    data of both.
+    """
+    verifiers = {key: second.training.config[key] for key in ("verifiers",) if key in second.training.config}
+    training: Training = dataclasses.replace(
+        first.training,
+        data=tuple(dict.fromkeys((*first.training.data, *second.training.data))),
+        config={**first.training.config, **verifiers},
+    )
+    return dataclasses.replace(first, schema=SCHEMA, training=training, verifier=second.verifier)
