@@ -19,21 +19,29 @@ from kws.metadata import SCHEMA, ModelInfo, Training, embed
 from kws.runtime.session import OnnxModel, verifier_bytes
 
 
-def write_with_verifiers_of(checkpoint: Path, model: Path, output: Path, name: str | None = None) -> Written:
+def write_with_verifiers_of(
+    checkpoint: Path, model: Path, output: Path, name: str | None = None, floor: float | None = None
+) -> Written:
     """Writes the checkpoint of a first pass and the verifiers of the model file `model`
     as one model file of two passes.
 
-    name: the new model's; None takes the recipe's. The thresholds are the recipe's
+    name: the new model's; None takes the recipe's. floor: the score of the first pass
+    from which on the verifiers are asked; None takes that of `model`. The thresholds are the recipe's
     until `kws calibrate` sets them. Raises KwsError, and writes nothing, where `model`
     has one pass or does not go with the first pass, or where ONNX and torch differ.
     """
     second = OnnxModel.load(model).info
     if second.verifier is None:
         raise KwsError(f"{model} has one pass: give a model with verifiers as --second-pass")
+    if floor is not None:
+        if not 0 < floor < 1:
+            raise KwsError(f"--floor {floor}: scores lie between 0 and 1")
+        second = dataclasses.replace(second, verifier=dataclasses.replace(second.verifier, floor=floor))
     with tempfile.TemporaryDirectory() as folder:
         written = write_model(checkpoint, Path(folder) / "first.onnx", name)
         proto, first = onnx.load(str(written.path)), OnnxModel.load(written.path).info
     refuse_unlike(first, second, model)
+    assert second.verifier is not None
     fills_bands = bool(first.training.config["model"].get("extend_band"))
     hand_on_features(proto, second.verifier.mels, extended=fills_bands)
     verifiers = verifier_bytes({entry.key: entry.value for entry in onnx.load(str(model)).metadata_props})

@@ -39,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="of a first pass: the model whose verifiers verify its candidates, a file or the name of one that ships",
     )
+    parser.add_argument(
+        "--floor",
+        type=float,
+        metavar="SCORE",
+        help="with --second-pass: the first pass's score from which on its verifiers are asked (default: the model's)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
 
         if args.chunk_frames is not None:
             raise KwsError("--chunk-frames does nothing with --second-pass: its first pass has chunks of two frames")
-        print(write_with_verifiers_of(checkpoint, find(args.second_pass), args.output, args.name))
+        second = find(args.second_pass)
+        print(write_with_verifiers_of(checkpoint, second, args.output, args.name, args.floor))
         return 0
+    if args.floor is not None:
+        raise KwsError("--floor says when verifiers are asked: give --second-pass MODEL, too")
     print(write_model(checkpoint, args.output, args.name, 2 if args.chunk_frames is None else args.chunk_frames))
     return 0

@@ -6,6 +6,7 @@ The corpus is the demo recording's own words, cut out: the shipped first pass he
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +353,9 @@ def test_a_new_first_pass_takes_over_the_verifiers_of_a_model(tmp_path):
     assert new.info.training.config["verifiers"] == old.info.training.config["verifiers"]
     assert set(old.info.training.data) <= set(new.info.training.data)
     assert new.stream().push(np.zeros(32_000, np.int16)) == []
+    other = kws("export", first, "--second-pass", "wake-words", "--floor", 0.4, "-o", tmp_path / "floor.onnx")
+    assert other.returncode == 0
+    assert Detector.load(tmp_path / "floor.onnx").info.verifier == replace(old.info.verifier, floor=0.4)
     again = kws("export", first, "--second-pass", tmp_path / "pair.onnx", "-o", tmp_path / "again.onnx")
     assert again.returncode == 0 and Detector.load(tmp_path / "again.onnx").info == new.info
 
@@ -362,6 +366,8 @@ def test_a_new_first_pass_takes_over_the_verifiers_of_a_model(tmp_path):
 
     assert "has one pass" in refused("--second-pass", "phones")
     assert "give one of them" in refused("--second-pass", "wake-words", "--first-pass", "wake-words")
+    assert "--second-pass MODEL" in refused("--floor", 0.1)
+    assert "between 0 and 1" in refused("--second-pass", "wake-words", "--floor", 1.5)
     assert "chunks of two frames" in refused("--second-pass", "wake-words", "--chunk-frames", 1)
     save_checkpoint(first, AcousticModel(config), {**values, "model": config.to_dict()}, {"alexa": words["alexa"]}, {})
     assert "does not hear computer" in refused("--second-pass", "wake-words")
