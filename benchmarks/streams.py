@@ -6,13 +6,14 @@ own or all in one `Streams`.
 N microphones begin at random moments and complete a chunk (80 ms) each at their own
 time from then on. A clock that is counted, not read, runs until the next chunk is
 complete, and on by the CPU time that hearing took: every chunk is really heard, with
-the states of N streams in memory, but what else the machine does does not count. The
-delay of a chunk is from its completion to its events. Three ways of hearing:
+the states of N streams in memory, but what else the machine does does not count. A
+stream is heard when an event is possible in its chunks, several at once; the delay is
+from the chunk that makes it possible to the events. Three ways of hearing:
 
 - alone: `Stream.push` for each chunk as it completes;
-- together: `Streams.step` whenever a chunk waits: of however many have come in while
-  the last were heard, so that batches grow by themselves as the load does, and a chunk
-  that comes alone does not wait;
+- together: `Streams.step` whenever a stream is due: of however many have become so
+  while the last were heard, so that batches grow by themselves as the load does, and a
+  stream that is due alone does not wait;
 - every 20 ms: `Streams.run` at fixed times; dearer in delay and cheaper in CPU where
   there are few streams.
 
@@ -47,12 +48,14 @@ CLOSE = 1.04  # the search ends when its two bounds are this near
 class Hearing(Protocol):
     """A way of hearing N microphones."""
 
-    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
-        """Take the chunk that one microphone has completed."""
+    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> bool:
+        """Take the chunk that one microphone has completed; returns whether the
+        microphone is due from now on.
+        """
 
-    def hear(self) -> list[int]:
-        """Hear some of the waiting chunks; returns the microphones whose oldest chunks
-        these were, none when nothing waits.
+    def hear(self) -> list[int] | None:
+        """Hear some of those that are due; returns the microphones that no longer are,
+        or None when none was.
         """
 
 
@@ -63,14 +66,15 @@ class Alone:
         self._streams = [detector.stream() for _ in range(microphones)]
         self._waiting: deque[tuple[int, NDArray[np.float32]]] = deque()
 
-    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
+    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> bool:
         """Puts the microphone into the queue."""
         self._waiting.append((microphone, chunk))
+        return True
 
-    def hear(self) -> list[int]:
-        """Hears one chunk."""
+    def hear(self) -> list[int] | None:
+        """Pushes one chunk."""
         if not self._waiting:
-            return []
+            return None
         microphone, chunk = self._waiting.popleft()
         self._streams[microphone].push(chunk)
         return [microphone]
@@ -82,27 +86,31 @@ class Together:
     def __init__(self, detector: Detector, microphones: int) -> None:
         self._streams = detector.streams()
         self._members = [self._streams.join() for _ in range(microphones)]
-        self._order: deque[int] = deque()  # as in Streams: those with chunks, longest waiting first
+        self._order: deque[int] = deque()  # as in Streams: those that are due, longest waiting first
 
-    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> None:
+    def complete(self, microphone: int, chunk: NDArray[np.float32]) -> bool:
         """Gives the chunk to its handle."""
         handle = self._members[microphone]
+        was_due = handle.is_due
         handle.push(chunk)
-        if handle.waiting == 1:
+        if handle.is_due and not was_due:
             self._order.append(microphone)
+        return handle.is_due and not was_due
 
-    def hear(self) -> list[int]:
+    def hear(self) -> list[int] | None:
         """Makes one step."""
         heard = [self._order.popleft() for _ in range(min(len(self._order), MOST_AT_ONCE))]
+        if not heard:
+            return None
         self._streams.step()
-        self._order.extend(microphone for microphone in heard if self._members[microphone].waiting)
-        return heard
+        self._order.extend(microphone for microphone in heard if self._members[microphone].is_due)
+        return [microphone for microphone in heard if not self._members[microphone].is_due]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """cpu_s: per second of one microphone. rows: chunks per run of the graph. p99_s: of
-    delays; inf: fell behind.
+    """cpu_s: per second of one microphone. rows: streams per run of the graph, or
+    pushes. p99_s: of delays; inf: fell behind.
     """
 
     cpu_s: float
@@ -121,22 +129,22 @@ def simulate(hearing: Hearing, microphones: int, seconds: float, chunk: NDArray[
     waiting: list[deque[float]] = [deque() for _ in range(microphones)]
     clock = busy = 0.0
     runs, delays = 0, list[float]()
-    heard: list[int] = []
-    while arrivals or heard:
-        idle = not heard
+    heard: list[int] | None = None
+    while arrivals or heard is not None:
+        idle = heard is None
         if idle:
             clock = max(clock, arrivals[0][0])
             clock = clock if tick_s == 0 else tick_s * math.ceil(clock / tick_s)
         begin = time.process_time()
         while arrivals and arrivals[0][0] <= clock and (idle or tick_s == 0):
             when, microphone = arrivals.popleft()
-            waiting[microphone].append(when)
-            hearing.complete(microphone, chunk)
+            if hearing.complete(microphone, chunk):
+                waiting[microphone].append(when)
         heard = hearing.hear()
         spent = time.process_time() - begin
         clock, busy = clock + spent, busy + spent
-        runs += bool(heard)
-        delays += [clock - waiting[microphone].popleft() for microphone in heard]
+        runs += heard is not None
+        delays += [clock - waiting[microphone].popleft() for microphone in heard or ()]
     fell_behind = busy > seconds
     p99 = np.inf if fell_behind else float(np.percentile(delays, 99))
     return Outcome(busy / (microphones * seconds), len(delays) / runs, p99)

@@ -1,9 +1,9 @@
 """Many microphones in one process: waiting chunks of different streams go through the
-model together.
+model together, and of each stream several at once.
 
 A chunk costs less than half as much among others as alone (figures:
-benchmarks/streams.py). B streams run at once, N rows for streams, T frames per chunk, K
-keywords.
+benchmarks/streams.py). B streams run at once, N rows for streams, T frames of the
+chunks that are heard at once, K keywords.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Streams:
         self.detector = detector
         self._gate = gate
         self._states = StreamRows((*detector.model.init_states(1), *detector.scorer.init_state(1)))
-        self._waiting: deque[StreamHandle] = deque()  # handles with whole chunks, once each, longest waiting first
+        self._waiting: deque[StreamHandle] = deque()  # handles that are due, once each, longest waiting first
         self.peaks: list[tuple[StreamHandle, Detection]] = []
 
     def __repr__(self) -> str:
@@ -67,7 +67,9 @@ class Streams:
 
     @property
     def waiting(self) -> int:
-        """The number of streams that have whole chunks for `step`."""
+        """The number of streams for `step`: those in whose chunks an event is possible,
+        and those that have ended.
+        """
         return len(self._waiting)
 
     def run(self) -> list[tuple[StreamHandle, Detection]]:
@@ -81,25 +83,38 @@ class Streams:
         return events
 
     def step(self) -> list[tuple[StreamHandle, Detection]]:
-        """Hear one chunk of each of at most MOST_AT_ONCE streams, those that have
-        waited longest; returns what `run` does.
+        """Hear the same number of chunks of each of at most MOST_AT_ONCE streams, those
+        that have waited longest; returns what `run` does.
         """
         self.peaks = []
         return self._step()
 
     def _step(self) -> list[tuple[StreamHandle, Detection]]:
         handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
-        if not handles:
-            return []
-        chunks = [handle._next_chunk() for handle in handles]
-        self._waiting.extend(handle for handle in handles if handle._chunks)
-        for handle in (handle for handle, pcm in zip(handles, chunks, strict=True) if pcm is None):
+        for handle in handles:
+            handle._waits = False
+        try:
+            return self._next_of(handles)
+        finally:
+            for handle in handles:
+                self._queue(handle)
+
+    def _queue(self, handle: StreamHandle) -> None:
+        """Let a stream wait for its turn, if it is due."""
+        if not handle._waits and handle._hears_now():
+            handle._waits = True
+            self._waiting.append(handle)
+
+    def _next_of(self, handles: Sequence[StreamHandle]) -> list[tuple[StreamHandle, Detection]]:
+        """The events of as many chunks of each handle as all of them have."""
+        for handle in (handle for handle in handles if handle._chunks[0].pcm is None):
             self.peaks += [(handle, event) for event in handle._sleep()]
-        heard = [(handle, pcm) for handle, pcm in zip(handles, chunks, strict=True) if pcm is not None]
-        return self._hear(*zip(*heard, strict=True)) if heard else []
+        awake = [handle for handle in handles if handle._chunks and handle._chunks[0].pcm is not None]
+        together = min((handle._run_length(self.detector.info.chunks_per_call) for handle in awake), default=0)
+        return self._hear(awake, [handle._next_chunks(together) for handle in awake]) if awake else []
 
     def _hear(self, handles: Sequence[StreamHandle], chunks: Sequence[Samples]) -> list[tuple[StreamHandle, Detection]]:
-        """The events of one chunk (1, chunk_samples) of each handle."""
+        """The events of so many chunks (1, chunks * chunk_samples) of each handle."""
         rows = [handle._row for handle in handles]
         detector = self.detector
         pcm = np.concatenate(chunks)
@@ -110,6 +125,8 @@ class Streams:
         if features is not None:
             for row, handle in enumerate(handles):
                 scores[row], ages[row] = handle._verify(features[row], posteriors[row], scores[row], ages[row])
+        for handle, own in zip(handles, scored.paths, strict=True):
+            handle._set_due(ScorerState(own))
         if detector.after_pause:
             for row, handle in enumerate(handles):
                 scores[row] = handle._after_pause(pcm[row], scores[row], ages[row])
@@ -124,7 +141,7 @@ class Streams:
 
     def _forget(self, handle: StreamHandle) -> None:
         self._states.remove(handle._row)
-        if handle._chunks:
+        if handle._waits:
             self._waiting.remove(handle)
 
 
@@ -152,6 +169,8 @@ class StreamHandle:
         self._row = row
         self._gate = gate
         self._chunks: deque[_Waiting] = deque()
+        self._waits = False  # for its turn
+        self._least = 1  # chunks in which an event is possible
         self._taken = 0  # samples of whole chunks
         self._frame = 0
         self._ended = False
@@ -171,10 +190,46 @@ class StreamHandle:
 
     @property
     def waiting(self) -> int:
-        """The number of its whole chunks that have not been heard. It grows where
-        samples come faster than `run` is called.
+        """The number of its whole chunks that have not been heard: those in which no
+        event is possible, and more where samples come faster than `run` is called.
         """
         return len(self._chunks)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the stream waits for its turn, since an event is possible in its
+        chunks.
+        """
+        return self._waits
+
+    def _hears_now(self) -> bool:
+        """Whether its chunks should be heard now: an event is possible in them, it has
+        ended, or its model falls asleep or wakes.
+        """
+        if not self._chunks:
+            return False
+        asleep = self._gate is not None and self._gate.asleep
+        if self._ended or asleep or any(chunk.pcm is None or chunk.anew for chunk in self._chunks):
+            return True
+        return len(self._chunks) >= self._least
+
+    def _set_due(self, scored: ScorerState) -> None:
+        """Find in how many chunks the next event is possible after `scored`."""
+        assert self._streams is not None
+        detector = self._streams.detector
+        frames = detector.wait_bound.frames(scored)
+        if self._second_pass is not None:
+            frames = self._second_pass.frames(frames)
+        self._least = -(-frames // detector.info.frames_per_chunk)
+
+    def _run_length(self, most: int) -> int:
+        """How many of its waiting chunks, from the first on, the model may hear in one
+        call.
+        """
+        run = 1
+        while run < min(most, len(self._chunks)) and self._chunks[run].pcm is not None and not self._chunks[run].anew:
+            run += 1
+        return run
 
     def push(self, samples: NDArray[Any]) -> None:
         """Keep the next samples of the stream until they are heard. Takes and raises
@@ -204,12 +259,10 @@ class StreamHandle:
     def _take(self, samples: NDArray[Any], last: bool) -> None:
         if self._streams is None:
             raise InputError("the stream has left: join() makes a new one")
-        idle = not self._chunks
         for chunk in self._chunker.take(samples, last):
             self._keep(chunk)
         self._ended = self._ended or last
-        if idle and self._chunks:
-            self._streams._waiting.append(self)
+        self._streams._queue(self)
 
     def _keep(self, chunk: Samples) -> None:
         """Let a chunk wait, after the chunks that its gate kept before it; or pass it
@@ -232,17 +285,17 @@ class StreamHandle:
             elif self._chunks or self._open_events.is_open:  # a peak may become known
                 self._chunks.append(_Waiting(None, begin))
 
-    def _next_chunk(self) -> Samples | None:
-        """The chunk that has waited longest, after making the stream ready for it; None
-        for a chunk during which the model sleeps.
+    def _next_chunks(self, count: int) -> Samples:
+        """So many chunks that have waited longest, (1, count * chunk_samples), after
+        making the stream ready for them.
         """
         assert self._streams is not None
-        chunk = self._chunks.popleft()
-        self._frame = chunk.begin // self._streams.detector.info.frame_samples
-        if chunk.anew:
+        chunks = [self._chunks.popleft() for _ in range(count)]
+        self._frame = chunks[0].begin // self._streams.detector.info.frame_samples
+        if chunks[0].anew:
             self._streams._states.renew(self._row)
             self._second_pass = fresh_second_pass(self._streams.detector)
-        return chunk.pcm
+        return np.concatenate([chunk.pcm for chunk in chunks if chunk.pcm is not None], axis=1)
 
     def _verify(
         self,
@@ -251,18 +304,20 @@ class StreamHandle:
         scores: NDArray[np.float64],
         ages: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The final scores and ages (T, K) of its present chunk."""
+        """The final scores and ages (T, K) of its present chunks."""
         assert self._second_pass is not None
         return self._second_pass.hear(features, log_posteriors, scores, ages)
 
     def _after_pause(self, pcm: Samples, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The scores (T, K) of its present chunk, 0 where a phrase follows no pause."""
+        """The scores (T, K) of its present chunks, 0 where a phrase follows no
+        pause.
+        """
         assert self._pause_before is not None
         return self._pause_before.hear(pcm, self._frame, scores, ages)
 
     def _fire(self, scores: NDArray[np.float64], ages: NDArray[np.int64]) -> tuple[list[Detection], list[Detection]]:
-        """The events of its present chunk, from scores and ages (T, K), and the events
-        whose peak that chunk made known.
+        """The events of its present chunks, from scores and ages (T, K), and the events
+        whose peak they made known.
         """
         assert self._streams is not None
         detector = self._streams.detector
@@ -276,6 +331,7 @@ class StreamHandle:
         """
         assert self._streams is not None
         detector = self._streams.detector
+        self._frame = self._chunks.popleft().begin // detector.info.frame_samples
         return self._peaks([], [], np.zeros((detector.info.frames_per_chunk, len(detector.keywords))))
 
     def _peaks(

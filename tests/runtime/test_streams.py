@@ -150,6 +150,26 @@ def test_each_stream_has_its_own_rate(detector, sounds, rate):
     assert of(plain, events) == alone(detector, sounds[1], last=False)
 
 
+def test_several_chunks_of_a_stream_are_heard_in_one_call_and_no_event_is_late(monkeypatch):
+    detector, calls = Detector.load("wake-words"), []
+    sound = audio.read(ROOT / "demo" / "hear.wav")[: 10 * 16_000]
+    blocks = np.split(sound, range(1280, len(sound), 1280))
+    alone, wanted = detector.stream(), []
+    for number, block in enumerate(blocks):
+        wanted += [(number, event.keyword) for event in alone.push(block)]
+    run = detector.model.run
+    monkeypatch.setattr(detector.model, "run", lambda pcm, states: calls.append(pcm.size) or run(pcm, states))
+    streams = detector.streams()
+    handle, found = streams.join(), []
+    for number, block in enumerate(blocks):
+        handle.push(block)
+        assert streams.waiting == handle.is_due
+        found += [(number, event.keyword) for _, event in streams.run()]
+        assert not handle.is_due
+    assert found == wanted != []
+    assert len(calls) < 0.4 * sum(calls) / 1280
+
+
 def test_a_step_hears_those_that_have_waited_longest(detector):
     streams = detector.streams()
     handles = [streams.join() for _ in range(MOST_AT_ONCE + 2)]
@@ -193,9 +213,10 @@ def test_a_model_that_fails_once_leaves_nobody_deaf(detector, sounds, monkeypatc
         broken.setattr(OnnxModel, "run", fail)
         with pytest.raises(KwsError, match="out of memory"):
             streams.run()
-    assert [handle.waiting for handle in handles] == [waiting - 1] * 2
+    lost = {waiting - handle.waiting for handle in handles}
+    assert len(lost) == 1 and 0 < lost.pop() <= detector.info.chunks_per_call
     streams.run()
-    assert [handle.waiting for handle in handles] == [0, 0]
+    assert max(handle.waiting for handle in handles) <= 3  # in which no event is possible
     for handle in handles:
         handle.push(sounds[1])
         handle.leave()
