@@ -221,7 +221,8 @@ class KeywordScorer:
         best = flat.take(self._owners, axis=1).argmax(axis=2)  # of (rows, K, spellings of a keyword)
         places = self._owners.reshape(-1).take(best + self._firsts)  # (rows, K)
         places += spellings * np.arange(len(places))[:, None]
-        return scores.reshape(-1).take(places).reshape(*front, -1), ages.reshape(-1).take(places).reshape(*front, -1)
+        shape = (*front, len(self._owners))
+        return scores.reshape(-1).take(places).reshape(shape), ages.reshape(-1).take(places).reshape(shape)
 
     def _spelling_scores(self, ends: Float64Array) -> Float64Array:
         """The scores (..., P) of spellings."""

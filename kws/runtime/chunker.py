@@ -54,9 +54,6 @@ class Chunker:
         """The chunks that the samples complete, up to `most_chunks` at a time: (1,
         chunks * chunk_samples).
 
-        Every array handed out is the same memory: use it before asking for the next
-        one.
-
         samples: as `Stream.push` takes them. last: the stream ends; half a second of
         silence follows, filled up to a whole chunk. least: fewer chunks are kept until
         more samples come, unless the stream ends. Raises InputError as `Stream.push`
@@ -76,12 +73,14 @@ class Chunker:
     def _chunks(self, pcm: Samples, least: int) -> Iterator[Samples]:
         fewest = min(least * self._chunk_samples, self._kept.size)
         while (there := min(self._fill + pcm.size, self._kept.size)) >= fewest:
-            whole, fewest = there // self._chunk_samples * self._chunk_samples, self._chunk_samples
-            new = whole - self._fill
-            self._kept[0, self._fill : whole] = pcm[:new]
+            new = there - self._fill
+            self._kept[0, self._fill : there] = pcm[:new]
             pcm = pcm[new:]
-            self._fill = 0
-            yield self._kept[:, :whole]
+            whole, fewest = there // self._chunk_samples * self._chunk_samples, self._chunk_samples
+            chunks, rest = np.split(self._kept[:, :there].copy(), [whole], axis=1)
+            self._fill = rest.size
+            self._kept[:, : rest.size] = rest
+            yield chunks
         self._kept[0, self._fill : self._fill + pcm.size] = pcm
         self._fill += pcm.size
 

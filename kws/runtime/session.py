@@ -15,6 +15,7 @@ import base64
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -71,6 +72,7 @@ class OnnxModel:
         self.info = info
         self._session = session
         self._verifier = verifier
+        self._opening = Lock()
         self._quiet: States = self.zero_states()
         names = [state.name for state in info.states]
         self._inputs = ["pcm", *names]
@@ -161,16 +163,21 @@ class OnnxModel:
 
         Only for a model with a verifier. Raises KwsError where onnxruntime fails.
         """
-        assert self._verifier is not None
-        if isinstance(self._verifier, bytes):
-            self._verifier = _open_verifier(self._verifier, _session)
         try:
-            log_odds, log_posteriors = self._verifier.run(_VERIFIER_OUTPUTS, {"features": features[None]})
+            log_odds, log_posteriors = self._opened_verifier().run(_VERIFIER_OUTPUTS, {"features": features[None]})
         except KwsError:
             raise
         except Exception as error:  # onnxruntime has no common class of errors
             raise KwsError(f"the verifier failed to run: {_first_line(error)}") from error
         return log_odds[0], log_posteriors[0]
+
+    def _opened_verifier(self) -> _AnySession:
+        """The verifier, which the first candidate of all streams opens."""
+        with self._opening:
+            if isinstance(self._verifier, bytes):
+                self._verifier = _open_verifier(self._verifier, _session)
+            assert self._verifier is not None
+            return self._verifier
 
     def _check_graph(self) -> None:
         info = self.info

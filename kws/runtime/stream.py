@@ -80,8 +80,8 @@ def fresh_second_pass(detector: AnyDetector) -> SecondPassStream | None:
 
 
 class Stream:
-    """One microphone's state: a second of sound at most, and tensors whose size never
-    changes.
+    """One microphone's state: at most as much sound as one call of the graph takes, and
+    tensors whose size never changes.
 
     Made by `Detector.stream`. Its time is the count of samples; how they are cut into
     blocks changes nothing.
@@ -134,8 +134,8 @@ class Stream:
         decoding/wait_bound.py), at least what completes a chunk.
 
         A program that reads its microphone so seldom wakes up less often, which halves
-        what live listening costs (benchmarks/live.py). Scores are the same bits for
-        every block size.
+        what live listening costs (benchmarks/live.py). Scores do not depend on the
+        size of blocks (of a model that follows the level, but for rounding).
 
         While the model sleeps, the bound does not count the sound that its gate has
         kept. The event of a word that began in that sound may then come later by its
@@ -180,8 +180,9 @@ class Stream:
         """`push` that also gives each frame's scores and log-posteriors, of every chunk
         at once; with `last` it is `flush` too.
         """
-        first, self.peaks, self._least = self._frame, [], 1
+        first, self.peaks = self._frame, []
         results = list(self._results(samples, last))
+        self._least = 1  # of later pushes, until one has heard
         if last:
             self.peaks += self._open_events.end()
         if len(results) == 1:  # as live: spares copies

@@ -73,7 +73,7 @@ class Streams:
         return len(self._waiting)
 
     def run(self) -> list[tuple[StreamHandle, Detection]]:
-        """Hear everything that waits. Returns the events, each with its stream, in
+        """Hear every stream that is due. Returns the events, each with its stream, in
         order of time within a stream.
         """
         self.peaks = []
@@ -122,7 +122,7 @@ class Streams:
         posteriors, following, features = detector.model.run(pcm, tuple(states))
         scores, ages, scored = detector.scorer.score(posteriors, ScorerState(paths))
         self._states.put(rows, (*following, *scored))
-        if features is not None:
+        if features is not None and detector.second_pass is not None:
             for row, handle in enumerate(handles):
                 scores[row], ages[row] = handle._verify(features[row], posteriors[row], scores[row], ages[row])
         for handle, own in zip(handles, scored.paths, strict=True):
@@ -143,6 +143,7 @@ class Streams:
         self._states.remove(handle._row)
         if handle._waits:
             self._waiting.remove(handle)
+            handle._waits = False
 
 
 class _Waiting(NamedTuple):
@@ -244,8 +245,8 @@ class StreamHandle:
         self._take(np.empty(0, np.float32), last=True)
 
     def leave(self) -> list[Detection]:
-        """Give up the stream's place; waiting chunks are not heard. A second call does
-        nothing.
+        """Give up the stream's place; waiting chunks are not heard (call `flush` and run
+        first where they should be). A second call does nothing.
 
         Returns the events whose peak was not known yet, with the highest score so far
         as their peak.

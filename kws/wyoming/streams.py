@@ -70,8 +70,8 @@ class ClientStream:
             handle.flush()
 
     def heard(self) -> list[Detection]:
-        """The events of the stream since the last call; hears everything that waits, of
-        all clients.
+        """The events of the stream since the last call; hears every stream that is due,
+        of all clients.
         """
         self._streams._hear()
         events, self._events = self._events, []

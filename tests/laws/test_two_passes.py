@@ -2,6 +2,8 @@
 
 import base64
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +157,22 @@ def test_the_verifiers_that_ship_are_opened_for_the_first_candidate(monkeypatch)
     sound = audio.read(ROOT / "demo" / "hear.wav")
     assert stream.process(sound).detections
     assert len(opened) == 1
+
+
+def test_threads_open_the_verifiers_that_ship_once(monkeypatch):
+    opened, open_verifier = [], session._open_verifier
+
+    def slowly(*given):
+        opened.append(1)
+        time.sleep(0.05)
+        return open_verifier(*given)
+
+    monkeypatch.setattr(session, "_open_verifier", slowly)
+    model = Detector.load("wake-words").model
+    features = np.zeros((200, 40), np.float32)
+    with ThreadPoolExecutor(4) as threads:
+        said = list(threads.map(lambda _: model.verify(features)[0], range(4)))
+    assert len(opened) == 1 and all(np.array_equal(one, said[0]) for one in said)
 
 
 def spoiled(path: Path, out: Path, **properties: str | None) -> Path:

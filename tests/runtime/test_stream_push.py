@@ -92,6 +92,30 @@ def test_process_waits_for_nothing_after_push(detector, sound):
     assert eager.wait_s == stream.wait_s
 
 
+@given(st.lists(st.tuples(st.integers(0, 9_000), st.sampled_from(["push", "push", "process", "wrong"])), max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_push_and_process_may_take_turns(detector, sound, turns):
+    whole = detector.stream()
+    wanted = whole.process(sound, last=True)
+    stream, events, at = detector.stream(), [], 0
+    for size, way in turns:
+        block, at = sound[at : at + size], at + size * (way != "wrong")
+        if way == "wrong":
+            with pytest.raises(ValueError, match="finite"):
+                stream.process(np.array([np.nan], np.float32))
+        elif way == "push":
+            events += stream.push(block)
+        else:
+            found = stream.process(block)
+            np.testing.assert_array_equal(
+                found.scores, wanted.scores[found.first_frame : found.first_frame + len(found.scores)]
+            )
+            events += found.detections
+    events += stream.push(sound[at:])
+    events += stream.flush()
+    assert events == wanted.detections
+
+
 def test_a_wrong_block_loses_nothing_that_is_kept(detector, sound):
     wanted = detector.stream().process(sound, last=True).detections
     stream, events = detector.stream(), []

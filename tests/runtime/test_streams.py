@@ -170,6 +170,26 @@ def test_several_chunks_of_a_stream_are_heard_in_one_call_and_no_event_is_late(m
     assert len(calls) < 0.4 * sum(calls) / 1280
 
 
+def test_who_has_left_is_no_longer_due(detector, sounds):
+    streams = detector.streams()
+    handle = streams.join()
+    handle.push(sounds[0])
+    assert handle.is_due and streams.waiting == 1
+    handle.leave()
+    assert not handle.is_due and streams.waiting == 0
+
+
+def test_the_first_pass_alone_hears_many_streams():
+    pair = Detector.load("wake-words")
+    first = Detector(pair.model, verify=False)
+    sound = audio.read(ROOT / "demo" / "hear.wav")[:32_000]
+    streams = first.streams()
+    handle = streams.join()
+    handle.push(sound)
+    events = of(handle, streams.run())
+    assert [event.keyword for event in events] == [event.keyword for event in first.stream().process(sound).detections]
+
+
 def test_a_step_hears_those_that_have_waited_longest(detector):
     streams = detector.streams()
     handles = [streams.join() for _ in range(MOST_AT_ONCE + 2)]
