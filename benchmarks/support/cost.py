@@ -43,6 +43,8 @@ def engine(place: str, keywords: list[str]) -> tuple[Callable[[Any], Any], int]:
         detector = Detector(detector.model, [own[name] for name in keywords])
     else:
         detector = open_detector(place, keywords)
+    if (verifier := detector.info.verifier) is not None:  # the first candidate opens it: that is no cost of hearing
+        detector.model.verify(np.full((verifier.segment_frames, verifier.mels), verifier.silence, np.float32))
     return detector.stream().push, detector.info.chunk_samples
 
 

@@ -79,11 +79,18 @@ class CandidateFinder:
 
     def frames_to_decide(self, state: CandidateState) -> int | None:
         """The frame, counted from 1, in which the oldest possible candidate after
-        `state` is decided; None where no score of the last `hold_frames` reaches the
-        floor.
+        `state` is decided; None where no score of the last `hold_frames` can be one: a
+        peak so far that reaches the floor.
         """
-        rows = np.flatnonzero((state.scores[self._hold :] >= self._floor).any(axis=1))
-        return int(rows[0]) + 1 if len(rows) else None
+        hold, scores = self._hold, state.scores
+        if scores[hold:].max(initial=0.0) < self._floor:
+            return None
+        for row in range(hold):
+            at = hold + row
+            least = np.maximum(scores[at + 1 :].max(axis=0, initial=0.0), self._floor)
+            if ((scores[at] >= least) & (scores[at] > scores[at - hold : at].max(axis=0, initial=0.0))).any():
+                return row + 1
+        return None
 
     def _peaks(self, scores: Float64Array, ages: IntArray, first: int) -> list[Candidate]:
         hold, found = self._hold, []

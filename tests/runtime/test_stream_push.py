@@ -75,7 +75,7 @@ def test_small_blocks_are_heard_together(monkeypatch):
     stream = detector.stream()
     events = [event for block in np.split(sound, range(320, len(sound), 320)) for event in stream.push(block)]
     kept = info.chunks_per_call * info.chunk_samples
-    assert events == wanted
+    assert [(e.keyword, e.start, e.end) for e in events] == [(e.keyword, e.start, e.end) for e in wanted] != []
     assert len(sound) - kept <= sum(calls) <= len(sound)
     assert len(calls) < 0.4 * sum(calls) / info.chunk_samples
 
