@@ -92,7 +92,14 @@ def listen(microphone: Any, recording: Path, minutes: float) -> tuple[list[list[
     watcher.start()
     heard: list[list[dict[str, Any]]] = []
     out = listener.stdout
-    reader = threading.Thread(target=lambda: [heard[-1].append(json.loads(line)) for line in out])
+
+    def read() -> None:
+        """Keeps the events; lines of their peaks name no keyword."""
+        for event in map(json.loads, out):
+            if "keyword" in event:
+                heard[-1].append(event)
+
+    reader = threading.Thread(target=read)
     reader.start()
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:

@@ -3,12 +3,12 @@ own or all in one `Streams`.
 
     python benchmarks/streams.py [--model wake-words] [--streams 1 10 100 1000] [--chunks 4000] [--limit-ms 100]
 
-N microphones begin at random moments and complete a chunk (80 ms) each at their own
-time from then on. A clock that is counted, not read, runs until the next chunk is
-complete, and on by the CPU time that hearing took: every chunk is really heard, with
-the states of N streams in memory, but what else the machine does does not count. A
-stream is heard when an event is possible in its chunks, several at once; the delay is
-from the chunk that makes it possible to the events. Three ways of hearing:
+N microphones begin at random moments of two seconds and complete a chunk (80 ms) each
+at their own time from then on. A clock that is counted, not read, runs until the next
+chunk is complete, and on by the CPU time that hearing took: every chunk is really
+heard, with the states of N streams in memory, but what else the machine does does not
+count. A stream is heard when an event is possible in its chunks, several at once; the
+delay is from the chunk that makes it possible to the events. Three ways of hearing:
 
 - alone: `Stream.push` for each chunk as it completes;
 - together: `Streams.step` whenever a stream is due: of however many have become so
@@ -40,7 +40,8 @@ from kws.runtime.detector import Detector
 from kws.runtime.streams import MOST_AT_ONCE
 
 TICK_S = 0.02
-SHORTEST_S = 2.0  # of a run: some chunks of every microphone
+BEGIN_S = 2.0
+SHORTEST_S = 4.0  # of a run: some chunks of every microphone
 LONGEST_S = 20.0
 CLOSE = 1.04  # the search ends when its two bounds are this near
 
@@ -123,7 +124,7 @@ def simulate(hearing: Hearing, microphones: int, seconds: float, chunk: NDArray[
     tick_s.
     """
     period = units.seconds(chunk.size)
-    begins = np.random.default_rng(0).uniform(0, period, microphones)
+    begins = np.random.default_rng(0).uniform(0, BEGIN_S, microphones)  # or all would be due at once, again and again
     times = np.add.outer(np.arange(1, 1 + round(seconds / period)) * period, begins)
     arrivals = deque(sorted((float(when), number % microphones) for number, when in enumerate(times.flat)))
     waiting: list[deque[float]] = [deque() for _ in range(microphones)]

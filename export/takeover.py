@@ -26,9 +26,10 @@ def write_with_verifiers_of(
     as one model file of two passes.
 
     name: the new model's; None takes the recipe's. floor: the score of the first pass
-    from which on the verifiers are asked; None takes that of `model`. The thresholds are the recipe's
-    until `kws calibrate` sets them. Raises KwsError, and writes nothing, where `model`
-    has one pass or does not go with the first pass, or where ONNX and torch differ.
+    from which on the verifiers are asked; None takes that of `model`. The thresholds
+    are the recipe's until `kws calibrate` sets them. Raises KwsError, and writes
+    nothing, where `model` has one pass or does not go with the first pass, or where
+    ONNX and torch differ.
     """
     second = OnnxModel.load(model).info
     if second.verifier is None:

@@ -35,7 +35,7 @@ WALKS = {
                 "kws/runtime/chunker.py: Chunker.take",
                 "checks the samples, resamples to 16 kHz, scales to [-1, 1]",
                 "chunks (1, 1280 C) float32; 1280 samples = 80 ms, C = 1 to 16",
-                ("less than a chunk of sound",),
+                ("sound without an event yet,", "at most 16 chunks"),
             ),
             Step(
                 "Run the graph",

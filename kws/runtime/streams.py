@@ -245,8 +245,8 @@ class StreamHandle:
         self._take(np.empty(0, np.float32), last=True)
 
     def leave(self) -> list[Detection]:
-        """Give up the stream's place; waiting chunks are not heard (call `flush` and run
-        first where they should be). A second call does nothing.
+        """Give up the stream's place; waiting chunks are not heard (call `flush` and
+        run first where they should be). A second call does nothing.
 
         Returns the events whose peak was not known yet, with the highest score so far
         as their peak.

@@ -156,7 +156,7 @@ def test_a_word_that_the_stream_begins_with_is_heard():
     sure = [event for event in detector.stream().push(sound) if event.score > 1.5 * threshold[event.keyword]]
     missed, words = [], json.loads((ROOT / "demo" / "hear.json").read_text(encoding="utf-8"))["wake_words"]
     words = [said for said in words if any(0 < event.end_s - said["start_s"] < 1.5 for event in sure)]
-    assert len(words) >= 11
+    assert len(words) >= 10
     for said in words:
         stream, first = detector.stream(), int(16_000 * said["start_s"])
         heard = stream.push(sound[first : first + 24_000]) + stream.flush()
