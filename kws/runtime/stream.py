@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kws import units
 from kws.arrays import Samples
 from kws.decoding.event_peaks import EventPeaks
-from kws.decoding.scorer import KeywordScorer
+from kws.decoding.scorer import KeywordScorer, ScorerState
 from kws.decoding.trigger import Trigger
 from kws.decoding.wait_bound import WaitBound
 from kws.events import Detection
@@ -79,6 +79,14 @@ def fresh_second_pass(detector: AnyDetector) -> SecondPassStream | None:
     return None if detector.second_pass is None else detector.second_pass.stream()
 
 
+def chunks_to_wait(detector: AnyDetector, scored: ScorerState, second_pass: SecondPassStream | None) -> int:
+    """The chunk of a stream, counted from 1, in which the next event is possible."""
+    frames = detector.wait_bound.frames(scored)
+    if second_pass is not None:
+        frames = second_pass.frames(frames)
+    return -(-frames // detector.info.frames_per_chunk)
+
+
 class Stream:
     """One microphone's state: at most as much sound as one call of the graph takes, and
     tensors whose size never changes.
@@ -141,14 +149,8 @@ class Stream:
         kept. The event of a word that began in that sound may then come later by its
         length; for that the process wakes a seventh as often.
         """
-        return units.seconds(self._chunker.missing(self._chunks_to_wait()))
-
-    def _chunks_to_wait(self) -> int:
-        """The chunk, counted from 1, in which the next event is possible."""
-        frames = self.detector.wait_bound.frames(self._scorer_state)
-        if self._second_pass is not None:
-            frames = self._second_pass.frames(frames)
-        return -(-frames // self.detector.info.frames_per_chunk)
+        least = chunks_to_wait(self.detector, self._scorer_state, self._second_pass)
+        return units.seconds(self._chunker.missing(least))
 
     def push(self, samples: NDArray[Any]) -> list[Detection]:
         """Take the next samples of the stream; returns the events that they complete,
@@ -167,7 +169,7 @@ class Stream:
         asleep = self._gate is not None and self._gate.asleep  # the bound knows nothing of what the gate has kept
         results = list(self._results(samples, least=1 if asleep else self._least))
         if results:
-            self._least = self._chunks_to_wait()
+            self._least = chunks_to_wait(self.detector, self._scorer_state, self._second_pass)
         return [event for result in results for event in result.detections]
 
     def flush(self) -> list[Detection]:

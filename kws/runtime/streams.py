@@ -23,7 +23,7 @@ from kws.errors import InputError
 from kws.events import Detection
 from kws.runtime.chunker import Chunker
 from kws.runtime.gate import Gate
-from kws.runtime.stream import AnyDetector, fresh_second_pass
+from kws.runtime.stream import AnyDetector, chunks_to_wait, fresh_second_pass
 from kws.runtime.stream_rows import StreamRows
 
 MOST_AT_ONCE = 16  # chunks per run: with more none is cheaper, and all come later
@@ -126,7 +126,7 @@ class Streams:
             for row, handle in enumerate(handles):
                 scores[row], ages[row] = handle._verify(features[row], posteriors[row], scores[row], ages[row])
         for handle, own in zip(handles, scored.paths, strict=True):
-            handle._set_due(ScorerState(own))
+            handle._least = chunks_to_wait(detector, ScorerState(own), handle._second_pass)
         if detector.after_pause:
             for row, handle in enumerate(handles):
                 scores[row] = handle._after_pause(pcm[row], scores[row], ages[row])
@@ -213,15 +213,6 @@ class StreamHandle:
         if self._ended or asleep or any(chunk.pcm is None or chunk.anew for chunk in self._chunks):
             return True
         return len(self._chunks) >= self._least
-
-    def _set_due(self, scored: ScorerState) -> None:
-        """Find in how many chunks the next event is possible after `scored`."""
-        assert self._streams is not None
-        detector = self._streams.detector
-        frames = detector.wait_bound.frames(scored)
-        if self._second_pass is not None:
-            frames = self._second_pass.frames(frames)
-        self._least = -(-frames // detector.info.frames_per_chunk)
 
     def _run_length(self, most: int) -> int:
         """How many of its waiting chunks, from the first on, the model may hear in one
