@@ -43,12 +43,11 @@ def write_pair(verifiers: Sequence[Path], first_pass: Path, output: Path, name: 
     members = [load_verifier(path) for path in verifiers]
     refuse_unlike(members, verifiers)
     info = OnnxModel.load(first_pass).info
-    refuse_strangers(members[0], info, first_pass)
+    refuse_strangers(members[0].model.config.tokens, members[0].model.config.words, info, first_pass)
     model = Ensemble([member.model for member in members])
     round_weights(model)
     proto = onnx.load(str(first_pass))
-    fills_bands = bool(info.training.config.get("model", {}).get("extend_band"))
-    hand_on_features(proto, members[0].model.config.mels, extended=fills_bands)
+    hand_on_features(proto, info, members[0].model.config.mels)
     info = paired(info, members, name or members[0].recipe["name"])
     without_notes(proto)  # of a first pass that an older kws wrote
     embed(proto, info, verifier_graph(model).SerializeToString())
@@ -83,27 +82,29 @@ def refuse_unlike(members: Sequence[VerifierCheckpoint], paths: Sequence[Path]) 
             )
 
 
-def refuse_strangers(checkpoint: VerifierCheckpoint, info: ModelInfo, first_pass: Path) -> None:
-    """Raise KwsError unless the verifier was trained for such a first pass."""
-    config = checkpoint.model.config
-    if config.tokens != info.tokens:
+def refuse_strangers(tokens: Sequence[str], words: Sequence[str], info: ModelInfo, first_pass: Path) -> None:
+    """Raise KwsError unless a verifier of these tokens and words was trained for such a
+    first pass, which `info` describes.
+    """
+    if tuple(tokens) != info.tokens:
         raise KwsError(f"the verifier's phones are not those of {first_pass}: train it with this first pass")
-    if unknown := sorted(set(config.words) - {keyword.name for keyword in info.keywords}):
+    if unknown := sorted(set(words) - {keyword.name for keyword in info.keywords}):
         raise KwsError(f"{first_pass} does not hear {', '.join(unknown)}, which the verifier was trained for")
 
 
-def hand_on_features(proto: onnx.ModelProto, mels: int, *, extended: bool) -> None:
+def hand_on_features(proto: onnx.ModelProto, info: ModelInfo, mels: int) -> None:
     """Make the log-mel energies of a first pass's frontend an output of its graph,
     `features` (B, F, M).
 
-    extended: whether the frontend fills the bands that a telephone cuts off; the first
-    logarithm in the graph is then that of the prediction. The energies are the next
+    Where the frontend fills the bands that a telephone cuts off, as `info` says, the
+    first logarithm in the graph is that of the prediction. The energies are the next
     one; a model that follows the level has one more. Raises KwsError where there are
     others. Where the energies are an output already nothing happens.
     """
     if any(output.name == "features" for output in proto.graph.output):
         return
-    logs = [node for node in proto.graph.node if node.op_type == "Log"][extended:]
+    fills_bands = bool(info.training.config.get("model", {}).get("extend_band"))
+    logs = [node for node in proto.graph.node if node.op_type == "Log"][fills_bands:]
     if len(logs) not in (1, 2):
         raise KwsError(f"the first pass has {len(logs)} logarithms where its log-mel energies are one, or one of two")
     found = logs[0].output[0]

@@ -12,10 +12,10 @@ from pathlib import Path
 import onnx
 
 from kws.errors import KwsError
-from kws.export.pair import hand_on_features
+from kws.export.pair import hand_on_features, refuse_strangers
 from kws.export.write import Written, write_model
 from kws.files import whole
-from kws.metadata import SCHEMA, ModelInfo, Training, embed
+from kws.metadata import SCHEMA, ModelInfo, embed
 from kws.runtime.session import OnnxModel, verifier_bytes
 
 
@@ -41,10 +41,9 @@ def write_with_verifiers_of(
     with tempfile.TemporaryDirectory() as folder:
         written = write_model(checkpoint, Path(folder) / "first.onnx", name)
         proto, first = onnx.load(str(written.path)), OnnxModel.load(written.path).info
-    refuse_unlike(first, second, model)
     assert second.verifier is not None
-    fills_bands = bool(first.training.config["model"].get("extend_band"))
-    hand_on_features(proto, second.verifier.mels, extended=fills_bands)
+    refuse_strangers(second.tokens, second.verifier.words, first, checkpoint)
+    hand_on_features(proto, first, second.verifier.mels)
     verifiers = verifier_bytes({entry.key: entry.value for entry in onnx.load(str(model)).metadata_props})
     embed(proto, joined(first, second), verifiers)
     onnx.checker.check_model(proto)
@@ -54,23 +53,12 @@ def write_with_verifiers_of(
     return Written(output, first.parameters + second.verifier.parameters, written.difference)
 
 
-def refuse_unlike(first: ModelInfo, second: ModelInfo, model: Path) -> None:
-    """Raise KwsError unless the verifiers of `second` know the phones of `first`, and
-    `first` hears their words.
-    """
-    assert second.verifier is not None
-    if first.tokens != second.tokens:
-        raise KwsError(f"the verifiers of {model} know other phones than this first pass")
-    if unknown := sorted(set(second.verifier.words) - {keyword.name for keyword in first.keywords}):
-        raise KwsError(f"this first pass does not hear {', '.join(unknown)}, which {model} verifies")
-
-
 def joined(first: ModelInfo, second: ModelInfo) -> ModelInfo:
     """The info of a first pass with the verifiers of another model, and the training
     data of both.
     """
-    verifiers = {key: second.training.config[key] for key in ("verifiers",) if key in second.training.config}
-    training: Training = dataclasses.replace(
+    verifiers = {key: said for key, said in second.training.config.items() if key == "verifiers"}
+    training = dataclasses.replace(
         first.training,
         data=tuple(dict.fromkeys((*first.training.data, *second.training.data))),
         config={**first.training.config, **verifiers},

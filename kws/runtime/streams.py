@@ -92,7 +92,7 @@ class Streams:
     def _step(self) -> list[tuple[StreamHandle, Detection]]:
         handles = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
         for handle in handles:
-            handle._waits = False
+            handle._due = False
         try:
             return self._next_of(handles)
         finally:
@@ -101,8 +101,8 @@ class Streams:
 
     def _queue(self, handle: StreamHandle) -> None:
         """Let a stream wait for its turn, if it is due."""
-        if not handle._waits and handle._hears_now():
-            handle._waits = True
+        if not handle._due and handle._hears_now():
+            handle._due = True
             self._waiting.append(handle)
 
     def _next_of(self, handles: Sequence[StreamHandle]) -> list[tuple[StreamHandle, Detection]]:
@@ -141,9 +141,9 @@ class Streams:
 
     def _forget(self, handle: StreamHandle) -> None:
         self._states.remove(handle._row)
-        if handle._waits:
+        if handle._due:
             self._waiting.remove(handle)
-            handle._waits = False
+            handle._due = False
 
 
 class _Waiting(NamedTuple):
@@ -170,7 +170,7 @@ class StreamHandle:
         self._row = row
         self._gate = gate
         self._chunks: deque[_Waiting] = deque()
-        self._waits = False  # for its turn
+        self._due = False
         self._least = 1  # chunks in which an event is possible
         self._taken = 0  # samples of whole chunks
         self._frame = 0
@@ -201,7 +201,7 @@ class StreamHandle:
         """Whether the stream waits for its turn, since an event is possible in its
         chunks.
         """
-        return self._waits
+        return self._due
 
     def _hears_now(self) -> bool:
         """Whether its chunks should be heard now: an event is possible in them, it has
