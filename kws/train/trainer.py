@@ -38,6 +38,7 @@ from kws.model.mixers import is_streaming
 from kws.train.average import Average
 from kws.train.datamodule import SceneModule
 from kws.train.initial import first_mel, first_model, normalise, with_phrases
+from kws.train.losses.imitation import find_teacher
 from kws.train.losses.total import refuse_weights
 from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
@@ -170,6 +171,8 @@ def refuse_impossible(recipe: Recipe) -> None:
     refuse_weights(task)
     refuse_warp(task.vocal_tract)
     refuse_temperature(task.temperature)
+    if task.teacher:
+        find_teacher(task.teacher, task.model.tokens)
     try:
         is_streaming(task.model.mixer)
     except ValueError as error:

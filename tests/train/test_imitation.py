@@ -16,6 +16,8 @@ from kws.log import silent  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
 from kws.train.losses.imitation import TaughtScenes, imitation_loss  # noqa: E402
+from kws.train.recipes.file import find_recipe  # noqa: E402
+from kws.train.trainer import train  # noqa: E402
 from waves import write_wave  # noqa: E402
 
 TOKENS = tones.model_info()["tokens"]
@@ -70,6 +72,13 @@ def test_a_teacher_of_other_tokens_is_refused(scenes, tone_model):
         TaughtScenes(scenes, str(tone_model), AcousticConfig().tokens)
     with pytest.raises(KwsError, match="no-such-model"):
         TaughtScenes(scenes, "no-such-model", TOKENS)
+
+
+def test_a_wrong_teacher_is_told_before_any_clip_is_decoded(tmp_path):
+    recipe = find_recipe("tiny").changed(data=str(tmp_path), output=str(tmp_path / "run"), teacher="no-such-model")
+    with pytest.raises(KwsError, match="no-such-model"):
+        train(recipe)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_student_that_minds_the_loss_says_what_its_teacher_says():

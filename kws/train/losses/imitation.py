@@ -36,10 +36,8 @@ class TaughtScenes(Dataset[Batch]):
 
     def __init__(self, scenes: SceneDataset, model: str, tokens: Sequence[str]) -> None:
         self.scenes = scenes.with_dry()
-        self._path = find(model)
+        self._path = find_teacher(model, tokens)
         self._model: OnnxModel | None = None  # opened in the process that makes batches
-        if OnnxModel.load(self._path).info.tokens != tuple(tokens):
-            raise KwsError(f"teacher={model} tells apart other tokens than the model that should learn from it")
 
     def __getitem__(self, step: int) -> Batch:
         batch = self.scenes[step]
@@ -50,8 +48,16 @@ class TaughtScenes(Dataset[Batch]):
 
     def identity(self) -> str:
         """A digest of everything that determines the batches."""
-        teacher = hashlib.blake2b(Path(self._path).read_bytes(), digest_size=8).hexdigest()
+        teacher = hashlib.blake2b(self._path.read_bytes(), digest_size=8).hexdigest()
         return f"{self.scenes.identity()} taught by {teacher}"
+
+
+def find_teacher(model: str, tokens: Sequence[str]) -> Path:
+    """The file of a teacher, as `TaughtScenes` takes it."""
+    path = find(model)
+    if OnnxModel.load(path).info.tokens != tuple(tokens):
+        raise KwsError(f"teacher={model} tells apart other tokens than the model that should learn from it")
+    return path
 
 
 def log_posteriors(model: OnnxModel, pcm: Float32Array) -> Float32Array:
