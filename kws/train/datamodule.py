@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from kws.lexicon import Lexicon
 from kws.lexicon.text import phrase_name
 from kws.log import Log
 from kws.model.encoder import FRAME_SAMPLES
-from kws.train.losses.imitation import TaughtScenes
+from kws.train.losses.imitation import TaughtScenes, hears_clips
 from kws.train.process.ahead import ahead
 from kws.train.recipe import Recipe, TrainingCorpus
+from kws.train.teacher.targets import ClipTeacher
 from kws.units import FLUSH_SAMPLES
 
 
@@ -126,6 +127,7 @@ class SceneModule(pl.LightningDataModule):
         self.cache = (self.root if os.access(self.root, os.W_OK) else Path(recipe.run.output)) / ".decoded"
         self.speller = Speller.of(recipe, lexicon)
         self.scene_data: SceneDataset | None = None
+        self.teacher: ClipTeacher | None = None
         self.dev_clips: list[Clips] = []
 
     def prepare_data(self) -> None:
@@ -146,6 +148,10 @@ class SceneModule(pl.LightningDataModule):
             r = self.recipe
             shares = {corpus.folder: corpus.share for corpus in r.task.speech}
             packed = {folder: found for folder in shares if (found := find_shards(self.root, folder))}
+            if hears_clips(r.task.teacher):
+                if packed:
+                    raise KwsError(f"a teacher hears no packed corpus: {', '.join(packed)} needs a manifest.csv")
+                self.teacher = ClipTeacher(Path(r.task.teacher), self.cache, r.run.accelerator, self.log)
             plain = [folder for folder in shares if folder not in packed]
             for folder in plain:
                 refuse_shared_speakers(read_manifest(self.root / folder), self.root / folder)
@@ -187,7 +193,8 @@ class SceneModule(pl.LightningDataModule):
         """This process's part of the batches: item `step` is the batch of that step."""
         task, features = self.recipe.task, self.recipe.run.features
         scenes = self.prepare().part(*self._place())
-        batches = TaughtScenes(scenes, task.teacher, task.model.tokens) if task.teacher else scenes
+        rows_taught = task.teacher and not hears_clips(task.teacher)
+        batches = TaughtScenes(scenes, task.teacher, task.model.tokens) if rows_taught else scenes
         return FeatureDataset(batches, task.model, Path(features)) if features else batches
 
     def val_dataloader(self) -> Any:
@@ -215,7 +222,7 @@ class SceneModule(pl.LightningDataModule):
         clips = self._decode(rows)
         source, guessed = self.speller.source(clips, share)
         self.log(f"{folder}: {describe(clips.utterances)}; {guessed} words not in the dictionary were guessed")
-        return source
+        return source if self.teacher is None else replace(source, taught=self.teacher.hear(clips))
 
     def _streamed(self, corpus: Shards, share: float) -> ShardSource:
         shards = corpus.split("train")

@@ -62,8 +62,11 @@ class TaskConfig:
     into the model file.
 
     start: a checkpoint, or the name of one that ships, whose weights training starts
-    from; its model's shape is used. trunk: a checkpoint whose weights, those of its
-    mixers apart, a model of the recipe's own shape starts from.
+    from; its model's shape is used. Of `phone_teacher` it is the model.bin of Whisper.
+    start_share: of those weights in the finished ones (Wortsman et al. 2022, "Robust
+    fine-tuning of zero-shot models", arXiv 2109.01903): a model keeps what it knew
+    beside what it learned. trunk: a checkpoint whose weights, those of its mixers
+    apart, a model of the recipe's own shape starts from.
 
     words: a closed vocabulary that the model learns to tell apart with the weight
     word_weight (kws.train.losses.word_loss); rows of `scenes` should then hold one
@@ -72,8 +75,9 @@ class TaskConfig:
     of the model that learns the keywords as whole phrases
     (kws.train.losses.phrase_branch); `train` sets model.phrases to fit.
 
-    teacher: a model file, or the name of one that ships, whose posteriors the model
-    learns to give, with the weight teacher_weight (kws.train.losses.imitation).
+    teacher: a model file, the name of one that ships, or a checkpoint of
+    `phone_teacher`, whose posteriors the model learns to give, with the weight
+    teacher_weight (kws.train.losses.imitation).
 
     frequency_mask: widest SpecAugment band mask, in mel bands. time_mask_frames: widest
     SpecAugment time mask, in hops of 10 ms, one for every two seconds of a row; 0 is
@@ -94,6 +98,7 @@ class TaskConfig:
     scoring: ScorerConfig = field(default_factory=default_scoring)
     rooms: TrainingCorpus | None = None
     start: str = ""
+    start_share: float = 0.0
     trunk: str = ""
     words: tuple[str, ...] = ()
     word_weight: float = 0.0

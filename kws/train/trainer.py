@@ -37,14 +37,14 @@ from kws.model.checkpoint import save_checkpoint, write_values
 from kws.model.mixers import is_streaming
 from kws.train.average import Average
 from kws.train.datamodule import SceneModule
-from kws.train.initial import first_mel, first_model, normalise, with_phrases
-from kws.train.losses.imitation import find_teacher
+from kws.train.initial import first_mel, first_model, keep_of_the_start, normalise, with_phrases
+from kws.train.losses.imitation import find_teacher, hears_clips
 from kws.train.losses.total import refuse_weights
 from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
 from kws.train.process.malloc import keep_freed_memory
 from kws.train.process.progress import TrainingBar
-from kws.train.recipe import OptimConfig, Recipe, RunConfig
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
 from kws.train.recipes.identity import claim, without_paths
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
@@ -71,6 +71,7 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
     else:
         task = _fit(trainer, recipe, output / "last.ckpt", log)
         if trainer.is_global_zero:
+            keep_of_the_start(task.model, recipe)
             task.model.soften(recipe.task.temperature)
             spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
             save_checkpoint(finished, task.model, without_paths(recipe), task.spellings, spent)
@@ -81,14 +82,23 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
     """Train from the start or from the last epoch's checkpoint; returns the task with
     its averaged model.
     """
-    keep_freed_memory()
     pl.seed_everything(recipe.optim.seed, verbose=False)
     lexicon = lexicon_of(recipe)
     data = SceneModule(recipe, lexicon, log)
     task = CTCTask(recipe, first_model(recipe), lexicon)
+    log(f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps")
+    fit(trainer, task, data, last, log)
+    return task
+
+
+def fit(trainer: pl.Trainer, task: pl.LightningModule, data: SceneModule, last: Path, log: Log) -> None:
+    """Train `task` from the start, or from the last epoch's checkpoint where there is
+    one.
+    """
+    keep_freed_memory()
     going_on = last.exists()
-    size = f"{parameter_count(task.model):,} parameters, {recipe.optim.steps} steps"
-    log(f"going on from {last}" if going_on else size)
+    if going_on:
+        log(f"going on from {last}")
     try:
         with told_of_a_full_disk(last.parent), interruptible(trainer, last):
             trainer.fit(task, datamodule=data, ckpt_path=last if going_on else None, weights_only=True)
@@ -96,7 +106,6 @@ def _fit(trainer: pl.Trainer, recipe: Recipe, last: Path, log: Log) -> CTCTask:
         if "gloo" not in str(error):
             raise
         raise KwsError("another process of this training has ended: give the same command again to go on") from error
-    return task
 
 
 def refuse_damaged(finished: Path) -> None:
@@ -171,8 +180,11 @@ def refuse_impossible(recipe: Recipe) -> None:
     refuse_weights(task)
     refuse_warp(task.vocal_tract)
     refuse_temperature(task.temperature)
+    refuse_share(task)
     if task.teacher:
         find_teacher(task.teacher, task.model.tokens)
+    if hears_clips(task.teacher) and task.scenes.shift_seconds:
+        raise KwsError("scenes.shift_seconds moves clips away from what their teacher heard: give 0")
     try:
         is_streaming(task.model.mixer)
     except ValueError as error:
@@ -194,6 +206,14 @@ def refuse_temperature(temperature: float) -> None:
             f"temperature={temperature} divides the logits: give a number above 0 and up to {MOST_TEMPERATURE:g}, "
             f"1 to change nothing"
         )
+
+
+def refuse_share(task: TaskConfig) -> None:
+    """Raise KwsError for a share of the start that is none, or a start that is none."""
+    if not 0 <= task.start_share < 1:
+        raise KwsError(f"start_share={task.start_share:g} is no share of weights: give 0 or more and less than 1")
+    if task.start_share and not task.start:
+        raise KwsError("start_share keeps weights that training starts from: give start=CHECKPOINT")
 
 
 def refuse_no_workers(run: RunConfig) -> None:

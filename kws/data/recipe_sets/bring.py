@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from kws.data.corpora.base import AbsentError
 from kws.data.manifest import describe, read_manifest
 from kws.data.prepare.build import MARKER
-from kws.data.recipe_sets import teacher
+from kws.data.recipe_sets import teachers
 from kws.data.recipe_sets.made import MADE, Making
 from kws.data.recipe_sets.public import PUBLIC
-from kws.data.recipe_sets.teacher import TEACHER
+from kws.data.recipe_sets.teachers import TEACHERS
 from kws.errors import KwsError, named
 from kws.log import Log
 from kws.train.recipes.shipped import shipped_files
@@ -38,14 +38,16 @@ def corpora_of(recipe: str) -> tuple[str, ...]:
     return tuple(named)
 
 
-def asks_a_teacher(recipe: str) -> bool:
-    """Whether a recipe's constant TEACHER, which is read in the same way, names the one
-    that is known; KwsError where it names another.
+def teacher_of(recipe: str) -> str | None:
+    """The teacher that a recipe's constant TEACHER names, which is read in the same
+    way; KwsError where nothing is known of it.
     """
-    named = _constant(_source(recipe), _TEACHER)
-    if named not in (None, TEACHER):
-        raise KwsError(f"nothing is known of a teacher {named!r}: there is {TEACHER}")
-    return named is not None
+    name = _constant(_source(recipe), _TEACHER)
+    if name is None:
+        return None
+    if not isinstance(name, str) or name not in TEACHERS:
+        raise KwsError(f"nothing is known of a teacher {name!r}: there are {' and '.join(TEACHERS)}")
+    return name
 
 
 def _constant(source: Traversable | Path, name: str) -> Any:
@@ -75,10 +77,10 @@ def bring_all(names: tuple[str, ...], making: Making, log: Log) -> list[str]:
     return [name for name in with_needs(names) if not _brought(name, partial(_bring, name, making), log)]
 
 
-def bring_teacher(making: Making, log: Log) -> list[str]:
-    """Brings the teacher below the folder of the models, as `bring_all` does."""
-    how = partial(teacher.bring_teacher, making.models, making.download)
-    return [] if _brought(TEACHER, how, log) else [TEACHER]
+def bring_teacher(name: str, making: Making, log: Log) -> list[str]:
+    """Brings a teacher below the folder of the models, as `bring_all` does."""
+    how = partial(teachers.bring_teacher, name, making.models, making.download)
+    return [] if _brought(name, how, log) else [name]
 
 
 def _brought(name: str, bring: Callable[[], str], log: Log) -> bool:

@@ -20,12 +20,14 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from kws.arrays import Samples
+from kws.arrays import Float16Array, Samples
 from kws.data import augment
 from kws.data.clips import Clips
 from kws.data.scenes.config import SceneConfig
 from kws.data.scenes.surroundings import SPEECH_DBFS, Surroundings, happens
+from kws.data.scenes.taught import Taught
 from kws.errors import KwsError
+from kws.model.encoder import FRAME_SAMPLES
 from kws.units import SAMPLE_RATE
 
 Batch = dict[str, torch.Tensor]
@@ -38,13 +40,14 @@ class SceneSource:
 
     share: its part of the speech time. targets[i]: the tokens of clip i. words[i]: the
     index in a closed vocabulary of the word that clip i says, -1 where it says none of
-    them.
+    them. taught: what a teacher makes of the clips.
     """
 
     clips: Clips
     targets: Sequence[npt.NDArray[np.int64]]
     share: float
     words: Sequence[int] = ()
+    taught: Taught | None = None
 
     @property
     def identity(self) -> str:
@@ -52,6 +55,8 @@ class SceneSource:
         said = hashlib.blake2b(repr((self.clips.key, self.share, list(self.words))).encode(), digest_size=16)
         for target in self.targets:
             said.update(target.tobytes() + b"|")
+        if self.taught is not None:
+            said.update(self.taught.key.encode())
         return said.hexdigest()
 
     @property
@@ -100,11 +105,13 @@ class _Row(NamedTuple):
     targets: npt.NDArray[np.int64]
     word: int
     dry: Samples
+    taught: Float16Array | None = None
 
 
 class SceneDataset(Dataset[Batch]):
     """Item `step` is the batch of that step: pcm (B, S), targets (sum of lengths,),
-    target_lengths (B,), words (B,).
+    target_lengths (B,), words (B,), and where the sources were taught, taught (B, T,
+    V), T frames of 40 ms, V tokens: the teacher's log-posteriors of the speech alone.
 
     words: the vocabulary's index of the one word that a row says, `silence` for a row
     without speech, -1 for any other row. rirs: recorded room impulse responses, used
@@ -138,8 +145,10 @@ class SceneDataset(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         self._show(step)
         rows = [self._row(np.random.default_rng((self.seed, step, row))) for row in self.rows]
-        dry = {"dry": torch.from_numpy(np.stack([row.dry for row in rows]))} if self._with_dry else {}
-        return dry | {
+        more = {"dry": torch.from_numpy(np.stack([row.dry for row in rows]))} if self._with_dry else {}
+        if taught := [row.taught for row in rows if row.taught is not None]:
+            more["taught"] = torch.from_numpy(np.stack(taught))
+        return more | {
             "pcm": torch.from_numpy(np.stack([row.pcm for row in rows])),
             "targets": torch.from_numpy(np.concatenate([row.targets for row in rows])),
             "target_lengths": torch.tensor([len(row.targets) for row in rows]),
@@ -189,8 +198,10 @@ class SceneDataset(Dataset[Batch]):
     def _row(self, rng: np.random.Generator) -> _Row:
         c = self.config
         row = np.zeros(self.samples, np.float32)
+        teacher = self._shown[0].taught
+        taught = None if teacher is None else teacher.silence(self.samples // FRAME_SAMPLES)
         if happens(c.empty_probability, rng):
-            return _Row(self._surroundings.place(row, rng), np.zeros(0, np.int64), self.silence, row)
+            return _Row(self._surroundings.place(row, rng), np.zeros(0, np.int64), self.silence, row, taught)
         targets: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
         words: list[int] = []
         at = _samples(rng.uniform(*c.gap_seconds))
@@ -205,11 +216,13 @@ class SceneDataset(Dataset[Batch]):
                 continue
             clip = self._said(source.clips.read(index), rng)
             row[at : at + len(clip)] = clip
+            if taught is not None and source.taught is not None:
+                source.taught.lay(taught, index, at, source.clips.samples(index), len(clip))
             targets.append(source.targets[index])
             words.append(source.words[index] if source.words else -1)
             at += len(clip) + _samples(rng.uniform(*c.gap_seconds))
         word = words[0] if len(words) == 1 else -1
-        return _Row(self._surroundings.place(row, rng), np.concatenate(targets), word, row)
+        return _Row(self._surroundings.place(row, rng), np.concatenate(targets), word, row, taught)
 
     def _pick(self, rng: np.random.Generator) -> tuple[SceneSource, int]:
         """A random clip: by the shares of the corpora, and with each word of a closed

@@ -24,6 +24,7 @@ from kws.data.scenes.dataset import Batch, SceneDataset
 from kws.errors import KwsError
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find
+from kws.train.teacher.whisper import load_teacher
 
 
 class TaughtScenes(Dataset[Batch]):
@@ -52,10 +53,22 @@ class TaughtScenes(Dataset[Batch]):
         return f"{self.scenes.identity()} taught by {teacher}"
 
 
+def hears_clips(teacher: str) -> bool:
+    """Whether a recipe's `teacher` is a checkpoint of `kws train phone_teacher`, which
+    hears each clip once (kws.train.teacher.targets), and not a model file, which hears
+    every row.
+    """
+    return Path(teacher).suffix == ".ckpt"
+
+
 def find_teacher(model: str, tokens: Sequence[str]) -> Path:
-    """The file of a teacher, as `TaughtScenes` takes it."""
-    path = find(model)
-    if OnnxModel.load(path).info.tokens != tuple(tokens):
+    """The file of a teacher, as `TaughtScenes` takes it, or a checkpoint of one."""
+    if hears_clips(model):
+        path, known = Path(model), load_teacher(Path(model)).config.tokens
+    else:
+        path = find(model)
+        known = OnnxModel.load(path).info.tokens
+    if known != tuple(tokens):
         raise KwsError(f"teacher={model} tells apart other tokens than the model that should learn from it")
     return path
 

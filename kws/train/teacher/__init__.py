@@ -1,0 +1,1 @@
+"""Training a teacher of phones out of Whisper's encoder."""
