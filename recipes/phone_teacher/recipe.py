@@ -26,7 +26,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from kws.data.scenes.config import SceneConfig
-from kws.recipes import training_corpora as corpora
 from kws.recipes.phones.recipe import RECIPE as PHONES
 from kws.train.recipe import OptimConfig, Recipe, RunConfig
 
@@ -39,14 +38,6 @@ RECIPE = Recipe(
     name="phone_teacher",
     task=dataclasses.replace(
         PHONES.task,
-        speech=(
-            corpora.MINI_LIBRISPEECH.sharing(0.14),
-            corpora.CUT_RUNS.sharing(0.22),
-            corpora.AN4.sharing(0.05),
-            corpora.SPEECH_COMMANDS.sharing(0.10),
-            corpora.THREE_WORDS.sharing(0.03),
-            corpora.SYNTHETIC_PHRASES.sharing(0.46),
-        ),
         scenes=SceneConfig(
             noise_probability=0.55,
             babble_probability=0.2,
@@ -56,7 +47,6 @@ RECIPE = Recipe(
             telephone_probability=0.2,
             overdrive_probability=0.03,
         ),
-        noise=corpora.NOISE,
         start="whisper-base/model.bin",
         frequency_mask=16,
         time_mask_frames=25,

@@ -34,6 +34,7 @@ from kws.data.recipe_sets.made import LACKING, MADE, SPOKEN, Making
 from kws.data.recipe_sets.public import PUBLIC
 from kws.data.recipe_sets.public_set import read_list
 from kws.errors import KwsError
+from kws.train.recipes.file import find_recipe
 
 REPOSITORIES = [found for found in vars(repositories).values() if isinstance(found, repositories.Repository)]
 
@@ -92,7 +93,10 @@ def test_a_recipe_names_every_folder_that_its_training_reads(name):
     tree = ast.parse(shipped()[name].read_text(encoding="utf-8"))
     used = {node.attr.lower() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.isupper()}
     assert used & ({*PUBLIC, *MADE}) <= set(corpora_of(name))
-    assert name == "tiny" or used & {*PUBLIC, *MADE}
+    assert name in ("tiny", "phone_teacher") or used & {*PUBLIC, *MADE}
+    if name == "phone_teacher":  # it learns from what phones learns from
+        task = find_recipe(name).task
+        assert {corpus.folder for corpus in (*task.speech, task.noise)} == set(corpora_of(name))
 
 
 def test_what_a_recipe_needs_is_brought_from_its_sources(published, tmp_path, capsys, monkeypatch):
