@@ -27,6 +27,14 @@ class TriggerState(NamedTuple):
     began: IntArray
 
 
+def may_fire(frame: int, start: int, fired: int, began: int, refractory_frames: int) -> bool:
+    """Whether a keyword may fire in `frame` for a path that begins in frame `start`.
+
+    fired, began: of the keyword's last event, as in `TriggerState`.
+    """
+    return frame - fired >= refractory_frames and start > began
+
+
 class Trigger:
     """Turns scores into events; immutable, so one serves any number of streams.
 
@@ -75,7 +83,7 @@ class Trigger:
         for row, keyword in np.argwhere(loud).tolist():
             now = frame + row if isinstance(frame, int) else int(frame[row])
             start = now + 1 - int(ages[row, keyword])
-            if now - int(fired[keyword]) >= self._refractory and start > began[keyword]:
+            if may_fire(now, start, int(fired[keyword]), int(began[keyword]), self._refractory):
                 fired[keyword], began[keyword] = now, start
                 events.append((row, keyword))
         return events, TriggerState(fired, began)

@@ -1,19 +1,15 @@
 """Tells which events are hits: each occurrence of a keyword has a window, and the first
 event inside it is the hit.
-
-T thresholds.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from kws.decoding.trigger import Trigger
-from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
+from kws.evaluate.replay.recording import Label, Replayed, TestItem
 from kws.lexicon.text import contains, says
 from kws.units import samples
 
@@ -143,66 +139,8 @@ def end_samples(recording: Replayed, rows: Sequence[int], counting: Counting) ->
     return [(int(recording.frames[row]) + 1) * counting.frame_samples for row in rows]
 
 
-def tally(
-    recording: Replayed, index: int, found: Sequence[Window], thresholds: npt.NDArray[np.float64], counting: Counting
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """The changes of the counts of keyword `index` along ascending thresholds (T,), all
-    of FLOOR or more.
-
-    Yields pairs (t, change). t: the number of a threshold, or T for "above all of
-    them". change (3,): by how much misses, false accepts and repeats at threshold t
-    differ from those at threshold t - 1; before threshold 0 all counts are 0. Several
-    pairs may have the same t; their changes add up.
-    """
-    for part, own in _segments(recording, index, found, counting):
-        levels = np.unique(part.scores[:, index])
-        before, at = np.zeros(3, np.int64), 0
-        for level, end in zip(levels, np.searchsorted(thresholds, levels, side="right").tolist(), strict=True):
-            if end > at:  # some threshold is reached by this score and not by the next lower one
-                counts = _judged(part, index, own, float(level), counting)
-                yield at, counts - before
-                before, at = counts, end
-        yield at, np.array([_words(own), 0, 0]) - before
-
-
-def _segments(
-    recording: Replayed, index: int, found: Sequence[Window], by: Counting
-) -> Iterator[tuple[Replayed, list[Window]]]:
-    """Splits a recording into segments, each with its windows, that can be counted
-    apart at every threshold.
-
-    Two segments lie at least the refractory time apart, and no path of a score and no
-    window spans both. A sweep over hours of audio thus costs no more than one over
-    short clips.
-    """
-    loud = np.flatnonzero(recording.scores[:, index] >= FLOOR)
-    frames = recording.frames[loud]
-    began, ends = frames + 1 - recording.ages[loud, index], (frames + 1) * by.frame_samples
-    first = np.searchsorted(ends, [window.start for window in found])
-    last = np.searchsorted(ends, [window.end for window in found], side="right")
-    newest = np.maximum.accumulate(began)[:-1]  # latest begin of a path so far, and the earliest that is still to come
-    oldest = np.minimum.accumulate(began[::-1])[::-1][1:]
-    apart = (np.diff(frames) >= by.refractory_frames) & (oldest > newest)
-    for begin, end in zip(first, last, strict=True):
-        apart[begin : max(begin, end - 1)] = False
-    borders = [0, *(np.flatnonzero(apart) + 1).tolist(), len(loud)]
-    for begin, end in pairwise(borders):
-        rows = loud[begin:end]
-        part = replace(recording, frames=frames[begin:end], scores=recording.scores[rows], ages=recording.ages[rows])
-        yield part, [w for w, a, b in zip(found, first, last, strict=True) if begin <= a < min(b, end)]
-    none = replace(recording, frames=frames[:0], scores=recording.scores[:0], ages=recording.ages[:0])
-    yield none, [w for w, a, b in zip(found, first, last, strict=True) if a == b]
-
-
-def _judged(
-    recording: Replayed, index: int, found: Sequence[Window], threshold: float, by: Counting
-) -> npt.NDArray[np.int64]:
-    """Misses, false accepts and repeats at a threshold."""
-    verdict = match(end_samples(recording, events(recording, index, threshold, by), by), found)
-    return np.array([_words(found) - len(verdict.hits), len(verdict.false_accepts), len(verdict.repeats)])
-
-
-def _words(found: Sequence[Window]) -> int:
+def words(found: Sequence[Window]) -> int:
+    """How many occurrences of the keyword have a window."""
     return sum(window.label is not None for window in found)
 
 

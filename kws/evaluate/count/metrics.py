@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import KwsError
-from kws.evaluate.count.matching import Counting, negative_samples, tally, windows
+from kws.evaluate.count.matching import Counting, negative_samples, windows, words
+from kws.evaluate.count.sweep import tally
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.units import SAMPLE_RATE
 
@@ -65,7 +66,7 @@ def count(
         found = windows(recording.item, keyword, counting)
         for at, change in tally(recording, index, found, ascending, counting):
             changes[:, at] += change
-        positives += sum(window.label is not None for window in found)
+        positives += words(found)
         negative += negative_samples(recording, found)
     counts = changes.cumsum(axis=1)[:, np.searchsorted(ascending, tried)]
     length = negative / SAMPLE_RATE / 3600
