@@ -28,7 +28,7 @@ from kws.model.checkpoint import Checkpoint, halved_sizes, load_checkpoint
 from kws.model.streaming import flatten_state
 from kws.units import SAMPLE_RATE
 
-_NEWER = ("temperature", "vocal_tract", "teacher", "teacher_weight")  # fields of a recipe that older ones lack
+_NEWER = ("temperature", "blank_discount", "vocal_tract", "teacher", "teacher_weight")  # fields that older recipes lack
 _IR_VERSION = 9  # of onnxruntime 1.17, the oldest that pyproject.toml allows
 
 

@@ -197,14 +197,23 @@ class AcousticModel(StreamingLayer):
         """
         return _log_softmax(self.head(hidden))
 
-    def soften(self, temperature: float) -> None:
-        """Divides the logits of tokens by `temperature` from now on, in the weights
-        themselves (temperature scaling: Guo et al. 2017, "On calibration of modern
-        neural networks", arXiv 1706.04599).
+    def soften(self, temperature: float, blank_discount: float = 0.0) -> None:
+        """Divides the logits of tokens by `temperature` from now on (temperature
+        scaling: Guo et al. 2017, "On calibration of modern neural networks", arXiv
+        1706.04599), and then takes `blank_discount` from the blank's. Both are put into
+        the weights.
         """
         with torch.no_grad():
             self.head.weight.div_(temperature)
             self.head.bias.div_(temperature)
+            self.head.bias[0] -= blank_discount
+
+    def sharpen(self, temperature: float, blank_discount: float = 0.0) -> None:
+        """Undoes `soften`."""
+        with torch.no_grad():
+            self.head.bias[0] += blank_discount
+            self.head.weight.mul_(temperature)
+            self.head.bias.mul_(temperature)
 
     def phrase_posteriors(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 1 + K) log-posteriors of phrases: the phrase branch of

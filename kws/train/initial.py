@@ -36,25 +36,17 @@ def first_model(recipe: Recipe) -> AcousticModel:
         return on_trunk(AcousticModel(recipe.task.model), load_checkpoint(find_checkpoint(recipe.task.trunk)).model)
     if not recipe.task.start:
         return AcousticModel(recipe.task.model)
-    start = load_checkpoint(find_checkpoint(recipe.task.start)).model.train()
-    start.soften(1 / recipe.task.temperature)  # which comes at the end: no step would change nothing
+    checkpoint = load_checkpoint(find_checkpoint(recipe.task.start))
+    start = checkpoint.model.train()
+    # The recipe's temperature and discount are put in at the end, so they must not be in a start of the same recipe:
+    # no step would change nothing. The temperature of another recipe's start stays.
+    start.sharpen(recipe.task.temperature, checkpoint.recipe.get("blank_discount", 0.0))
     if not start.config.phrases and not recipe.task.model.phrases:
         return start
     model = AcousticModel(dataclasses.replace(start.config, phrases=recipe.task.model.phrases))
     kept = {name: w for name, w in start.state_dict().items() if not name.startswith("phrase_head.")}
     model.load_state_dict(model.state_dict() | kept)  # its phrases may be others: they are learned anew
     return model
-
-
-def keep_of_the_start(model: AcousticModel, recipe: Recipe) -> None:
-    """Makes the recipe's start_share of the weights of a trained model those that it
-    started from.
-    """
-    if share := recipe.task.start_share:
-        before = first_model(recipe).state_dict()
-        model.load_state_dict(
-            {name: share * before[name] + (1 - share) * weight.cpu() for name, weight in model.state_dict().items()}
-        )
 
 
 def initial_model(recipe: Recipe) -> AcousticModel:

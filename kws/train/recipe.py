@@ -63,10 +63,8 @@ class TaskConfig:
 
     start: a checkpoint, or the name of one that ships, whose weights training starts
     from; its model's shape is used. Of `phone_teacher` it is the model.bin of Whisper.
-    start_share: of those weights in the finished ones (Wortsman et al. 2022, "Robust
-    fine-tuning of zero-shot models", arXiv 2109.01903): a model keeps what it knew
-    beside what it learned. trunk: a checkpoint whose weights, those of its mixers
-    apart, a model of the recipe's own shape starts from.
+    trunk: a checkpoint whose weights, those of its mixers apart, a model of the
+    recipe's own shape starts from.
 
     words: a closed vocabulary that the model learns to tell apart with the weight
     word_weight (kws.train.losses.word_loss); rows of `scenes` should then hold one
@@ -86,6 +84,8 @@ class TaskConfig:
 
     temperature: divides the finished model's logits. Above 1, posteriors are less
     sure of themselves, which serves phrases that a model was not trained on.
+    blank_discount: nats that are taken from the blank's logit after the division. Above
+    0, a phone of which the model is not sure is not lost to the blank.
     """
 
     data: str
@@ -98,7 +98,6 @@ class TaskConfig:
     scoring: ScorerConfig = field(default_factory=default_scoring)
     rooms: TrainingCorpus | None = None
     start: str = ""
-    start_share: float = 0.0
     trunk: str = ""
     words: tuple[str, ...] = ()
     word_weight: float = 0.0
@@ -110,6 +109,7 @@ class TaskConfig:
     time_mask_frames: int = 0
     vocal_tract: float = 0.0
     temperature: float = 1.0
+    blank_discount: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class OptimConfig:
     of them with a rising learning rate. steps_per_epoch: how often a checkpoint is
     written. validate_every: how many epochs pass between validations. ema_decay:
     weights are averaged over about 1 / (1 - decay) steps. precision: as Lightning names
-    it.
+    it; a processor without bfloat16 trains in single precision (kws.train.precision).
     """
 
     seed: int = 0

@@ -37,9 +37,10 @@ from kws.model.checkpoint import save_checkpoint, write_values
 from kws.model.mixers import is_streaming
 from kws.train.average import Average
 from kws.train.datamodule import SceneModule
-from kws.train.initial import first_mel, first_model, keep_of_the_start, normalise, with_phrases
+from kws.train.initial import first_mel, first_model, normalise, with_phrases
 from kws.train.losses.imitation import find_teacher, hears_clips
 from kws.train.losses.total import refuse_weights
+from kws.train.precision import precision_here, tell_of_precision
 from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
 from kws.train.process.malloc import keep_freed_memory
@@ -49,6 +50,8 @@ from kws.train.recipes.identity import claim, without_paths
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
 from kws.train.warp import refuse_warp
+
+_MOST_DISCOUNT = 20.0  # nats
 
 
 def train(recipe: Recipe, log: Log = silent) -> Path | None:
@@ -71,10 +74,10 @@ def train(recipe: Recipe, log: Log = silent) -> Path | None:
     else:
         task = _fit(trainer, recipe, output / "last.ckpt", log)
         if trainer.is_global_zero:
-            keep_of_the_start(task.model, recipe)
-            task.model.soften(recipe.task.temperature)
+            task.model.soften(recipe.task.temperature, recipe.task.blank_discount)
             spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-            save_checkpoint(finished, task.model, without_paths(recipe), task.spellings, spent)
+            learned = without_paths(recipe.changed(precision=trainer.precision))
+            save_checkpoint(finished, task.model, learned, task.spellings, spent)
     return finished if trainer.is_global_zero else None
 
 
@@ -96,6 +99,7 @@ def fit(trainer: pl.Trainer, task: pl.LightningModule, data: SceneModule, last: 
     one.
     """
     keep_freed_memory()
+    tell_of_precision(data.recipe.optim, data.recipe.run, log)
     going_on = last.exists()
     if going_on:
         log(f"going on from {last}")
@@ -137,7 +141,7 @@ def make_trainer(recipe: Recipe, output: Path, timer: Timer) -> pl.Trainer:
     with told_in_a_sentence():
         return pl.Trainer(
             max_steps=optim.steps,
-            precision=optim.precision,  # type: ignore[arg-type]
+            precision=precision_here(optim, run),  # type: ignore[arg-type]
             accelerator=run.accelerator,
             devices=run.devices,
             num_nodes=run.num_nodes,
@@ -179,8 +183,7 @@ def refuse_impossible(recipe: Recipe) -> None:
     task, run = recipe.task, recipe.run
     refuse_weights(task)
     refuse_warp(task.vocal_tract)
-    refuse_temperature(task.temperature)
-    refuse_share(task)
+    refuse_softening(task)
     if task.teacher:
         find_teacher(task.teacher, task.model.tokens)
     if hears_clips(task.teacher) and task.scenes.shift_seconds:
@@ -199,21 +202,20 @@ def refuse_impossible(recipe: Recipe) -> None:
         raise KwsError(f"strategy={run.strategy} hands a training over by pickle, which it does not bear: give ddp")
 
 
-def refuse_temperature(temperature: float) -> None:
-    """Raise KwsError for a temperature that logits cannot be divided by."""
-    if not is_temperature(temperature):
+def refuse_softening(task: TaskConfig) -> None:
+    """Raise KwsError for a temperature that logits cannot be divided by, and for a
+    discount so large that the model says blanks alone, or never one.
+    """
+    if not is_temperature(task.temperature):
         raise KwsError(
-            f"temperature={temperature} divides the logits: give a number above 0 and up to {MOST_TEMPERATURE:g}, "
-            f"1 to change nothing"
+            f"temperature={task.temperature} divides the logits: give a number above 0 and up to "
+            f"{MOST_TEMPERATURE:g}, 1 to change nothing"
         )
-
-
-def refuse_share(task: TaskConfig) -> None:
-    """Raise KwsError for a share of the start that is none, or a start that is none."""
-    if not 0 <= task.start_share < 1:
-        raise KwsError(f"start_share={task.start_share:g} is no share of weights: give 0 or more and less than 1")
-    if task.start_share and not task.start:
-        raise KwsError("start_share keeps weights that training starts from: give start=CHECKPOINT")
+    if not abs(task.blank_discount) <= _MOST_DISCOUNT:
+        raise KwsError(
+            f"blank_discount={task.blank_discount} is taken from the blank's logit: give a number from "
+            f"-{_MOST_DISCOUNT:g} to {_MOST_DISCOUNT:g}, 0 to change nothing"
+        )
 
 
 def refuse_no_workers(run: RunConfig) -> None:

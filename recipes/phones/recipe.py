@@ -43,6 +43,7 @@ RECIPE = Recipe(
         scoring=dataclasses.replace(default_scoring(), peak_weight=0.5, default_threshold=0.25),
         vocal_tract=0.1,
         temperature=3.0,
+        blank_discount=0.5,
     ),
     optim=OptimConfig(
         validate_every=10,

@@ -17,12 +17,11 @@ from kws.lab.study import load_study  # noqa: E402
 from kws.model.checkpoint import find_checkpoint, load_checkpoint  # noqa: E402
 from kws.model.config import AcousticConfig  # noqa: E402
 from kws.runtime.shipped import find  # noqa: E402
-from kws.train.initial import first_model, keep_of_the_start  # noqa: E402
+from kws.train.initial import first_model  # noqa: E402
 from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig  # noqa: E402
 from kws.train.recipes.file import find_recipe  # noqa: E402
 from kws.train.recipes.identity import claim, flat  # noqa: E402
 from kws.train.recipes.override import override  # noqa: E402
-from kws.train.trainer import train  # noqa: E402
 
 # The keys of recipe.json and of checkpoints' recipes as kws 0.1.0 wrote them, before recipes had parts.
 FLAT = (
@@ -151,6 +150,7 @@ def test_the_shipped_checkpoint_loads_and_is_a_start():
     checkpoint = load_checkpoint(find_checkpoint("phones"))
     assert set(checkpoint.recipe) <= set(flat(find_recipe("phones"))) and checkpoint.recipe["name"] == "phones"
     start = first_model(find_recipe("fewshot"))
+    checkpoint.model.sharpen(1.0, checkpoint.recipe["blank_discount"])
     for name, weight in checkpoint.model.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)
 
@@ -161,36 +161,10 @@ def test_every_part_is_frozen():
         assert part.__dataclass_params__.frozen
 
 
-def test_a_share_of_the_start_is_kept():
-    recipe = find_recipe("phones").changed(start="phones", start_share=0.25)
-    shipped, model = load_checkpoint(find_checkpoint("phones")).model, first_model(recipe)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(1.0)
-    keep_of_the_start(model, recipe)
-    model.soften(recipe.task.temperature)
-    for name, weight in shipped.named_parameters():
-        softer = recipe.task.temperature if name in ("head.weight", "head.bias") else 1.0
-        torch.testing.assert_close(dict(model.named_parameters())[name], weight + 0.75 / softer)
-
-
 def test_no_step_changes_nothing_of_a_start():
-    """The temperature of a recipe is put into its weights at the end, and not twice into those of a start."""
+    """What is put into a recipe's weights at the end is not put twice into those of a start."""
     recipe = find_recipe("phones").changed(start="phones")
     model = first_model(recipe)
-    model.soften(recipe.task.temperature)
+    model.soften(recipe.task.temperature, recipe.task.blank_discount)
     for name, weight in load_checkpoint(find_checkpoint("phones")).model.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], weight)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"start": "phones", "start_share": 1.0}, "is no share of weights"),
-        ({"start_share": 0.5}, "give start=CHECKPOINT"),
-    ],
-)
-def test_a_share_that_is_none_is_told(changes, said, tmp_path):
-    with pytest.raises(KwsError, match=said):
-        train(find_recipe("phones").changed(data=str(tmp_path), output=str(tmp_path / "run"), **changes))
-    assert list(tmp_path.iterdir()) == []

@@ -156,10 +156,12 @@ def test_the_same_recipe_gives_the_same_numbers_and_another_seed_others(stand_in
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_a_temperature_divides_the_logits_of_the_finished_model_and_nothing_else(stand_ins, tmp_path):
+def test_temperature_and_blank_discount_change_the_finished_head_and_nothing_else(stand_ins, tmp_path):
     plain, softened = (
-        weights(train(tiny(stand_ins, tmp_path / str(t), "steps=2", f"temperature={t}"))) for t in (1.0, 4.0)
+        weights(train(tiny(stand_ins, tmp_path / str(t), "steps=2", f"temperature={t}", f"blank_discount={d}")))
+        for t, d in [(1.0, 0.0), (4.0, 0.5)]
     )
+    plain["head.bias"][0] -= 4 * 0.5  # the discount is taken from the softened logit
     for name, expected in plain.items():
         assert torch.equal(softened[name], expected / 4 if name.startswith("head.") else expected), name
 
@@ -227,6 +229,9 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
         (["wake_words", "vocal_tract=nan"], "vocal_tract"),
         (["wake_words", "temperature=0"], "temperature=0.0 divides the logits: give a number above 0"),
         (["wake_words", "temperature=-1"], "temperature=-1.0 divides the logits"),
+        (["wake_words", "blank_discount=nan"], "blank_discount=nan is taken from the blank's logit"),
+        (["wake_words", "blank_discount=21"], "give a number from -20 to 20"),
+        (["wake_words", "blank_discount=-21"], "give a number from -20 to 20"),
         (["wake_words", "model.mixer=xas"], "model.mixer=xas: no mixer is called 'xas'; there are"),
     ],
 )

@@ -1,7 +1,8 @@
 """False accepts and false rejects, counted in events, at any number of thresholds.
 
-K keywords, T thresholds. Counting runs the device's own trigger over the scores that
-were kept, so every threshold above FLOOR can be tried without running the model again.
+K keywords, T thresholds. Counting does what the device's trigger would do with the
+scores that were kept, so every threshold above FLOOR can be tried without running the
+model again.
 """
 
 from collections.abc import Sequence

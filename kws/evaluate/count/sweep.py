@@ -32,12 +32,12 @@ def tally(
         above = np.array([words(own), 0, 0])
         scores = part.scores[:, index]
         order = np.argsort(-scores, kind="stable")
-        reached = np.searchsorted(thresholds, scores, side="right").tolist()  # so many thresholds, the lowest ones
+        reached = np.searchsorted(thresholds, scores, side="right").tolist()  # how many thresholds: the lowest ones
         falling = _FallingThreshold(part.frames, part.ages[:, index], counting.refractory_frames)
         for t, rows in groupby(order.tolist(), key=reached.__getitem__):
             if t == 0:
                 break
-            if sum(falling.reach(row) for row in rows):  # each row is reached, also after a change
+            if sum(falling.reach(row) for row in rows):  # not any(): every row has to be reached
                 verdict = match(end_samples(part, falling.events, counting), own)
                 counts = np.array([words(own) - len(verdict.hits), len(verdict.false_accepts), len(verdict.repeats)])
                 yield t, above - counts

@@ -74,7 +74,7 @@ def train_teacher(recipe: Recipe, log: Log = silent) -> Path:
     model.config = replace(model.config, delay_frames=delay(model, times, data.prepare()))
     log(f"a student says a phone {model.config.delay_frames} frames later")
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-    save_teacher(finished, model, without_paths(recipe), spent)
+    save_teacher(finished, model, without_paths(recipe.changed(precision=trainer.precision)), spent)
     return finished
 
 
@@ -91,13 +91,13 @@ def _refuse(recipe: Recipe) -> None:
 
 
 def _timing(tokens: tuple[str, ...]) -> AcousticModel:
-    """The streaming model, as sure of itself as before its recipe's temperature was put
-    into its weights.
+    """The streaming model, as sure of itself as before its recipe's temperature and
+    blank discount were put into its weights.
     """
     model, recipe, _, _ = load_checkpoint(find_checkpoint(TIMING))
     if model.config.tokens != tokens:
         raise KwsError(f"{TIMING} tells apart other tokens than the teacher that should learn its times")
-    model.soften(1 / recipe.get("temperature", 1.0))
+    model.sharpen(recipe.get("temperature", 1.0), recipe.get("blank_discount", 0.0))
     return model
 
 

@@ -23,6 +23,7 @@ from kws.model.verifier import Verifier
 from kws.model.verifier_checkpoint import save_verifier
 from kws.train.average import Average
 from kws.train.datamodule import EpochSteps
+from kws.train.precision import precision_here, tell_of_precision
 from kws.train.process.ahead import ahead
 from kws.train.process.full_disk import told_of_a_full_disk
 from kws.train.process.interruption import OwnSigterm, interruptible
@@ -76,6 +77,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
         _normalise(model, data)
     task = VerifierTask(recipe, model, *_embedding_moments(data))
     log(f"going on from {last}" if last.exists() else f"{parameter_count(model):,} parameters")
+    tell_of_precision(recipe.optim, recipe.run, log)
     timer = Timer()
     trainer = _trainer(recipe, output, timer)
     steps = EpochSteps(recipe.optim.steps_per_epoch, lambda: trainer.global_step)
@@ -83,7 +85,7 @@ def train_verifier(recipe: VerifierRecipe, log: Log = silent) -> Path:
     with told_of_a_full_disk(output), interruptible(trainer, last):
         trainer.fit(task, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     spent = {"minutes": round(timer.time_elapsed("train") / 60, 1), "steps": trainer.global_step}
-    save_verifier(finished, task.model, learned_from(recipe), spent)
+    save_verifier(finished, task.model, learned_from(recipe.changed(precision=trainer.precision)), spent)
     if recipe.task.fold >= 0:
         counted = count(task.model, held_out(data, recipe.task))
         write_text(output / "held_out.json", json.dumps(counted, indent=1))
@@ -109,7 +111,7 @@ def _trainer(recipe: VerifierRecipe, output: Path, timer: Timer) -> pl.Trainer:
     with told_in_a_sentence():
         return pl.Trainer(
             max_steps=optim.steps,
-            precision=optim.precision,  # type: ignore[arg-type]
+            precision=precision_here(optim, recipe.run),  # type: ignore[arg-type]
             accelerator=recipe.run.accelerator,
             devices=1,
             gradient_clip_val=optim.gradient_clip,
