@@ -9,7 +9,7 @@ the same level.
 
 A model may have been softened (`AcousticModel.soften`): its logits were divided by a
 temperature, so that no token is unlikely. Then levels are those of the posteriors
-before, and reading softens them again.
+before, and reading softens them again. A discount of the blank stays in them.
 
 T frames, V tokens.
 """

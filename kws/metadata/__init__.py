@@ -210,6 +210,13 @@ class ModelInfo:
         """
         return float(self.training.config.get("temperature", 1.0))
 
+    @property
+    def blank_discount(self) -> float:
+        """What was taken from the blank's logit after that, in nats. Whole clips are
+        classified by the posteriors before.
+        """
+        return float(self.training.config.get("blank_discount", 0.0))
+
     def to_json(self) -> str:
         """The text for the model's metadata."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)

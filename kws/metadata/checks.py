@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from kws.controls import escaped
-from kws.decoding.temperature import is_temperature
+from kws.decoding.temperature import is_discount, is_temperature
 from kws.jsonable import demand
 from kws.lexicon import BLANK
 from kws.units import SAMPLE_RATE
@@ -40,6 +40,8 @@ def check(info: ModelInfo) -> None:
         check_keyword(info, keyword)
     temperature = info.training.config.get("temperature", 1.0)
     demand(is_temperature(temperature), f"its temperature, {temperature!r}, divides no logits")
+    discount = info.training.config.get("blank_discount", 0.0)
+    demand(is_discount(discount), f"its blank_discount, {discount!r}, is none")
 
 
 def check_keyword(info: ModelInfo, keyword: Keyword) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kws import units
 from kws.decoding.ctc import CtcLikelihood
-from kws.decoding.temperature import softened
+from kws.decoding.temperature import sharpened
 from kws.errors import KwsError
 from kws.lexicon import SILENCE, UNKNOWN
 from kws.runtime.detector import Detector
@@ -56,8 +56,8 @@ class Classifier:
         """
         stream = self.detector.stream()
         padded = np.concatenate([np.zeros(_LEAD, np.float32), samples])
-        heard = stream.process(padded, last=True).log_posteriors
-        scores = self.likelihood(softened(heard, 1 / self.detector.info.temperature))
+        info, heard = self.detector.info, stream.process(padded, last=True).log_posteriors
+        scores = self.likelihood(sharpened(heard, info.temperature, info.blank_discount))
         return np.array([self._of_class(name, scores[own]) for name, own in zip(self.names, self.owners, strict=True)])
 
     def __call__(self, samples: NDArray[np.float32]) -> str:

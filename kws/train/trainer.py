@@ -28,7 +28,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from kws.decoding.temperature import MOST_TEMPERATURE, is_temperature
+from kws.decoding.temperature import MOST_DISCOUNT, MOST_TEMPERATURE, is_discount, is_temperature
 from kws.errors import KwsError
 from kws.files import partial_of, whole
 from kws.log import Log, silent
@@ -50,8 +50,6 @@ from kws.train.recipes.identity import claim, without_paths
 from kws.train.task import CTCTask
 from kws.train.vocabulary import lexicon_of
 from kws.train.warp import refuse_warp
-
-_MOST_DISCOUNT = 20.0  # nats
 
 
 def train(recipe: Recipe, log: Log = silent) -> Path | None:
@@ -211,10 +209,10 @@ def refuse_softening(task: TaskConfig) -> None:
             f"temperature={task.temperature} divides the logits: give a number above 0 and up to "
             f"{MOST_TEMPERATURE:g}, 1 to change nothing"
         )
-    if not abs(task.blank_discount) <= _MOST_DISCOUNT:
+    if not is_discount(task.blank_discount):
         raise KwsError(
             f"blank_discount={task.blank_discount} is taken from the blank's logit: give a number from "
-            f"-{_MOST_DISCOUNT:g} to {_MOST_DISCOUNT:g}, 0 to change nothing"
+            f"-{MOST_DISCOUNT:g} to {MOST_DISCOUNT:g}, 0 to change nothing"
         )
 
 

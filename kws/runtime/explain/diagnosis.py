@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kws.arrays import Float64Array
 from kws.decoding.scorer import Path, best_path
-from kws.decoding.temperature import softened
+from kws.decoding.temperature import sharpened
 from kws.lexicon import PHONES, Spelling
 from kws.lexicon.borders import Borders
 from kws.metadata import Keyword, ModelInfo
@@ -228,8 +228,8 @@ def _event_before(attempt: Attempt, events: list[Attempt]) -> int | None:
 
 
 def posteriors_of(excerpt: Excerpt, info: ModelInfo) -> Float64Array:
-    """(T, V): what the model heard, without the temperature that softens its scores."""
-    return np.exp(softened(excerpt.log_posteriors.astype(np.float64), 1 / info.temperature))
+    """(T, V): what the model heard, without what softens its scores."""
+    return np.exp(sharpened(excerpt.log_posteriors.astype(np.float64), info.temperature, info.blank_discount))
 
 
 def phones_of(
