@@ -120,7 +120,7 @@ def test_what_lacks_is_the_fewest_parts_that_reach_the_threshold(parts, threshol
 @pytest.mark.parametrize(("temperature", "discount"), [(1.0, 0.0), (3.0, 0.0), (3.0, 0.5), (1.0, -2.0)])
 def test_a_phone_is_judged_by_what_the_model_heard_before_its_temperature_and_discount(temperature, discount):
     sharp = log_softmax(np.random.default_rng(0).normal(0, 4, (20, 5)))
-    soft = softened(sharp, temperature)
+    soft = softened(sharp, temperature).copy()
     soft[:, 0] -= discount
     excerpt = SimpleNamespace(log_posteriors=log_softmax(soft).astype(np.float32))
     found = posteriors_of(excerpt, SimpleNamespace(temperature=temperature, blank_discount=discount))

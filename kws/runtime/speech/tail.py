@@ -5,8 +5,8 @@ event is chance. So the threshold is read off the tail of the peaks instead: the
 log-odds of the highest peaks exceed a level by amounts that are nearly exponential, and
 their mean excess says how fast events become rare (the method of peaks over threshold:
 Pickands 1975, Davison and Smith 1990, with the shape 0; on this scale it is Hill's
-estimator, 1975). Where something in the speech sounds so alike that it stands out of
-the tail, the threshold is above it.
+estimator, 1975). Where more sounds alike than that rate allows, and stands out of the
+tail, the threshold is above it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def tail_of(scores: Sequence[float], hours: float, fa_per_hour: float, least: fl
 
     scores: of the peaks in `hours` of speech, the highest first, all those above the
     score `least`. fa_per_hour: above 0. At the threshold `scores` themselves have no
-    more events than that rate allows.
+    more events than that rate allows, rounded to a whole number: one in 1.74 h at 0.5.
     """
     allowed = fa_per_hour * hours
     known = [*scores, least]
-    first_too_many = known[min(math.floor(allowed), len(scores))]
+    first_too_many = known[min(math.floor(allowed + 0.5), len(scores))]
     events = min(_TAIL, len(scores))
     threshold = float(np.nextafter(first_too_many, 1.0))
     if allowed < events:
