@@ -21,7 +21,7 @@ from kws.runtime.speech.tail import tail_of
 _NAMED = 3  # of what a phrase sounds like
 _DIGITS = 10_000  # of a threshold
 _AROUND_FRAMES = 19  # 0.75 s: as kws score counts, an event so long after its word is still the word's
-HARD = 0.38  # of 360 recordings of six typed phrases one in four reaches it: see recipes/phones/RESULTS.md
+HARD = 0.38  # of 1,336 recordings of six typed phrases one in four reaches it: see recipes/phones/RESULTS.md
 
 
 @dataclass(frozen=True)
