@@ -110,7 +110,7 @@ def within(count: int, expected: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="phones")
-    parser.add_argument("--fa-per-hour", type=float, nargs="+", default=[0.5, 2.0])
+    parser.add_argument("--fa-per-hour", type=float, nargs="+", default=[0.5, 1.0, 2.0])
     args = parser.parse_args()
     detector = Detector.load(args.model)
     speech = required_speech(detector.model)
