@@ -38,8 +38,9 @@ def first_model(recipe: Recipe) -> AcousticModel:
         return AcousticModel(recipe.task.model)
     checkpoint = load_checkpoint(find_checkpoint(recipe.task.start))
     start = checkpoint.model.train()
-    # The recipe's temperature and discount are put in at the end, so they must not be in a start of the same recipe:
-    # no step would change nothing. The temperature of another recipe's start stays.
+    # The recipe's temperature and discount are put in at the end, so they must not be
+    # in a start of the same recipe: no step would change nothing. The temperature of
+    # another recipe's start stays.
     start.sharpen(recipe.task.temperature, checkpoint.recipe.get("blank_discount", 0.0))
     if not start.config.phrases and not recipe.task.model.phrases:
         return start
