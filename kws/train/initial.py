@@ -38,10 +38,9 @@ def first_model(recipe: Recipe) -> AcousticModel:
         return AcousticModel(recipe.task.model)
     checkpoint = load_checkpoint(find_checkpoint(recipe.task.start))
     start = checkpoint.model.train()
-    # The recipe's temperature and discount are put in at the end, so they must not be
-    # in a start of the same recipe: no step would change nothing. The temperature of
-    # another recipe's start stays.
-    start.sharpen(recipe.task.temperature, checkpoint.recipe.get("blank_discount", 0.0))
+    # What softens a finished model is put in at the end of its training: it is no part
+    # of what the model learned.
+    start.sharpen(checkpoint.recipe.get("temperature", 1.0), checkpoint.recipe.get("blank_discount", 0.0))
     if not start.config.phrases and not recipe.task.model.phrases:
         return start
     model = AcousticModel(dataclasses.replace(start.config, phrases=recipe.task.model.phrases))

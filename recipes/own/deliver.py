@@ -9,7 +9,7 @@ from kws.data.manifest import Utterance
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, events
 from kws.evaluate.count.metrics import KeywordRates
-from kws.evaluate.count.thresholds import operating_points, store
+from kws.evaluate.count.thresholds import expected_points, store
 from kws.evaluate.replay.conditions import Rules
 from kws.evaluate.replay.many import replay_all
 from kws.evaluate.replay.recording import Replayed, TestItem
@@ -17,8 +17,9 @@ from kws.evaluate.replay.systems import KwsSystem, SystemSpec
 from kws.export.write import write_model
 from kws.files import whole
 from kws.log import Log
-from kws.model.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from kws.model.checkpoint import save_checkpoint
 from kws.runtime.detector import Detector
+from kws.train.initial import first_model
 from kws.train.recipe import Recipe
 from kws.train.recipes.identity import claim, without_paths
 from kws.train.trainer import train
@@ -28,8 +29,8 @@ _SILENCE_S = 1.0  # around every recording that is replayed
 
 
 def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
-    """The recipe's checkpoint: trained, or with steps=0 the weights of the start with
-    the recipe's keywords.
+    """The recipe's checkpoint: trained, or with steps=0 the weights of the start,
+    softened as the recipe says, with the recipe's keywords.
 
     None in every process but the first of a training.
     """
@@ -38,7 +39,8 @@ def checkpoint_of(recipe: Recipe, log: Log) -> Path | None:
     output = Path(recipe.run.output)
     claim(output, recipe)
     spellings = keyword_spellings(recipe, lexicon_of(recipe))
-    model = load_checkpoint(find_checkpoint(recipe.task.start)).model
+    model = first_model(recipe)
+    model.soften(recipe.task.temperature, recipe.task.blank_discount)
     save_checkpoint(output / "model.ckpt", model, without_paths(recipe), spellings, {"minutes": 0.0, "steps": 0})
     return output / "model.ckpt"
 
@@ -62,7 +64,7 @@ def deliver(
         log(str(write_model(trained, unfinished)))
         if recordings := heard(unfinished, negatives, log):
             system = system_of(unfinished)
-            rates = operating_points(system, recordings, fa_per_hour)
+            rates = expected_points(system, recordings, fa_per_hour)
             store(unfinished, system.detector.info, rates, fa_per_hour, data)
     return model, rates
 

@@ -16,12 +16,13 @@ make it better.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from kws.log import Log
 from kws.recipes import training_corpora as corpora
 from kws.recipes.own import options
-from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig
+from kws.train.recipe import OptimConfig, Recipe, RunConfig, TaskConfig, default_scoring
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +41,10 @@ RECIPE = Recipe(
         ),
         noise=corpora.NOISE,
         keywords=(),
+        # as the recipe phones: what a model is sure of in synthetic voices says little of others
+        scoring=dataclasses.replace(default_scoring(), peak_weight=0.5),
+        temperature=3.0,
+        blank_discount=0.5,
     ),
     optim=OptimConfig(
         steps=600,

@@ -47,6 +47,7 @@ from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
+from kws.train.recipes.file import find_recipe  # noqa: E402
 from kws.train.recipes.shipped import copy_recipe, describe, shipped_recipes  # noqa: E402
 from room import room_for  # noqa: E402
 
@@ -508,8 +509,10 @@ class TestDelivery:
         assert "warning: no speech but the phrase" in said and "warning: without real speech" in said
         before, after = (load_checkpoint(folder / "model.ckpt") for folder in (made, tmp_path / "out"))
         assert next(iter(after.spellings[NEW_WORD])) == parse_phones(ITS_PHONES)
+        task = find_recipe("fewshot").task  # softens the model, and that is all
+        before.model.soften(task.temperature, task.blank_discount)
         for name, weights in before.model.state_dict().items():
-            assert torch.equal(after.model.state_dict()[name], weights)
+            torch.testing.assert_close(after.model.state_dict()[name], weights, rtol=1e-3, atol=1e-3)
 
     @pytest.mark.parametrize(
         ("words", "sentence"),

@@ -150,7 +150,7 @@ def test_the_shipped_checkpoint_loads_and_is_a_start():
     checkpoint = load_checkpoint(find_checkpoint("phones"))
     assert set(checkpoint.recipe) <= set(flat(find_recipe("phones"))) and checkpoint.recipe["name"] == "phones"
     start = first_model(find_recipe("fewshot"))
-    checkpoint.model.sharpen(1.0, checkpoint.recipe["blank_discount"])
+    checkpoint.model.sharpen(checkpoint.recipe["temperature"], checkpoint.recipe["blank_discount"])
     for name, weight in checkpoint.model.state_dict().items():
         assert torch.equal(start.state_dict()[name], weight)
 

@@ -37,13 +37,14 @@ from kws.model.level import make_frontend  # noqa: E402
 from kws.model.verifier import Verifier  # noqa: E402
 from kws.model.verifier_checkpoint import load_verifier  # noqa: E402
 from kws.runtime.detector import Detector  # noqa: E402
+from kws.runtime.session import OnnxModel  # noqa: E402
 from kws.runtime.shipped import find  # noqa: E402
 from kws.train.recipes.file import find_recipe, load_recipe  # noqa: E402
 from kws.train.recipes.override import override  # noqa: E402
 from kws.train.task import warmup_cosine  # noqa: E402
 from kws.train.trainer import EpochCheckpoint  # noqa: E402
 from kws.train.verifier.folds import in_fold  # noqa: E402
-from kws.train.verifier.sources import segments  # noqa: E402
+from kws.train.verifier.sources import found_along, segments, tape_jobs  # noqa: E402
 from kws.train.verifier.task import VerifierTask, keyword_loss  # noqa: E402
 from kws.train.verifier.teacher import without_reshapes  # noqa: E402
 from kws.train.verifier.train import train_verifier  # noqa: E402
@@ -110,6 +111,16 @@ def test_a_batch_is_a_function_of_seed_and_step(batches, data, tmp_path):
         assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(batches[0]["features"], batches[1]["features"])
     assert batches[0]["features"].shape == (6, 200, 40)
+
+
+def test_a_first_pass_that_was_trained_anew_is_asked_anew(data, tmp_path):
+    """It has the name of the one before, and its scores on the tapes are others."""
+    (job, *_) = tape_jobs(recipe(data, tmp_path).task, data, tmp_path, print)
+    shipped = Detector(OnnxModel.load(find("wake-words")), verify=False)
+    first, _ = found_along(job.tape(), shipped, None)
+    words = [replace(keyword, spellings=keyword.spellings[:1], borders=()) for keyword in shipped.keywords[::-1]]
+    other, _ = found_along(job.tape(), Detector(shipped.model, words, verify=False), None)
+    assert not np.array_equal(first, other) and np.array_equal(first, found_along(job.tape(), shipped, None)[0])
 
 
 def test_kept_batches_are_those_that_are_made(batches, data, tmp_path):

@@ -4,20 +4,24 @@ together with the counts that they rest on.
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from kws.digits import two_digits
 from kws.errors import KwsError, require
 from kws.evaluate.count.intervals import upper_rate
 from kws.evaluate.count.matching import Counting
-from kws.evaluate.count.metrics import KeywordRates, count, rates_at
+from kws.evaluate.count.metrics import KeywordRates, at_rate, count, det, rates_at
 from kws.evaluate.replay.recording import FLOOR, Replayed
 from kws.evaluate.replay.systems import KwsSystem
 from kws.files import whole
 from kws.metadata import Calibration, ModelInfo, embed
 from kws.runtime.shipped import shipped
+from kws.runtime.speech.tail import tail_of
 
-_LITTLE_H = 0.25  # of negatives: false accepts in less are too few to lower a threshold by
+_LITTLE_H = 0.25  # of negatives: false accepts in less are too few to choose a threshold by
 
 
 def destination(model: Path, output: Path | None) -> Path:
@@ -42,16 +46,47 @@ def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_h
     The default is the bound, not the present threshold, so that calibrating again gives
     the same result whatever was calibrated before.
     """
-    counting, default = Counting.of(system), system.detector.info.scoring.default_threshold
+    rates = rates_at(recordings, system.keywords, fa_per_hour, Counting.of(system))
+    return [_grounded(system, recordings, index, rate, fa_per_hour) for index, rate in enumerate(rates)]
 
-    def groundless(rate: KeywordRates) -> bool:
-        little = rate.threshold <= FLOOR or rate.hours < _LITTLE_H
-        return rate.threshold < default and little and not _shows(rate, fa_per_hour)
 
-    return [
-        count(recordings, system.keywords, index, [default], counting)[0] if groundless(rate) else rate
-        for index, rate in enumerate(rates_at(recordings, system.keywords, fa_per_hour, counting))
-    ]
+def expected_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
+    """Each keyword's counts at the threshold at which `fa_per_hour` false accepts are to
+    be expected in other speech, read off the tail of these recordings' peaks
+    (`tail_of`).
+
+    Where the audio is short the lowest threshold without an event lies far too high:
+    the next event of half a false accept an hour is due after two hours. From less than
+    a quarter of an hour nothing is read off: then as `operating_points`.
+    """
+    counting, found = Counting.of(system), []
+    for index in range(len(system.keywords)):
+        points = det(recordings, system.keywords, index, counting)
+        peaks = [
+            lower.threshold
+            for higher, lower in pairwise(points)
+            for _ in range(lower.false_accepts - higher.false_accepts)
+        ]
+        if fa_per_hour and points[-1].hours >= _LITTLE_H:
+            tail = tail_of(peaks, points[-1].hours, fa_per_hour, FLOOR)
+            (rate,) = count(recordings, system.keywords, index, [tail.threshold], counting)
+        else:
+            rate = at_rate(points, fa_per_hour)
+        found.append(_grounded(system, recordings, index, rate, fa_per_hour))
+    return found
+
+
+def _grounded(
+    system: KwsSystem, recordings: Sequence[Replayed], index: int, rate: KeywordRates, fa_per_hour: float
+) -> KeywordRates:
+    """`rate`, or the counts of keyword `index` at the model's default threshold where
+    the audio cannot tell of a lower one.
+    """
+    default = system.detector.info.scoring.default_threshold
+    little = rate.threshold <= np.nextafter(FLOOR, 1.0) or rate.hours < _LITTLE_H
+    if rate.threshold < default and little and not _shows(rate, fa_per_hour):
+        return count(recordings, system.keywords, index, [default], Counting.of(system))[0]
+    return rate
 
 
 def _shows(rate: KeywordRates, fa_per_hour: float) -> bool:

@@ -5,6 +5,7 @@ All of it is made once and kept below the data folder; with several workers they
 different tapes at the same time.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -30,6 +31,7 @@ from kws.parallel import on_cores
 from kws.runtime.detector import Detector
 from kws.runtime.session import OnnxModel
 from kws.runtime.shipped import find
+from kws.runtime.speech.store import digest
 from kws.train.recipe import TrainingCorpus
 from kws.train.verifier.candidates import Proposal, first_pass_scores, proposals
 from kws.train.verifier.folds import in_fold
@@ -126,8 +128,14 @@ def prepare(job: TapeJob, report: Callable[..., None]) -> None:  # noqa: ARG001
 def found_along(
     tape: Tape, detector: Detector, teach: Teacher | None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float16] | None]:
-    """The first pass's scores along a tape and the teacher's embeddings."""
-    scores = tape.kept(f"scores-{detector.info.name}", first_pass_scores(detector))
+    """The first pass's scores along a tape and the teacher's embeddings.
+
+    The scores are kept under a digest of all that they depend on: a first pass that is
+    trained anew has the name of the one before.
+    """
+    scoring = (digest(detector.model.path), [keyword.spelled for keyword in detector.keywords], detector.info.scoring)
+    key = hashlib.blake2b(repr(scoring).encode(), digest_size=8).hexdigest()
+    scores = tape.kept(f"scores-{detector.info.name}-{key}", first_pass_scores(detector))
     return scores, None if teach is None else tape.kept("embeddings", teach)
 
 

@@ -1,6 +1,7 @@
 """Counting events: against a plain count, at every threshold."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from kws.errors import KwsError
 from kws.evaluate.count.matching import Counting, end_samples, events, match, windows
 from kws.evaluate.count.metrics import SAFETY_MARGIN, at_rate, count, det, rates_at
+from kws.evaluate.count.thresholds import expected_points, operating_points
 from kws.evaluate.replay.recording import FLOOR, Label, Replayed, TestItem
 from kws.evaluate.report.build import accepts_at
 
@@ -193,3 +195,48 @@ def test_words_inside_a_stream_agree_with_a_plain_count(scores, spans, threshold
         accepts,
         repeats,
     )
+
+
+def system(default: float = 0.3):
+    """A system of one keyword, as far as choosing a threshold looks at it."""
+    scoring = SimpleNamespace(default_threshold=default)
+    info = SimpleNamespace(scoring=scoring)
+    shape = {"refractory_frames": COUNTING.refractory_frames, "frame_samples": FRAME}
+    return SimpleNamespace(keywords=["a"], detector=SimpleNamespace(info=info), **shape)
+
+
+class TestExpectedPoints:
+    """A threshold for a rate from audio in which hardly an event is due."""
+
+    # peaks whose log-odds have an exponential tail, and one that stands out
+    HEARD = (0.9, *(1 / (1 + np.exp(3.5 + 0.6 * np.log(np.arange(0.5, 40) / 40)))))
+
+    def recordings(self, hours: float):
+        each = int(hours * HOUR / len(self.HEARD))
+        return [recording("b", [[score]], each) for score in self.HEARD]
+
+    def test_one_event_is_allowed_where_the_rate_makes_one_likely(self):
+        (strict,) = operating_points(system(), self.recordings(1.3), 0.5)
+        (expected,) = expected_points(system(), self.recordings(1.3), 0.5)
+        assert strict.false_accepts == 0 and strict.threshold > 0.6
+        assert expected.false_accepts == 1 and max(self.HEARD[1:]) < expected.threshold < 0.9
+
+    def test_without_an_event_due_the_threshold_is_above_all(self):
+        (expected,) = expected_points(system(), self.recordings(0.9), 0.5)
+        assert expected.false_accepts == 0 and expected.threshold > 0.9
+
+    def test_audio_that_cannot_tell_leaves_the_default(self):
+        (silent,) = expected_points(system(0.35), [recording("b", [[0.0]], HOUR)], 0.5)
+        (short,) = expected_points(system(0.95), self.recordings(0.2), 0.5)
+        assert (silent.threshold, short.threshold) == (0.35, 0.95)
+
+    def test_no_false_accept_means_none(self):
+        (expected,) = expected_points(system(), self.recordings(1.3), 0.0)
+        assert expected.false_accepts == 0 and expected.threshold > 0.9
+
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.1, 30), st.floats(0.1, 10))
+    def test_no_more_events_than_promised_to_the_nearest(self, heard, hours, rate):
+        recordings = [recording("b", [[score]], int(hours * HOUR / len(heard))) for score in heard]
+        (expected,) = expected_points(system(), recordings, rate)
+        grounded = expected.threshold != 0.3
+        assert not grounded or expected.false_accepts <= rate * expected.hours + 0.5 or expected.threshold == 1.0
