@@ -51,8 +51,8 @@ def operating_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_h
 
 
 def expected_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_hour: float) -> list[KeywordRates]:
-    """Each keyword's counts at the threshold at which `fa_per_hour` false accepts are to
-    be expected in other speech, read off the tail of these recordings' peaks
+    """Each keyword's counts at the threshold at which `fa_per_hour` false accepts are
+    to be expected in other speech, read off the tail of these recordings' peaks
     (`tail_of`).
 
     Where the audio is short the lowest threshold without an event lies far too high:
