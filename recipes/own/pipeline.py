@@ -212,7 +212,8 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
     model, rates = delivered
     lines = [f"{model}: hears {name!r}"]
     lines += [
-        f"threshold {rate.threshold:.3f}: {rate.false_accepts} false accepts in {rate.hours:.2f} h of {sources}, "
+        f"threshold {rate.threshold:.3f}: {rate.false_accepts} false accept{'s' * (rate.false_accepts != 1)} in "
+        f"{rate.hours:.2f} h of {sources}, "
         f"{len(negatives)} recordings"
         for rate in rates
     ]
