@@ -213,8 +213,7 @@ def finish(recipe: Recipe, material: Material, fa_per_hour: float, log: Log) -> 
     lines = [f"{model}: hears {name!r}"]
     lines += [
         f"threshold {rate.threshold:.3f}: {rate.false_accepts} false accept{'s' * (rate.false_accepts != 1)} in "
-        f"{rate.hours:.2f} h of {sources}, "
-        f"{len(negatives)} recordings"
+        f"{rate.hours:.2f} h of {sources}, {len(negatives)} recordings"
         for rate in rates
     ]
     lines += notes(rates, fa_per_hour, recipe.task.scoring.default_threshold)
