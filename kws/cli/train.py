@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kws.cli.options import log_to_stderr
+from kws.cli.options import log_to_stderr, not_negative
 from kws.errors import going_on
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def chosen(args: argparse.Namespace) -> tuple[RecipeFile, argparse.Namespace, Re
         allow_abbrev=False,
     )
     parser.register("action", "once", _Once)
+    parser.register("type", "not negative", not_negative)
     if hasattr(file, "make"):
         file.configure(parser)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="fields of the recipe to change")

@@ -41,7 +41,7 @@ RECIPE = Recipe(
         ),
         noise=corpora.NOISE,
         keywords=(),
-        # as the recipe phones: what a model is sure of in synthetic voices says little of others
+        # as the recipe phones: what a model is sure of in a few voices says little of others
         scoring=dataclasses.replace(default_scoring(), peak_weight=0.5),
         temperature=3.0,
         blank_discount=0.5,

@@ -27,7 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='words, or words with their phones: "jarvis=JH AA R V IH S"',
     )
     parser.add_argument(
-        "--fa-per-hour", type=float, default=0.5, help="false accepts per hour to calibrate for (default: 0.5)"
+        "--fa-per-hour",
+        type="not negative",
+        default=0.5,
+        metavar="RATE",
+        help="false accepts per hour to calibrate for (default: 0.5)",
     )
 
 

@@ -40,6 +40,7 @@ from kws.recipes.own.options import RECORDINGS, SYNTHETIC
 from kws.recipes.own.recordings import Recordings
 from kws.recipes.own.spelling import doubts, hears_speech, log_posteriors, spellings_heard
 from kws.train.recipe import Recipe, TrainingCorpus
+from kws.train.trainer import refuse_impossible, refuse_softening
 
 if TYPE_CHECKING:
     import argparse
@@ -99,13 +100,17 @@ def make(args: argparse.Namespace, recipe: Recipe, log: Log) -> str | None:
     where a killed command left it.
 
     Progress lines go to `log`. Returns the text for the user, and None in every process
-    but the first of a training. Raises KwsError for a phrase or a folder that cannot be
-    used.
+    but the first of a training. Raises KwsError for a phrase, a folder or a recipe that
+    cannot be used.
     """
     name = phrase_name(args.phrase)
     slug = re.sub(r"\W+", "-", name).strip("-")
     if not slug:
         raise KwsError(f"--phrase {args.phrase!r} has no words: give at least one")
+    if recipe.optim.steps:
+        refuse_impossible(recipe)
+    else:  # the start's weights, softened
+        refuse_softening(recipe.task)
     output = Path(recipe.run.output or f"runs/{slug}")
     corpora = demand_folder(recipe.task.data, "data=FOLDER with prepared corpora") if recipe.task.data else None
     model = load_checkpoint(find_checkpoint(recipe.task.start)).model

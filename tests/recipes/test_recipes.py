@@ -42,7 +42,7 @@ from kws.errors import KwsError  # noqa: E402
 from kws.lexicon import PHONES, TOKENS, Lexicon, load_cmudict, parse_phones  # noqa: E402
 from kws.lexicon.text import contains  # noqa: E402
 from kws.metadata import ScorerConfig  # noqa: E402
-from kws.model.checkpoint import load_checkpoint  # noqa: E402
+from kws.model.checkpoint import halved, load_checkpoint  # noqa: E402
 from kws.recipes.own import deliver, recordings  # noqa: E402
 from kws.recipes.own.spelling import MOST_ADDED, decode, doubts, spellings_heard  # noqa: E402
 from kws.recipes.tiny import recipe as tiny  # noqa: E402
@@ -511,8 +511,8 @@ class TestDelivery:
         assert next(iter(after.spellings[NEW_WORD])) == parse_phones(ITS_PHONES)
         task = find_recipe("fewshot").task  # softens the model, and that is all
         before.model.soften(task.temperature, task.blank_discount)
-        for name, weights in before.model.state_dict().items():
-            torch.testing.assert_close(after.model.state_dict()[name], weights, rtol=1e-3, atol=1e-3)
+        for name, weights in halved(before.model).items():
+            assert torch.equal(after.model.state_dict()[name], weights.float())
 
     @pytest.mark.parametrize(
         ("words", "sentence"),
@@ -523,6 +523,9 @@ class TestDelivery:
             (["--phrase", "stop", "--recordings", "/nowhere"], "/nowhere is not a folder"),
             (["--phrase", "stop=Q"], "not ARPAbet phones: Q"),
             (["--phrase", "stop"], "add --download"),
+            (["--phrase", "stop", "steps=0"], "add --download"),
+            (["--phrase", "stop", "temperature=0"], "temperature=0.0 divides the logits"),
+            (["--phrase", "stop", "temperature=0", "steps=0"], "temperature=0.0 divides the logits"),
         ],
     )
     def test_mistakes_are_one_sentence(self, words, sentence, made, tmp_path, capsys):
@@ -530,6 +533,11 @@ class TestDelivery:
         assert main(["train", "phrase", *words, *more]) == 1
         said = capsys.readouterr().err.splitlines()
         assert sentence in said[-1] and said[-1].startswith("kws: ")
+
+    @pytest.mark.parametrize("rate", ["-1", "nan", "inf", "often"])
+    def test_a_rate_that_is_none_is_a_usage_error(self, rate, capsys):
+        assert main(["train", "phrase", "--phrase", "stop", "--fa-per-hour", rate]) == 2
+        assert "argument --fa-per-hour: " in capsys.readouterr().err
 
     def test_a_missing_option_is_a_usage_error(self, capsys):
         assert main(["train", "fewshot"]) == 2

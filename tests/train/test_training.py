@@ -229,7 +229,7 @@ def test_a_wrong_override_is_one_sentence(change, sentence):
         (["wake_words", "vocal_tract=nan"], "vocal_tract"),
         (["wake_words", "temperature=0"], "temperature=0.0 divides the logits: give a number above 0"),
         (["wake_words", "temperature=-1"], "temperature=-1.0 divides the logits"),
-        (["wake_words", "blank_discount=nan"], "blank_discount=nan"),
+        (["wake_words", "blank_discount=nan"], "blank_discount=nan: expected float"),
         (["wake_words", "blank_discount=21"], "give a number from -20 to 20"),
         (["wake_words", "blank_discount=-21"], "give a number from -20 to 20"),
         (["wake_words", "model.mixer=xas"], "model.mixer=xas: no mixer is called 'xas'; there are"),

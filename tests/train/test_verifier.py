@@ -132,6 +132,9 @@ def test_kept_batches_are_those_that_are_made(batches, data, tmp_path):
     other = segments(recipe(data, tmp_path, f"features={tmp_path / 'kept'}", "batch_seed=5"), print)
     assert not torch.equal(other[3]["features"], made["features"])
     assert len(list((tmp_path / "kept").glob("*/*.npz"))) == 2
+    before, source = keeping.identity(), keeping.sources[0]
+    keeping.sources = [replace(source, proposals=source.proposals[1:]), *keeping.sources[1:]]
+    assert keeping.identity() != before  # as of another first pass of that name
 
 
 @pytest.mark.parametrize("way", WAYS)

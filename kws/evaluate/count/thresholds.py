@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from kws.digits import two_digits
 from kws.errors import KwsError, require
 from kws.evaluate.count.intervals import upper_rate
@@ -56,24 +54,28 @@ def expected_points(system: KwsSystem, recordings: Sequence[Replayed], fa_per_ho
     (`tail_of`).
 
     Where the audio is short the lowest threshold without an event lies far too high:
-    the next event of half a false accept an hour is due after two hours. From less than
-    a quarter of an hour nothing is read off: then as `operating_points`.
+    the next event of half a false accept an hour is due after two hours. Nothing is
+    read off less than a quarter of an hour, nor fewer peaks than the rate allows: then
+    as `operating_points`.
     """
     counting, found = Counting.of(system), []
     for index in range(len(system.keywords)):
         points = det(recordings, system.keywords, index, counting)
-        peaks = [
-            lower.threshold
-            for higher, lower in pairwise(points)
-            for _ in range(lower.false_accepts - higher.false_accepts)
-        ]
-        if fa_per_hour and points[-1].hours >= _LITTLE_H:
-            tail = tail_of(peaks, points[-1].hours, fa_per_hour, FLOOR)
+        rate, peaks = at_rate(points, fa_per_hour), _peaks(points)
+        if rate.hours >= _LITTLE_H and 0 < fa_per_hour * rate.hours < len(peaks):
+            tail = tail_of(peaks, rate.hours, fa_per_hour, FLOOR)
             (rate,) = count(recordings, system.keywords, index, [tail.threshold], counting)
-        else:
-            rate = at_rate(points, fa_per_hour)
         found.append(_grounded(system, recordings, index, rate, fa_per_hour))
     return found
+
+
+def _peaks(points: Sequence[KeywordRates]) -> list[float]:
+    """The scores at which a false accept is added, the highest first. points: as `det`
+    gives them.
+    """
+    return [
+        lower.threshold for higher, lower in pairwise(points) for _ in range(lower.false_accepts - higher.false_accepts)
+    ]
 
 
 def _grounded(
@@ -83,7 +85,7 @@ def _grounded(
     the audio cannot tell of a lower one.
     """
     default = system.detector.info.scoring.default_threshold
-    little = rate.threshold <= np.nextafter(FLOOR, 1.0) or rate.hours < _LITTLE_H
+    little = rate.threshold <= FLOOR or rate.hours < _LITTLE_H
     if rate.threshold < default and little and not _shows(rate, fa_per_hour):
         return count(recordings, system.keywords, index, [default], Counting.of(system))[0]
     return rate

@@ -33,7 +33,8 @@ class RecipeFile(Protocol):
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the recipe's own options, as a verb's module does. One with action="once"
-        and const=WHY is refused where it is given twice.
+        and const=WHY is refused where it is given twice, one with type="not negative"
+        for a number below 0.
         """
 
     def make(self, args: argparse.Namespace, recipe: Any, log: Log) -> str | None:

@@ -117,11 +117,12 @@ class SegmentDataset(Dataset[dict[str, torch.Tensor]]):
     def identity(self) -> str:
         """A digest of everything that determines the batches."""
         task = self.task
+        proposed = [[(p.keyword, p.end, p.score) for p in s.proposals] for s in self.sources]  # a first pass may change
         of_sources = [(s.tape.folder.name, s.share, s.embeddings is not None) for s in self.sources]
         sounds = [clips.key if clips else "" for clips in (self.surroundings.noise, self.surroundings.rirs)]
         candidates = (task.first_pass, task.mined_from, task.hold_frames, task.fold, task.folds, task.keywords)
         spelling = (task.extra_spellings, task.model.tokens, task.model.mels, self.length)
-        everything = (of_sources, sounds, candidates, spelling, task.segments, task.scenes)
+        everything = (of_sources, proposed, sounds, candidates, spelling, task.segments, task.scenes)
         return hashlib.blake2b(repr(everything).encode(), digest_size=8).hexdigest()
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
